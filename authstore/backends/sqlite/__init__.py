@@ -1,0 +1,1 @@
+"""authstore.backends.sqlite"""

@@ -1,0 +1,85 @@
+"""Canonical e-mail addresses: two addresses are the same if and only if their canonical forms are equal.
+
+No NFKC and no Unicode case folding of the local part: both make different mailboxes equal, which is how
+accounts were taken over with look-alike letters (CVE-2019-19844).
+"""
+
+import re
+import unicodedata
+
+from authstore.errors import InvalidEmailError
+
+MAX_LENGTH = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
+
+_ASCII_SPACE = " \t\n\r\v\f"
+_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+# RFC 5322 atext plus the dot: what may stand outside quotes.
+_REFUSED = set(',;:<>"()[]\\')
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def canonical_email(address: str) -> str:
+    """The one form under which an address is stored and compared.
+
+    Surrounding ASCII white space stripped, NFC, ASCII letters lower-cased, domain as IDNA A-labels.
+    Raises `InvalidEmailError` for anything that is not one plain address of at most 254 characters,
+    `TypeError` for anything that is not text.
+    """
+    if not isinstance(address, str):
+        raise TypeError(f"an e-mail address is text, not {type(address).__name__}")
+    stripped = address.strip(_ASCII_SPACE)
+    if len(stripped) > MAX_LENGTH:
+        raise InvalidEmailError(f"the address is longer than {MAX_LENGTH} characters")
+    if not stripped.isascii():
+        stripped = _composed(stripped)
+    local, _, domain = stripped.rpartition("@")
+    if not local or not domain or "@" in local or any(map(_is_refused, local)):
+        raise InvalidEmailError("not one plain e-mail address")
+    canonical = local.translate(_ASCII_LOWER) + "@" + ".".join(map(_a_label, domain.split(".")))
+    if len(canonical) > MAX_LENGTH:
+        raise InvalidEmailError(f"the address is longer than {MAX_LENGTH} characters")
+    return canonical
+
+
+def masked_email(address: str) -> str:
+    """An address as it may be shown in reports and logs: `a…@example.com`."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}…{at}{domain}" if at else f"{address[:1]}…"
+
+
+def _composed(address: str) -> str:
+    for character in address:
+        if not character.isascii() and unicodedata.normalize("NFC", character).isascii():
+            raise InvalidEmailError("a character in the address is a look-alike of an ASCII one")
+    return unicodedata.normalize("NFC", address)
+
+
+def _is_refused(character: str) -> bool:
+    # Cc Cf Cs Zs Zl Zp: control, invisible, surrogate and white space.
+    return character in _REFUSED or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}
+
+
+def _a_label(label: str) -> str:
+    if label.isascii():
+        lower = label.translate(_ASCII_LOWER)
+        if _LABEL.fullmatch(lower) and (not lower.startswith("xn--") or _round_trips(lower)):
+            return lower
+        raise InvalidEmailError("the domain of the address is not a host name")
+    # The standard library's "idna" codec is IDNA 2003: it turns ß into ss, another domain altogether.
+    # IDNA 2008 (RFC 5891, RFC 5892) allows letters, marks and digits that compatibility mapping leaves alone.
+    lower = unicodedata.normalize("NFC", label.lower())
+    stable = unicodedata.normalize("NFKC", lower) == lower
+    if not stable or not all(c == "-" or unicodedata.category(c)[0] in "LMN" for c in lower):
+        raise InvalidEmailError("the domain of the address is not a host name")
+    encoded = "xn--" + lower.encode("punycode").decode("ascii")
+    if not _LABEL.fullmatch(encoded):
+        raise InvalidEmailError("the domain of the address is not a host name")
+    return encoded
+
+
+def _round_trips(label: str) -> bool:
+    try:
+        decoded = label[4:].encode("ascii").decode("punycode")
+        return not decoded.isascii() and _a_label(decoded) == label
+    except (UnicodeError, InvalidEmailError):
+        return False

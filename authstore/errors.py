@@ -1,0 +1,148 @@
+"""Every error authstore raises, as one tree.
+
+AuthStoreError
+├── ConfigurationError          what you passed to connect() or wrote in the settings
+│   └── KeyUnavailableError     a stored value is encrypted under a key you did not give
+├── ConflictError               something unique is taken
+│   ├── EmailTakenError
+│   └── AccountLinkedError      .user_id of the owner
+├── NotFoundError
+│   ├── UserNotFoundError  AccountNotFoundError
+│   └── RoleNotFoundError  AuthenticatorNotFoundError
+├── InvalidEmailError
+├── UserDisabledError
+├── AccountNotLinkedError       the address belongs to a user who has not linked this provider
+├── CounterError                a cloned or replayed authenticator
+├── SchemaError                 the database is older, newer or not ours
+└── StoreError                  the database itself
+    ├── StoreNotFoundError  StoreClosedError  StoreReadOnlyError  StoreFullError  StoreCorruptError
+    ├── StoreBusyError          waited the whole busy timeout
+    ├── StoreMisuseError        wrong process, thread or event loop
+    ├── StoreUnavailableError   server gone; safe to try again
+    └── UnknownOutcomeError     the connection was lost while committing: look before you repeat
+
+Arguments of the wrong shape (a naive datetime, NUL in a text, a negative limit) are the standard
+`ValueError` and `TypeError`. No message holds a token, a secret or a full e-mail address.
+"""
+
+
+class AuthStoreError(Exception):
+    """The root: `except AuthStoreError` catches whatever authstore itself raises."""
+
+
+class ConfigurationError(AuthStoreError):
+    """A URL, key or setting that cannot work; the text says what to write or install."""
+
+
+class KeyUnavailableError(ConfigurationError):
+    """A stored value is encrypted under a key that was not given to `connect`."""
+
+
+class ConflictError(AuthStoreError):
+    """Something unique is taken; nothing was changed."""
+
+
+class EmailTakenError(ConflictError):
+    """Another user has this e-mail address."""
+
+
+class AccountLinkedError(ConflictError):
+    """This account at the provider is linked to another user.
+
+    `user_id` is the user who has it.
+    """
+
+    def __init__(self, message: str, *, user_id: str) -> None:
+        super().__init__(message)
+        self.user_id = user_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_account_linked, (str(self), self.user_id))
+
+
+def _account_linked(message: str, user_id: str) -> AccountLinkedError:
+    return AccountLinkedError(message, user_id=user_id)
+
+
+class NotFoundError(AuthStoreError):
+    """What the call needs does not exist."""
+
+
+class UserNotFoundError(NotFoundError):
+    """No user has this id."""
+
+
+class AccountNotFoundError(NotFoundError):
+    """No such account is linked."""
+
+
+class RoleNotFoundError(NotFoundError):
+    """No role has this name."""
+
+
+class AuthenticatorNotFoundError(NotFoundError):
+    """No authenticator has this credential id."""
+
+
+class InvalidEmailError(AuthStoreError, ValueError):
+    """The text is not one plain e-mail address."""
+
+
+class UserDisabledError(AuthStoreError):
+    """The user is disabled and cannot sign in."""
+
+
+class AccountNotLinkedError(AuthStoreError):
+    """A user with this address exists and has not linked this provider.
+
+    Linking by address alone would hand the user to whoever registers the address at some provider;
+    let the user sign in the usual way first, then link.
+    """
+
+
+class CounterError(AuthStoreError):
+    """The signature counter did not grow: a cloned or replayed authenticator (WebAuthn §6.1.1)."""
+
+
+class SchemaError(AuthStoreError):
+    """The database is older, newer or not ours."""
+
+
+class StoreError(AuthStoreError):
+    """The database itself failed; nothing of the call happened unless a subclass says otherwise."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store at this place and `create=False`."""
+
+
+class StoreClosedError(StoreError):
+    """The store was closed."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The database cannot be written."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full; the store goes on working once there is room."""
+
+
+class StoreCorruptError(StoreError):
+    """The file is damaged or is no database."""
+
+
+class StoreBusyError(StoreError):
+    """Somebody else held the write lock for the whole busy timeout; safe to try again."""
+
+
+class StoreMisuseError(StoreError):
+    """Used from another process, thread or event loop than the one that opened it."""
+
+
+class StoreUnavailableError(StoreError):
+    """The server is gone; safe to try again."""
+
+
+class UnknownOutcomeError(StoreError):
+    """The connection was lost while committing: look before you repeat."""

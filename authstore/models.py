@@ -1,0 +1,208 @@
+"""What a store returns: frozen pydantic models, aware UTC datetimes, secrets that do not show themselves."""
+
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
+def check_text(value: str) -> str:
+    """The text itself, or `ValueError` where it holds what a database cannot keep: NUL or a lone surrogate."""
+    if "\0" in value:
+        raise ValueError("text must not contain NUL")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("text must not contain a lone surrogate") from None
+    return value
+
+
+def _check_json(value: Any) -> None:
+    match value:
+        case str():
+            check_text(value)
+        case float() if not isfinite(value):
+            raise ValueError("JSON has no NaN and no infinity")
+        case dict():
+            for key, item in value.items():
+                check_text(key)
+                _check_json(item)
+        case list():
+            for item in value:
+                _check_json(item)
+        case _:
+            pass
+
+
+def _checked_data(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if value:
+        _check_json(value)
+    return value
+
+
+# The pattern also makes pydantic refuse lone surrogates.
+Text = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00]+$")]  # a text that is not empty
+Secret = Annotated[Text | None, Field(repr=False)]
+Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Data = Annotated[dict[str, JsonValue], AfterValidator(_checked_data)]
+
+AccountType = Literal["oauth", "oidc", "email", "webauthn", "credentials"]
+DeviceType = Literal["single_device", "multi_device"]
+
+
+class Model(BaseModel):
+    """The ground of all models: frozen; secrets are dumped only when `include` names them."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+
+class _WithSecrets(Model):
+    _secrets: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _leave_secrets_out(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        asked = info.include
+        named = asked if isinstance(asked, (set, dict)) else ()
+        return {key: value for key, value in dumped.items() if key not in self._secrets or key in named}
+
+
+class User(Model):
+    """Somebody who can sign in. `email` is canonical; `data` is the application's own."""
+
+    id: Name
+    email: Text | None = None
+    email_verified: Instant | None = None
+    name: Text | None = None
+    image: Text | None = None
+    disabled: bool = False
+    data: Data = {}
+    created_at: Instant
+    updated_at: Instant
+
+
+class Account(_WithSecrets):
+    """A user's identity at a provider, with the tokens the provider gave (`expires_at`: of the access token)."""
+
+    _secrets = frozenset({"access_token", "refresh_token", "id_token"})
+
+    id: Name
+    user_id: Name
+    provider: Name
+    provider_account_id: Name
+    type: AccountType = "oauth"
+    access_token: Secret = None
+    refresh_token: Secret = None
+    id_token: Secret = None
+    token_type: Text | None = None
+    scope: Text | None = None
+    session_state: Text | None = None
+    expires_at: Instant | None = None
+    data: Data = {}
+    created_at: Instant
+    updated_at: Instant
+
+
+class Session(_WithSecrets):
+    """A signed-in browser or device. `id` is safe to show, `token` is the secret and mostly `None`."""
+
+    _secrets = frozenset({"token"})
+
+    id: Name
+    token: Secret = None
+    user_id: Name
+    expires: Instant
+    created_at: Instant
+    last_used_at: Instant
+    authenticated_at: Instant
+    ip: Text | None = None
+    user_agent: Text | None = None
+    data: Data = {}
+
+
+class VerificationToken(_WithSecrets):
+    """Proof, once, of control over `identifier` for one `purpose`."""
+
+    _secrets = frozenset({"token"})
+
+    identifier: Name
+    purpose: Name
+    token: Secret = None
+    expires: Instant
+    data: Data = {}
+
+
+class Authenticator(Model):
+    """A passkey (WebAuthn credential). `credential_id` is base64url, `public_key` the COSE key."""
+
+    credential_id: Name
+    user_id: Name
+    public_key: bytes
+    counter: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    device_type: DeviceType | None = None
+    backed_up: bool = False
+    transports: tuple[Text, ...] = ()
+    name: Text | None = None
+    data: Data = {}
+    created_at: Instant
+    last_used_at: Instant | None = None
+
+
+class Permission(Model):
+    """Leave to do `action` on `resource`."""
+
+    resource: Name
+    action: Name
+
+
+class Role(Model):
+    """A named set of permissions that users can be granted."""
+
+    name: Name
+    description: Text | None = None
+    permissions: frozenset[Permission] = frozenset()
+    data: Data = {}
+
+
+class SignIn(Model):
+    """What `sign_in_with_account` did."""
+
+    user: User
+    account: Account
+    created_user: bool
+    linked_account: bool
+
+
+class PruneReport(Model):
+    """Rows deleted per table, and how many dead ones were left when time was up."""
+
+    deleted: dict[str, int]
+    remaining: int
+
+
+class Health(Model):
+    """Whether the store answers and can write; `detail` holds what the backend knows about itself."""
+
+    ok: bool
+    latency: timedelta
+    detail: dict[str, JsonValue]
