@@ -1,0 +1,206 @@
+"""What the rooms of the mover hand to each other: plain frozen data, no I/O.
+
+`catalog` reads the source into `Source`; `recognise` and `auth_tables` turn the tables of the accounts into
+`TableCopy`s, `carried_tables` all others; `plan` puts them in order; the engine makes them so.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# What a value is on the wire and in SQLite. Every source expression is cast to one of
+# int8 | float8 | text | bytea; "any" columns may hold more than one of them.
+Storage = Literal["INTEGER", "REAL", "TEXT", "BLOB", "ANY"]
+Role = Literal[
+    "users", "accounts", "sessions", "verification_tokens", "authenticators",
+    "roles", "permissions", "role_permissions", "user_roles",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column as the source's catalogue describes it."""
+
+    name: str
+    type: str  # format_type(): "character varying(255)", "numeric(12,6)", "text[]", …
+    base: str  # the type under domains and modifiers: "varchar", "numeric", "_text", …
+    kind: str  # pg_type.typtype of the base: b c d e p r m
+    category: str  # pg_type.typcategory of the base
+    modifier: int  # atttypmod
+    nullable: bool
+    default: str | None  # as an expression, pg_get_expr
+    identity: str  # "", "a" or "d"
+    generated: str | None  # the expression of a generated column
+    collation: str | None
+    sequence: str | None  # the sequence that feeds it (serial or identity), quoted
+    labels: tuple[str, ...] = ()  # of an enum
+    position: int = 0
+    base_schema: str = "pg_catalog"  # where the base type lives
+    element: str | None = None  # of an array: the base type of its elements
+    checks: tuple[str, ...] = ()  # of its domains, over the word VALUE
+    virtual: bool = False  # generated, but not stored
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    """A primary key, unique constraint or unique index on plain columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    primary: bool
+    nulls_distinct: bool = True
+    deferrable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReference:
+    """A foreign key."""
+
+    name: str
+    columns: tuple[str, ...]
+    table: tuple[str, str]  # schema and name of what it points to
+    target_columns: tuple[str, ...]
+    on_delete: str  # SQL words: "CASCADE", "SET NULL", …
+    on_update: str
+    deferrable: bool
+    validated: bool
+    match: str = "SIMPLE"  # or "FULL"
+    unsayable: str = ""  # what no other database knows: "PERIOD", "SET NULL of some columns"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIndex:
+    """An index that is not a key's."""
+
+    name: str
+    definition: str  # pg_get_indexdef
+    unique: bool
+    columns: tuple[str | None, ...]  # None where it is an expression
+    descending: tuple[bool, ...]
+    predicate: str | None
+    method: str
+    expressions: tuple[str, ...] = ()  # every key column as SQL, columns included
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCheck:
+    """A check constraint."""
+
+    name: str
+    expression: str
+    validated: bool = True  # False: rows from before may break it
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table, or the root of a partitioned one."""
+
+    schema: str
+    name: str
+    columns: tuple[SourceColumn, ...]
+    keys: tuple[SourceKey, ...] = ()
+    references: tuple[SourceReference, ...] = ()
+    indexes: tuple[SourceIndex, ...] = ()
+    checks: tuple[SourceCheck, ...] = ()
+    rows: int = 0  # the planner's estimate
+    bytes: int = 0
+    partitioned: bool = False
+    parents: tuple[str, ...] = ()  # tables it inherits from (not: is a partition of)
+    inherited: bool = False  # others inherit from it: read it with ONLY, they are tables of their own
+    readable: bool = True  # this role may SELECT from it
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Postgres database as its catalogue shows it."""
+
+    system: str  # identifier of the cluster and oid of the database
+    version: int
+    tables: tuple[SourceTable, ...]
+    views: tuple[tuple[str, str, str], ...] = ()  # schema, name, definition
+    left_behind: tuple[str, ...] = ()  # functions, triggers, policies, foreign tables, …: reported
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """A column of the target table and the source's expression for it."""
+
+    name: str
+    storage: Storage
+    expression: str  # SQL over the aliases of TableCopy.source_from; cast to int8 | float8 | text | bytea
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Rows that cannot move, and why."""
+
+    reason: str  # "orphan", "duplicate", "bad date", …: short, without values
+    where: str  # SQL predicate over the aliases of TableCopy.source_from
+    option: str  # the command-line option that decides it: "--on-orphan", …; "" where rows are always left out
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableCopy:
+    """One target table and the query on the source that says what must stand in it.
+
+    SELECT {columns' expressions} FROM {source_from} WHERE {where} AND NOT (any reject) — rows are unique by `key`.
+    """
+
+    target: str
+    role: Role | None  # None: a carried table
+    source: tuple[str, str]  # schema and name of the (main) source table, for reports
+    columns: tuple[TargetColumn, ...]
+    key: tuple[str, ...]  # names of target columns, unique and not null in the target
+    source_from: str  # e.g. '"public"."users" AS s'
+    where: str = "TRUE"  # what is meant to move (living sessions only, …); what it leaves out is no reject
+    left_out: str = ""  # what `where` leaves out, in words for the report: "expired"
+    rejects: tuple[Reject, ...] = ()
+    row_id: str = "''"  # SQL text expression that names a source row in reports and the reject file
+    create: tuple[str, ...] = ()  # DDL for carried tables, before the data; () for authstore's own
+    indexes: tuple[str, ...] = ()  # DDL after the data
+    sequence: tuple[str, str] | None = None  # (target column, source sequence): AUTOINCREMENT goes on from it
+    common: str = ""  # WITH clause before the SELECT, without the word WITH, or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that stands in the way, or that the operator must know."""
+
+    kind: str  # "duplicate", "orphan", "bad-row", "secret", "unrecognised", "ambiguous", "left-behind", "type", …
+    table: str  # "schema.table"
+    message: str
+    count: int = 0
+    samples: tuple[str, ...] = ()  # row ids and masked values
+    option: str = ""  # what decides it: "--on-orphan", …
+    stops: bool = False  # undecided: move refuses to start
+
+
+Choice = Literal["stop", "reject"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveOptions:
+    """The options of plan, move, verify and recover (command line: the same with dashes)."""
+
+    schemas: tuple[str, ...] = ()
+    prefix: str | None = None
+    profile: str | None = None  # path of a TOML file
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    with_expired: bool = False
+    naive_tz: str = "UTC"
+    replace: bool = False
+    on_bad_row: Choice = "stop"
+    on_orphan: Choice = "stop"
+    on_duplicate: Literal["stop", "keep-oldest", "merge"] = "stop"
+    secrets: Literal["stop", "keep", "drop"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A source table in its role, and which source column plays each field."""
+
+    role: Role
+    table: SourceTable
+    fields: dict[str, str] = field(default_factory=dict)  # field of authstore → source column
+    why: str = ""
