@@ -1,0 +1,48 @@
+"""A mailer that keeps what it was given: read the letters instead of sending them."""
+
+import re
+from email.message import EmailMessage
+
+_URL = re.compile(r"https?://[^\s<>\"]+")
+
+
+class Outbox:
+    """Pass it as `mailer`. `messages` are the letters, oldest first; set `failure` to make it fail."""
+
+    def __init__(self) -> None:
+        self.messages: list[EmailMessage] = []
+        self.failure: Exception | None = None
+
+    async def __call__(self, message: EmailMessage) -> None:
+        """Keeps the letter, or raises `failure`."""
+        if self.failure is not None:
+            raise self.failure
+        self.messages.append(message)
+
+    def to(self, address: str) -> list[EmailMessage]:
+        """The letters to this address, oldest first."""
+        return [message for message in self.messages if address in str(message["To"])]
+
+    def last(self, address: str | None = None) -> EmailMessage:
+        """The newest letter, or the newest to `address`; `LookupError` where there is none."""
+        letters = self.messages if address is None else self.to(address)
+        if not letters:
+            raise LookupError("no such letter was sent")
+        return letters[-1]
+
+    def link(self, address: str | None = None) -> str:
+        """The first link in the plain-text part of the newest letter."""
+        found = _URL.search(text_of(self.last(address)))
+        if found is None:
+            raise LookupError("the letter holds no link")
+        return found[0]
+
+    def clear(self) -> None:
+        """Forgets all letters."""
+        self.messages.clear()
+
+
+def text_of(message: EmailMessage) -> str:
+    """The plain-text part of a letter."""
+    part = message.get_body(preferencelist=("plain",))
+    return "" if part is None else str(part.get_content())

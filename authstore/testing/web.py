@@ -1,0 +1,8 @@
+"""For the tests of an application: an OpenID provider in this process, an outbox, and being signed in at once."""
+
+from authstore.testing.lies import FORGERIES, Lies
+from authstore.testing.openid import OpenIDProvider, Seen
+from authstore.testing.outbox import Outbox, text_of
+from authstore.testing.people import Person
+
+__all__ = ["FORGERIES", "Lies", "OpenIDProvider", "Outbox", "Person", "Seen", "text_of"]
