@@ -25,6 +25,7 @@ from authstore.testing.idtokens import Signer, access_token_hash
 from authstore.testing.lies import Lies, overlaid
 from authstore.testing.openid_pages import chooser_page, form_post_page, refusal_page
 from authstore.testing.people import Person
+from authstore.testing.transport import InProcessTransport
 
 TOKEN_SECONDS: Final = 3600
 
@@ -96,10 +97,9 @@ class OpenIDProvider:
         return f"{self.issuer}/.well-known/openid-configuration"
 
     @property
-    def transport(self) -> httpx.ASGITransport:
-        """What lets an httpx client reach the provider without a network."""
-        path = urlsplit(self.issuer).path
-        return httpx.ASGITransport(Starlette(routes=[Mount(path, app=self.app)]))
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """What lets an httpx (or httpx2) client reach the provider without a network."""
+        return InProcessTransport(Starlette(routes=[Mount(urlsplit(self.issuer).path, app=self.app)]))
 
     async def approve(self, authorization_url: str, person: Person | None = None) -> str:
         """Does what a browser does at the provider: returns the URL it is sent back to, with the answer in it."""
