@@ -194,6 +194,15 @@ class MoveOptions:
     on_orphan: Choice = "stop"
     on_duplicate: Literal["stop", "keep-oldest", "merge"] = "stop"
     secrets: Literal["stop", "keep", "drop"] = "stop"
+    # Three moments as ISO text (…T00:00:00.000000Z), bound by whoever runs the move, so that an expression gives the
+    # same on every run; "" means the time of the snapshot.
+    # moved_at: of the first move, kept in the ledger for ever: created_at and updated_at where the source has none.
+    # sessions_at: when sessions count as created and last used. Kept in the ledger too, but renewed by a move more than
+    # five minutes later (sessions are then copied again): with the first move's they would be idle at the last catch-up.
+    # judged_at: when expiry is judged: each move's own time; verify takes that of the last move from the ledger.
+    moved_at: str = ""
+    sessions_at: str = ""
+    judged_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +213,18 @@ class Recognised:
     table: SourceTable
     fields: dict[str, str] = field(default_factory=dict)  # field of authstore → source column
     why: str = ""
+    # False: an auth table all the same, never to be carried as it is, but left behind (reported by `auth_tables`): Better
+    # Auth's verification, a second set of auth tables that --prefix or the profile leaves out. Not a target of references.
+    moved: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """Which users do not arrive under their own id: what hangs on them, in carried tables too, follows.
+
+    Ids are the target's text. `auth_tables.user_changes` works them out in the snapshot.
+    """
+
+    gone: tuple[str, ...] = ()  # rejected: rows that hang on them are rejected with them
+    merged: dict[str, str] = field(default_factory=dict)  # duplicate → the oldest: rows that hang on them go there
+    reasons: dict[str, tuple[str, str]] = field(default_factory=dict)  # of those gone: reason and option
