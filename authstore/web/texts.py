@@ -1,79 +1,108 @@
 """Every sentence a person reads on the pages and in the letters, in English.
 
-`Auth(texts={"sign_in.title": "Anmelden", …})` replaces single ones. What stands in braces is filled in with
-`str.format`. Plain text, never HTML.
+Another language, or another voice: `dataclasses.replace(ENGLISH, sign_in_title="Anmelden", …)`. What stands in
+braces is filled in with `str.format`; plain text, never HTML.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final
 
-TEXTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "language": "en",
-        "direction": "ltr",
-        "skip": "Skip to content",
-        "sign_out": "Sign out",
-        # sign_in.html
-        "sign_in.title": "Sign in",
-        "sign_in.to": "to continue to {app_name}",
-        "sign_in.with": "Continue with {provider}",
-        "sign_in.passkey": "Sign in with a passkey",
-        "sign_in.or": "or",
-        "sign_in.nothing": "No way to sign in is set up yet.",
-        "email.label": "E-mail address",
-        "email.placeholder": "you@example.com",
-        "email.send": "E-mail me a link",
-        # check_mail.html
-        "check_mail.title": "Check your e-mail",
-        "check_mail.text": "If you can sign in with that address, a link is on its way to it.",
-        "check_mail.minutes": "It works once, for {minutes} minutes.",
-        "check_mail.spam": "Nothing there? Look among the spam, or try again in a few minutes.",
-        "check_mail.back": "Back to sign-in",
-        # confirm.html
-        "confirm.title": "Almost there",
-        "confirm.text": "You are about to sign in to {app_name} in this browser as",
-        "confirm.button": "Sign in",
-        "confirm.warning": "You did not ask for this? Close the page: nothing has happened.",
-        # devices.html
-        "devices.title": "Your account",
-        "devices.sessions": "Devices",
-        "devices.sessions.hint": "Where you are signed in right now.",
-        "devices.this": "This device",
-        "devices.unknown": "Unknown device",
-        "devices.last_used": "Last used {time}",
-        "devices.since": "signed in {time}",
-        "devices.revoke": "Sign out",
-        "devices.revoke.named": "Sign out {device}",
-        "devices.revoke.others": "Sign out all other devices",
-        "devices.accounts": "Linked accounts",
-        "devices.accounts.hint": "Each of these signs you in.",
-        "devices.accounts.none": "No account is linked yet.",
-        "devices.link": "Link {provider}",
-        "devices.unlink": "Unlink",
-        "devices.unlink.named": "Unlink {provider}",
-        "devices.passkeys": "Passkeys",
-        "devices.passkeys.hint": "Sign in with your fingerprint, face or screen lock: nothing to remember.",
-        "devices.passkeys.add": "Add a passkey",
-        "devices.passkeys.unnamed": "Passkey",
-        "devices.passkeys.added": "Added {time}",
-        "devices.passkeys.used": "last used {time}",
-        "devices.passkeys.unused": "not used yet",
-        "devices.remove": "Remove",
-        "devices.remove.named": "Remove {passkey}",
-        "devices.last_way": "Your only way in",
-        # passkey.js
-        "passkey.failed": "That did not work. Try again, or sign in another way.",
-        "passkey.cancelled": "Cancelled, or there is no passkey for this site on this device.",
-        "passkey.exists": "This device already has a passkey for you.",
-        # error.html
-        "error.back": "Back to sign-in",
-        "error.home": "Go to {app_name}",
-        # the letter
-        "mail.subject": "Sign in to {app_name}",
-        "mail.text": "Follow this link to sign in to {app_name}:",
-        "mail.button": "Sign in to {app_name}",
-        "mail.minutes": "It works once, for {minutes} minutes.",
-        "mail.ignore": "You did not ask for it? Then ignore this letter: nothing happens.",
-    }
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """The sentences, by the place where they stand."""
+
+    language: str = "en"
+    direction: str = "ltr"
+    skip: str = "Skip to content"
+    sign_out: str = "Sign out"
+
+    # sign_in.html
+    sign_in_title: str = "Sign in"
+    sign_in_to: str = "to continue to {site}"
+    sign_in_with: str = "Continue with {provider}"
+    sign_in_passkey: str = "Sign in with a passkey"
+    sign_in_or: str = "or"
+    sign_in_nothing: str = "No way to sign in is set up yet."
+    email_label: str = "E-mail address"
+    email_placeholder: str = "you@example.com"
+    email_send: str = "E-mail me a link"
+
+    # check_mail.html
+    check_mail_title: str = "Check your e-mail"
+    check_mail_text: str = "If you can sign in with that address, a link is on its way to it."
+    check_mail_minutes: str = "It works once, for {minutes} minutes."
+    check_mail_spam: str = "Nothing there? Look among the spam, or try again in a few minutes."
+    check_mail_back: str = "Back to sign-in"
+
+    # confirm.html
+    confirm_title: str = "Almost there"
+    confirm_text: str = "You are about to sign in to {site} in this browser as"
+    confirm_button: str = "Sign in"
+    confirm_warning: str = "You did not ask for this? Close the page: nothing has happened."
+
+    # devices.html
+    devices_title: str = "Your account"
+    devices_sessions: str = "Devices"
+    devices_sessions_hint: str = "Where you are signed in right now."
+    devices_this: str = "This device"
+    device_unknown: str = "Unknown device"
+    device_on: str = "{browser} on {system}"
+    devices_last_used: str = "Last used {time}"
+    devices_since: str = "signed in {time}"
+    devices_revoke: str = "Sign out"
+    devices_revoke_named: str = "Sign out {device}"
+    devices_revoke_others: str = "Sign out all other devices"
+    devices_accounts: str = "Linked accounts"
+    devices_accounts_hint: str = "Each of these signs you in."
+    devices_accounts_none: str = "No account is linked yet."
+    devices_link: str = "Link {provider}"
+    devices_unlink: str = "Unlink"
+    devices_unlink_named: str = "Unlink {provider}"
+    devices_passkeys: str = "Passkeys"
+    devices_passkeys_hint: str = "Sign in with your fingerprint, face or screen lock: nothing to remember."
+    devices_passkeys_add: str = "Add a passkey"
+    devices_passkeys_unnamed: str = "Passkey"
+    devices_passkeys_added: str = "Added {time}"
+    devices_passkeys_used: str = "last used {time}"
+    devices_passkeys_unused: str = "not used yet"
+    devices_remove: str = "Remove"
+    devices_remove_named: str = "Remove {passkey}"
+    devices_last_way: str = "Your only way in"
+
+    # passkey.js
+    passkey_failed: str = "That did not work. Try again, or sign in another way."
+    passkey_cancelled: str = "Cancelled, or there is no passkey for this site on this device."
+    passkey_exists: str = "This device already has a passkey for you."
+
+    # error.html
+    error_title: str = "That did not work"
+    error_flow: str = "This sign-in was not started in this browser, took too long or was finished already."
+    error_provider: str = "{provider} did not sign you in. Nothing has changed; you can try again."
+    error_cancelled: str = "You did not continue at {provider}. Nothing has changed."
+    error_link: str = "This link was used already or has expired. Ask for a new one."
+    error_not_linked: str = (
+        "Somebody with this e-mail address has signed in here before, in another way. "
+        "Sign in that way first, then link {provider} in your account."
+    )
+    error_linked_elsewhere: str = "This {provider} account belongs to another user."
+    error_disabled: str = "This user has been disabled. Ask the people who run this site."
+    error_csrf: str = "The page was open for too long, or was sent from another site. Go back and try again."
+    error_last_way: str = "That is your only way in. Add another first."
+    error_fresh: str = "Sign in again to do this."
+    error_too_many: str = "Too many tries. Wait a few minutes."
+    error_not_found: str = "There is nothing here."
+    error_email: str = "That is not an e-mail address."
+    error_unavailable: str = "Signing in is not possible right now. Try again in a minute."
+    error_back: str = "Back to sign-in"
+    error_home: str = "Go to {site}"
+
+    # the letter
+    mail_subject: str = "Sign in to {site}"
+    mail_intro: str = "Follow this link to sign in to {site}:"
+    mail_button: str = "Sign in to {site}"
+    mail_expiry: str = "It works once, for {minutes} minutes."
+    mail_ignore: str = "You did not ask for it? Then ignore this letter: nothing happens."
+
+
+ENGLISH: Final = Texts()
