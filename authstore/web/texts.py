@@ -90,6 +90,8 @@ class Texts:
     error_csrf: str = "The page was open for too long, or was sent from another site. Go back and try again."
     error_last_way: str = "That is your only way in. Add another first."
     error_fresh: str = "Sign in again to do this."
+    error_passkey: str = "This passkey did not sign you in. Try again, or sign in another way."
+    error_request: str = "The request could not be understood."
     error_too_many: str = "Too many tries. Wait a few minutes."
     error_not_found: str = "There is nothing here."
     error_email: str = "That is not an e-mail address."
