@@ -100,7 +100,7 @@ def _table(row: _Row, about: dict[str, list[_Row]]) -> SourceTable:
 
 def _column(row: _Row) -> SourceColumn:
     name, declared, base, schema, kind, category, modifier, nullable, default, *more = row
-    identity, generated, virtual, collation, sequence, labels, position, element, checks = more
+    identity, generated, virtual, collation, sequence, labels, position, element, element_kind, checks = more
     return SourceColumn(
         name=name,
         type=declared,
@@ -118,6 +118,7 @@ def _column(row: _Row) -> SourceColumn:
         position=position,
         base_schema=schema,
         element=element,
+        element_kind=element_kind,
         checks=tuple(checks),
         virtual=virtual,
     )
@@ -146,7 +147,7 @@ def _index(row: _Row) -> SourceIndex:
 
 
 def _reference(row: _Row) -> SourceReference:
-    name, columns, schema, table, targets, delete, update, deferrable, validated, match, period, some = row
+    name, columns, schema, table, targets, delete, update, deferrable, deferred, validated, match, period, some = row
     return SourceReference(
         name=name,
         columns=tuple(columns),
@@ -156,6 +157,7 @@ def _reference(row: _Row) -> SourceReference:
         on_update=_ACTIONS[update],
         deferrable=deferrable,
         validated=validated,
+        deferred=deferred,
         match="FULL" if match == "f" else "SIMPLE",
         unsayable="PERIOD" if period else f"ON DELETE {_ACTIONS[delete]} of some columns" if some else "",
     )

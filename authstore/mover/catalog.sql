@@ -66,6 +66,7 @@ SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), 
        ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
        a.attnum::int8,
        (SELECT el.typname::text FROM pg_type el WHERE el.oid = t.typelem AND t.typcategory = 'A'),
+       coalesce((SELECT el.typtype::text FROM pg_type el WHERE el.oid = t.typelem AND t.typcategory = 'A'), ''),
        ARRAY(SELECT pg_get_expr(k.conbin, 0) FROM base b JOIN pg_constraint k ON k.contypid = b.basis
              WHERE b.oid = a.atttypid AND k.contype = 'c' AND k.convalidated ORDER BY b.level, k.conname COLLATE "C")
 FROM pg_attribute a
@@ -101,7 +102,7 @@ SELECT k.conrelid::int8, k.conname::text,
        n.nspname::text, c.relname::text,
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, ord)
              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY u.ord),
-       k.confdeltype::text, k.confupdtype::text, k.condeferrable,
+       k.confdeltype::text, k.confupdtype::text, k.condeferrable, k.condeferred,
        k.convalidated AND coalesce((to_jsonb(k) ->> 'conenforced')::bool, true), k.confmatchtype::text,
        coalesce((to_jsonb(k) ->> 'conperiod')::bool, false), to_jsonb(k) ->> 'confdelsetcols' IS NOT NULL
 FROM pg_constraint k

@@ -35,7 +35,8 @@ class SourceColumn:
     labels: tuple[str, ...] = ()  # of an enum
     position: int = 0
     base_schema: str = "pg_catalog"  # where the base type lives
-    element: str | None = None  # of an array: the base type of its elements
+    element: str | None = None  # of an array: the type of its elements
+    element_kind: str = ""  # and its typtype
     checks: tuple[str, ...] = ()  # of its domains, over the word VALUE
     virtual: bool = False  # generated, but not stored
 
@@ -63,6 +64,7 @@ class SourceReference:
     on_update: str
     deferrable: bool
     validated: bool
+    deferred: bool = False  # initially
     match: str = "SIMPLE"  # or "FULL"
     unsayable: str = ""  # what no other database knows: "PERIOD", "SET NULL of some columns"
 

@@ -1,0 +1,89 @@
+"""Names of tables, columns and indexes: quoting them, and keeping them apart where SQLite sees no difference."""
+
+from collections.abc import Iterable
+
+from authstore.mover.shapes import SourceTable
+
+OWN_TABLES = (
+    "users",
+    "accounts",
+    "sessions",
+    "verification_tokens",
+    "authenticators",
+    "roles",
+    "permissions",
+    "role_permissions",
+    "user_roles",
+)
+_RESERVED = ("sqlite_", "authstore_")
+
+
+def quote(name: str) -> str:
+    """A name as Postgres and SQLite both read it, whatever is in it.
+
+    SQLite takes a quoted name that it does not know for a string: use it only for names that are there.
+    psycopg reads a per cent sign in a query as a placeholder once the query has parameters; `quote` leaves it alone.
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as a constant in both dialects (Postgres with standard_conforming_strings, the default)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def relation(table: SourceTable, alias: str = "s") -> str:
+    """A source table in FROM. The rows of its inheritance children are theirs; those of its partitions are its own."""
+    only = "ONLY " if table.inherited else ""
+    return f"{only}{quote(table.schema)}.{quote(table.name)} AS {quote(alias)}"
+
+
+def label(schema: str, name: str) -> str:
+    """A table as reports name it."""
+    return f"{schema}.{name}"
+
+
+def folded(name: str) -> str:
+    """What SQLite compares: it ignores the case of ASCII letters and of no others."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+class Namespace:
+    """Names given out once each. Tables, indexes and views of SQLite share one."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {folded(name) for name in taken}
+
+    def take(self, wanted: str) -> str:
+        """`wanted`, or with the first free number behind it."""
+        name, number = wanted, 1
+        while folded(name) in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(folded(name))
+        return name
+
+    def take_table(self, wanted: str) -> str:
+        """As `take`; a name that is authstore's or SQLite's own, or gone, is first tried as `source_…`."""
+        if folded(wanted) in self._taken or folded(wanted).startswith(_RESERVED):
+            return self.take(f"source_{wanted}")
+        return self.take(wanted)
+
+    def take_index(self, table: str, wanted: str) -> str:
+        """As `take`; an index is named after its table, for SQLite knows each name once in the whole file."""
+        return self.take(wanted if folded(wanted).startswith(folded(table)) else f"{table}_{wanted}")
+
+
+def own_namespace() -> Namespace:
+    """A namespace in which authstore's tables, and the indexes that its migrations make, are gone."""
+    return Namespace((*OWN_TABLES, *_OWN_INDEXES))
+
+
+_OWN_INDEXES = (
+    "accounts_user_id",
+    "sessions_user_id",
+    "sessions_token_hash",
+    "authenticators_user_id",
+    "role_permissions_permission",
+    "user_roles_role_name",
+)
