@@ -12,6 +12,7 @@ from authstore.adapter import (
     Users,
     VerificationTokens,
 )
+from authstore.connect import connect
 from authstore.errors import *  # noqa: F403
 from authstore.expiry import SessionPolicy, utc_now
 from authstore.models import (

@@ -403,7 +403,5 @@ class Maintenance(Protocol):
 
 
 @runtime_checkable
-class Adapter(
-    Users, Accounts, Sessions, VerificationTokens, Authenticators, Roles, Maintenance, Protocol
-):
+class Adapter(Users, Accounts, Sessions, VerificationTokens, Authenticators, Roles, Maintenance, Protocol):
     """A whole store."""

@@ -1,1 +1,1 @@
-"""authstore.backends"""
+"""The only room that knows a driver."""

@@ -1,1 +1,5 @@
-"""authstore.backends.sqlite"""
+"""SQLite through aiosqlite: one file, one writer, separate readers."""
+
+from authstore.backends.sqlite.database import SqliteDatabase, open_file, open_memory
+
+__all__ = ["SqliteDatabase", "open_file", "open_memory"]

@@ -1,0 +1,275 @@
+"""The verbs of `Database` on SQLite: one writing connection, one reading, each on its own thread."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+from pydantic import JsonValue
+
+from authstore.adapter import Clock, Durability
+from authstore.backends.sqlite.errors import translated
+from authstore.backends.sqlite.exit import forget, stop_at_exit
+from authstore.backends.sqlite.files import FileOptions, open_in_memory, open_reader, open_writer
+from authstore.backends.sqlite.pumps import ConnectionThread, ReadPump, WritePump, busy
+from authstore.backends.sqlite.transaction import SqliteTransaction
+from authstore.backends.sqlite.work import UnitConnection, roll_back, try_begin
+from authstore.database import Database, Row, Unit
+from authstore.errors import StoreClosedError, StoreMisuseError
+from authstore.schema import Migration, migrations
+from authstore.sql import Query, Statement
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+
+
+class SqliteDatabase:
+    """An open SQLite database. `reader` is `writer` in memory, where there is only one connection."""
+
+    def __init__(self, writer: ConnectionThread, reader: ConnectionThread, path: Path | None) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._path = path
+        self._turn = asyncio.Lock()
+        self._reads = ReadPump(reader)
+        self._writes = WritePump(writer, self._turn, BUSY_SECONDS)
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._closing: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[Any]] = set()
+        stop_at_exit(self)
+
+    async def one(self, statement: Statement) -> Row | None:
+        """See `authstore.database.Database`."""
+        rows = await self.all(statement)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement) -> list[Row]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._reads.submit(statement)
+
+    async def lookup(self, query: Query, key: str) -> Row | None:
+        """See `authstore.database.Database`."""
+        self.check()
+        rows = await self._reads.submit(Statement(query.sql, {}), key)
+        return rows[0] if rows else None
+
+    async def unit(self, make: Callable[[], Unit[T]]) -> T:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._writes.submit(make)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Database]:
+        """See `authstore.database.Database`."""
+        self.check()
+        deadline = self._loop.time() + BUSY_SECONDS
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise busy() from None
+        open_transaction = SqliteTransaction(self._writer, self.check)
+        try:
+            await self._begin(deadline)
+            yield open_transaction
+        except BaseException:
+            open_transaction.end()
+            await self._end(_abandon)
+            raise
+        open_transaction.end()
+        await self._end(_commit)
+
+    async def facts(self) -> dict[str, JsonValue]:
+        """See `authstore.database.Database`."""
+        self.check()
+        facts = await self._run(self._reader, _facts)
+        await self.unit(_nothing)
+        return {"backend": "sqlite", "file": str(self._path) if self._path else None, **facts}
+
+    async def close(self) -> None:
+        """See `authstore.database.Database`."""
+        self._check_place()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    def stop(self) -> None:
+        """Lets the threads end, without an event loop."""
+        for thread in {self._writer, self._reader}:
+            thread.stop()
+
+    def check(self) -> None:
+        """Raises `StoreClosedError` or `StoreMisuseError`."""
+        self._check_place()
+        if self._closing is not None:
+            raise StoreClosedError("the store is closed")
+
+    def _check_place(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreMisuseError("this store was opened before a fork: open one in each process")
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
+        if not is_here:
+            raise StoreMisuseError("this store belongs to another event loop or thread: open one in each")
+
+    async def _begin(self, deadline: float) -> None:
+        begin = _begin_memory if self._reader is self._writer else try_begin
+        while not await self._run(self._writer, begin):
+            if self._loop.time() >= deadline:
+                raise busy()
+
+    async def _end(self, how: Callable[[UnitConnection], None]) -> None:
+        """Ends the open transaction and the turn, even when the caller is cancelled meanwhile."""
+
+        async def end() -> None:
+            try:
+                if self._closing is None or how is _commit:
+                    self.check()
+                    await self._run(self._writer, how)
+            finally:
+                self._turn.release()
+
+        await self._to_the_end(end())
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._ending.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller has it, or is gone
+
+    async def _run(self, thread: ConnectionThread, work: Callable[[UnitConnection], T]) -> T:
+        with translated():
+            return await thread.run(work)
+
+    async def _close(self) -> None:
+        forget(self)
+        await self._writes.finish()
+        await self._reads.finish()
+        if self._ending:
+            await asyncio.wait(self._ending)
+        with translated():
+            if self._reader is not self._writer:
+                await self._reader.close()
+            await self._writer.close()
+
+
+async def open_file(
+    path: Path,
+    *,
+    durability: Durability,
+    create: bool,
+    migrate: bool,
+    clock: Clock,
+    steps: Sequence[Migration] | None = None,
+) -> SqliteDatabase:
+    """Opens the store in this file; `steps` are the migrations, authstore's own unless told."""
+    options = FileOptions(path, durability, create, migrate, clock, steps or migrations("sqlite"))
+    writer = await _start(partial(open_writer, options))
+    try:
+        reader = await _start(partial(open_reader, path))
+    except BaseException:
+        writer.stop()
+        raise
+    return SqliteDatabase(writer, reader, path)
+
+
+async def open_memory(*, clock: Clock, steps: Sequence[Migration] | None = None) -> SqliteDatabase:
+    """Opens a store in memory, of its own."""
+    options = FileOptions(Path(), "relaxed", True, True, clock, steps or migrations("sqlite"))
+    thread = await _start(partial(open_in_memory, options))
+    return SqliteDatabase(thread, thread, None)
+
+
+async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
+    """Opens a connection on a thread of its own; a caller cancelled meanwhile leaves neither behind."""
+    opening = asyncio.create_task(_open(connector))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unwanted)
+        raise
+
+
+async def _open(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
+    failures: list[BaseException] = []
+
+    def attempt() -> sqlite3.Connection:
+        # A connector that raises would leave aiosqlite's thread to end after the event loop may have.
+        try:
+            return connector()
+        except BaseException as error:
+            failures.append(error)
+            return sqlite3.connect(":memory:", check_same_thread=False)
+
+    thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
+    if failures:
+        await thread.close()
+        with translated():
+            raise failures[0]
+    return thread
+
+
+def _close_unwanted(opening: "asyncio.Task[ConnectionThread]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().stop()
+
+
+def _begin_memory(connection: UnitConnection) -> bool:
+    """In memory there is one connection: others read what stood before from a copy."""
+    if not try_begin(connection):
+        return False
+    snapshot = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    snapshot.deserialize(connection.serialize())
+    connection.snapshot = snapshot
+    return True
+
+
+def _commit(connection: UnitConnection) -> None:
+    try:
+        if not connection.in_transaction:
+            raise StoreClosedError("the transaction was lost")
+        connection.execute("COMMIT")
+    finally:
+        _abandon(connection)
+
+
+def _abandon(connection: UnitConnection) -> None:
+    roll_back(connection)
+    if connection.snapshot is not None:
+        connection.snapshot.close()
+        connection.snapshot = None
+
+
+def _nothing() -> Unit[None]:
+    """An empty unit: takes the write lock and gives it back."""
+    yield from ()
+
+
+def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
+    def pragma(name: str) -> JsonValue:
+        value: JsonValue = connection.execute(name).fetchone()[0]
+        return value
+
+    return {
+        "sqlite_version": sqlite3.sqlite_version,
+        "schema_version": pragma("PRAGMA user_version"),
+        "journal_mode": pragma("PRAGMA journal_mode"),
+        "page_count": pragma("PRAGMA page_count"),
+        "page_size": pragma("PRAGMA page_size"),
+        "freelist_count": pragma("PRAGMA freelist_count"),
+    }

@@ -1,0 +1,69 @@
+"""SQLite's result codes as our errors: by code, never by message text, and without a value in them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from authstore.errors import (
+    AuthStoreError,
+    ConflictError,
+    NotFoundError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreNotFoundError,
+    StoreReadOnlyError,
+)
+
+# Primary result codes, https://sqlite.org/rescode.html
+_OURS: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_PERM: (StoreReadOnlyError, "access to the database was denied"),
+    sqlite3.SQLITE_BUSY: (StoreBusyError, "another writer held the database for the whole busy timeout"),
+    sqlite3.SQLITE_LOCKED: (StoreBusyError, "another writer held the database for the whole busy timeout"),
+    sqlite3.SQLITE_PROTOCOL: (StoreBusyError, "another process held the database's locks"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnlyError, "the database cannot be written"),
+    sqlite3.SQLITE_CORRUPT: (StoreCorruptError, "the database file is damaged"),
+    sqlite3.SQLITE_NOTADB: (StoreCorruptError, "the file is not a SQLite database"),
+    sqlite3.SQLITE_FULL: (StoreFullError, "the disk is full"),
+    sqlite3.SQLITE_CANTOPEN: (StoreNotFoundError, "the database file cannot be opened"),
+    sqlite3.SQLITE_AUTH: (StoreReadOnlyError, "access to the database was denied"),
+}
+_EXTENDED: dict[int, tuple[type[AuthStoreError], str]] = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: (ConflictError, "something unique is taken"),
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: (ConflictError, "something unique is taken"),
+    sqlite3.SQLITE_CONSTRAINT_ROWID: (ConflictError, "something unique is taken"),
+    sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: (NotFoundError, "what the row belongs to does not exist"),
+    # The file went away, or its disk: not a fault of what it holds.
+    sqlite3.SQLITE_IOERR_SHORT_READ: (StoreCorruptError, "the database file is cut off"),
+}
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether waiting could help."""
+    return _code(error) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+
+
+def ours(error: sqlite3.Error) -> AuthStoreError:
+    """The error a caller gets for this one of the driver's."""
+    code = _code(error)
+    if code == 0 and isinstance(error, sqlite3.ProgrammingError):
+        return StoreClosedError("the store is closed")
+    kind, text = _EXTENDED.get(code) or _OURS.get(code & 0xFF) or (StoreError, "the database failed")
+    name = getattr(error, "sqlite_errorname", None)
+    return kind(f"{text} ({name})" if name else text)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Lets no error of the driver pass."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ours(error) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code

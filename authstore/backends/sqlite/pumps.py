@@ -1,0 +1,176 @@
+"""Waiting calls share a hop to the connection's thread; waiting writes also share a commit.
+
+At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite) and the fsync are divided.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from authstore.backends.sqlite.work import (
+    RUN,
+    ReadJob,
+    UnitConnection,
+    UnitJob,
+    run_reads,
+    run_units,
+    settle,
+)
+from authstore.database import Row, Unit
+from authstore.errors import StoreBusyError, StoreClosedError
+from authstore.sql import Statement
+
+T = TypeVar("T")
+
+MAX_UNITS = 256  # in one transaction: bounds how long a reader of the result waits for the others'
+MAX_READS = 512  # in one hop
+
+
+class ConnectionThread:
+    """One SQLite connection on aiosqlite's thread."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, work: Callable[[UnitConnection], T]) -> T:
+        """Calls `work` there. Once begun it runs to its end, whatever becomes of the caller."""
+        results: list[T] = []
+        await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))  # type: ignore[arg-type]  # see UnitConnection
+        return results[0]
+
+    async def close(self) -> None:
+        """Closes the connection after everything queued before."""
+        await self._connection.close()
+
+    def stop(self) -> None:
+        """Closes it without an event loop; returns at once."""
+        self._connection.stop()
+
+
+class ReadPump:
+    """Reads wait for nobody but each other."""
+
+    def __init__(self, thread: ConnectionThread) -> None:
+        self._thread = thread
+        self._waiting: list[ReadJob] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def submit(self, statement: Statement, key: str | None = None) -> "asyncio.Future[list[Row]]":
+        """The rows of a statement, or of a look-up by `key`."""
+        loop = asyncio.get_running_loop()
+        job = ReadJob(statement, loop.create_future(), key)
+        self._waiting.append(job)
+        if self._task is None:
+            self._task = loop.create_task(self._drain())
+        future: asyncio.Future[list[Row]] = job.future
+        return future
+
+    async def finish(self) -> None:
+        """Waits until nobody waits."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        jobs: list[ReadJob] = []
+        try:
+            while self._waiting:
+                jobs, self._waiting = self._waiting[:MAX_READS], self._waiting[MAX_READS:]
+                await self._thread.run(lambda connection, jobs=jobs: run_reads(connection, jobs))  # type: ignore[misc]
+                for job in jobs:
+                    settle(job, job.rows)
+        finally:
+            self._task = None
+            _abandon(jobs + self._waiting)
+
+
+class WritePump:
+    """Writes take turns with open transactions, and wait at most the busy timeout from their call."""
+
+    def __init__(self, thread: ConnectionThread, turn: asyncio.Lock, busy_seconds: float) -> None:
+        self._thread = thread
+        self._turn = turn
+        self._busy_seconds = busy_seconds
+        self._waiting: list[UnitJob[Any]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def submit(self, make: Callable[[], Unit[T]]) -> "asyncio.Future[T]":
+        """The result of a unit of work."""
+        loop = asyncio.get_running_loop()
+        job = UnitJob(make, loop.create_future(), loop.time() + self._busy_seconds)
+        self._waiting.append(job)
+        if self._task is None:
+            self._task = loop.create_task(self._drain())
+        future: asyncio.Future[T] = job.future
+        return future
+
+    async def finish(self) -> None:
+        """Waits until nobody waits; while a transaction holds the turn, those who wait for it are refused."""
+        if self._turn.locked() and self._waiting:
+            self._refuse(StoreClosedError("the store was closed"))
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        jobs: list[UnitJob[Any]] = []
+        try:
+            while self._waiting:
+                if not await self._take_turn():
+                    continue
+                try:
+                    jobs = self._next_batch()
+                    is_done = not jobs or await self._thread.run(
+                        lambda connection, jobs=jobs: run_units(connection, jobs)
+                    )  # type: ignore[misc]
+                finally:
+                    self._turn.release()
+                if is_done:
+                    for job in jobs:
+                        settle(job, job.result)
+                else:
+                    self._waiting[:0] = jobs
+                    self._expire()
+                jobs = []
+        finally:
+            self._task = None
+            _abandon(jobs + self._waiting)
+
+    def _next_batch(self) -> list[UnitJob[Any]]:
+        batch, self._waiting = self._waiting[:MAX_UNITS], self._waiting[MAX_UNITS:]
+        return [job for job in batch if not job.future.done()]
+
+    async def _take_turn(self) -> bool:
+        try:
+            async with asyncio.timeout_at(min(job.deadline for job in self._waiting)):
+                await self._turn.acquire()
+        except TimeoutError:
+            self._expire()
+            return False
+        return True
+
+    def _expire(self) -> None:
+        now = asyncio.get_running_loop().time()
+        late = [job for job in self._waiting if job.deadline <= now]
+        self._waiting = [job for job in self._waiting if job.deadline > now]
+        for job in late:
+            job.error = busy()
+            settle(job, None)
+
+    def _refuse(self, error: Exception) -> None:
+        refused, self._waiting = self._waiting, []
+        for job in refused:
+            job.error = error
+            settle(job, None)
+
+
+def busy() -> StoreBusyError:
+    """What a writer gets who waited in vain."""
+    return StoreBusyError("another writer held the database for the whole busy timeout")
+
+
+def _abandon(jobs: "list[ReadJob] | list[UnitJob[Any]]") -> None:
+    """The event loop is shutting down: nobody is left waiting for ever."""
+    for job in jobs:
+        if not job.future.done():
+            job.future.cancel()

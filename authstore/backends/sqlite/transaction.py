@@ -1,0 +1,129 @@
+"""The verbs of `Database` inside an open transaction, on the writing connection."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from authstore.backends.sqlite.errors import translated
+from authstore.backends.sqlite.pumps import ConnectionThread, busy
+from authstore.backends.sqlite.work import ReadJob, UnitConnection, fetch, in_savepoint, run_lookups
+from authstore.database import Database, Row, Unit
+from authstore.errors import StoreError, StoreMisuseError
+from authstore.sql import Query, Statement
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+
+
+class SqliteTransaction:
+    """One transaction or savepoint. Its calls run one after another; while a nested one is open, they wait."""
+
+    def __init__(self, writer: ConnectionThread, check: Callable[[], None]) -> None:
+        self._writer = writer
+        self._check = check
+        self._mine = asyncio.Lock()
+        self._is_over = False
+
+    def end(self) -> None:
+        """From here on every call is refused."""
+        self._is_over = True
+
+    async def one(self, statement: Statement) -> Row | None:
+        """See `authstore.database.Database`."""
+        rows = await self.all(statement)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement) -> list[Row]:
+        """See `authstore.database.Database`."""
+        return await self._call(lambda connection: fetch(_still_open(connection), statement))
+
+    async def lookup(self, query: Query, key: str) -> Row | None:
+        """See `authstore.database.Database`."""
+        job = ReadJob(Statement(query.sql, {}), None, key)
+
+        def look_up(connection: UnitConnection) -> Row | None:
+            run_lookups(_still_open(connection), query.sql, [job])
+            return job.rows[0] if job.rows else None
+
+        return await self._call(look_up)
+
+    async def unit(self, make: Callable[[], Unit[T]]) -> T:
+        """See `authstore.database.Database`."""
+        return await self._call(lambda connection: in_savepoint(connection, make))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Database]:
+        """A savepoint. See `authstore.database.Database`."""
+        async with self._turn():
+            nested = SqliteTransaction(self._writer, self._check)
+            try:
+                await self._run(_savepoint)
+                yield nested
+            except BaseException:
+                nested.end()
+                await asyncio.shield(asyncio.ensure_future(self._run(_undo)))
+                raise
+            nested.end()
+            await asyncio.shield(asyncio.ensure_future(self._run(_keep)))
+
+    async def facts(self) -> dict[str, JsonValue]:
+        """See `authstore.database.Database`."""
+        await self._call(_still_open)
+        return {"backend": "sqlite", "in_transaction": True}
+
+    async def close(self) -> None:
+        """A transaction ends with its block."""
+        raise StoreMisuseError("a transaction is ended by leaving its block; close the store it came from")
+
+    async def _call(self, work: Callable[[UnitConnection], T]) -> T:
+        async with self._turn():
+            return await self._run(work)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        self._refuse_late()
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                await self._mine.acquire()
+        except TimeoutError:
+            raise busy() from None
+        try:
+            self._refuse_late()
+            yield
+        finally:
+            self._mine.release()
+
+    def _refuse_late(self) -> None:
+        self._check()
+        if self._is_over:
+            raise StoreMisuseError("this transaction is over")
+
+    async def _run(self, work: Callable[[UnitConnection], T]) -> T:
+        with translated():
+            return await self._writer.run(work)
+
+
+def _still_open(connection: UnitConnection) -> UnitConnection:
+    if not connection.in_transaction:
+        raise StoreError("the database rolled the transaction back after an earlier error")
+    return connection
+
+
+def _savepoint(connection: UnitConnection) -> None:
+    _still_open(connection).execute("SAVEPOINT nested")
+
+
+def _keep(connection: UnitConnection) -> None:
+    _still_open(connection).execute("RELEASE nested")
+
+
+def _undo(connection: UnitConnection) -> None:
+    # Where the caller was cancelled before the savepoint stood, or SQLite gave up by itself, there is none.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("ROLLBACK TO nested")
+        connection.execute("RELEASE nested")

@@ -1,0 +1,226 @@
+"""What happens on a connection's thread: statements, units in savepoints, batches in one transaction.
+
+A unit of work runs here from its first statement to its last without a chance for the event loop to
+interfere, so that a cancelled caller can neither leave a transaction open nor publish half of one.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from authstore.backends.sqlite.errors import is_busy, ours
+from authstore.database import Row, Unit
+from authstore.errors import StoreError
+from authstore.sql import Statement
+
+T = TypeVar("T")
+
+
+class UnitConnection(sqlite3.Connection):
+    """A connection that runs whole functions in its thread.
+
+    aiosqlite forwards `executemany` to the thread as it stands: with `RUN` in place of SQL, the "parameters"
+    are a function to call there, which makes any amount of work one hop.
+    """
+
+    snapshot: sqlite3.Connection | None = None  # memory only: what readers see while a transaction is open
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        if sql is not RUN:
+            return super().executemany(sql, parameters)
+        return parameters(self)
+
+
+RUN = "-- run a function"
+
+
+class UnitJob(Generic[T]):
+    """A unit of work that somebody waits for."""
+
+    __slots__ = ("deadline", "error", "future", "make", "result")
+
+    def __init__(self, make: Callable[[], Unit[T]], future: Any, deadline: float) -> None:
+        self.make = make
+        self.future = future
+        self.deadline = deadline
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+
+class ReadJob:
+    """A statement, or a look-up by key, that somebody waits for."""
+
+    __slots__ = ("error", "future", "key", "rows", "statement")
+
+    def __init__(self, statement: Statement, future: Any, key: str | None = None) -> None:
+        self.statement = statement
+        self.future = future
+        self.key = key
+        self.rows: list[Row] = []
+        self.error: BaseException | None = None
+
+
+def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    """All rows of a statement: a half-read `RETURNING` would keep the write lock."""
+    cursor = connection.execute(statement.sql, _encoded(statement.parameters))
+    if cursor.description is None:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in parameters.items()}
+
+
+def iso(value: datetime) -> str:
+    """An instant as it is stored: ISO-8601 of one width."""
+    text = value.astimezone(UTC).isoformat()
+    # isoformat() drops a zero fraction, and text order with it.
+    return f"{text[:26]}Z" if len(text) == 32 else f"{text[:19]}.000000Z"
+
+
+def drive(connection: sqlite3.Connection, unit: Unit[T]) -> T:
+    """Runs a unit to its end on this connection, within whatever transaction is open."""
+    try:
+        statement = next(unit)
+        while True:
+            statement = unit.send(fetch(connection, statement))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    finally:
+        unit.close()
+
+
+def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) -> T:
+    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
+    if not connection.in_transaction:
+        raise StoreError("the database rolled the transaction back after an earlier error")
+    connection.execute("SAVEPOINT unit")
+    try:
+        result = drive(connection, make())
+    except BaseException:
+        # After SQLITE_FULL or an I/O error SQLite may have rolled everything back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO unit")
+            connection.execute("RELEASE unit")
+        raise
+    connection.execute("RELEASE unit")
+    return result
+
+
+def try_begin(connection: sqlite3.Connection) -> bool:
+    """Takes the write lock; `False` where somebody has it for as long as one try waits."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if is_busy(error):
+            return False
+        raise
+    return True
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Ends the open transaction, if there is one."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def run_units(connection: UnitConnection, jobs: Sequence[UnitJob[Any]]) -> bool:
+    """Runs the units in one transaction with one commit, each in its own savepoint; `False`: busy, none ran."""
+    try:
+        if not try_begin(connection):
+            return False
+        is_whole = _run_each(connection, jobs) and _commit(connection)
+    except BaseException as error:
+        roll_back(connection)
+        _fail(jobs, error)
+        return True
+    if not is_whole:
+        _run_alone(connection, jobs)
+    return True
+
+
+def _run_each(connection: sqlite3.Connection, jobs: Sequence[UnitJob[Any]]) -> bool:
+    for job in jobs:
+        job.error = None
+        try:
+            job.result = in_savepoint(connection, job.make)
+        except BaseException as error:
+            job.error = error
+            if not connection.in_transaction:
+                return False
+    return True
+
+
+def _commit(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        roll_back(connection)
+        return False
+    return True
+
+
+def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob[Any]]) -> None:
+    """After the database gave the common transaction up (a full disk): each unit by itself, each with the
+    outcome that is its own."""
+    for job in jobs:
+        job.error = None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            job.result = in_savepoint(connection, job.make)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            roll_back(connection)
+            job.error = error
+
+
+def _fail(jobs: Iterable[UnitJob[Any] | ReadJob], error: BaseException) -> None:
+    for job in jobs:
+        job.error = error
+
+
+def run_reads(connection: UnitConnection, jobs: Sequence[ReadJob]) -> None:
+    """Answers everything that waits; look-ups of one kind are merged into one query."""
+    source = connection.snapshot or connection
+    merged: dict[str, list[ReadJob]] = {}
+    for job in jobs:
+        if job.key is not None:
+            merged.setdefault(job.statement.sql, []).append(job)
+            continue
+        try:
+            job.rows = fetch(source, job.statement)
+        except BaseException as error:
+            job.error = error
+    for sql, lookups in merged.items():
+        try:
+            run_lookups(source, sql, lookups)
+        except BaseException as error:
+            _fail(lookups, error)
+
+
+def run_lookups(connection: sqlite3.Connection, sql: str, jobs: Sequence[ReadJob]) -> None:
+    """Asks for all keys at once."""
+    keys = json.dumps([job.key for job in jobs])
+    found = {row["lookup_key"]: row for row in fetch(connection, Statement(sql, {"keys": keys}))}
+    for job in jobs:
+        row = found.get(job.key)
+        job.rows = [row] if row is not None else []
+
+
+def settle(job: UnitJob[Any] | ReadJob, result: Any) -> None:
+    """Gives the waiting caller its outcome, on the event loop's thread."""
+    if job.future.done():
+        return
+    if job.error is None:
+        job.future.set_result(result)
+    elif isinstance(job.error, sqlite3.Error):
+        error = ours(job.error)
+        error.__cause__ = job.error
+        job.future.set_exception(error)
+    else:
+        job.future.set_exception(job.error)

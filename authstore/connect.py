@@ -1,0 +1,108 @@
+"""From a URL to an `Adapter`."""
+
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from authstore.adapter import Adapter, Clock, Durability
+from authstore.backends.sqlite import open_file, open_memory
+from authstore.database import Database
+from authstore.encryption import Cipher
+from authstore.errors import ConfigurationError
+from authstore.expiry import SessionPolicy, utc_now
+from authstore.store import Store
+
+_Open = Callable[[], Coroutine[Any, Any, Database]]
+_DEFAULT_POLICY = SessionPolicy()
+
+
+class Connecting:
+    """What `connect` returns: `async with` it, or `await` it and close the store yourself."""
+
+    def __init__(self, open_database: _Open, policy: SessionPolicy, clock: Clock, cipher: Cipher) -> None:
+        self._open_database = open_database
+        self._policy = policy
+        self._clock = clock
+        self._cipher = cipher
+        self._store: Adapter | None = None
+
+    def __await__(self) -> Generator[Any, None, Adapter]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Adapter:
+        self._store = await self._open()
+        return self._store
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+    async def _open(self) -> Adapter:
+        return Store(await self._open_database(), self._policy, self._clock, self._cipher)
+
+
+def connect(
+    url: str | Path,
+    *,
+    policy: SessionPolicy = _DEFAULT_POLICY,
+    keys: Sequence[str | bytes] = (),
+    clock: Clock = utc_now,
+    durability: Durability = "full",
+    create: bool = True,
+    migrate: bool = True,
+) -> Connecting:
+    """Opens a store.
+
+    `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (memory), or a `Path`. `keys`: secrets
+    of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
+    UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
+    lose the last moments.
+
+    Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
+    newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`.
+    """
+    if durability not in ("full", "relaxed"):
+        raise ConfigurationError('durability is "full" or "relaxed"')
+    if not isinstance(policy, SessionPolicy):
+        raise ConfigurationError("policy is a SessionPolicy")
+    if not callable(clock):
+        raise ConfigurationError("clock is a function that gives an aware datetime")
+    path = _sqlite_path(url)
+    opener: _Open
+    if path is None:
+        opener = partial(open_memory, clock=clock)
+    else:
+        opener = partial(open_file, path, durability=durability, create=create, migrate=migrate, clock=clock)
+    return Connecting(opener, policy, clock, Cipher(keys))
+
+
+def _sqlite_path(url: str | Path) -> Path | None:
+    """The file that a URL names; `None` is memory. No message shows the URL: it may hold a password."""
+    if isinstance(url, Path):
+        return _checked_path(url)
+    if not isinstance(url, str):
+        raise ConfigurationError("the URL is text, or a pathlib.Path for a SQLite file")
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in ("postgresql", "postgres"):
+        raise ConfigurationError("PostgreSQL as a store is not part of this version: write sqlite:///auth.db")
+    if not separator or scheme != "sqlite":
+        raise ConfigurationError(
+            "unknown kind of URL: write sqlite:///auth.db, sqlite:////absolute/auth.db or sqlite://"
+        )
+    if rest in ("", "/:memory:"):
+        return None
+    if not rest.startswith("/") or rest == "/":
+        raise ConfigurationError("a SQLite URL has three slashes before a relative path, four before an absolute one")
+    if "?" in rest:
+        raise ConfigurationError("a SQLite URL takes no query string; pass options to connect(), or a pathlib.Path")
+    return _checked_path(Path(rest[1:]))
+
+
+def _checked_path(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ConfigurationError("the path of the store contains NUL")
+    return path

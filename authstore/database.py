@@ -1,0 +1,51 @@
+"""The few verbs a backend offers. The store is written once, on these."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from pydantic import JsonValue
+
+from authstore.sql import Query, Statement
+
+Row = Mapping[str, Any]
+T = TypeVar("T")
+
+# A unit of work is a generator: it yields statements, is sent their rows, and returns its result. It does no
+# other I/O and may be run again from the start, so one text serves a driver with its own thread, where a
+# whole unit is one hop, and a driver that awaits every statement.
+Unit = Generator[Statement, list[Row], T]
+
+
+class Database(Protocol):
+    """A backend, open. Parameters may be text, int, float, bytes, bool, aware datetime or None; instants
+    come back as ISO text or aware datetimes, booleans as bool or 0/1, JSON as text."""
+
+    async def one(self, statement: Statement) -> Row | None:
+        """The first row of a reading statement."""
+        ...
+
+    async def all(self, statement: Statement) -> list[Row]:
+        """All rows of a reading statement."""
+        ...
+
+    async def lookup(self, query: Query, key: str) -> Row | None:
+        """The row of this `key`: `query` takes a JSON array `:keys` and gives each row its key in the column
+        `lookup_key`, so that look-ups that wait together are asked together."""
+        ...
+
+    async def unit(self, make: Callable[[], Unit[T]]) -> T:
+        """Runs a unit that may write: all of it happened, or nothing."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager["Database"]:
+        """These verbs, within one serializable transaction; nested, a savepoint."""
+        ...
+
+    async def facts(self) -> dict[str, JsonValue]:
+        """What the backend knows about itself, after asking the database; raises where it does not answer."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of the database; may be repeated."""
+        ...

@@ -1,0 +1,343 @@
+-- Every query of the store. `:name` is a parameter; text is compared byte for byte.
+
+-- ── users ────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new user, unless its id or address is taken.
+-- name: insert_user
+INSERT INTO users (id, email, email_verified, name, image, disabled, data, created_at, updated_at)
+VALUES (:id, :email, :email_verified, :name, :image, :disabled, :data, :created_at, :updated_at)
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- One user.
+-- name: get_user
+SELECT * FROM users WHERE id = :id
+
+-- One user by canonical address.
+-- name: get_user_by_email
+SELECT * FROM users WHERE email = :email
+
+-- The user who linked an account.
+-- name: get_user_by_account
+SELECT users.* FROM accounts JOIN users ON users.id = accounts.user_id
+WHERE accounts.provider = :provider AND accounts.provider_account_id = :provider_account_id
+
+-- All that can change of a user.
+-- name: update_user
+UPDATE users
+SET email = :email, email_verified = :email_verified, name = :name, image = :image, disabled = :disabled,
+    data = :data, updated_at = :updated_at
+WHERE id = :id
+
+-- A user, and by the cascades all that hangs on it.
+-- name: delete_user
+DELETE FROM users WHERE id = :id RETURNING email
+
+-- A page of users.
+-- name: list_users
+SELECT * FROM users WHERE id > :after ORDER BY id LIMIT :limit
+
+-- ── accounts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new account.
+-- name: insert_account
+INSERT INTO accounts (id, user_id, provider, provider_account_id, type, access_token, access_token_encrypted,
+    refresh_token, refresh_token_encrypted, id_token, id_token_encrypted, token_type, scope, session_state,
+    expires_at, data, created_at, updated_at)
+VALUES (:id, :user_id, :provider, :provider_account_id, :type, :access_token, :access_token_encrypted,
+    :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
+    :expires_at, :data, :created_at, :updated_at)
+
+-- All that can change of an account.
+-- name: update_account
+UPDATE accounts
+SET type = :type, access_token = :access_token, access_token_encrypted = :access_token_encrypted,
+    refresh_token = :refresh_token, refresh_token_encrypted = :refresh_token_encrypted, id_token = :id_token,
+    id_token_encrypted = :id_token_encrypted, token_type = :token_type, scope = :scope,
+    session_state = :session_state, expires_at = :expires_at, data = :data, updated_at = :updated_at
+WHERE id = :id
+
+-- One account.
+-- name: get_account
+SELECT * FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id
+
+-- A user's accounts, oldest first.
+-- name: list_accounts
+SELECT * FROM accounts WHERE user_id = :user_id ORDER BY created_at, id
+
+-- Forgets an account.
+-- name: delete_account
+DELETE FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id RETURNING id
+
+-- Takes or renews the lease on refreshing an account, unless somebody else holds a living one.
+-- name: hold_refresh
+UPDATE accounts SET refresh_holder = :holder, refresh_until = :until
+WHERE provider = :provider AND provider_account_id = :provider_account_id
+    AND (refresh_holder IS NULL OR refresh_holder = :holder OR refresh_until <= :now)
+RETURNING *
+
+-- Gives the lease back after a failure.
+-- name: release_refresh
+UPDATE accounts SET refresh_holder = NULL, refresh_until = NULL
+WHERE provider = :provider AND provider_account_id = :provider_account_id AND refresh_holder = :holder
+
+-- Gives the lease back after a success, and counts it.
+-- name: finish_refresh
+UPDATE accounts SET refresh_holder = NULL, refresh_until = NULL, refresh_count = refresh_count + 1 WHERE id = :id
+
+-- Accounts with a provider token that is plain or not under the newest key.
+-- name: list_accounts_to_rekey
+SELECT * FROM accounts
+WHERE id > :after
+    AND (access_token IS NOT NULL OR refresh_token IS NOT NULL OR id_token IS NOT NULL
+        OR substr(access_token_encrypted, 1, :length) <> :prefix
+        OR substr(refresh_token_encrypted, 1, :length) <> :prefix
+        OR substr(id_token_encrypted, 1, :length) <> :prefix)
+ORDER BY id LIMIT :limit
+
+-- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new session, where there is such a user and it is not disabled.
+-- name: insert_session
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, created_at, last_used_at, authenticated_at,
+    ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :created_at, :last_used_at, :authenticated_at,
+    :ip, :user_agent, :data
+FROM users WHERE users.id = :user_id AND NOT users.disabled
+RETURNING id
+
+-- Sessions by the ids that their tokens name, with their users: the hot path.
+-- name: sessions_and_users_by_ids
+SELECT wanted.value AS lookup_key, sessions.*, users.id AS user__id, users.email AS user__email,
+    users.email_verified AS user__email_verified, users.name AS user__name, users.image AS user__image,
+    users.disabled AS user__disabled, users.data AS user__data, users.created_at AS user__created_at,
+    users.updated_at AS user__updated_at
+FROM json_each(:keys) AS wanted
+CROSS JOIN sessions ON sessions.id = wanted.value
+CROSS JOIN users ON users.id = sessions.user_id
+
+-- The same for tokens that name no session.
+-- name: session_and_user_by_hash
+SELECT sessions.*, users.id AS user__id, users.email AS user__email,
+    users.email_verified AS user__email_verified, users.name AS user__name, users.image AS user__image,
+    users.disabled AS user__disabled, users.data AS user__data, users.created_at AS user__created_at,
+    users.updated_at AS user__updated_at
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+
+-- One session by its id.
+-- name: get_session_by_id
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = :id
+
+-- One session by the hash of a given or moved token.
+-- name: get_session_by_hash
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+
+-- All that can change of a session.
+-- name: update_session
+UPDATE sessions
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
+    data = :data
+WHERE id = :id
+
+-- Ends one session.
+-- name: delete_session
+DELETE FROM sessions WHERE id = :id RETURNING id
+
+-- A user's living sessions, newest first.
+-- name: list_sessions
+SELECT sessions.* FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.user_id = :user_id AND NOT users.disabled AND sessions.expires > :now
+    AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
+ORDER BY sessions.created_at DESC, sessions.id DESC
+
+-- Ends a user's sessions, save one.
+-- name: delete_sessions
+DELETE FROM sessions WHERE user_id = :user_id AND id <> :except_id RETURNING id
+
+-- Beyond the limit, the longest unused of a user's living sessions goes; never the one just made.
+-- name: delete_excess_sessions
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions
+    WHERE user_id = :user_id AND id <> :new_id AND expires > :now AND created_at > :created_after
+        AND last_used_at > :used_after
+    ORDER BY last_used_at DESC, created_at DESC, id DESC
+    LIMIT 9223372036854775807 OFFSET :keep)
+
+-- The next stretch of sessions by id: where it ends, and which of them are dead.
+-- name: scan_sessions
+SELECT max(id) AS last, json_group_array(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after ORDER BY id LIMIT :limit)
+
+-- Deletes these sessions, where they are still dead.
+-- name: delete_dead_sessions
+DELETE FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+RETURNING id
+
+-- How many sessions are dead.
+-- name: count_dead_sessions
+SELECT count(*) AS dead FROM sessions
+WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after
+
+-- ── verification tokens ──────────────────────────────────────────────────────────────────────────────────
+
+-- A new token, unless it is taken.
+-- name: insert_verification_token
+INSERT INTO verification_tokens (identifier, purpose, token_hash, expires, data, created_at)
+VALUES (:identifier, :purpose, :token_hash, :expires, :data, :created_at)
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- Of an identifier's tokens for a purpose, all but the newest few.
+-- name: delete_excess_verification_tokens
+DELETE FROM verification_tokens WHERE id IN (
+    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
+    ORDER BY created_at DESC, id DESC LIMIT 9223372036854775807 OFFSET :keep)
+
+-- One token, not used.
+-- name: get_verification_token
+SELECT * FROM verification_tokens
+WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash
+
+-- Takes a token: whoever gets the row has used it.
+-- name: take_verification_token
+DELETE FROM verification_tokens
+WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash
+RETURNING *
+
+-- The other tokens of the same identifier and purpose.
+-- name: delete_verification_tokens_for_purpose
+DELETE FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
+
+-- All tokens of an identifier.
+-- name: delete_verification_tokens
+DELETE FROM verification_tokens WHERE identifier = :identifier
+
+-- The next stretch of tokens: where it ends, and which of them are dead.
+-- name: scan_verification_tokens
+SELECT max(id) AS last, json_group_array(id) FILTER (WHERE expires <= :now) AS dead
+FROM (SELECT id, expires FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit)
+
+-- Deletes these tokens, where they are still dead.
+-- name: delete_dead_verification_tokens
+DELETE FROM verification_tokens WHERE id IN (SELECT value FROM json_each(:ids)) AND expires <= :now RETURNING id
+
+-- How many tokens are dead.
+-- name: count_dead_verification_tokens
+SELECT count(*) AS dead FROM verification_tokens WHERE expires <= :now
+
+-- ── authenticators ───────────────────────────────────────────────────────────────────────────────────────
+
+-- A new passkey, unless somebody has it.
+-- name: insert_authenticator
+INSERT INTO authenticators (credential_id, user_id, public_key, counter, device_type, backed_up, transports, name,
+    data, created_at, last_used_at)
+VALUES (:credential_id, :user_id, :public_key, :counter, :device_type, :backed_up, :transports, :name,
+    :data, :created_at, :last_used_at)
+ON CONFLICT DO NOTHING
+RETURNING credential_id
+
+-- One passkey.
+-- name: get_authenticator
+SELECT * FROM authenticators WHERE credential_id = :credential_id
+
+-- A user's passkeys, oldest first.
+-- name: list_authenticators
+SELECT * FROM authenticators WHERE user_id = :user_id ORDER BY created_at, credential_id
+
+-- Moves the counter on, if it grew or neither side counts.
+-- name: advance_counter
+UPDATE authenticators SET counter = :counter, last_used_at = :now
+WHERE credential_id = :credential_id AND (counter < :counter OR (counter = 0 AND :counter = 0))
+RETURNING *
+
+-- Forgets a passkey.
+-- name: delete_authenticator
+DELETE FROM authenticators WHERE credential_id = :credential_id RETURNING credential_id
+
+-- ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new role, unless its name is taken.
+-- name: insert_role
+INSERT INTO roles (name, description, data) VALUES (:name, :description, :data)
+ON CONFLICT DO NOTHING
+RETURNING name
+
+-- One role with its permissions.
+-- name: get_role
+SELECT roles.*, (SELECT json_group_array(json_array(resource, action)) FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM roles WHERE name = :name
+
+-- All roles with their permissions.
+-- name: list_roles
+SELECT roles.*, (SELECT json_group_array(json_array(resource, action)) FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM roles ORDER BY name
+
+-- A user's roles with their permissions.
+-- name: get_roles
+SELECT roles.*, (SELECT json_group_array(json_array(resource, action)) FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM user_roles JOIN roles ON roles.name = user_roles.role_name
+WHERE user_roles.user_id = :user_id ORDER BY roles.name
+
+-- All that can change of a role; its grants follow the name.
+-- name: update_role
+UPDATE roles SET name = :new_name, description = :description, data = :data WHERE name = :name
+
+-- A role, its grants and its share of permissions.
+-- name: delete_role
+DELETE FROM roles WHERE name = :name RETURNING name
+
+-- Notes that a permission exists.
+-- name: insert_permission
+INSERT INTO permissions (resource, action) VALUES (:resource, :action) ON CONFLICT DO NOTHING
+
+-- Gives a permission to a role.
+-- name: insert_role_permission
+INSERT INTO role_permissions (role_name, resource, action) VALUES (:role_name, :resource, :action)
+ON CONFLICT DO NOTHING
+
+-- Takes all permissions from a role.
+-- name: delete_role_permissions
+DELETE FROM role_permissions WHERE role_name = :role_name
+
+-- Grants a role, unless it is granted.
+-- name: grant_role
+INSERT INTO user_roles (user_id, role_name) VALUES (:user_id, :role_name)
+ON CONFLICT DO NOTHING
+RETURNING user_id
+
+-- Takes a role away.
+-- name: revoke_role
+DELETE FROM user_roles WHERE user_id = :user_id AND role_name = :role_name RETURNING user_id
+
+-- Whether an enabled user has a permission.
+-- name: has_permission
+SELECT 1 AS granted FROM user_roles
+JOIN role_permissions ON role_permissions.role_name = user_roles.role_name
+JOIN users ON users.id = user_roles.user_id
+WHERE user_roles.user_id = :user_id AND role_permissions.resource = :resource
+    AND role_permissions.action = :action AND NOT users.disabled
+LIMIT 1
+
+-- A page of the users who have a role.
+-- name: list_users_with_role
+SELECT users.* FROM user_roles JOIN users ON users.id = user_roles.user_id
+WHERE user_roles.role_name = :role_name AND user_roles.user_id > :after
+ORDER BY user_roles.user_id LIMIT :limit
+
+-- ── the schema's own books ───────────────────────────────────────────────────────────────────────────────
+
+-- Which migrations ran.
+-- name: list_migrations
+SELECT version, name, sha256 FROM authstore_migrations ORDER BY version
+
+-- Notes that a migration ran.
+-- name: insert_migration
+INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :applied_at)

@@ -1,0 +1,27 @@
+"""The `Adapter`, written once, on the verbs of a `Database`."""
+
+from authstore.store.authenticators import AuthenticatorStore
+from authstore.store.base import StoreBase
+from authstore.store.maintenance import MaintenanceStore
+from authstore.store.refresh import RefreshStore
+from authstore.store.roles import RoleStore
+from authstore.store.sessions import SessionStore
+from authstore.store.sign_in import SignInStore
+from authstore.store.users import UserStore
+from authstore.store.verification_tokens import VerificationTokenStore
+
+
+class Store(
+    UserStore,
+    RefreshStore,
+    SignInStore,
+    SessionStore,
+    VerificationTokenStore,
+    AuthenticatorStore,
+    RoleStore,
+    MaintenanceStore,
+):
+    """A whole store on any backend. Made by `authstore.connect`."""
+
+
+__all__ = ["Store", "StoreBase"]

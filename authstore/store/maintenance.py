@@ -1,0 +1,141 @@
+"""Keeping the store in order: pruning, transactions, health, new keys."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple, Self
+
+from authstore.database import Row, Unit
+from authstore.encryption import Cipher
+from authstore.errors import KeyUnavailableError, StoreClosedError, StoreError, StoreMisuseError
+from authstore.models import Health, PruneReport
+from authstore.sql import Query, queries
+from authstore.store import rows
+from authstore.store.base import StoreBase, Values
+
+_REKEY_BATCH = 200
+
+
+class _Prunable(NamedTuple):
+    scan: Query
+    delete: Query
+    count: Query
+    first: str | int  # what comes before every key
+
+
+_PRUNABLE: Mapping[str, _Prunable] = {
+    "sessions": _Prunable(queries.scan_sessions, queries.delete_dead_sessions, queries.count_dead_sessions, ""),
+    "verification_tokens": _Prunable(
+        queries.scan_verification_tokens,
+        queries.delete_dead_verification_tokens,
+        queries.count_dead_verification_tokens,
+        -(2**63),
+    ),
+}
+
+
+class MaintenanceStore(StoreBase):
+    """`Maintenance` of the contract."""
+
+    async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
+        """See `authstore.adapter.Maintenance.prune`."""
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise ValueError("batch must be a whole number of at least 1")
+        if max_seconds is not None and not max_seconds >= 0:
+            raise ValueError("max_seconds must not be negative")
+        deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        cutoffs = self._cutoffs(self._now())
+        deleted = {table: await self._prune(steps, cutoffs, batch, deadline) for table, steps in _PRUNABLE.items()}
+        remaining = 0
+        if deadline is not None and time.monotonic() >= deadline:
+            remaining = sum([await self._count(steps, cutoffs) for steps in _PRUNABLE.values()])
+        return PruneReport(deleted=deleted, remaining=remaining)
+
+    async def _prune(self, steps: _Prunable, cutoffs: Values, batch: int, deadline: float | None) -> int:
+        """Walks the table by key on the reading side, so that no index on dates burdens every sign-in, and
+        writes only where something is dead, `batch` rows a transaction."""
+        deleted = 0
+        after: Any = steps.first
+        while deadline is None or time.monotonic() < deadline:
+            stretch = await self._db.one(steps.scan(**{**cutoffs, "after": after, "limit": batch}))
+            if stretch is None or stretch["last"] is None:
+                break
+            after = stretch["last"]
+            if stretch["dead"] != "[]":
+                deleted += await self._delete(steps.delete, stretch, cutoffs)
+        return deleted
+
+    async def _delete(self, query: Query, stretch: Row, cutoffs: Values) -> int:
+        def unit() -> Unit[int]:
+            return len((yield query(**cutoffs, ids=stretch["dead"])))
+
+        return await self._db.unit(unit)
+
+    async def _count(self, steps: _Prunable, cutoffs: Values) -> int:
+        row = await self._db.one(steps.count(**cutoffs))
+        return int(row["dead"]) if row else 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Self]:
+        """See `authstore.adapter.Maintenance.transaction`."""
+        async with self._db.transaction() as database:
+            inner = type(self)(database, self._policy, self._clock, self._cipher)
+            inner._ids = self._ids
+            yield inner
+
+    async def health(self) -> Health:
+        """See `authstore.adapter.Maintenance.health`. Raises `StoreClosedError`, `StoreMisuseError`."""
+        started = time.perf_counter()
+        try:
+            detail = await self._db.facts()
+        except (StoreClosedError, StoreMisuseError):
+            raise
+        except StoreError as error:
+            detail = {"error": type(error).__name__, "message": str(error)}
+        latency = timedelta(seconds=time.perf_counter() - started)
+        return Health(ok="error" not in detail, latency=latency, detail=detail)
+
+    async def rekey(self) -> int:
+        """See `authstore.adapter.Maintenance.rekey`.
+
+        Raises `KeyUnavailableError`, after all others are done, where some were sealed under a key that
+        was not given; `ConfigurationError` is not raised without keys: there is nothing to do then.
+        """
+        changed, unreadable, after = 0, 0, ""
+        while self._cipher.prefix:
+            step = await self._db.unit(lambda after=after: _rekey(after, self._cipher))  # type: ignore[misc]
+            changed, unreadable = changed + step.changed, unreadable + step.unreadable
+            if step.last is None:
+                break
+            after = step.last
+        if unreadable:
+            raise KeyUnavailableError(
+                f"{changed} accounts were encrypted anew; {unreadable} are under a key that was not given"
+            )
+        return changed
+
+    async def close(self) -> None:
+        """See `authstore.adapter.Maintenance.close`."""
+        await self._db.close()
+
+
+class _Rekeyed(NamedTuple):
+    changed: int
+    unreadable: int
+    last: str | None
+
+
+def _rekey(after: str, cipher: Cipher) -> Unit[_Rekeyed]:
+    found = yield queries.list_accounts_to_rekey(
+        after=after, length=len(cipher.prefix), prefix=cipher.prefix, limit=_REKEY_BATCH
+    )
+    changed = 0
+    for row in found:
+        try:
+            account = rows.account(row, cipher)
+        except KeyUnavailableError:
+            continue
+        yield queries.update_account(**rows.account_values(account, cipher))
+        changed += 1
+    return _Rekeyed(changed, len(found) - changed, found[-1]["id"] if found else None)

@@ -1,0 +1,155 @@
+"""Rows to models and back: the one place that knows how a model stands in a table."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from authstore.database import Row
+from authstore.encryption import Cipher
+from authstore.models import Account, Authenticator, Permission, Role, Session, User, VerificationToken
+
+SEALED = ("access_token", "refresh_token", "id_token")
+
+
+def instant(value: str | datetime) -> datetime:
+    """An instant as the backend gave it."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def maybe_instant(value: str | datetime | None) -> datetime | None:
+    """The same, where there may be none."""
+    return None if value is None else instant(value)
+
+
+def json_text(value: Any) -> str:
+    """JSON as it is stored."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) if value else "{}"
+
+
+def _json(text: str) -> Any:
+    return {} if text == "{}" else json.loads(text)
+
+
+def user(row: Row, prefix: str = "") -> User:
+    """A user; `prefix` where the row is a join."""
+    return User(
+        id=row[prefix + "id"],
+        email=row[prefix + "email"],
+        email_verified=maybe_instant(row[prefix + "email_verified"]),
+        name=row[prefix + "name"],
+        image=row[prefix + "image"],
+        disabled=bool(row[prefix + "disabled"]),
+        data=_json(row[prefix + "data"]),
+        created_at=instant(row[prefix + "created_at"]),
+        updated_at=instant(row[prefix + "updated_at"]),
+    )
+
+
+def user_values(user: User) -> dict[str, Any]:
+    """The columns of a user."""
+    return {**user.__dict__, "data": json_text(user.data)}
+
+
+def session(row: Row, token: str | None = None) -> Session:
+    """A session; with its token only where the caller presented it."""
+    return Session(
+        id=row["id"],
+        token=token,
+        user_id=row["user_id"],
+        expires=instant(row["expires"]),
+        created_at=instant(row["created_at"]),
+        last_used_at=instant(row["last_used_at"]),
+        authenticated_at=instant(row["authenticated_at"]),
+        ip=row["ip"],
+        user_agent=row["user_agent"],
+        data=_json(row["data"]),
+    )
+
+
+def account(row: Row, cipher: Cipher) -> Account:
+    """An account, its provider tokens opened. Raises `KeyUnavailableError`."""
+    return Account(
+        id=row["id"],
+        user_id=row["user_id"],
+        provider=row["provider"],
+        provider_account_id=row["provider_account_id"],
+        type=row["type"],
+        **{column: _opened(row, column, cipher) for column in SEALED},
+        token_type=row["token_type"],
+        scope=row["scope"],
+        session_state=row["session_state"],
+        expires_at=maybe_instant(row["expires_at"]),
+        data=_json(row["data"]),
+        created_at=instant(row["created_at"]),
+        updated_at=instant(row["updated_at"]),
+    )
+
+
+def _opened(row: Row, column: str, cipher: Cipher) -> Any:
+    sealed = row[column + "_encrypted"]
+    return row[column] if sealed is None else cipher.open(bytes(sealed), row=row["id"], column=column)
+
+
+def account_values(account: Account, cipher: Cipher) -> dict[str, Any]:
+    """The columns of an account, its provider tokens sealed where there are keys."""
+    values: dict[str, Any] = {**account.__dict__, "data": json_text(account.data)}
+    for column in SEALED:
+        text = values[column]
+        sealed = text is not None and bool(cipher.prefix)
+        values[column + "_encrypted"] = cipher.seal(text, row=account.id, column=column) if sealed else None
+        values[column] = None if sealed else text
+    return values
+
+
+def verification_token(row: Row, token: str) -> VerificationToken:
+    """A verification token that the caller presented."""
+    return VerificationToken(
+        identifier=row["identifier"],
+        purpose=row["purpose"],
+        token=token,
+        expires=instant(row["expires"]),
+        data=_json(row["data"]),
+    )
+
+
+def authenticator(row: Row) -> Authenticator:
+    """A passkey."""
+    return Authenticator(
+        credential_id=row["credential_id"],
+        user_id=row["user_id"],
+        public_key=bytes(row["public_key"]),
+        counter=row["counter"],
+        device_type=row["device_type"],
+        backed_up=bool(row["backed_up"]),
+        transports=tuple(json.loads(row["transports"])),
+        name=row["name"],
+        data=_json(row["data"]),
+        created_at=instant(row["created_at"]),
+        last_used_at=maybe_instant(row["last_used_at"]),
+    )
+
+
+def authenticator_values(authenticator: Authenticator) -> dict[str, Any]:
+    """The columns of a passkey."""
+    return {
+        **authenticator.__dict__,
+        "transports": json.dumps(authenticator.transports),
+        "data": json_text(authenticator.data),
+    }
+
+
+def role(row: Row) -> Role:
+    """A role with its permissions."""
+    pairs = json.loads(row["permissions"])
+    return Role(
+        name=row["name"],
+        description=row["description"],
+        permissions=frozenset(Permission(resource=resource, action=action) for resource, action in pairs),
+        data=_json(row["data"]),
+    )
+
+
+def role_values(role: Role) -> Mapping[str, Any]:
+    """The columns of a role."""
+    return {"name": role.name, "description": role.description, "data": json_text(role.data)}

@@ -1,0 +1,227 @@
+"""Sessions: found by their token, judged by the policy of whoever looks, never revived."""
+
+from collections.abc import Callable
+from datetime import datetime
+from hmac import compare_digest
+
+from authstore.adapter import UNSET, JsonObject, Unset
+from authstore.database import Row, Unit
+from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
+from authstore.expiry import is_session_alive, is_touch_due, session_expiry
+from authstore.models import Session, User, check_text
+from authstore.sql import queries
+from authstore.store import rows
+from authstore.store.base import StoreBase, Values, is_storable
+from authstore.tokens import (
+    MAX_TOKEN_LENGTH,
+    MIN_TOKEN_LENGTH,
+    hash_token,
+    is_presentable,
+    named_session,
+    new_session_token,
+)
+
+Change = Callable[[Session, datetime], Session | None]
+
+
+class SessionStore(StoreBase):
+    """`Sessions` of the contract."""
+
+    async def create_session(
+        self,
+        user_id: str,
+        *,
+        expires: datetime | None = None,
+        token: str | None = None,
+        ip: str | None = None,
+        user_agent: str | None = None,
+        data: JsonObject | None = None,
+    ) -> Session:
+        """See `authstore.adapter.Sessions.create_session`."""
+        now = self._now()
+        session_id = self._new_id(now)
+        limit = session_expiry(self._policy, created_at=now, now=now)
+        session = Session(
+            id=session_id,
+            token=new_session_token(session_id) if token is None else _checked_token(token),
+            user_id=user_id,
+            expires=limit if expires is None else expires,
+            created_at=now,
+            last_used_at=now,
+            authenticated_at=now,
+            ip=ip,
+            user_agent=user_agent,
+            data={} if data is None else dict(data),
+        )
+        if session.expires > limit:
+            session = session.model_copy(update={"expires": limit})
+        return await self._db.unit(lambda: self._insert_session(session, token is not None))
+
+    async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
+        """See `authstore.adapter.Sessions.get_session_and_user`."""
+        row = await self._living_row(token)
+        return (rows.session(row, token), rows.user(row, "user__")) if row else None
+
+    async def get_session(self, token: str) -> Session | None:
+        """See `authstore.adapter.Sessions.get_session`."""
+        row = await self._living_row(token)
+        return rows.session(row, token) if row else None
+
+    async def touch_session(self, token: str) -> Session | None:
+        """See `authstore.adapter.Sessions.touch_session`."""
+        session = await self.get_session(token)
+        if session is None or not is_touch_due(self._policy, self._now(), last_used_at=session.last_used_at):
+            return session
+        return await self._change(token, self._touched)
+
+    async def update_session(
+        self, token: str, *, expires: datetime | Unset = UNSET, data: JsonObject | Unset = UNSET
+    ) -> Session | None:
+        """See `authstore.adapter.Sessions.update_session`."""
+        named = {"expires": expires, "data": data if isinstance(data, Unset) else dict(data)}
+        changes = {field: value for field, value in named.items() if value is not UNSET}
+
+        def change(session: Session, now: datetime) -> Session:
+            new = Session(**{**session.__dict__, **changes})
+            limit = session_expiry(self._policy, created_at=new.created_at, now=now, wanted=new.expires)
+            return new.model_copy(update={"expires": limit}) if "expires" in changes else new
+
+        return await self._change(token, change)
+
+    async def rotate_session(self, token: str) -> Session | None:
+        """See `authstore.adapter.Sessions.rotate_session`."""
+        return await self._change(
+            token, lambda session, _now: session.model_copy(update={"token": new_session_token(session.id)})
+        )
+
+    async def delete_session(self, token: str) -> bool:
+        """See `authstore.adapter.Sessions.delete_session`."""
+        if not is_presentable(token):
+            return False
+        return await self._db.unit(lambda: _delete_session(token))
+
+    async def list_sessions(self, user_id: str) -> list[Session]:
+        """See `authstore.adapter.Sessions.list_sessions`."""
+        if not is_storable(user_id):
+            return []
+        statement = queries.list_sessions(user_id=user_id, **self._cutoffs(self._now()))
+        return [rows.session(row) for row in await self._db.all(statement)]
+
+    async def revoke_session(self, session_id: str) -> bool:
+        """See `authstore.adapter.Sessions.revoke_session`."""
+        if not is_storable(session_id):
+            return False
+        return await self._db.unit(lambda: _revoke_session(session_id))
+
+    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None) -> int:
+        """See `authstore.adapter.Sessions.revoke_sessions`."""
+        if not is_storable(user_id):
+            return 0
+        return await self._db.unit(lambda: _revoke_sessions(user_id, except_token))
+
+    async def _living_row(self, token: str) -> Row | None:
+        if not is_presentable(token):
+            return None
+        presented = hash_token(token)
+        named = named_session(token)
+        row = await self._db.lookup(queries.sessions_and_users_by_ids, named) if named else None
+        if row is None or not compare_digest(row["token_hash"], presented):
+            row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
+        return row if row is not None and self._is_alive(row, self._now()) else None
+
+    def _is_alive(self, row: Row, now: datetime) -> bool:
+        return not row["user__disabled"] and is_session_alive(
+            self._policy,
+            now,
+            expires=rows.instant(row["expires"]),
+            created_at=rows.instant(row["created_at"]),
+            last_used_at=rows.instant(row["last_used_at"]),
+        )
+
+    def _touched(self, session: Session, now: datetime) -> Session | None:
+        if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
+            return None
+        if self._policy.lifetime is not None:
+            return session.model_copy(update={"last_used_at": now})
+        slid = session_expiry(self._policy, created_at=session.created_at, now=now)
+        return session.model_copy(update={"last_used_at": now, "expires": slid})
+
+    async def _change(self, token: str, change: Change) -> Session | None:
+        """Applies a change to the living session of this token; a change of `None` leaves it as it is."""
+        if not is_presentable(token):
+            return None
+        return await self._db.unit(lambda: self._change_session(token, change))
+
+    def _change_session(self, token: str, change: Change) -> Unit[Session | None]:
+        row = yield from _find_session(token)
+        now = self._now()
+        if row is None or not self._is_alive(row, now):
+            return None
+        old = rows.session(row, token)
+        new = change(old, now)
+        if new is None:
+            return old
+        kept = new.token == token
+        yield queries.update_session(**_session_values(new, bool(row["token_indexed"]) if kept else None))
+        return new
+
+    def _insert_session(self, session: Session, is_given: bool) -> Unit[Session]:
+        if is_given and (yield from _find_session(session.token or "")):
+            raise ConflictError("a session with this token exists")
+        if not (yield queries.insert_session(**_session_values(session, is_given or None))):
+            if (yield queries.get_user(id=session.user_id)):
+                raise UserDisabledError("this user is disabled")
+            raise UserNotFoundError("no user has this id")
+        if self._policy.max_per_user is not None:
+            yield queries.delete_excess_sessions(
+                user_id=session.user_id,
+                new_id=session.id,
+                keep=self._policy.max_per_user - 1,
+                **self._cutoffs(session.created_at),
+            )
+        return session
+
+
+def _checked_token(token: str) -> str:
+    if not isinstance(token, str):
+        raise TypeError("a token is text")
+    if not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
+        raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
+    return check_text(token)
+
+
+def _session_values(session: Session, is_indexed: bool | None) -> Values:
+    """The columns of a session; `is_indexed=None`: as its token's making asks for."""
+    token = session.token or ""
+    return {
+        **session.__dict__,
+        "token_hash": hash_token(token),
+        "token_indexed": named_session(token) != session.id if is_indexed is None else is_indexed,
+        "data": rows.json_text(session.data),
+    }
+
+
+def _find_session(token: str) -> Unit[Row | None]:
+    presented = hash_token(token)
+    named = named_session(token)
+    if named is not None:
+        found = yield queries.get_session_by_id(id=named)
+        if found and compare_digest(found[0]["token_hash"], presented):
+            return found[0]
+    found = yield queries.get_session_by_hash(token_hash=presented)
+    return found[0] if found else None
+
+
+def _delete_session(token: str) -> Unit[bool]:
+    row = yield from _find_session(token)
+    return row is not None and bool((yield queries.delete_session(id=row["id"])))
+
+
+def _revoke_session(session_id: str) -> Unit[bool]:
+    return bool((yield queries.delete_session(id=session_id)))
+
+
+def _revoke_sessions(user_id: str, except_token: str | None) -> Unit[int]:
+    spared = (yield from _find_session(except_token)) if is_presentable(except_token) and except_token else None
+    gone = yield queries.delete_sessions(user_id=user_id, except_id=spared["id"] if spared else "")
+    return len(gone)

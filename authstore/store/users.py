@@ -1,0 +1,148 @@
+"""Users: canonical addresses, and nothing left behind."""
+
+from datetime import datetime
+from typing import Any
+
+from authstore.adapter import UNSET, JsonObject, Unset
+from authstore.database import Unit
+from authstore.email import canonical_email
+from authstore.errors import ConflictError, EmailTakenError, InvalidEmailError
+from authstore.models import User
+from authstore.sql import queries
+from authstore.store import rows
+from authstore.store.base import StoreBase, checked_limit, is_storable
+
+
+class UserStore(StoreBase):
+    """`Users` of the contract."""
+
+    async def create_user(
+        self,
+        *,
+        email: str | None = None,
+        name: str | None = None,
+        email_verified: datetime | None = None,
+        image: str | None = None,
+        data: JsonObject | None = None,
+        id: str | None = None,
+    ) -> User:
+        """See `authstore.adapter.Users.create_user`."""
+        now = self._now()
+        user = User(
+            id=self._new_id(now) if id is None else id,
+            email=None if email is None else canonical_email(email),
+            email_verified=email_verified,
+            name=name,
+            image=image,
+            data={} if data is None else dict(data),
+            created_at=now,
+            updated_at=now,
+        )
+        return await self._db.unit(lambda: insert_user(user))
+
+    async def get_user(self, user_id: str) -> User | None:
+        """See `authstore.adapter.Users.get_user`."""
+        if not is_storable(user_id):
+            return None
+        row = await self._db.one(queries.get_user(id=user_id))
+        return rows.user(row) if row else None
+
+    async def get_user_by_email(self, email: str) -> User | None:
+        """See `authstore.adapter.Users.get_user_by_email`."""
+        try:
+            canonical = canonical_email(email)
+        except InvalidEmailError:
+            return None
+        row = await self._db.one(queries.get_user_by_email(email=canonical))
+        return rows.user(row) if row else None
+
+    async def get_user_by_account(self, provider: str, provider_account_id: str) -> User | None:
+        """See `authstore.adapter.Users.get_user_by_account`."""
+        if not (is_storable(provider) and is_storable(provider_account_id)):
+            return None
+        row = await self._db.one(
+            queries.get_user_by_account(provider=provider, provider_account_id=provider_account_id)
+        )
+        return rows.user(row) if row else None
+
+    async def update_user(
+        self,
+        user_id: str,
+        *,
+        email: str | None | Unset = UNSET,
+        name: str | None | Unset = UNSET,
+        email_verified: datetime | None | Unset = UNSET,
+        image: str | None | Unset = UNSET,
+        disabled: bool | Unset = UNSET,
+        data: JsonObject | Unset = UNSET,
+    ) -> User | None:
+        """See `authstore.adapter.Users.update_user`."""
+        named = {
+            "email": canonical_email(email) if isinstance(email, str) else email,
+            "name": name,
+            "email_verified": email_verified,
+            "image": image,
+            "disabled": disabled,
+            "data": data if isinstance(data, Unset) else dict(data),
+        }
+        changes = {field: value for field, value in named.items() if value is not UNSET}
+        if not is_storable(user_id):
+            return None
+        now = self._now()
+        return await self._db.unit(lambda: _update_user(user_id, changes, now))
+
+    async def delete_user(self, user_id: str) -> bool:
+        """See `authstore.adapter.Users.delete_user`."""
+        if not is_storable(user_id):
+            return False
+        return await self._db.unit(lambda: _delete_user(user_id))
+
+    async def list_users(self, *, after: str | None = None, limit: int = 100) -> list[User]:
+        """See `authstore.adapter.Users.list_users`."""
+        statement = queries.list_users(after=_cursor(after), limit=checked_limit(limit))
+        return [rows.user(row) for row in await self._db.all(statement)]
+
+
+def _cursor(after: str | None) -> str:
+    if after is not None and not is_storable(after):
+        raise ValueError("after is the id of the last user of the page before")
+    return after or ""
+
+
+def insert_user(user: User) -> Unit[User]:
+    """A new user, or the error that says what is taken."""
+    if (yield queries.insert_user(**rows.user_values(user))):
+        return user
+    yield from refuse_taken_email(user)
+    raise ConflictError("a user with this id exists")
+
+
+def refuse_taken_email(user: User) -> Unit[None]:
+    """Raises `EmailTakenError` where another user has the address."""
+    if user.email is not None:
+        owners = yield queries.get_user_by_email(email=user.email)
+        if owners and owners[0]["id"] != user.id:
+            raise EmailTakenError("a user with this e-mail address exists")
+
+
+def _update_user(user_id: str, changes: dict[str, Any], now: datetime) -> Unit[User | None]:
+    found = yield queries.get_user(id=user_id)
+    if not found:
+        return None
+    old = rows.user(found[0])
+    if not changes:
+        return old
+    new = User(**{**old.__dict__, **changes, "updated_at": now})
+    yield from refuse_taken_email(new)
+    yield queries.update_user(**rows.user_values(new))
+    if new.disabled:
+        yield queries.delete_sessions(user_id=user_id, except_id="")
+    return new
+
+
+def _delete_user(user_id: str) -> Unit[bool]:
+    deleted = yield queries.delete_user(id=user_id)
+    for row in deleted:
+        if row["email"] is not None:
+            yield queries.delete_verification_tokens(identifier=row["email"])
+    return bool(deleted)
