@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from authstore.adapter import AccountType, JsonObject
+from authstore.adapter import JsonObject
 from authstore.database import Row, Unit
 from authstore.encryption import Cipher
 from authstore.errors import AccountLinkedError, UserNotFoundError
-from authstore.models import Account
+from authstore.models import Account, AccountType
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, is_storable

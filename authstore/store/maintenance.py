@@ -4,7 +4,10 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple, Self
+
+from pydantic import JsonValue
 
 from authstore.database import Row, Unit
 from authstore.encryption import Cipher
@@ -20,7 +23,7 @@ _REKEY_BATCH = 200
 class _Prunable(NamedTuple):
     scan: Query
     delete: Query
-    count: Query
+    total: Query
     first: str | int  # what comes before every key
 
 
@@ -73,7 +76,7 @@ class MaintenanceStore(StoreBase):
         return await self._db.unit(unit)
 
     async def _count(self, steps: _Prunable, cutoffs: Values) -> int:
-        row = await self._db.one(steps.count(**cutoffs))
+        row = await self._db.one(steps.total(**cutoffs))
         return int(row["dead"]) if row else 0
 
     @asynccontextmanager
@@ -87,6 +90,7 @@ class MaintenanceStore(StoreBase):
     async def health(self) -> Health:
         """See `authstore.adapter.Maintenance.health`. Raises `StoreClosedError`, `StoreMisuseError`."""
         started = time.perf_counter()
+        detail: dict[str, JsonValue]
         try:
             detail = await self._db.facts()
         except (StoreClosedError, StoreMisuseError):
@@ -104,7 +108,7 @@ class MaintenanceStore(StoreBase):
         """
         changed, unreadable, after = 0, 0, ""
         while self._cipher.prefix:
-            step = await self._db.unit(lambda after=after: _rekey(after, self._cipher))  # type: ignore[misc]
+            step = await self._db.unit(partial(_rekey, after, self._cipher))
             changed, unreadable = changed + step.changed, unreadable + step.unreadable
             if step.last is None:
                 break

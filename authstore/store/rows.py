@@ -95,10 +95,11 @@ def account_values(account: Account, cipher: Cipher) -> dict[str, Any]:
     """The columns of an account, its provider tokens sealed where there are keys."""
     values: dict[str, Any] = {**account.__dict__, "data": json_text(account.data)}
     for column in SEALED:
-        text = values[column]
-        sealed = text is not None and bool(cipher.prefix)
-        values[column + "_encrypted"] = cipher.seal(text, row=account.id, column=column) if sealed else None
-        values[column] = None if sealed else text
+        text: str | None = values[column]
+        values[column + "_encrypted"] = None
+        if text is not None and cipher.prefix:
+            values[column + "_encrypted"] = cipher.seal(text, row=account.id, column=column)
+            values[column] = None
     return values
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from authstore.adapter import AccountType
 from authstore.database import Row, Unit
 from authstore.email import canonical_email
 from authstore.encryption import Cipher
@@ -16,7 +15,7 @@ from authstore.errors import (
     UserDisabledError,
     UserNotFoundError,
 )
-from authstore.models import Account, SignIn, User
+from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, given, insert_account, update_account

@@ -5,6 +5,7 @@ At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite)
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import aiosqlite
@@ -37,7 +38,7 @@ class ConnectionThread:
     async def run(self, work: Callable[[UnitConnection], T]) -> T:
         """Calls `work` there. Once begun it runs to its end, whatever becomes of the caller."""
         results: list[T] = []
-        await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))  # type: ignore[arg-type]  # see UnitConnection
+        await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
         return results[0]
 
     async def close(self) -> None:
@@ -77,7 +78,7 @@ class ReadPump:
         try:
             while self._waiting:
                 jobs, self._waiting = self._waiting[:MAX_READS], self._waiting[MAX_READS:]
-                await self._thread.run(lambda connection, jobs=jobs: run_reads(connection, jobs))  # type: ignore[misc]
+                await self._thread.run(partial(run_reads, jobs))
                 for job in jobs:
                     settle(job, job.rows)
         finally:
@@ -120,9 +121,7 @@ class WritePump:
                     continue
                 try:
                     jobs = self._next_batch()
-                    is_done = not jobs or await self._thread.run(
-                        lambda connection, jobs=jobs: run_units(connection, jobs)
-                    )  # type: ignore[misc]
+                    is_done = not jobs or await self._thread.run(partial(run_units, jobs))
                 finally:
                     self._turn.release()
                 if is_done:

@@ -129,7 +129,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def run_units(connection: UnitConnection, jobs: Sequence[UnitJob[Any]]) -> bool:
+def run_units(jobs: Sequence[UnitJob[Any]], connection: UnitConnection) -> bool:
     """Runs the units in one transaction with one commit, each in its own savepoint; `False`: busy, none ran."""
     try:
         if not try_begin(connection):
@@ -184,7 +184,7 @@ def _fail(jobs: Iterable[UnitJob[Any] | ReadJob], error: BaseException) -> None:
         job.error = error
 
 
-def run_reads(connection: UnitConnection, jobs: Sequence[ReadJob]) -> None:
+def run_reads(jobs: Sequence[ReadJob], connection: UnitConnection) -> None:
     """Answers everything that waits; look-ups of one kind are merged into one query."""
     source = connection.snapshot or connection
     merged: dict[str, list[ReadJob]] = {}
