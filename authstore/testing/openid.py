@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
-import httpx
+import httpx2
 from starlette.applications import Starlette
 from starlette.datastructures import FormData, ImmutableMultiDict
 from starlette.requests import Request
@@ -97,7 +97,7 @@ class OpenIDProvider:
         return f"{self.issuer}/.well-known/openid-configuration"
 
     @property
-    def transport(self) -> httpx.AsyncBaseTransport:
+    def transport(self) -> httpx2.AsyncBaseTransport:
         """What lets an httpx (or httpx2) client reach the provider without a network."""
         return InProcessTransport(Starlette(routes=[Mount(urlsplit(self.issuer).path, app=self.app)]))
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc import jwt
@@ -45,7 +45,7 @@ async def tokens_of(provider: OpenIDProvider, client: AsyncOAuth2Client, verifie
 
 
 async def claims_of(provider: OpenIDProvider, id_token: str) -> dict[str, object]:
-    async with httpx.AsyncClient(transport=provider.transport) as http:
+    async with httpx2.AsyncClient(transport=provider.transport) as http:
         metadata = (await http.get(provider.discovery_url)).json()
         keys = KeySet.import_key_set((await http.get(metadata["jwks_uri"])).json())
     return jwt.decode(id_token, keys, registry=JWSRegistry(algorithms=["RS256"])).claims
@@ -128,7 +128,7 @@ async def test_a_human_chooses_who_to_be() -> None:
     provider = OpenIDProvider(people=(Person("ada-1", name="Ada"), Person("bob-1", name="<Bob>")), ask=True)
     params = {"client_id": "client", "redirect_uri": CALLBACK, "response_type": "code", "state": "s"}
     pkce = {"code_challenge": "c" * 43, "code_challenge_method": "S256"}
-    async with httpx.AsyncClient(transport=provider.transport, base_url=provider.issuer) as browser:
+    async with httpx2.AsyncClient(transport=provider.transport, base_url=provider.issuer) as browser:
         page = await browser.get("/authorize", params=params | pkce)
         chosen = await browser.post("/authorize", data={**params, **pkce, "person": "bob-1"})
     assert "&lt;Bob&gt;" in page.text
@@ -138,7 +138,7 @@ async def test_a_human_chooses_who_to_be() -> None:
 async def test_an_answer_can_come_as_a_form() -> None:
     provider = OpenIDProvider()
     params = {"client_id": "client", "redirect_uri": CALLBACK, "response_type": "code", "response_mode": "form_post"}
-    async with httpx.AsyncClient(transport=provider.transport, base_url=provider.issuer) as browser:
+    async with httpx2.AsyncClient(transport=provider.transport, base_url=provider.issuer) as browser:
         page = await browser.get("/authorize", params=params | {"code_challenge": "c", "code_challenge_method": "S256"})
     assert f'action="{CALLBACK}"' in page.text
     assert 'name="code"' in page.text
