@@ -1,0 +1,42 @@
+# The two commands: `make demo` sets everything up and shows it, `make test` sets everything up and tests it.
+# Nothing is assumed but make and a Python of at least 3.11 with venv; PYTHON=… names another one.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CHECK ?=
+
+.PHONY: demo test check wheel benchmarks clean
+
+demo: $(READY)
+	$(BIN)/python -m authstore.cli.demo $(if $(CHECK),--check)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+wheel: $(READY)
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist .
+	$(BIN)/python tests/wheel.py dist
+
+benchmarks: $(READY)
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.store
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "authstore needs Python 3.11 or newer: make PYTHON=python3.11 …" or 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist artefacts *.egg-info

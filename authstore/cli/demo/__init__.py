@@ -1,0 +1,1 @@
+"""The tour: what authstore does, step by step, on real parts."""
