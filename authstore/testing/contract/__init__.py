@@ -1,0 +1,93 @@
+"""The contract as a test suite: subclass `AdapterContract`, override the fixture `adapter`, run pytest.
+
+Each part can be subclassed alone, by an adapter that implements a part: `UsersContract` and `EmailContract`
+for `Users`, and so on. Any async runner will do: pytest-asyncio (strict or auto) or anyio's plugin on asyncio.
+"""
+
+from authstore.testing.contract.accounts import AccountsContract
+from authstore.testing.contract.addresses import EmailContract
+from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
+from authstore.testing.contract.base import ContractBase
+from authstore.testing.contract.cancellation import CancellationContract
+from authstore.testing.contract.integrity import IntegrityContract
+from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
+from authstore.testing.contract.refreshing import RefreshContract
+from authstore.testing.contract.roles import GrantsContract, RolesContract
+from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
+from authstore.testing.contract.sessions import SessionsContract
+from authstore.testing.contract.sign_in import KnownAccountContract, KnownAddressContract, NewAccountContract
+from authstore.testing.contract.transactions import (
+    IsolationContract,
+    NestedTransactionsContract,
+    TransactionsContract,
+)
+from authstore.testing.contract.users import UserChangesContract, UsersContract
+from authstore.testing.contract.values import ValuesContract
+from authstore.testing.contract.verification_tokens import VerificationTokensContract
+
+__all__ = [
+    "AccountsContract",
+    "AdapterContract",
+    "AuthenticatorsContract",
+    "CancellationContract",
+    "ContractBase",
+    "CounterContract",
+    "EmailContract",
+    "GrantsContract",
+    "IntegrityContract",
+    "IsolationContract",
+    "KnownAccountContract",
+    "KnownAddressContract",
+    "NestedTransactionsContract",
+    "NewAccountContract",
+    "PruneContract",
+    "RefreshContract",
+    "RolesContract",
+    "SessionChangesContract",
+    "SessionExpiryContract",
+    "SessionsContract",
+    "TransactionsContract",
+    "UpkeepContract",
+    "UserChangesContract",
+    "UsersContract",
+    "ValuesContract",
+    "VerificationTokensContract",
+]
+
+
+class AdapterContract(
+    UsersContract,
+    UserChangesContract,
+    EmailContract,
+    AccountsContract,
+    RefreshContract,
+    KnownAccountContract,
+    KnownAddressContract,
+    NewAccountContract,
+    SessionsContract,
+    SessionExpiryContract,
+    SessionChangesContract,
+    VerificationTokensContract,
+    AuthenticatorsContract,
+    CounterContract,
+    RolesContract,
+    GrantsContract,
+    ValuesContract,
+    PruneContract,
+    UpkeepContract,
+    TransactionsContract,
+    NestedTransactionsContract,
+    IsolationContract,
+    CancellationContract,
+    IntegrityContract,
+):
+    """Every rule of the contract that one process can check.
+
+        class TestMyAdapter(AdapterContract):
+            @pytest.fixture
+            async def adapter(self, clock):
+                async with open_my_store(clock=clock) as store:
+                    yield store
+
+    `adapter` gives an open, empty store whose "now" is the given `clock`.
+    """

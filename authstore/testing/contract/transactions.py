@@ -1,0 +1,202 @@
+"""`transaction()`: all or nothing, serializable, nested as savepoints. Uses the whole `Adapter`."""
+
+import asyncio
+import time
+
+import pytest
+
+from authstore.adapter import Adapter
+from authstore.errors import AuthStoreError, EmailTakenError, StoreBusyError
+from authstore.models import User
+from authstore.testing.contract.base import ContractBase, errors, settled, winners
+from authstore.testing.contract.sessions import living
+from authstore.testing.factories import make_account, make_role, make_session, make_user
+
+AT_ONCE = 2.0  # seconds that a call which waits for nobody may take on a busy machine
+BUSY_TIMEOUT = 5.0
+
+
+class Undo(Exception):
+    """Raised in a transaction to end it."""
+
+
+class Interrupt(BaseException):
+    """As `KeyboardInterrupt` and `CancelledError` are: no `Exception`."""
+
+
+class TransactionsContract(ContractBase):
+    """All or nothing."""
+
+    async def test_what_was_done_stays(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as transaction:
+            user = await make_user(transaction)
+            session = await make_session(transaction, user)
+            account = await make_account(transaction, user, provider_account_id="42")
+        assert await adapter.list_users() == [user]
+        assert await adapter.get_session_and_user(str(session.token)) == (session, user)
+        assert await adapter.get_account("github", "42") == account
+
+    @pytest.mark.parametrize("error", [Undo, Interrupt, asyncio.CancelledError])
+    async def test_whatever_is_raised_undoes_everything(self, adapter: Adapter, error: type[BaseException]) -> None:
+        ada = await make_user(adapter)
+        session = await make_session(adapter, ada)
+        with pytest.raises(error):
+            async with adapter.transaction() as transaction:
+                await make_user(transaction)
+                await transaction.update_user(ada.id, disabled=True)
+                await make_role(transaction)
+                raise error
+        assert await adapter.list_users() == [ada]
+        assert await adapter.list_roles() == []
+        assert await living(adapter, [session]) == [session.id]
+
+    async def test_it_sees_what_it_did(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as transaction:
+            user = await make_user(transaction, email="ada@example.com")
+            assert await transaction.get_user_by_email("ADA@example.com") == user
+            await transaction.delete_user(user.id)
+            assert await transaction.list_users() == []
+            assert (await make_user(transaction, email="ada@example.com")).id != user.id
+
+    async def test_nobody_else_sees_it_or_waits_for_it_to_read(self, adapter: Adapter) -> None:
+        ada = await make_user(adapter)
+        async with adapter.transaction() as transaction:
+            await make_user(transaction)
+            await transaction.update_user(ada.id, name="Changed")
+            assert await asyncio.wait_for(adapter.list_users(), AT_ONCE) == [ada]
+        assert len(await adapter.list_users()) == 2
+
+    async def test_a_refused_call_leaves_nothing_and_is_survived(self, adapter: Adapter) -> None:
+        await make_user(adapter, email="taken@example.com")
+        async with adapter.transaction() as transaction:
+            before = await make_user(transaction)
+            with pytest.raises(EmailTakenError):
+                await make_user(transaction, email="taken@example.com")
+            with pytest.raises(EmailTakenError):
+                await transaction.update_user(before.id, name="Changed", email="taken@example.com")
+            after = await make_user(transaction)
+        assert await adapter.get_user(before.id) == before
+        assert await adapter.get_user(after.id) == after
+        assert len(await adapter.list_users()) == 3
+
+    async def test_calls_at_once_inside_one_are_all_part_of_it(self, adapter: Adapter) -> None:
+        with pytest.raises(Undo):
+            async with adapter.transaction() as transaction:
+                created = await settled(*(make_user(transaction) for _ in range(20)))
+                assert errors(created) == []
+                assert len(await transaction.list_users()) == 20
+                raise Undo
+        assert await adapter.list_users() == []
+
+    async def test_sign_in_and_the_single_use_of_a_token_take_part(self, adapter: Adapter) -> None:
+        token = await adapter.create_verification_token("ada@example.com")
+        with pytest.raises(Undo):
+            async with adapter.transaction() as transaction:
+                assert await transaction.use_verification_token("ada@example.com", str(token.token)) == token
+                await transaction.sign_in_with_account(provider="google", provider_account_id="42")
+                raise Undo
+        assert await adapter.use_verification_token("ada@example.com", str(token.token)) == token
+        assert await adapter.get_account("google", "42") is None
+
+    async def test_the_store_works_on_after_one_was_undone(self, adapter: Adapter) -> None:
+        for _ in range(3):
+            with pytest.raises(Undo):
+                async with adapter.transaction() as transaction:
+                    await make_user(transaction)
+                    raise Undo
+        user = await make_user(adapter)
+        assert await adapter.list_users() == [user]
+
+    async def test_one_that_is_over_takes_no_more_calls(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as transaction:
+            await make_user(transaction)
+        with pytest.raises(AuthStoreError):
+            await make_user(transaction)
+        assert len(await adapter.list_users()) == 1
+
+
+class NestedTransactionsContract(ContractBase):
+    """A transaction in a transaction is a savepoint."""
+
+    async def test_the_inner_one_is_undone_alone(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as outer:
+            before = await make_user(outer)
+            with pytest.raises(Undo):
+                async with outer.transaction() as inner:
+                    await make_user(inner)
+                    await inner.update_user(before.id, name="Changed")
+                    raise Undo
+            after = await make_user(outer)
+        assert await adapter.list_users() == sorted([before, after], key=lambda user: user.id)
+
+    async def test_the_outer_one_undoes_the_inner(self, adapter: Adapter) -> None:
+        with pytest.raises(Undo):
+            async with adapter.transaction() as outer:
+                async with outer.transaction() as inner:
+                    await make_user(inner)
+                assert len(await outer.list_users()) == 1
+                raise Undo
+        assert await adapter.list_users() == []
+
+    async def test_both_stay_when_nothing_is_raised(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as outer:
+            await make_user(outer)
+            async with outer.transaction() as inner:
+                await make_user(inner)
+                async with inner.transaction() as innermost:
+                    await make_user(innermost)
+                assert await asyncio.wait_for(adapter.list_users(), AT_ONCE) == []
+        assert len(await adapter.list_users()) == 3
+
+    async def test_an_undone_innermost_one_leaves_the_middle(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as outer, outer.transaction() as middle:
+            kept = await make_user(middle)
+            for _ in range(2):
+                with pytest.raises(Undo):
+                    async with middle.transaction() as innermost:
+                        await make_user(innermost)
+                        raise Undo
+        assert await adapter.list_users() == [kept]
+
+
+class IsolationContract(ContractBase):
+    """Transactions and other writers, one after the other."""
+
+    async def test_a_writer_outside_waits_or_is_told_the_store_is_busy(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as transaction:
+            await make_user(transaction)
+            outside = asyncio.create_task(make_user(adapter))
+            await asyncio.sleep(0.05)
+            assert not outside.done() or isinstance(outside.exception(), StoreBusyError)
+        [result] = await settled(outside)
+        assert isinstance(result, (User, StoreBusyError))
+        assert len(await adapter.list_users()) == 1 + isinstance(result, User)
+
+    async def test_nobody_waits_longer_than_the_busy_timeout(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as transaction:
+            user = await make_user(transaction)
+            started = time.monotonic()
+            with pytest.raises(StoreBusyError):
+                await asyncio.wait_for(make_user(adapter), BUSY_TIMEOUT * 3)
+            assert time.monotonic() - started < BUSY_TIMEOUT + AT_ONCE
+        assert await adapter.list_users() == [user]
+
+    async def test_no_update_is_lost(self, adapter: Adapter) -> None:
+        user = await make_user(adapter, data={"count": 0})
+
+        async def count_up() -> bool:
+            async with adapter.transaction() as transaction:
+                current = await transaction.get_user(user.id)
+                assert current is not None
+                count = current.data["count"]
+                assert isinstance(count, int)
+                await asyncio.sleep(0)
+                await transaction.update_user(user.id, data={"count": count + 1})
+            return True
+
+        results = await settled(*(count_up() for _ in range(20)))
+        assert all(isinstance(error, StoreBusyError) for error in errors(results))
+        counted = await adapter.get_user(user.id)
+        assert counted is not None
+        assert counted.data == {"count": len(winners(results))}
+        assert winners(results)
