@@ -78,6 +78,7 @@ class SqliteDatabase:
             raise busy() from None
         open_transaction = SqliteTransaction(self._writer, self.check)
         try:
+            self.check()
             await self._begin(deadline)
             yield open_transaction
         except BaseException:

@@ -60,6 +60,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
         try:
             _prepare(connection, options.durability)
             _check_writable(connection)
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
         except BaseException:
             connection.close()

@@ -13,7 +13,6 @@ from authstore import Adapter, Session, User, connect
 from authstore.cli.demo.story import Story
 from authstore.testing import Clock
 
-
 _PROVIDER_TOKEN = "gho_" + secrets.token_hex(16)
 
 
