@@ -1,12 +1,13 @@
 """A store that nobody closed must not keep the interpreter from exiting.
 
 aiosqlite's threads are joined at exit, before `atexit` functions run. This thread is not: it wakes when the
-main thread has ended and lets the others go.
+main thread has ended and lets the others go, each once the thread that used it has ended too.
 """
 
+import os
 import threading
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 
 class Stoppable(Protocol):
@@ -17,16 +18,16 @@ class Stoppable(Protocol):
         ...
 
 
-_open: "WeakSet[Stoppable]" = WeakSet()
+_open: "WeakKeyDictionary[Stoppable, threading.Thread]" = WeakKeyDictionary()
 _lock = threading.Lock()
 _watcher: threading.Thread | None = None
 
 
 def stop_at_exit(store: Stoppable) -> None:
-    """Stops this store, if it is still there, when the main thread ends."""
+    """Stops this store, if it is still there, when the main thread and the present one have ended."""
     global _watcher
     with _lock:
-        _open.add(store)
+        _open[store] = threading.current_thread()
         if _watcher is None or not _watcher.is_alive():
             _watcher = threading.Thread(target=_watch, name="authstore-exit", daemon=True)
             _watcher.start()
@@ -34,10 +35,31 @@ def stop_at_exit(store: Stoppable) -> None:
 
 def forget(store: Stoppable) -> None:
     """This one was closed."""
-    _open.discard(store)
+    with _lock:
+        _open.pop(store, None)
 
 
 def _watch() -> None:
     threading.main_thread().join()
-    for store in list(_open):
-        store.stop()
+    while still_open := _copy():
+        for store, user in still_open:
+            # The interpreter waits for every thread that is no daemon, and so may its store.
+            if not user.daemon:
+                user.join()
+            store.stop()
+            forget(store)
+
+
+def _copy() -> list[tuple[Stoppable, threading.Thread]]:
+    with _lock:
+        return list(_open.items())
+
+
+def _start_afresh() -> None:
+    """In a forked child: the parent's stores are not its to stop, and the lock may have been held."""
+    global _lock
+    _lock = threading.Lock()
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

@@ -160,7 +160,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _check(path: Path, options: FileOptions) -> None:
-    """Refuses what is not ours, through a read-only connection, so that a foreign file stays untouched."""
+    """Refuses what is not ours, and leaves it untouched."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ConfigurationError(f"{path} is not a file")
@@ -170,13 +170,19 @@ def _check(path: Path, options: FileOptions) -> None:
     if not os.access(path, os.W_OK) or not status.st_mode & 0o222:
         raise StoreReadOnlyError(f"{path} cannot be written")
     _check_folder(path)
-    with closing(_connect(path, "ro")) as connection:
+    with closing(_connect(path, _looking(path))) as connection:
         connection.execute("PRAGMA busy_timeout = 5000").fetchall()
         if connection.execute("PRAGMA application_id").fetchone() != (schema.APPLICATION_ID,):
             raise SchemaError(f"{path} is a SQLite database, but no authstore")
         pending = schema.pending(_ledger(connection), options.migrations)
     if pending and not options.migrate:
         raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
+
+
+def _looking(path: Path) -> str:
+    # A log would be written back on closing unless opened read-only; without one, only a connection that may
+    # write removes the empty log which SQLite makes to read a file in WAL mode.
+    return "ro" if any(log.exists() for log in _logs(path)) else "rw"
 
 
 def _check_folder(path: Path) -> None:
