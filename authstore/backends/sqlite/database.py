@@ -16,7 +16,7 @@ from authstore.adapter import Clock, Durability
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.exit import forget, stop_at_exit
 from authstore.backends.sqlite.files import FileOptions, open_in_memory, open_reader, open_writer
-from authstore.backends.sqlite.pumps import ConnectionThread, ReadPump, WritePump, busy
+from authstore.backends.sqlite.pumps import ConnectionThread, ReadPump, WritePump, busy, uninterrupted
 from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.work import UnitConnection, roll_back, try_begin
 from authstore.database import Database, Row, Unit
@@ -64,7 +64,7 @@ class SqliteDatabase:
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""
         self.check()
-        return await self._writes.submit(make)
+        return await self._writes.run(make)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Database]:
@@ -146,7 +146,8 @@ class SqliteDatabase:
         task = asyncio.create_task(work)
         self._ending.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        await uninterrupted(task)
+        return task.result()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._ending.discard(task)

@@ -6,7 +6,7 @@ At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite)
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
@@ -102,17 +102,27 @@ class WritePump:
         self._turn = turn
         self._busy_seconds = busy_seconds
         self._waiting: list[UnitJob[Any]] = []
+        self._batch: _Batch | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def submit(self, make: Callable[[], Unit[T]]) -> "asyncio.Future[T]":
-        """The result of a unit of work."""
+    async def run(self, make: Callable[[], Unit[T]]) -> T:
+        """The result of a unit of work.
+
+        A caller cancelled before the unit began gets away at once, and it never happens; one cancelled later
+        waits for its end, so that what it finds afterwards no longer changes.
+        """
         loop = asyncio.get_running_loop()
         job = UnitJob(make, loop.create_future(), loop.time() + self._busy_seconds)
         self._waiting.append(job)
         if self._task is None:
             self._task = loop.create_task(self._drain())
-        future: asyncio.Future[T] = job.future
-        return future
+        try:
+            result: T = await job.future
+        except asyncio.CancelledError:
+            if self._batch is not None and job in self._batch.jobs:
+                await uninterrupted(self._batch.done)
+            raise
+        return result
 
     async def finish(self) -> None:
         """Waits until nobody waits; while a transaction holds the turn, those who wait for it are refused."""
@@ -129,19 +139,29 @@ class WritePump:
                     continue
                 try:
                     jobs = self._next_batch()
-                    is_done = not jobs or await self._thread.run(partial(run_units, jobs))
+                    await self._run_batch(jobs)
                 finally:
                     self._turn.release()
-                if is_done:
-                    for job in jobs:
-                        settle(job, job.result)
-                else:
-                    self._waiting[:0] = jobs
-                    self._expire()
                 jobs = []
         finally:
             self._task = None
             _abandon(jobs + self._waiting)
+
+    async def _run_batch(self, jobs: list[UnitJob[Any]]) -> None:
+        if not jobs:
+            return
+        self._batch = _Batch(jobs, asyncio.get_running_loop().create_future())
+        try:
+            is_done = await self._thread.run(partial(run_units, jobs))
+        finally:
+            self._batch.done.set_result(None)
+            self._batch = None
+        if is_done:
+            for job in jobs:
+                settle(job, job.result)
+        else:
+            self._waiting[:0] = jobs
+            self._expire()
 
     def _next_batch(self) -> list[UnitJob[Any]]:
         batch, self._waiting = self._waiting[:MAX_UNITS], self._waiting[MAX_UNITS:]
@@ -169,6 +189,25 @@ class WritePump:
         for job in refused:
             job.error = error
             settle(job, None)
+
+
+class _Batch(NamedTuple):
+    """What is on the thread now."""
+
+    jobs: list[UnitJob[Any]]
+    done: "asyncio.Future[None]"
+
+
+async def uninterrupted(future: "asyncio.Future[T]") -> None:
+    """Waits for the future, and only then lets a cancellation through."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def busy() -> StoreBusyError:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.pumps import ConnectionThread, busy
+from authstore.backends.sqlite.pumps import ConnectionThread, busy, uninterrupted
 from authstore.backends.sqlite.work import ReadJob, UnitConnection, fetch, in_savepoint, run_lookups
 from authstore.database import Database, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
@@ -66,10 +66,10 @@ class SqliteTransaction:
                 yield nested
             except BaseException:
                 nested.end()
-                await asyncio.shield(asyncio.ensure_future(self._run(_undo)))
+                await self._to_the_end(_undo)
                 raise
             nested.end()
-            await asyncio.shield(asyncio.ensure_future(self._run(_keep)))
+            await self._to_the_end(_keep)
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
@@ -97,6 +97,11 @@ class SqliteTransaction:
             yield
         finally:
             self._mine.release()
+
+    async def _to_the_end(self, work: Callable[[UnitConnection], None]) -> None:
+        task = asyncio.create_task(self._run(work))
+        await uninterrupted(task)
+        task.result()
 
     def _refuse_late(self) -> None:
         self._check()
