@@ -31,11 +31,8 @@ class Outbox:
         return letters[-1]
 
     def link(self, address: str | None = None) -> str:
-        """The first link in the plain-text part of the newest letter."""
-        found = _URL.search(text_of(self.last(address)))
-        if found is None:
-            raise LookupError("the letter holds no link")
-        return found[0]
+        """The first link in the newest letter."""
+        return link_in(self.last(address))
 
     def clear(self) -> None:
         """Forgets all letters."""
@@ -46,3 +43,11 @@ def text_of(message: EmailMessage) -> str:
     """The plain-text part of a letter."""
     part = message.get_body(preferencelist=("plain",))
     return "" if part is None else str(part.get_content())
+
+
+def link_in(message: EmailMessage) -> str:
+    """The first link in the plain-text part of a letter; `LookupError` where there is none."""
+    found = _URL.search(text_of(message))
+    if found is None:
+        raise LookupError("the letter holds no link")
+    return found[0]

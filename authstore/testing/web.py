@@ -2,7 +2,7 @@
 
 from authstore.testing.lies import FORGERIES, Lies
 from authstore.testing.openid import OpenIDProvider, Seen
-from authstore.testing.outbox import Outbox, text_of
+from authstore.testing.outbox import Outbox, link_in, text_of
 from authstore.testing.people import Person
 
-__all__ = ["FORGERIES", "Lies", "OpenIDProvider", "Outbox", "Person", "Seen", "text_of"]
+__all__ = ["FORGERIES", "Lies", "OpenIDProvider", "Outbox", "Person", "Seen", "link_in", "text_of"]

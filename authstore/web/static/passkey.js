@@ -11,6 +11,9 @@ const encode = (buffer) =>
 
 const described = (credentials = []) => credentials.map((one) => ({ ...one, id: decode(one.id) }));
 
+// The server's own words for the person at the screen.
+class RefusedError extends Error {}
+
 async function post(button, path, body) {
   const response = await fetch(`${button.dataset.prefix}/passkeys/${path}`, {
     method: "POST",
@@ -18,8 +21,9 @@ async function post(button, path, body) {
     headers: { "Content-Type": "application/json", "X-CSRF-Token": button.dataset.csrf },
     body: JSON.stringify(body),
   });
-  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
-  return response.json();
+  const answer = await response.json();
+  if (!response.ok) throw new RefusedError(answer.message);
+  return answer;
 }
 
 function answerOf(credential) {
@@ -64,9 +68,10 @@ async function register(button) {
   location.reload();
 }
 
-function reasonOf(error) {
-  if (error.name === "NotAllowedError" || error.name === "AbortError") return "cancelled";
-  return error.name === "InvalidStateError" ? "exists" : "failed";
+function reasonOf(error, { cancelled, exists, failed }) {
+  if (error instanceof RefusedError) return error.message;
+  if (error.name === "NotAllowedError" || error.name === "AbortError") return cancelled;
+  return error.name === "InvalidStateError" ? exists : failed;
 }
 
 async function run(ceremony, button) {
@@ -76,7 +81,7 @@ async function run(ceremony, button) {
   try {
     await ceremony(button);
   } catch (error) {
-    status.textContent = status.dataset[reasonOf(error)];
+    status.textContent = reasonOf(error, status.dataset);
     status.hidden = false;
   } finally {
     button.removeAttribute("aria-busy");
