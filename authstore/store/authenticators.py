@@ -9,7 +9,7 @@ from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterE
 from authstore.models import Authenticator, DeviceType
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, is_storable
+from authstore.store.base import StoreBase, is_storable, json_object
 
 
 class AuthenticatorStore(StoreBase):
@@ -38,7 +38,7 @@ class AuthenticatorStore(StoreBase):
             backed_up=backed_up,
             transports=tuple(transports),
             name=name,
-            data={} if data is None else dict(data),
+            data=json_object(data),
             created_at=self._now(),
         )
         return await self._db.unit(lambda: _insert(made))

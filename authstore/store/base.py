@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from authstore.adapter import Clock
+from pydantic import JsonValue
+
+from authstore.adapter import Clock, JsonObject
 from authstore.database import Database
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
@@ -66,6 +68,15 @@ def is_storable(text: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def json_object(data: JsonObject | None) -> dict[str, JsonValue]:
+    """What goes into a model's `data`; `None` is empty. Raises `TypeError` for what is no mapping."""
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise TypeError(f"data is a mapping, not {type(data).__name__}")
+    return dict(data)
 
 
 def checked_limit(limit: int) -> int:

@@ -104,10 +104,10 @@ class MaintenanceStore(StoreBase):
         """See `authstore.adapter.Maintenance.rekey`.
 
         Raises `KeyUnavailableError`, after all others are done, where some were sealed under a key that
-        was not given; `ConfigurationError` is not raised without keys: there is nothing to do then.
+        was not given. Without keys there is nothing to do.
         """
         changed, unreadable, after = 0, 0, ""
-        while self._cipher.prefix:
+        while True:
             step = await self._db.unit(partial(_rekey, after, self._cipher))
             changed, unreadable = changed + step.changed, unreadable + step.unreadable
             if step.last is None:
@@ -131,6 +131,8 @@ class _Rekeyed(NamedTuple):
 
 
 def _rekey(after: str, cipher: Cipher) -> Unit[_Rekeyed]:
+    if not cipher.prefix:
+        return _Rekeyed(0, 0, None)
     found = yield queries.list_accounts_to_rekey(
         after=after, length=len(cipher.prefix), prefix=cipher.prefix, limit=_REKEY_BATCH
     )

@@ -8,7 +8,7 @@ from authstore.errors import ConflictError, RoleNotFoundError, UserNotFoundError
 from authstore.models import Role, User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, checked_limit, is_storable
+from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
 
 
 class RoleStore(StoreBase):
@@ -27,7 +27,7 @@ class RoleStore(StoreBase):
             name=name,
             description=description,
             permissions=frozenset(permissions),
-            data={} if data is None else dict(data),
+            data=json_object(data),
         )
         return await self._db.unit(lambda: _insert_role(role))
 
@@ -54,7 +54,7 @@ class RoleStore(StoreBase):
             "name": new_name,
             "description": description,
             "permissions": permissions if isinstance(permissions, Unset) else frozenset(permissions),
-            "data": data if isinstance(data, Unset) else dict(data),
+            "data": data if isinstance(data, Unset) else json_object(data),
         }
         changes = {field: value for field, value in named.items() if value is not UNSET}
         if not is_storable(name):

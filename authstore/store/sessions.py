@@ -11,7 +11,7 @@ from authstore.expiry import is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values, is_storable
+from authstore.store.base import StoreBase, Values, is_storable, json_object
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
     MIN_TOKEN_LENGTH,
@@ -51,7 +51,7 @@ class SessionStore(StoreBase):
             authenticated_at=now,
             ip=ip,
             user_agent=user_agent,
-            data={} if data is None else dict(data),
+            data=json_object(data),
         )
         if session.expires > limit:
             session = session.model_copy(update={"expires": limit})
@@ -78,7 +78,7 @@ class SessionStore(StoreBase):
         self, token: str, *, expires: datetime | Unset = UNSET, data: JsonObject | Unset = UNSET
     ) -> Session | None:
         """See `authstore.adapter.Sessions.update_session`."""
-        named = {"expires": expires, "data": data if isinstance(data, Unset) else dict(data)}
+        named = {"expires": expires, "data": data if isinstance(data, Unset) else json_object(data)}
         changes = {field: value for field, value in named.items() if value is not UNSET}
 
         def change(session: Session, now: datetime) -> Session:

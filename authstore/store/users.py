@@ -10,7 +10,7 @@ from authstore.errors import ConflictError, EmailTakenError, InvalidEmailError
 from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, checked_limit, is_storable
+from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
 
 
 class UserStore(StoreBase):
@@ -34,7 +34,7 @@ class UserStore(StoreBase):
             email_verified=email_verified,
             name=name,
             image=image,
-            data={} if data is None else dict(data),
+            data=json_object(data),
             created_at=now,
             updated_at=now,
         )
@@ -83,7 +83,7 @@ class UserStore(StoreBase):
             "email_verified": email_verified,
             "image": image,
             "disabled": disabled,
-            "data": data if isinstance(data, Unset) else dict(data),
+            "data": data if isinstance(data, Unset) else json_object(data),
         }
         changes = {field: value for field, value in named.items() if value is not UNSET}
         if not is_storable(user_id):

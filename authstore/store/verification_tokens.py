@@ -10,7 +10,7 @@ from authstore.expiry import end_of, is_alive
 from authstore.models import VerificationToken, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values
+from authstore.store.base import StoreBase, Values, json_object
 from authstore.tokens import MAX_TOKEN_LENGTH, hash_token, new_secret
 
 OUTSTANDING = 5  # per identifier and purpose
@@ -35,7 +35,7 @@ class VerificationTokenStore(StoreBase):
             purpose=purpose,
             token=new_secret() if token is None else _checked_token(token),
             expires=end_of(now, self._policy.token_lifetime) if expires is None else expires,
-            data={} if data is None else dict(data),
+            data=json_object(data),
         )
         return await self._db.unit(lambda: _insert(made, now))
 
