@@ -1,0 +1,1 @@
+"""Measures authstore against others, in one run, on the machine at hand."""
