@@ -1,0 +1,73 @@
+"""Who somebody is, as a provider tells it. Only the boolean `true` counts as "verified"."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+_MAX_ID: Final = 255  # characters; OpenID Connect Core §2 for `sub`
+_MAX_TEXT: Final = 1024
+
+Fetch = Callable[[str], Awaitable[Any]]  # a URL to its JSON, with the access token
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is taken over: the id at the provider, and what the user calls themselves there."""
+
+    id: str
+    email: str | None = None
+    email_verified: bool = False
+    name: str | None = None
+    image: str | None = None
+
+
+async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From the claims of OpenID Connect (Core §5.1)."""
+    return _identity(claims, claims.get("sub"))
+
+
+async def plain_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From an answer with the usual names."""
+    return _identity(userinfo, userinfo.get("sub", userinfo.get("id")))
+
+
+async def github_identity(userinfo: Mapping[str, Any], fetch: Fetch) -> Identity:
+    """From GitHub's `/user`, and the primary address from `/user/emails` (`/user` shows one without saying more)."""
+    emails = await fetch("https://api.github.com/user/emails")
+    listed = emails if isinstance(emails, list) else []
+    primary = next((entry for entry in listed if isinstance(entry, dict) and entry.get("primary") is True), {})
+    told = {"email": primary.get("email"), "email_verified": primary.get("verified")}
+    return _identity({**userinfo, "name": userinfo.get("name") or userinfo.get("login"), **told}, userinfo.get("id"))
+
+
+async def discord_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From Discord's `/users/@me`."""
+    name = userinfo.get("global_name") or userinfo.get("username")
+    avatar, number = userinfo.get("avatar"), userinfo.get("id")
+    image = f"https://cdn.discordapp.com/avatars/{number}/{avatar}.png" if avatar else None
+    told = {"name": name, "picture": image, "email_verified": userinfo.get("verified")}
+    return _identity({**userinfo, **told}, number)
+
+
+def _identity(claims: Mapping[str, Any], number: object) -> Identity:
+    return Identity(
+        id=_account_id(number),
+        email=_text(claims.get("email")),
+        email_verified=claims.get("email_verified") is True,
+        name=_text(claims.get("name")),
+        image=_text(claims.get("picture") or claims.get("avatar_url")),
+    )
+
+
+def _account_id(value: object) -> str:
+    """The id as text. Raises `ValueError` where it is none: an empty id would be everybody's."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable():
+        return value
+    raise ValueError("the provider gave no usable account id")
+
+
+def _text(value: object) -> str | None:
+    is_usable = isinstance(value, str) and value.isprintable() and 0 < len(value) <= _MAX_TEXT
+    return value if is_usable and isinstance(value, str) else None

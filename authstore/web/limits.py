@@ -1,0 +1,39 @@
+"""How often something may be done: counted in the store, so in all processes together, and across restarts.
+
+A count is kept as numbered places, each a verification token; who finds no free place in this window has had enough.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from authstore.adapter import VerificationTokens
+from authstore.errors import ConflictError
+
+
+async def is_within_limit(
+    store: VerificationTokens, subject: str, limit: int, *, window: timedelta, now: datetime
+) -> bool:
+    """Counts one more for `subject`; `False` where it had `limit` in this window already."""
+    identifier = "limit:" + sha256(subject.encode()).hexdigest()
+    number = int(now.timestamp() // window.total_seconds())
+    for place in range(limit):
+        purpose, token = f"limit-{place}", f"{number}-{place}"
+        if await store.peek_verification_token(identifier, token, purpose=purpose) is None:
+            try:
+                await store.create_verification_token(identifier, purpose=purpose, token=token, expires=now + window)
+            except ConflictError:
+                continue
+            return True
+    return False
+
+
+def client_of(ip: str | None) -> str:
+    """Whom to count a client as: its IPv4 address, or its /64, since one subscriber has a whole one."""
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return str(address)

@@ -1,0 +1,42 @@
+"""Pure ASGI middleware: sets `request.state.user` and `request.state.session` for every request and WebSocket."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from authstore.web.cookies import MAX_HEADER, header_length
+from authstore.web.site import Site
+
+
+class PresenceMiddleware:
+    """Looks the session up before the application runs; keeps what signed-in users see out of shared caches."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        if header_length(scope) > MAX_HEADER:
+            # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.
+            return await self._refuse(scope, receive, send)
+        presence = await self._site.presence(scope)
+        if presence.user is None or scope["type"] == "websocket":
+            return await self._app(scope, receive, send)
+        return await self._app(scope, receive, _private(send))
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1009})
+        return await PlainTextResponse("The cookies are too long.", 431)(scope, receive, send)
+
+
+def _private(send: Send) -> Send:
+    async def send_private(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("cache-control", "private")
+        await send(message)
+
+    return send_private

@@ -1,0 +1,33 @@
+"""What an application chose, checked."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from authstore.errors import ConfigurationError
+
+MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`route_prefix` is where our routes stand in the application, `prefix` where a browser sees them."""
+
+    name: str
+    route_prefix: str
+    prefix: str
+    home: str
+    fresh_for: timedelta
+    link_lifetime: timedelta
+    mails_per_address: int
+    mails_per_client: int
+
+    def __post_init__(self) -> None:
+        if not self.route_prefix.startswith("/") or self.route_prefix.endswith("/"):
+            raise ConfigurationError('prefix begins with a slash and does not end with one: "/auth"')
+        if not timedelta(0) < self.link_lifetime <= MAX_LINK_LIFETIME:
+            raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
+        if self.fresh_for <= timedelta(0):
+            raise ConfigurationError("fresh_for must be positive")
+        if min(self.mails_per_address, self.mails_per_client) < 1:
+            raise ConfigurationError("at least one letter per address and client")

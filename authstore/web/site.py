@@ -1,0 +1,215 @@
+"""What every route needs: the store, the address, the cookies, the pages, and who makes a request."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol, runtime_checkable
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import Scope
+
+from authstore.adapter import Adapter, Clock
+from authstore.errors import ConfigurationError, StoreError
+from authstore.expiry import SessionPolicy, is_touch_due, utc_now
+from authstore.models import Session, User
+from authstore.web.address import Address
+from authstore.web.cookies import MAX_AGE, Cookies, new_browser
+from authstore.web.csrf import CsrfTokens, is_foreign
+from authstore.web.pages import Pages
+from authstore.web.presence import KEY, Presence
+from authstore.web.refusals import RefusedError
+from authstore.web.settings import Settings
+
+log = logging.getLogger("authstore.web")
+
+_MAX_USER_AGENT: Final = 512
+
+
+@runtime_checkable
+class TimedStore(Protocol):
+    """A store that tells its limits and its clock, as those of `authstore.connect` do."""
+
+    @property
+    def policy(self) -> SessionPolicy:
+        """The limits by which it judges sessions."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Where its "now" comes from."""
+        ...
+
+
+@dataclass(slots=True)
+class Site:
+    """The site as the routes see it; `store` is there while the application runs."""
+
+    address: Address
+    settings: Settings
+    cookies: Cookies
+    csrf: CsrfTokens
+    pages: Pages
+    page_values: Mapping[str, Any]
+    opened: Adapter | None = None
+
+    @property
+    def store(self) -> Adapter:
+        """The open store. Raises `ConfigurationError` where the application runs without our lifespan."""
+        if self.opened is None:
+            raise ConfigurationError("the store is not open: start the application with lifespan=auth.lifespan")
+        return self.opened
+
+    @property
+    def policy(self) -> SessionPolicy | None:
+        """The store's limits, where it tells them."""
+        return self.opened.policy if isinstance(self.opened, TimedStore) else None
+
+    def now(self) -> datetime:
+        """The store's "now"."""
+        return self.opened.clock() if isinstance(self.opened, TimedStore) else utc_now()
+
+    def deadline(self) -> datetime | None:
+        """When what is mailed or begun now dies; `None` leaves that to a store whose clock is not known."""
+        return self.now() + self.settings.link_lifetime if isinstance(self.opened, TimedStore) else None
+
+    def is_fresh(self, session: Session, limit: timedelta) -> bool:
+        """Whether its user proved who they are within `limit`."""
+        return self.now() < session.authenticated_at + limit
+
+    def path(self, path: str) -> str:
+        """The path of one of our routes."""
+        return self.settings.prefix + path
+
+    def url(self, path: str) -> str:
+        """The absolute URL of one of our routes."""
+        return self.address.url(self.path(path))
+
+    async def presence(self, scope: Scope) -> Presence:
+        """Who makes this request; asked of the store once, and left where applications look for it."""
+        known: Presence | None = scope.get(KEY)
+        if known is not None and known.site is self:
+            return known
+        presence = await self._found(scope)
+        scope[KEY] = presence
+        state = scope.setdefault("state", {})
+        state["user"], state["session"] = presence.user, presence.session
+        return presence
+
+    async def _found(self, scope: Scope) -> Presence:
+        token = self.cookies.presented_token(scope)
+        # A page of another site can open a WebSocket to this one, with this browser's cookies in it.
+        if token is None or (scope["type"] == "websocket" and self._is_foreign_socket(scope)):
+            return Presence(self, None, None, None)
+        found = await self.store.get_session_and_user(token)
+        if found is None:
+            return Presence(self, token, None, None)
+        return Presence(self, token, await self._touched(token, found[0]), found[1])
+
+    def _is_foreign_socket(self, scope: Scope) -> bool:
+        return is_foreign(HTTPConnection(scope).headers, self.address.origin)
+
+    async def _touched(self, token: str, session: Session) -> Session:
+        """Notes the use where it is worth a write; a store that cannot write now does not stop the reading."""
+        policy = self.policy
+        if policy is not None and not is_touch_due(policy, self.now(), last_used_at=session.last_used_at):
+            return session
+        try:
+            return await self.store.touch_session(token) or session
+        except StoreError as error:
+            log.warning("a session's use was not noted: %s", type(error).__name__)
+            return session
+
+    # CSRF
+
+    def browser_of(self, scope: Scope) -> str | None:
+        """The name of this browser: the one it has, or the one it is being given in this very answer."""
+        return scope.get(f"{KEY}.browser") or self.cookies.presented_browser(scope)
+
+    def named_browser(self, scope: Scope) -> str:
+        """The name of this browser; a new one is sent with the answer."""
+        name = self.browser_of(scope)
+        if name is None:
+            name = scope[f"{KEY}.browser"] = new_browser()
+        return name
+
+    def csrf_token(self, scope: Scope, presence: Presence) -> str:
+        """A token for the forms of a page."""
+        if presence.session is not None:
+            return self.csrf.make(f"session:{presence.session.id}")
+        return self.csrf.make(f"browser:{self.named_browser(scope)}")
+
+    def check_csrf(self, connection: HTTPConnection, presence: Presence, token: object) -> None:
+        """Raises `RefusedError` unless a page of this site, in this browser and session, sent the request."""
+        browser = self.cookies.presented_browser(connection.scope)
+        binding = f"session:{presence.session.id}" if presence.session else f"browser:{browser}"
+        known = presence.session is not None or browser is not None
+        if not known or is_foreign(connection.headers, self.address.origin) or not self.csrf.is_valid(token, binding):
+            raise RefusedError("csrf", 403)
+
+    # Signing in and out
+
+    async def begin_session(self, store: Adapter, connection: HTTPConnection, user: User) -> Session:
+        """Signs this browser in: always a new session (ASVS 7.2.4); the one it had ends, whoever's it was."""
+        presence = await self.presence(connection.scope)
+        if presence.token is not None:
+            await store.delete_session(presence.token)
+        session = await store.create_session(user.id, ip=ip_of(connection), user_agent=user_agent_of(connection))
+        log.info("signed in: user %s, session %s", user.id, session.id)
+        return session
+
+    def greet(self, response: Response, session: Session) -> Response:
+        """Puts the session's cookie into the answer; a former system's is ended."""
+        for header in self.cookies.farewell_headers()[1:]:
+            response.headers.append("set-cookie", header)
+        response.headers.append("set-cookie", self.cookies.session_header(session.token or "", self.max_age(session)))
+        return response
+
+    async def sign_out(self, response: Response, presence: Presence) -> Response:
+        """Ends the session in the store, and the cookie."""
+        if presence.token is not None:
+            await self.store.delete_session(presence.token)
+        if presence.session is not None:
+            log.info("signed out: user %s, session %s", presence.session.user_id, presence.session.id)
+        return self.dismiss(response)
+
+    def dismiss(self, response: Response) -> Response:
+        """Ends the cookies of a session."""
+        for header in self.cookies.farewell_headers():
+            response.headers.append("set-cookie", header)
+        return response
+
+    def max_age(self, session: Session) -> int:
+        """How long a browser keeps the cookie, in seconds; the store decides how long it is good for."""
+        policy = self.policy
+        if policy is not None and policy.lifetime is None:
+            return MAX_AGE
+        return min(MAX_AGE, int((session.expires - session.created_at).total_seconds()))
+
+    # Pages
+
+    def context(self, scope: Scope, presence: Presence, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What every template gets, and `values`."""
+        return {
+            "site": self.settings.name,
+            "prefix": self.settings.prefix,
+            "home": self.settings.home,
+            "csrf_token": self.csrf_token(scope, presence),
+            "user": presence.user,
+            "now": self.now(),
+            "messages": [],
+            **self.page_values,
+            **values,
+        }
+
+
+def ip_of(connection: HTTPConnection) -> str | None:
+    """The client's address, as the server tells it (behind a proxy: run uvicorn with `--proxy-headers`)."""
+    return connection.client.host if connection.client else None
+
+
+def user_agent_of(connection: HTTPConnection) -> str | None:
+    """What the browser calls itself, in printable characters, cut to 512."""
+    said = connection.headers.get("user-agent", "")[:_MAX_USER_AGENT]
+    return "".join(character for character in said if character.isprintable()) or None

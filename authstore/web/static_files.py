@@ -1,0 +1,31 @@
+"""The styles, scripts and pictures of our pages."""
+
+from typing import Final
+
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from authstore.web.pages import STATIC_FILES
+
+_HEADERS: Final = {
+    "cache-control": "public, max-age=3600",
+    "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+
+
+class OwnFiles(StaticFiles):
+    """Static files that browsers may keep for an hour."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, or 404."""
+        response = await super().get_response(path, scope)
+        response.headers.update(_HEADERS)
+        return response
+
+
+def static_mount(prefix: str) -> Mount:
+    """Serves them under `{prefix}/static`."""
+    return Mount(f"{prefix}/static", app=OwnFiles(directory=str(STATIC_FILES)), name="authstore:static")
