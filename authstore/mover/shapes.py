@@ -129,6 +129,9 @@ class TargetColumn:
     name: str
     storage: Storage
     expression: str  # SQL over the aliases of TableCopy.source_from; cast to int8 | float8 | text | bytea
+    # Of an ANY column only: a second expression, of type text, null wherever the first is not. The target holds
+    # coalesce(expression, otherwise): numbers, and the text 'NaN', which no number of SQLite's is.
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)

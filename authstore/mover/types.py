@@ -28,6 +28,8 @@ Reading = Literal[
     "instant",
     "json",
     "bytes",
+    "exact",  # equal if and only if the texts are
+    "composite",
     "opaque",
 ]
 
@@ -39,6 +41,7 @@ class Oddity:
     where: str  # predicate on the source
     message: str
     reading: Reading | None = None  # how the column reads when there are any
+    is_nan: bool = False  # when there are any, the column needs `land_with_nan`
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def land(column: SourceColumn, value: str, *, naive_tz: str = "UTC") -> Landing:
         return _array(column, value)
     if column.kind == "e":
         return Landing("TEXT", _output(value), "label", note="the order of the labels is lost")
-    return Landing("TEXT", _output(value), "opaque")
+    return Landing("TEXT", _output(value), "composite" if column.kind == "c" else "opaque")
 
 
 def land_with_nan(landing: Landing, value: str) -> Landing:
@@ -86,9 +89,9 @@ def land_with_nan(landing: Landing, value: str) -> Landing:
     )
 
 
-def land_as_text(column: SourceColumn, value: str) -> Landing:
+def land_as_text(value: str) -> Landing:
     """The landing of a column that refers to an id which authstore keeps as text: `5` becomes `'5'`."""
-    return Landing("TEXT", _output(value) if column.base == "bpchar" else f"{value}::text", "opaque")
+    return Landing("TEXT", f"{value}::text", "exact")
 
 
 def _output(value: str) -> str:
@@ -110,7 +113,7 @@ def _numeric(column: SourceColumn, value: str, naive_tz: str) -> Landing:
         return _digits(value, f"{value}::text", unlimited=precision is None)
     if scale <= 0:
         return Landing("INTEGER", f"{value}::int8", "decimal", oddities=(_nan(value),))
-    note = f"{column.type} becomes REAL: its digits are exact, sums of it need rounding to {scale} places"
+    note = f"becomes REAL: its digits are exact, sums of it need rounding to {scale} places"
     return Landing("REAL", _loud(value, f"{value}::float8"), "decimal", note=note, oddities=(_nan(value),))
 
 
@@ -152,7 +155,8 @@ def _loud(value: str, expression: str) -> str:
 
 
 def _nan(value: str) -> Oddity:
-    return Oddity(f"{value} = 'NaN'", "are NaN, which SQLite lacks: kept as the text 'NaN' in a column of type ANY")
+    message = "are NaN, which SQLite lacks: kept as the text 'NaN' in a column of type ANY"
+    return Oddity(f"{value} = 'NaN'", message, is_nan=True)
 
 
 def _minus_zero(value: str) -> Oddity:
@@ -162,7 +166,13 @@ def _minus_zero(value: str) -> Oddity:
 def _text(column: SourceColumn, value: str, naive_tz: str) -> Landing:
     length = column.modifier - 4 if column.base == "varchar" and column.modifier > 4 else None
     note = f"compares by {column.collation} in Postgres, by code point in SQLite" if column.collation else ""
-    return Landing("TEXT", f"{value}::text", "text", note=note, length=length)
+    # A collation that somebody made may hold different texts to be equal.
+    reading: Reading = "opaque" if column.collation and not column.collation.startswith("pg_catalog.") else "text"
+    return Landing("TEXT", f"{value}::text", reading, note=note, length=length)
+
+
+def _uuid(column: SourceColumn, value: str, naive_tz: str) -> Landing:
+    return Landing("TEXT", f"{value}::text", "exact")
 
 
 def _padded(column: SourceColumn, value: str, naive_tz: str) -> Landing:
@@ -262,6 +272,7 @@ _BUILT_IN: dict[str, _Rule] = {
     "name": _text,
     "char": _text,
     "bpchar": _padded,
+    "uuid": _uuid,
     "bytea": _bytes,
     "date": _date,
     "time": _time,

@@ -1,0 +1,117 @@
+"""The columns of a carried table: their names in the target, how they land, and what their values turn out to be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from authstore.mover.names import Namespace, label, quote, relation
+from authstore.mover.phrases import Phrase
+from authstore.mover.shapes import Problem, SourceColumn, SourceTable
+from authstore.mover.types import Landing, Oddity, land, land_with_nan
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedColumn:
+    """A column on both sides."""
+
+    source: SourceColumn
+    name: str
+    landing: Landing
+    mapped: str = ""  # the role whose key it refers to: it holds that key as authstore knows it
+
+    @property
+    def value(self) -> str:
+        return source_value(self.source.name)
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedTable:
+    """A table on both sides. `columns` by their names in the source, in order."""
+
+    source: SourceTable
+    target: str
+    columns: Mapping[str, CarriedColumn]
+
+    @property
+    def at(self) -> tuple[str, str]:
+        return self.source.schema, self.source.name
+
+    @property
+    def label(self) -> str:
+        return label(*self.at)
+
+    def quoted(self, names: Sequence[str]) -> str:
+        """Target columns in a list, by their names in the source."""
+        return ", ".join(quote(self.columns[name].name) for name in names)
+
+    def names(self) -> dict[tuple[str, str], Phrase]:
+        """The columns as expressions may use them."""
+        return {("", name): Phrase(quote(column.name), column.landing.reading) for name, column in self.columns.items()}
+
+
+def source_value(name: str, alias: str = "s") -> str:
+    """A column of the source in the SELECT that reads it."""
+    return f"{quote(alias)}.{quote(name)}"
+
+
+def land_columns(table: SourceTable, naive_tz: str) -> dict[str, CarriedColumn]:
+    """Every column under its own name, or a numbered one where SQLite would see the same name twice."""
+    space = Namespace()
+    return {
+        column.name: CarriedColumn(
+            column, space.take(column.name), land(column, source_value(column.name), naive_tz=naive_tz)
+        )
+        for column in table.columns
+    }
+
+
+def settle_columns(table: CarriedTable, connection: psycopg.Connection[Any]) -> tuple[CarriedTable, list[Problem]]:
+    """The table with its columns as their values need them, having counted the odd ones in the source."""
+    asked = [(name, odd) for name, column in table.columns.items() for odd in column.landing.oddities]
+    counts = count_rows(connection, relation(table.source), [odd.where for _, odd in asked])
+    found = [(name, odd, count) for (name, odd), count in zip(asked, counts, strict=True) if count]
+    columns = dict(table.columns)
+    for name, odd, _ in found:
+        columns[name] = replace(columns[name], landing=_settled(columns[name], odd))
+    problems = [
+        Problem(
+            "type", table.label, f'values of column "{name}" ({table.columns[name].source.type}) {odd.message}', count
+        )
+        for name, odd, count in found
+    ]
+    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems]
+
+
+def count_rows(connection: psycopg.Connection[Any], source_from: str, predicates: Sequence[str]) -> list[int]:
+    """How many rows each predicate holds for, in one pass."""
+    if not predicates:
+        return []
+    counts = ", ".join(f"count(*) FILTER (WHERE {predicate})" for predicate in predicates)
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(f"SELECT {counts} FROM {source_from}".encode()).fetchone()
+    return list(row or ())
+
+
+def _settled(column: CarriedColumn, odd: Oddity) -> Landing:
+    if odd.is_nan:
+        return land_with_nan(column.landing, column.value)
+    return replace(column.landing, reading=odd.reading or column.landing.reading)
+
+
+def _notes(table: CarriedTable) -> list[Problem]:
+    return [
+        Problem("type", table.label, f'column "{name}" ({column.source.type}): {column.landing.note}')
+        for name, column in table.columns.items()
+        if column.landing.note
+    ]
+
+
+def _renamed(table: CarriedTable) -> list[Problem]:
+    return [
+        Problem("name", table.label, f'column "{name}" differs from another in case only and becomes "{column.name}"')
+        for name, column in table.columns.items()
+        if column.name != name
+    ]

@@ -1,0 +1,139 @@
+"""Defaults of columns: constants as they land, the time, random UUIDs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+from sqlglot import exp
+
+from authstore.mover.carried_columns import CarriedColumn
+from authstore.mover.names import literal
+from authstore.mover.phrases import UnsayableError
+from authstore.mover.translate import bare, parse
+from authstore.mover.types import Landing, land, land_as_text
+
+_NOW = "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
+_TODAY = "(date('now'))"
+# RFC 9562, version 4: a 4 in the 13th place, one of 8 9 a b in the 17th.
+_UUID = (
+    "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'"
+    " || substr('89ab', 1 + (abs(random()) % 4), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))"
+)
+_CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
+_CONSTANTS = (
+    exp.Literal,
+    exp.Cast,
+    exp.Paren,
+    exp.Neg,
+    exp.Array,
+    exp.Boolean,
+    exp.Null,
+    exp.BitString,
+    exp.HexString,
+    exp.ByteString,
+    exp.DataType,
+    exp.DataTypeParam,
+    exp.Identifier,
+    exp.Dot,
+)
+
+
+def default_of(column: CarriedColumn, connection: psycopg.Connection[Any]) -> str | None:
+    """The words after DEFAULT, or None where there is nothing to say. `UnsayableError` where SQLite cannot say it.
+
+    A constant is put through the column's own landing by the server, so that it is what a moved value would be.
+    """
+    if column.source.default is None:
+        return None
+    node = _uncast(parse(column.source.default))
+    moving = _moving(node, column)
+    if moving is not None:
+        return moving
+    if not all(isinstance(part, _CONSTANTS) for part in node.walk()):
+        raise UnsayableError(f"the default {column.source.default}")
+    if any(_is_day_word(part) for part in node.walk()):
+        raise UnsayableError(f"the default {column.source.default}")
+    return _constant(column, connection)
+
+
+def _uncast(node: exp.Expression) -> exp.Expression:
+    node = bare(node)
+    while isinstance(node, exp.Cast) and not isinstance(bare(node.this), exp.Literal | exp.Array):
+        node = bare(node.this)
+    return node
+
+
+def _moving(node: exp.Expression, column: CarriedColumn) -> str | None:
+    """What is another value each time."""
+    base = column.source.base
+    if _is_now(node) and not column.mapped:
+        return {"timestamptz": _NOW, "timestamp": _NOW, "date": _TODAY}.get(base)
+    if isinstance(node, exp.CurrentDate) and base in ("date", "timestamptz", "timestamp"):
+        return _TODAY if base == "date" else "(date('now') || 'T00:00:00.000000Z')"
+    if _is_uuid(node) and base in ("uuid", "text", "varchar"):
+        return _UUID
+    return None
+
+
+def _is_now(node: exp.Expression) -> bool:
+    node = _uncast(node)
+    if isinstance(node, exp.AtTimeZone):
+        return _is_utc(node.args["zone"]) and _is_now(node.this)
+    if isinstance(node, exp.Anonymous) and node.name.lower() == "timezone" and len(node.expressions) == 2:
+        return _is_utc(node.expressions[0]) and _is_now(node.expressions[1])
+    clock = isinstance(node, exp.Anonymous) and node.name.lower() in _CLOCKS
+    return clock or type(node).__name__ in ("CurrentTimestamp", "Localtimestamp")
+
+
+def _is_utc(zone: exp.Expression) -> bool:
+    zone = bare(zone)
+    zone = bare(zone.this) if isinstance(zone, exp.Cast) else zone
+    return isinstance(zone, exp.Literal) and zone.name.upper() in ("UTC", "ETC/UTC", "GMT", "Z")
+
+
+def _is_uuid(node: exp.Expression) -> bool:
+    if isinstance(node, exp.Dot):
+        node = node.expression
+    named = isinstance(node, exp.Anonymous) and node.name.lower() in ("gen_random_uuid", "uuid_generate_v4", "uuidv4")
+    return named or type(node).__name__ == "Uuid"
+
+
+def _is_day_word(node: object) -> bool:
+    return isinstance(node, exp.Literal) and node.name.strip().lower() in ("now", "today", "tomorrow", "yesterday")
+
+
+def _constant(column: CarriedColumn, connection: psycopg.Connection[Any]) -> str | None:
+    value = f"(({column.source.default})::{column.source.type})"
+    landing = land_as_text(value) if column.mapped else _landing(column, value)
+    try:
+        with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            row = cursor.execute(f"SELECT {landing.expression}".encode()).fetchone()
+    except psycopg.DataError as error:
+        raise UnsayableError(f"the default {column.source.default}") from error
+    return None if row is None or row[0] is None else _written(row[0])
+
+
+def _landing(column: CarriedColumn, value: str) -> Landing:
+    return land(column.source, value)
+
+
+def _written(value: Any) -> str:
+    writer: Callable[[Any], str] | None = _WRITERS.get(type(value))
+    if writer is None:
+        raise UnsayableError(f"a default of type {type(value).__name__}")
+    return writer(value)
+
+
+def _float(value: float) -> str:
+    if value in (float("inf"), float("-inf")):
+        return "(9e999)" if value > 0 else "(-9e999)"
+    return repr(value)
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    int: str,
+    float: _float,
+    str: literal,
+    bytes: lambda value: f"x'{value.hex()}'",
+}

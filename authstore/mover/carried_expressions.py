@@ -1,0 +1,144 @@
+"""The expressions of a carried table that SQLite can say: defaults, generated columns, checks, indexes."""
+
+from typing import Any
+
+import psycopg
+
+from authstore.mover.carried_columns import CarriedColumn, CarriedTable
+from authstore.mover.carried_ddl import create_index
+from authstore.mover.carried_defaults import default_of
+from authstore.mover.names import Namespace, quote
+from authstore.mover.phrases import Phrase, UnsayableError
+from authstore.mover.shapes import Problem, SourceIndex
+from authstore.mover.translate import translate
+
+_SAME_WHEN_GENERATED = ("integer", "text", "double", "boolean")
+
+
+class Expressions:
+    """What the source's expressions become, and in `problems` those that stay behind."""
+
+    def __init__(self, table: CarriedTable, connection: psycopg.Connection[Any]) -> None:
+        self.problems: list[Problem] = []
+        self._table = table
+        self._names = table.names()
+        self.defaults = self._defaults(connection)
+        self.generated = self._generated()
+        self.checks = self._checks()
+        self._indexes = self._translated_indexes()
+
+    def indexes(self, space: Namespace) -> list[str]:
+        """CREATE INDEX for every index that is not a key's."""
+        return [
+            create_index(
+                self._table,
+                space.take_index(self._table.target, index.name),
+                terms,
+                unique=index.unique,
+                predicate=where,
+            )
+            for index, terms, where in self._indexes
+        ]
+
+    def _lost(self, what: str, why: object) -> None:
+        self.problems.append(Problem("left-behind", self._table.label, f"{what} stays behind: SQLite cannot say {why}"))
+
+    def _defaults(self, connection: psycopg.Connection[Any]) -> dict[str, str]:
+        found = {}
+        for name, column in self._table.columns.items():
+            try:
+                default = None if self._counts_itself(column) else default_of(column, connection)
+            except UnsayableError as error:
+                self._lost(f'the default of column "{name}"', error)
+                continue
+            if default is not None:
+                found[name] = default
+        return found
+
+    def _counts_itself(self, column: CarriedColumn) -> bool:
+        primary = next((key.columns for key in self._table.source.keys if key.primary), ())
+        counts = column.source.sequence is not None
+        if counts and (primary != (column.source.name,) or column.mapped):
+            self._lost(f'the next number of column "{column.source.name}"', "it of a column that is no primary key")
+        return counts
+
+    def _generated(self) -> dict[str, str]:
+        found = {}
+        for name, column in self._table.columns.items():
+            if column.source.generated is None:
+                continue
+            try:
+                found[name] = self._formula(column)
+            except UnsayableError as error:
+                self._lost(f'the formula of generated column "{name}" (its values are copied)', error)
+        return found
+
+    def _formula(self, column: CarriedColumn) -> str:
+        """Only where SQLite's result is the very value that Postgres has."""
+        name = column.source.name
+        phrase = translate(column.source.generated or "", self._names)
+        if phrase.reading != column.landing.reading or phrase.reading not in _SAME_WHEN_GENERATED:
+            raise UnsayableError(f"{column.source.type} so that it is the same")
+        if any(key.primary and name in key.columns for key in self._table.source.keys):
+            raise UnsayableError("a generated column in a primary key")
+        return phrase.sql
+
+    def _checks(self) -> list[tuple[str, str]]:
+        found, space = [], Namespace()
+        for check in self._table.source.checks:
+            if not check.validated:
+                self._lost(f'check "{check.name}"', "what old rows may break: it is not validated")
+                continue
+            found += self._check(space.take(check.name), check.expression, self._names)
+        for name, column in self._table.columns.items():
+            for expression in column.source.checks:
+                names = {("", "VALUE"): self._names["", name]}
+                found += self._check(space.take(f"{name}_check"), expression, names)
+        return found
+
+    def _check(self, name: str, expression: str, names: dict[tuple[str, str], Phrase]) -> list[tuple[str, str]]:
+        try:
+            phrase = translate(expression, names, exact=False)
+            if phrase.reading != "boolean":
+                raise UnsayableError(expression)
+        except UnsayableError as error:
+            self._lost(f'check "{name}" ({expression})', error)
+            return []
+        return [(name, phrase.sql)]
+
+    def _translated_indexes(self) -> list[tuple[SourceIndex, str, str | None]]:
+        found = []
+        for index in self._table.source.indexes:
+            try:
+                found.append((index, self._terms(index), self._predicate(index)))
+            except UnsayableError as error:
+                self._lost(f'index "{index.name}"', error)
+        return found
+
+    def _terms(self, index: SourceIndex) -> str:
+        if index.method not in ("btree", "hash"):
+            raise UnsayableError(f"an index of kind {index.method}")
+        parts = zip(index.columns, index.expressions, index.descending, strict=True)
+        return ", ".join(
+            f"{self._term(index, name, expression)}{' DESC' if descending else ''}"
+            for name, expression, descending in parts
+        )
+
+    def _term(self, index: SourceIndex, name: str | None, expression: str) -> str:
+        if name is None:
+            return f"({translate(expression, self._names, folding=True).sql})"
+        column = self._table.columns.get(name)
+        if column is None:
+            raise UnsayableError(f'column "{name}", which stays behind')
+        if column.landing.reading == "digits":
+            message = f'index "{index.name}" orders "{name}" as text, not as numbers'
+            self.problems.append(Problem("type", self._table.label, message))
+        return quote(column.name)
+
+    def _predicate(self, index: SourceIndex) -> str | None:
+        if index.predicate is None:
+            return None
+        phrase = translate(index.predicate, self._names)
+        if phrase.reading != "boolean":
+            raise UnsayableError(index.predicate)
+        return phrase.sql

@@ -1,0 +1,168 @@
+"""Every table that is not one of authstore's: what it becomes, and the query that says what must stand in it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from authstore.mover.carried_columns import CarriedTable, land_columns, settle_columns
+from authstore.mover.carried_ddl import create_table
+from authstore.mover.carried_expressions import Expressions
+from authstore.mover.carried_keys import Keys
+from authstore.mover.carried_references import References
+from authstore.mover.names import Namespace, label, own_namespace
+from authstore.mover.shapes import (
+    MoveOptions,
+    Problem,
+    Recognised,
+    Source,
+    SourceTable,
+    TableCopy,
+    TargetColumn,
+    UserChanges,
+)
+
+_At = tuple[str, str]
+
+
+def carried_copies(
+    source: Source,
+    recognised: Sequence[Recognised],
+    options: MoveOptions,
+    connection: psycopg.Connection[Any],
+    *,
+    changes: UserChanges | None = None,
+    leave: Sequence[str] = (),
+) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
+    """The copies of all tables that `recognised` does not speak of, in the order of their names, and what they lose.
+
+    `changes`: the users that do not arrive under their own id. `leave`: tables to be left behind, as "table" or
+    "schema.table". The connection is only read from.
+    """
+    problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
+    space = own_namespace()
+    carried: dict[_At, CarriedTable] = {}
+    for table in _candidates(source, recognised, options):
+        named = CarriedTable(table, space.take_table(table.name), land_columns(table, options.naive_tz))
+        obstacle = _obstacle(named, options, leave)
+        if obstacle is not None:
+            problems.append(obstacle)
+            continue
+        carried[named.at], found = settle_columns(named, connection)
+        problems += [*_about(named), *found]
+    references = References(carried, recognised, changes or UserChanges(), options.naive_tz)
+    copies = [_copy(table, references, connection, space, problems) for table in references.tables.values()]
+    return tuple(copies), tuple(problems)
+
+
+def _left_behind(source: Source) -> list[Problem]:
+    """One line for every kind of thing that SQLite has no place for, or that is not moved."""
+    kinds: dict[str, list[str]] = {}
+    for text in source.left_behind:
+        kinds.setdefault(_kind(text), []).append(text)
+    return [
+        Problem("left-behind", "", f"{kind}: {len(found)} left behind", len(found), tuple(found))
+        for kind, found in kinds.items()
+    ]
+
+
+def _kind(text: str) -> str:
+    return next((kind for kind in _KINDS if text.startswith(kind)), text.split(" ", 1)[0])
+
+
+_KINDS = ("foreign table", "materialized view", "exclusion constraint", "grants", "comment", "large objects")
+
+
+def _other_schemas(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[Problem]:
+    schemas = _schemas(recognised, options)
+    others: dict[str, list[str]] = {}
+    for table in source.tables:
+        if schemas and table.schema not in schemas and not any(one.table is table for one in recognised):
+            others.setdefault(table.schema, []).append(label(table.schema, table.name))
+    return [
+        Problem("left-behind", "", f'schema "{schema}": its tables are not moved (--schema)', len(names), tuple(names))
+        for schema, names in others.items()
+    ]
+
+
+def _candidates(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[SourceTable]:
+    known = {(one.table.schema, one.table.name) for one in recognised}
+    schemas = _schemas(recognised, options)
+    return [
+        table
+        for table in source.tables
+        if (table.schema, table.name) not in known and (not schemas or table.schema in schemas)
+    ]
+
+
+def _schemas(recognised: Sequence[Recognised], options: MoveOptions) -> tuple[str, ...]:
+    return options.schemas or tuple(sorted({one.table.schema for one in recognised if one.moved}))
+
+
+def _obstacle(table: CarriedTable, options: MoveOptions, leave: Sequence[str]) -> Problem | None:
+    """Why a table does not move at all."""
+    names = {table.source.name, table.label, table.target}
+    if names & set(leave):
+        return Problem("left-behind", table.label, "left behind, as the profile says")
+    if names & set(options.skip) or (options.only and not names & set(options.only)):
+        return Problem("left-behind", table.label, "left behind, as --skip and --only say")
+    if not table.source.readable:
+        return Problem("permission", table.label, "this role may not read it: grant SELECT, or --skip it", stops=True)
+    if not table.source.columns:
+        return Problem("left-behind", table.label, "has no columns, and SQLite knows no such table")
+    return None
+
+
+def _about(table: CarriedTable) -> list[Problem]:
+    source, said = table.source, []
+    if table.target != source.name:
+        said.append(Problem("name", table.label, f'becomes "{table.target}": its own name is taken in SQLite'))
+    if source.parents:
+        message = f"inherits from {', '.join(source.parents)}; in SQLite it stands alone"
+        said.append(Problem("left-behind", table.label, message))
+    if source.inherited:
+        said.append(Problem("left-behind", table.label, "has tables that inherit from it; it keeps its own rows only"))
+    if source.partitioned:
+        said.append(Problem("left-behind", table.label, "is partitioned and becomes one table"))
+    return said
+
+
+def _copy(
+    table: CarriedTable,
+    references: References,
+    connection: psycopg.Connection[Any],
+    space: Namespace,
+    problems: list[Problem],
+) -> TableCopy:
+    links, lost = references.links(table)
+    said = Expressions(table, connection)
+    keys = Keys(table, said.generated)
+    problems += [*lost, *said.problems, *keys.problems]
+    created = create_table(
+        table,
+        primary=keys.primary,
+        inline=keys.inline,
+        counted=keys.counted,
+        defaults=said.defaults,
+        generated=said.generated,
+        checks=said.checks,
+        links=links,
+    )
+    columns = tuple(
+        TargetColumn(column.name, column.landing.storage, column.landing.expression, column.landing.otherwise)
+        for name, column in table.columns.items()
+        if name not in said.generated
+    )
+    return TableCopy(
+        target=table.target,
+        role=None,
+        source=table.at,
+        columns=(*keys.hidden, *columns),
+        key=keys.chunk,
+        source_from=keys.source_from,
+        rejects=references.rejects(table),
+        row_id=keys.row_id,
+        create=(created,),
+        indexes=(*keys.indexes(space), *said.indexes(space)),
+        sequence=keys.sequence,
+    )
