@@ -7,13 +7,20 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
 
-.PHONY: demo test check wheel benchmarks clean
+.PHONY: demo test browser check wheel benchmarks clean
 
 demo: $(READY)
 	$(BIN)/python -m authstore.cli.demo $(if $(CHECK),--check)
 
-test: $(READY)
+test: $(READY) browser
 	$(BIN)/python -m pytest $(ARGS)
+
+# The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build.
+browser: $(READY)
+	@test -n "$$AUTHSTORE_TEST_CHROMIUM" || command -v chromium || command -v google-chrome \
+	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
+	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	|| $(BIN)/playwright install --with-deps chromium
 
 check: $(READY)
 	$(BIN)/ruff check .
