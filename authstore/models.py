@@ -105,15 +105,18 @@ AccountType = Literal["oauth", "oidc", "email", "webauthn", "credentials"]
 DeviceType = Literal["single_device", "multi_device"]
 
 
-class Model(BaseModel):
-    """The ground of all models: frozen; secrets are dumped only when `include` names them."""
+class Model(BaseModel, frozen=True):
+    """The ground of all models; secrets are dumped only when `include` names them.
+
+    `frozen` stands in every class line because type checkers look there: so they know what can be hashed.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64", val_json_bytes="base64"
+        extra="forbid", hide_input_in_errors=True, ser_json_bytes="base64", val_json_bytes="base64"
     )
 
 
-class _WithSecrets(Model):
+class _WithSecrets(Model, frozen=True):
     _secrets: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")
@@ -133,7 +136,7 @@ class _WithSecrets(Model):
         return shape
 
 
-class User(Model):
+class User(Model, frozen=True):
     """Somebody who can sign in. `email` is canonical; `data` is the application's own."""
 
     id: Name
@@ -147,7 +150,7 @@ class User(Model):
     updated_at: Instant
 
 
-class Account(_WithSecrets):
+class Account(_WithSecrets, frozen=True):
     """A user's identity at a provider, with the tokens the provider gave (`expires_at`: of the access token)."""
 
     _secrets = frozenset({"access_token", "refresh_token", "id_token"})
@@ -169,7 +172,7 @@ class Account(_WithSecrets):
     updated_at: Instant
 
 
-class Session(_WithSecrets):
+class Session(_WithSecrets, frozen=True):
     """A signed-in browser or device. `id` is safe to show, `token` is the secret and mostly `None`."""
 
     _secrets = frozenset({"token"})
@@ -186,7 +189,7 @@ class Session(_WithSecrets):
     data: Data = {}
 
 
-class VerificationToken(_WithSecrets):
+class VerificationToken(_WithSecrets, frozen=True):
     """Proof, once, of control over `identifier` for one `purpose`."""
 
     _secrets = frozenset({"token"})
@@ -198,7 +201,7 @@ class VerificationToken(_WithSecrets):
     data: Data = {}
 
 
-class Authenticator(Model):
+class Authenticator(Model, frozen=True):
     """A passkey (WebAuthn credential). `credential_id` is base64url, `public_key` the COSE key."""
 
     credential_id: Name
@@ -214,14 +217,14 @@ class Authenticator(Model):
     last_used_at: Instant | None = None
 
 
-class Permission(Model):
+class Permission(Model, frozen=True):
     """Leave to do `action` on `resource`."""
 
     resource: Name
     action: Name
 
 
-class Role(Model):
+class Role(Model, frozen=True):
     """A named set of permissions that users can be granted."""
 
     name: Name
@@ -230,7 +233,7 @@ class Role(Model):
     data: Data = {}
 
 
-class SignIn(Model):
+class SignIn(Model, frozen=True):
     """What `sign_in_with_account` did."""
 
     user: User
@@ -239,14 +242,14 @@ class SignIn(Model):
     linked_account: bool
 
 
-class PruneReport(Model):
+class PruneReport(Model, frozen=True):
     """Rows deleted per table, and how many dead ones were left when time was up."""
 
     deleted: dict[str, int]
     remaining: int
 
 
-class Health(Model):
+class Health(Model, frozen=True):
     """Whether the store answers and can write; `detail` holds what the backend knows about itself."""
 
     ok: bool

@@ -42,7 +42,11 @@ class LazyStore:
 
     def tear_down(self) -> None:
         """Closes the store from outside the loop, unless the loop has done it or is about to."""
-        if self._life is not None and self._loop is not None and not (self._loop.is_closed() or self._loop.is_running()):
+        if (
+            self._life is not None
+            and self._loop is not None
+            and not (self._loop.is_closed() or self._loop.is_running())
+        ):
             self._loop.run_until_complete(self._life.aclose())
 
 

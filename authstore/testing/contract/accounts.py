@@ -56,7 +56,7 @@ class AccountsContract(ContractBase):
             await adapter.link_account("nobody", "github", "42")
         assert await adapter.get_account("github", "42") is None
 
-    async def test_what_is_unknown_is_not_found(self, adapter: Adapter) -> None:
+    async def test_an_unknown_account_is_not_found(self, adapter: Adapter) -> None:
         assert await adapter.get_account("github", "42") is None
         assert await adapter.get_user_by_account("github", "42") is None
         assert await adapter.list_accounts("nobody") == []
@@ -135,7 +135,7 @@ class AccountsContract(ContractBase):
         again = await adapter.link_account(eve.id, "github", "42")
         assert (again.id != first.id, again.access_token, again.data) == (True, None, {})
 
-    async def test_a_naive_instant_is_refused(self, adapter: Adapter) -> None:
+    async def test_a_naive_expiry_of_the_access_token_is_refused(self, adapter: Adapter) -> None:
         user = await make_user(adapter)
         with pytest.raises(ValueError):
             await make_account(adapter, user, expires_at=datetime(2031, 5, 6))

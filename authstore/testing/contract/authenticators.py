@@ -59,7 +59,7 @@ class AuthenticatorsContract(ContractBase):
             await adapter.create_authenticator("nobody", "c1", KEY)
         assert await adapter.get_authenticator("c1") is None
 
-    async def test_what_is_unknown_is_not_found(self, adapter: Adapter) -> None:
+    async def test_an_unknown_passkey_is_not_found(self, adapter: Adapter) -> None:
         assert await adapter.get_authenticator("c1") is None
         assert await adapter.list_authenticators("nobody") == []
         assert await adapter.delete_authenticator("c1") is False

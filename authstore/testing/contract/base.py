@@ -67,9 +67,7 @@ def later(start: datetime, by: timedelta | None) -> datetime:
 def end_of_life(adapter: object, session: Session) -> datetime:
     """The first instant at which the session is dead if nobody touches it."""
     policy = policy_of(adapter)
-    return min(
-        session.expires, later(session.created_at, policy.lifetime), later(session.last_used_at, policy.idle)
-    )
+    return min(session.expires, later(session.created_at, policy.lifetime), later(session.last_used_at, policy.idle))
 
 
 def short(adapter: object) -> timedelta:

@@ -189,7 +189,7 @@ class RefreshContract(ContractBase):
             await asyncio.wait_for(adapter.refresh_account("github", "42", refresh), PATIENCE)
         assert await adapter.get_account("github", "42") is None
 
-    async def test_a_field_that_no_account_has_is_refused(self, adapter: Adapter) -> None:
+    async def test_a_refreshed_field_that_no_account_has_is_refused(self, adapter: Adapter) -> None:
         account = await _linked(adapter)
 
         async def refresh(current: Account) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """Roles and what they permit. Uses `Users` and `Roles`."""
 
+from typing import Any
+
 import pytest
 
 from authstore.adapter import Adapter
@@ -42,18 +44,21 @@ class RolesContract(ContractBase):
         assert [role.name for role in listed] == sorted(names)
         assert all(Permission(resource="posts", action=role.name) in role.permissions for role in listed)
 
-    async def test_what_is_unknown_is_not_found(self, adapter: Adapter) -> None:
+    async def test_an_unknown_role_is_not_found(self, adapter: Adapter) -> None:
         assert await adapter.get_role("editor") is None
         assert await adapter.list_roles() == []
         assert await adapter.update_role("editor", description="x") is None
         assert await adapter.delete_role("editor") is False
         assert await adapter.list_users_with_role("editor") == []
 
-    async def test_an_update_changes_what_is_named(self, adapter: Adapter) -> None:
+    async def test_an_update_of_a_role_changes_what_is_named(self, adapter: Adapter) -> None:
         role = await make_role(adapter, ("posts", "read"), name="editor", description="d", data={"a": 1})
-        for change in ({"description": None}, {"permissions": frozenset({WRITE})}, {"data": {"b": 2}}, {}):
+        changes: list[dict[str, Any]] = [
+            {"description": None}, {"permissions": frozenset({WRITE})}, {"data": {"b": 2}}, {},
+        ]  # fmt: skip
+        for change in changes:
             role = role.model_copy(update=change)
-            assert await adapter.update_role("editor", **change) == role  # type: ignore[arg-type]  # one at a time
+            assert await adapter.update_role("editor", **change) == role
             assert await adapter.get_role("editor") == role
         emptied = await adapter.update_role("editor", permissions=[])
         assert emptied is not None

@@ -126,7 +126,7 @@ class SessionChangesContract(ContractBase):
         clock.set(end)
         assert await adapter.get_session(secret(session)) is None
 
-    async def test_an_update_changes_what_is_named(self, adapter: Adapter, clock: Clock) -> None:
+    async def test_an_update_of_a_session_changes_what_is_named(self, adapter: Adapter, clock: Clock) -> None:
         session = await make_session(adapter, await make_user(adapter), ip="::1", user_agent="B", data={"a": 1, "b": 2})
         clock.advance(INSTANT)
         changed = session.model_copy(update={"data": {"c": [3]}})

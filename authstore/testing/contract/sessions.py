@@ -129,7 +129,7 @@ class SessionsContract(ContractBase):
             await adapter.create_session(user.id)
         assert await adapter.list_sessions(user.id) == []
 
-    async def test_a_naive_expiry_is_refused(self, adapter: Adapter) -> None:
+    async def test_a_naive_expiry_of_a_session_is_refused(self, adapter: Adapter) -> None:
         user = await make_user(adapter)
         naive = datetime(2031, 5, 7)
         with pytest.raises(ValueError):
@@ -217,7 +217,9 @@ class SessionsContract(ContractBase):
     async def test_of_many_who_end_one_session_one_does(self, adapter: Adapter) -> None:
         session = await make_session(adapter, await make_user(adapter))
         token = secret(session)
-        results = await settled(*(adapter.delete_session(token) for _ in range(MANY)), adapter.revoke_session(session.id))
+        results = await settled(
+            *(adapter.delete_session(token) for _ in range(MANY)), adapter.revoke_session(session.id)
+        )
         assert len(winners(results)) == 1
         assert results.count(False) == MANY
 

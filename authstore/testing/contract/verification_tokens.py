@@ -154,7 +154,7 @@ class VerificationTokensContract(ContractBase):
         assert await adapter.peek_verification_token(ADA, "123456") == made
         assert await adapter.use_verification_token(ADA, "123456") == made
 
-    async def test_a_naive_expiry_is_refused(self, adapter: VerificationTokens) -> None:
+    async def test_a_naive_expiry_of_a_token_is_refused(self, adapter: VerificationTokens) -> None:
         with pytest.raises(ValueError):
             await adapter.create_verification_token(ADA, expires=datetime(2031, 5, 7))
 
@@ -180,7 +180,9 @@ class VerificationTokensContract(ContractBase):
         assert used == made
         assert all(result in (made, None) for result in seen)
 
-    async def test_a_long_life_does_not_outlast_the_end_of_time(self, adapter: VerificationTokens, clock: Clock) -> None:
+    async def test_a_long_life_does_not_outlast_the_end_of_time(
+        self, adapter: VerificationTokens, clock: Clock
+    ) -> None:
         clock.set(later(clock(), timedelta(days=365 * 100)))
         made = await adapter.create_verification_token(ADA)
         assert await adapter.use_verification_token(ADA, secret(made)) == made
