@@ -4,5 +4,6 @@ from authstore.testing.lies import FORGERIES, Lies
 from authstore.testing.openid import OpenIDProvider, Seen
 from authstore.testing.outbox import Outbox, link_in, text_of
 from authstore.testing.people import Person
+from authstore.testing.signing_in import sign_in
 
-__all__ = ["FORGERIES", "Lies", "OpenIDProvider", "Outbox", "Person", "Seen", "link_in", "text_of"]
+__all__ = ["FORGERIES", "Lies", "OpenIDProvider", "Outbox", "Person", "Seen", "link_in", "sign_in", "text_of"]
