@@ -14,13 +14,14 @@ from pydantic import JsonValue
 
 from authstore.adapter import Clock, Durability
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.exit import forget, stop_at_exit
+from authstore.backends.sqlite.exit import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.files import FileOptions, open_in_memory, open_reader, open_writer
-from authstore.backends.sqlite.pumps import ConnectionThread, ReadPump, WritePump, busy, uninterrupted
+from authstore.backends.sqlite.pumps import ConnectionThread, ReadPump, WritePump, uninterrupted
 from authstore.backends.sqlite.transaction import SqliteTransaction
+from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.work import UnitConnection, roll_back, try_begin
 from authstore.database import Database, Row, Unit
-from authstore.errors import StoreClosedError, StoreMisuseError
+from authstore.errors import StoreError, StoreMisuseError
 from authstore.schema import Migration, migrations
 from authstore.sql import Query, Statement
 
@@ -36,13 +37,14 @@ class SqliteDatabase:
         self._writer = writer
         self._reader = reader
         self._path = path
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
         self._reads = ReadPump(reader)
         self._writes = WritePump(writer, self._turn, BUSY_SECONDS)
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._closing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[Any]] = set()
+        self._forgotten = stop_when_forgotten(self, writer, reader)
         stop_at_exit(self)
 
     async def one(self, statement: Statement) -> Row | None:
@@ -71,11 +73,7 @@ class SqliteDatabase:
         """See `authstore.database.Database`."""
         self.check()
         deadline = self._loop.time() + BUSY_SECONDS
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise busy() from None
+        await self._turn.take(deadline)
         open_transaction = SqliteTransaction(self._writer, self.check)
         try:
             self.check()
@@ -111,7 +109,7 @@ class SqliteDatabase:
         """Raises `StoreClosedError` or `StoreMisuseError`."""
         self._check_place()
         if self._closing is not None:
-            raise StoreClosedError("the store is closed")
+            raise closed()
 
     def _check_place(self) -> None:
         if os.getpid() != self._pid:
@@ -138,7 +136,7 @@ class SqliteDatabase:
                     self.check()
                     await self._run(self._writer, how)
             finally:
-                self._turn.release()
+                self._turn.give()
 
         await self._to_the_end(end())
 
@@ -160,6 +158,8 @@ class SqliteDatabase:
 
     async def _close(self) -> None:
         forget(self)
+        self._forgotten.detach()
+        self._turn.close()
         await self._writes.finish()
         await self._reads.finish()
         if self._ending:
@@ -244,7 +244,7 @@ def _begin_memory(connection: UnitConnection) -> bool:
 def _commit(connection: UnitConnection) -> None:
     try:
         if not connection.in_transaction:
-            raise StoreClosedError("the transaction was lost")
+            raise StoreError("the database rolled the transaction back after an earlier error")
         connection.execute("COMMIT")
     finally:
         _abandon(connection)

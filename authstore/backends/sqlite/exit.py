@@ -1,13 +1,15 @@
-"""A store that nobody closed must not keep the interpreter from exiting.
+"""A store that nobody closed must not keep the interpreter from exiting, nor its file open.
 
 aiosqlite's threads are joined at exit, before `atexit` functions run. This thread is not: it wakes when the
 main thread has ended and lets the others go, each once the thread that used it has ended too.
 """
 
+import _thread
 import os
 import threading
-from typing import Protocol
-from weakref import WeakKeyDictionary
+import warnings
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary, finalize
 
 
 class Stoppable(Protocol):
@@ -33,10 +35,30 @@ def stop_at_exit(store: Stoppable) -> None:
             _watcher.start()
 
 
+def stop_when_forgotten(store: object, *threads: Stoppable) -> "finalize[..., Any]":
+    """Stops these threads when `store` is collected, with a `ResourceWarning`; closing detaches what this gives."""
+    finalizer = finalize(store, _stop_forgotten, set(threads), os.getpid())
+    finalizer.atexit = False
+    return finalizer
+
+
 def forget(store: Stoppable) -> None:
     """This one was closed."""
     with _lock:
         _open.pop(store, None)
+
+
+def _stop_forgotten(threads: set[Stoppable], pid: int) -> None:
+    if os.getpid() != pid:
+        return
+    for thread in threads:
+        # On a thread of its own, and a bare one: aiosqlite would answer to the event loop that runs here, which
+        # may be gone by then, and this may run while `threading` holds its locks.
+        try:
+            _thread.start_new_thread(thread.stop, ())
+        except RuntimeError:
+            thread.stop()
+    warnings.warn("a store was not closed: use `async with connect(…)` or `await store.close()`", ResourceWarning, 2)
 
 
 def _watch() -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
+from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.work import (
     RUN,
     ReadJob,
@@ -20,7 +21,7 @@ from authstore.backends.sqlite.work import (
     settle,
 )
 from authstore.database import Row, Unit
-from authstore.errors import StoreBusyError, StoreClosedError
+from authstore.errors import StoreBusyError, StoreClosedError, StoreError
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class ConnectionThread:
         Raises `StoreClosedError`, and whatever `work` does.
         """
         if self._is_closed:
-            raise StoreClosedError("the store is closed")
+            raise closed()
         results: list[T] = []
         await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
         return results[0]
@@ -97,7 +98,7 @@ class ReadPump:
 class WritePump:
     """Writes take turns with open transactions, and wait at most the busy timeout from their call."""
 
-    def __init__(self, thread: ConnectionThread, turn: asyncio.Lock, busy_seconds: float) -> None:
+    def __init__(self, thread: ConnectionThread, turn: Turn, busy_seconds: float) -> None:
         self._thread = thread
         self._turn = turn
         self._busy_seconds = busy_seconds
@@ -125,9 +126,7 @@ class WritePump:
         return result
 
     async def finish(self) -> None:
-        """Waits until nobody waits; while a transaction holds the turn, those who wait for it are refused."""
-        if self._turn.locked() and self._waiting:
-            self._refuse(StoreClosedError("the store was closed"))
+        """Waits until nobody waits."""
         while self._task is not None:
             await asyncio.wait([self._task])
 
@@ -141,7 +140,7 @@ class WritePump:
                     jobs = self._next_batch()
                     await self._run_batch(jobs)
                 finally:
-                    self._turn.release()
+                    self._turn.give()
                 jobs = []
         finally:
             self._task = None
@@ -169,10 +168,13 @@ class WritePump:
 
     async def _take_turn(self) -> bool:
         try:
-            async with asyncio.timeout_at(min(job.deadline for job in self._waiting)):
-                await self._turn.acquire()
-        except TimeoutError:
+            await self._turn.take(min(job.deadline for job in self._waiting))
+        except StoreBusyError:
             self._expire()
+            return False
+        except StoreClosedError:
+            refused, self._waiting = self._waiting, []
+            _refuse(refused, closed)
             return False
         return True
 
@@ -180,15 +182,7 @@ class WritePump:
         now = asyncio.get_running_loop().time()
         late = [job for job in self._waiting if job.deadline <= now]
         self._waiting = [job for job in self._waiting if job.deadline > now]
-        for job in late:
-            job.error = busy()
-            settle(job, None)
-
-    def _refuse(self, error: Exception) -> None:
-        refused, self._waiting = self._waiting, []
-        for job in refused:
-            job.error = error
-            settle(job, None)
+        _refuse(late, busy)
 
 
 class _Batch(NamedTuple):
@@ -210,13 +204,14 @@ async def uninterrupted(future: "asyncio.Future[T]") -> None:
         raise cancelled
 
 
-def busy() -> StoreBusyError:
-    """What a writer gets who waited in vain."""
-    return StoreBusyError("another writer held the database for the whole busy timeout")
+def _refuse(jobs: list[UnitJob[Any]], error: Callable[[], StoreError]) -> None:
+    for job in jobs:
+        job.error = error()
+        settle(job, None)
 
 
 def _abandon(jobs: "list[ReadJob] | list[UnitJob[Any]]") -> None:
     """The event loop is shutting down: nobody is left waiting for ever."""
     for job in jobs:
-        if not job.future.done():
+        if not job.future.done() and not job.future.get_loop().is_closed():
             job.future.cancel()

@@ -9,7 +9,8 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.pumps import ConnectionThread, busy, uninterrupted
+from authstore.backends.sqlite.pumps import ConnectionThread, uninterrupted
+from authstore.backends.sqlite.turn import Turn
 from authstore.backends.sqlite.work import ReadJob, UnitConnection, fetch, in_savepoint, run_lookups
 from authstore.database import Database, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
@@ -26,7 +27,7 @@ class SqliteTransaction:
     def __init__(self, writer: ConnectionThread, check: Callable[[], None]) -> None:
         self._writer = writer
         self._check = check
-        self._mine = asyncio.Lock()
+        self._mine = Turn()
         self._is_over = False
 
     def end(self) -> None:
@@ -87,16 +88,12 @@ class SqliteTransaction:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         self._refuse_late()
-        try:
-            async with asyncio.timeout(BUSY_SECONDS):
-                await self._mine.acquire()
-        except TimeoutError:
-            raise busy() from None
+        await self._mine.take(asyncio.get_running_loop().time() + BUSY_SECONDS)
         try:
             self._refuse_late()
             yield
         finally:
-            self._mine.release()
+            self._mine.give()
 
     async def _to_the_end(self, work: Callable[[UnitConnection], None]) -> None:
         task = asyncio.create_task(self._run(work))
