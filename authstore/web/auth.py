@@ -64,6 +64,8 @@ class Auth:
         `mails_per_address` letters, and one client may ask for `mails_per_client`.
     prune_every: how often, while the application runs, dead rows are deleted; `None`: never.
     former_cookies: names of the cookies of a former system whose values are session tokens that were moved.
+    allowed_origins: other origins whose pages may act for signed-in users ("https://spa.example"); everybody else's
+        unsafe requests and WebSockets count as anonymous.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -92,6 +94,7 @@ class Auth:
         mails_per_client: int = 30,
         prune_every: timedelta | None = timedelta(hours=1),
         former_cookies: Sequence[str] = (),
+        allowed_origins: Sequence[str] = (),
         templates: str | PathLike[str] | None = None,
         texts: Texts = ENGLISH,
     ) -> None:
@@ -105,6 +108,7 @@ class Auth:
             link_lifetime=link_lifetime,
             mails_per_address=mails_per_address,
             mails_per_client=mails_per_client,
+            allowed_origins=tuple(allowed_origins),
         )
         cookies = Cookies(checked, is_secure=address.is_secure, former=former_cookies)
         values = {"email_enabled": mailer is not None, "passkeys_enabled": passkeys}

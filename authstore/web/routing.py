@@ -48,7 +48,9 @@ class Asked:
     def next(self) -> str:
         """Where to go afterwards: posted, else in the query; a path of this site in any case."""
         wanted = self.fields.get("next") or self.request.query_params.get("next")
-        return safe_next(wanted, self.site.settings.home)
+        # Starlette's @requires(redirect=…) passes the whole URL on.
+        local = wanted.removeprefix(self.site.address.origin) if isinstance(wanted, str) else None
+        return safe_next(local, self.site.settings.home)
 
     def text(self, name: str, max_length: int = MAX_LENGTH) -> str:
         """A posted field as text; "" where it is missing or too long."""
@@ -62,7 +64,7 @@ class Asked:
     def signed_in(self) -> tuple[Session, User]:
         """The session and its user. Raises `RefusedError`."""
         if self.presence.session is None or self.presence.user is None:
-            raise RefusedError("fresh", 401)
+            raise RefusedError("sign_in", 401)
         return self.presence.session, self.presence.user
 
     def freshly_signed_in(self) -> tuple[Session, User]:

@@ -21,6 +21,7 @@ class Settings:
     link_lifetime: timedelta
     mails_per_address: int
     mails_per_client: int
+    allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.route_prefix.startswith("/") or self.route_prefix.endswith("/"):

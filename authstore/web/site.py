@@ -25,6 +25,7 @@ from authstore.web.settings import Settings
 log = logging.getLogger("authstore.web")
 
 _MAX_USER_AGENT: Final = 512
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @runtime_checkable
@@ -99,16 +100,21 @@ class Site:
 
     async def _found(self, scope: Scope) -> Presence:
         token = self.cookies.presented_token(scope)
-        # A page of another site can open a WebSocket to this one, with this browser's cookies in it.
-        if token is None or (scope["type"] == "websocket" and self._is_foreign_socket(scope)):
+        if token is None or self._is_abused(scope):
             return Presence(self, None, None, None)
         found = await self.store.get_session_and_user(token)
         if found is None:
             return Presence(self, token, None, None)
         return Presence(self, token, await self._touched(token, found[0]), found[1])
 
-    def _is_foreign_socket(self, scope: Scope) -> bool:
-        return is_foreign(HTTPConnection(scope).headers, self.address.origin)
+    def _is_abused(self, scope: Scope) -> bool:
+        """Whether another site makes this browser change something, or opens a WebSocket: cookies count for nothing
+        then, in the application's own routes too (SameSite=Lax lets sibling subdomains through)."""
+        return scope.get("method") not in _SAFE_METHODS and self.is_foreign(HTTPConnection(scope))
+
+    def is_foreign(self, connection: HTTPConnection) -> bool:
+        """Whether the browser says that another site makes this request."""
+        return is_foreign(connection.headers, (self.address.origin, *self.settings.allowed_origins))
 
     async def _touched(self, token: str, session: Session) -> Session:
         """Notes the use where it is worth a write; a store that cannot write now does not stop the reading."""
@@ -145,7 +151,7 @@ class Site:
         browser = self.cookies.presented_browser(connection.scope)
         binding = f"session:{presence.session.id}" if presence.session else f"browser:{browser}"
         known = presence.session is not None or browser is not None
-        if not known or is_foreign(connection.headers, self.address.origin) or not self.csrf.is_valid(token, binding):
+        if not known or self.is_foreign(connection) or not self.csrf.is_valid(token, binding):
             raise RefusedError("csrf", 403)
 
     # Signing in and out
