@@ -270,7 +270,8 @@ class _Seeder:
         if self._tables["accounts"].has("type", "providertype"):
             row = {**self._account(second, number="saml1"), "type": "saml", "providertype": "saml"}
             self._try("accounts", "bad-row", row)
-        self._try("accounts", "duplicate", self._account(second, *self.seeded.accounts[0][:2]))
+        twin = self._account(max(first, second, third, key=str), *self.seeded.accounts[0][:2])
+        self._try("accounts", "duplicate", self._youngest("accounts", twin))
         self._try("accounts", "", {**self._account(third, number="ms"), "expiresat": int(later.timestamp() * 1000)})
         self._nasty_sessions(second, later)
         if self._tables["verification_tokens"].has("token"):
@@ -288,7 +289,8 @@ class _Seeder:
             "jörg@bücher.example": "",
         }
         for number, (address, kind) in enumerate(addresses.items()):
-            row = {**self._user(900_000 + number), "email": address, "emailverified": None}
+            row = {**self._user(900_000 + number), "email": address, "emailverified": None, "createdat": self._now}
+            row = self._youngest("users", row) if kind == "duplicate" else row
             self.seeded.users.pop()
             self._try("users", kind, row)
         row = {**self._user(910_000), "emailverified": "infinity"}
@@ -296,16 +298,21 @@ class _Seeder:
         self._try("users", "bad-row", row)
 
     def _nasty_sessions(self, person: Mapping[str, Any], later: datetime) -> None:
-        self._try("sessions", "duplicate", self._session(person, later, self.seeded.sessions[0].token))
+        twin = self._session(person, later, self.seeded.sessions[0].token)
+        self._try("sessions", "duplicate", self._youngest("sessions", twin))
         self._try("sessions", "bad-row", self._session(person, later, "short"))
         self._try("sessions", "bad-row", self._session(person, "infinity"))
         self._try("sessions", "bad-row", self._session(person, "20000-01-01 00:00:00"))
 
     def _nasty_tokens(self, later: datetime) -> None:
         identifier, token, _ = self.seeded.tokens[0]
-        self._try("verification_tokens", "duplicate", self._verification(identifier, later, token))
+        twin = self._verification(identifier, later, token)
+        self._try("verification_tokens", "duplicate", self._youngest("verification_tokens", twin))
         self._try("verification_tokens", "bad-row", self._verification(identifier, later, "123456"))
         self._try("verification_tokens", "expired", self._verification(identifier, self._now - timedelta(days=1)))
+
+    def _youngest(self, role: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {**row, "id": self._tables[role].last_id(), "createdat": self._now}
 
     def _try(self, role: str, kind: str, row: Mapping[str, Any]) -> None:
         try:
@@ -350,6 +357,13 @@ class _Table:
             return own
         made = uuid.uuid5(uuid.NAMESPACE_OID, f"{self._name}{own}")
         return made if kind == "uuid" else "c" + made.hex[:24]
+
+    def last_id(self) -> Any:
+        """An id that sorts after all others."""
+        kind = self._types.get(self._column.get("id", ""), "text")
+        if kind in ("integer", "bigint"):
+            return 2_000_000_000
+        return uuid.UUID(int=2**128 - 1) if kind == "uuid" else "zzzz"
 
     def copy(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes what of each row the table has columns for."""
@@ -407,7 +421,8 @@ def seed_application(connection: psycopg.Connection[Any], user_ids: Sequence[str
     connection.execute(
         """
         INSERT INTO api_keys (user_id, key_hash, last_used, ip, revoked)
-        SELECT id::uuid, sha256(id::bytea), CASE WHEN n %% 2 = 0 THEN now() END, ('192.0.2.' || n %% 250)::inet, n %% 5 = 0
+        SELECT id::uuid, sha256(id::bytea), CASE WHEN n %% 2 = 0 THEN now() END,
+               ('192.0.2.' || n %% 250)::inet, n %% 5 = 0
         FROM unnest(%s::text[]) WITH ORDINALITY AS u (id, n)""",
         [list(user_ids)],
     )

@@ -1,0 +1,315 @@
+"""The fields of users, accounts, sessions, verification tokens and authenticators: from which column, made how."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from authstore.email import MAX_LENGTH
+from authstore.mover import field_values
+from authstore.mover.addresses import read_addresses
+from authstore.mover.drafts import Draft, Fault, Fields, Unique
+from authstore.mover.field_values import Value, derived_id, token_hash, token_is_bad
+from authstore.mover.json_data import data_object, doubtful_json, is_storable_json
+from authstore.mover.moments import UNKNOWN, Moments
+from authstore.mover.names import literal, quote
+from authstore.mover.shapes import MoveOptions, SourceColumn, Storage, TargetColumn
+from authstore.mover.statements import is_any, rows
+from authstore.mover.user_links import UserLink
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a draft is drawn up in: the snapshot, the options and the moments of the run."""
+
+    connection: psycopg.Connection[Any]
+    options: MoveOptions
+    moments: Moments
+
+
+class Sheet:
+    """Collects a draft's columns and faults, field by field."""
+
+    def __init__(self, fields: Fields, around: Surroundings) -> None:
+        self.fields = fields
+        self.around = around
+        self.columns: list[TargetColumn] = []
+        self.faults: list[Fault] = []
+
+    def put(self, name: str, storage: Storage, sql: str) -> None:
+        self.columns.append(TargetColumn(name, storage, sql))
+
+    def fault(self, reason: str, where: str, field: str) -> None:
+        if where != "FALSE":
+            self.faults.append(Fault(reason, where, column=self.fields.one.fields.get(field)))
+
+    def put_text(self, *names: str) -> None:
+        for name in names:
+            self.put(name, "TEXT", self.fields.text(name))
+
+    def put_key(self, name: str) -> Value:
+        value = self.fields.key(name)
+        self.put(name, "TEXT", value.sql)
+        self.fault(f"no {name}", value.bad, name)
+        return value
+
+    def put_value(
+        self, name: str, storage: Storage, make: Callable[[SourceColumn, str], Value], otherwise: str
+    ) -> None:
+        """A field made by one of `field_values`; `otherwise` where the source lacks it."""
+        if name not in self.fields:
+            self.put(name, storage, otherwise)
+            return
+        value = make(self.fields.column(name), self.fields.ref(name))
+        self.put(name, storage, value.sql)
+        self.fault(f"bad {name}", value.bad, name)
+
+    def instant(self, name: str) -> str:
+        """SQL of a date field, null where the source lacks it; its bad values are faults."""
+        found = self.fields.instant(name)
+        if found is None:
+            return "NULL::text"
+        self.fault("bad date", found.bad, name)
+        return found.sql
+
+    def put_data(self) -> None:
+        """What has no field; secrets only with --secrets keep."""
+        keep = self.around.options.secrets == "keep"
+        columns = [c for c in self.fields.extra if keep or c not in self.fields.secret]
+        self.put("data", "TEXT", data_object(columns, self.fields.zone, self.fields.alias))
+        self._judge_json(columns)
+
+    def _judge_json(self, columns: Sequence[SourceColumn]) -> None:
+        for name, doubtful in doubtful_json(columns, self.fields.alias).items():
+            statement = (
+                f"SELECT {self.fields.identity}, {self.fields.alias}.{quote(name)}::text "
+                f"FROM {self.fields.source_from()} WHERE {doubtful}"
+            )
+            bad = [identity for identity, text in rows(self.around.connection, statement) if not is_storable_json(text)]
+            if bad:
+                self.faults.append(Fault("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))
+
+
+def users_draft(fields: Fields, around: Surroundings) -> Draft:
+    """Users. An address that is none is a bad row; nothing, or only spaces, is no address."""
+    sheet = Sheet(fields, around)
+    user_id = sheet.put_key("id").sql
+    addresses = read_addresses(around.connection, fields.text("email"), fields.source_from())
+    sheet.put("email", "TEXT", addresses.canonical)
+    sheet.fault("no e-mail address", addresses.bad, "email")
+    created = f"COALESCE({sheet.instant('created_at')}, {literal(around.moments.moved)})"
+    verified = _verified(sheet, created)
+    sheet.put("email_verified", "TEXT", verified)
+    sheet.put_text("name", "image")
+    sheet.put_value("disabled", "INTEGER", field_values.boolean, "0::int8")
+    sheet.put_data()
+    _put_times(sheet, created)
+    return Draft(
+        fields.one,
+        "users",
+        fields.source_from(),
+        tuple(sheet.columns),
+        ("id",),
+        row_id=user_id,
+        identity=fields.identity,
+        faults=tuple(sheet.faults),
+        uniques=(
+            Unique("id", (user_id,), (fields.one.fields["id"],)),
+            Unique("e-mail address", (addresses.canonical,)),
+        ),
+        order=_oldest_first(fields),
+        user=user_id,
+        verified=f"({verified}) IS NOT NULL",
+        shown=fields.text("email"),
+    )
+
+
+def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
+    """Accounts. Without an id of their own they get one made of provider and account id."""
+    sheet = Sheet(fields, around)
+    provider, own = fields.key("provider"), fields.key("provider_account_id")
+    account_id = _put_id(sheet, "account", provider.sql, own.sql)
+    sheet.put("user_id", "TEXT", link.user_id)
+    sheet.put_key("provider")
+    sheet.put_key("provider_account_id")
+    kind = fields.column("type") if "type" in fields else None
+    said = field_values.account_type(kind, fields.ref("type") if kind else "", provider.sql)
+    sheet.put("type", "TEXT", said.sql)
+    sheet.fault("unknown account type", said.bad, "type")
+    sheet.put_text("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
+    sheet.put("expires_at", "TEXT", sheet.instant("expires_at"))
+    sheet.put_data()
+    _put_times(sheet, f"COALESCE({sheet.instant('created_at')}, {literal(around.moments.moved)})")
+    named = tuple(fields.one.fields[name] for name in ("provider", "provider_account_id"))
+    return Draft(
+        fields.one,
+        "accounts",
+        fields.source_from(),
+        tuple(sheet.columns),
+        ("id",),
+        row_id=account_id,
+        identity=fields.identity,
+        faults=tuple(sheet.faults),
+        uniques=(*_own_id(fields, account_id), Unique("provider and account id", (provider.sql, own.sql), named)),
+        order=_oldest_first(fields),
+        user=link.user_id,
+    )
+
+
+def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
+    """Sessions. They count as created and last used at the move, so that no idle limit ends them at once."""
+    sheet = Sheet(fields, around)
+    token = fields.text("token")
+    session_id = _put_id(sheet, "session", token)
+    sheet.put("token_hash", "BLOB", token_hash(token))
+    sheet.put("token_indexed", "INTEGER", "1::int8")
+    sheet.fault("no usable token", token_is_bad(token), "token")
+    sheet.put("user_id", "TEXT", link.user_id)
+    over = _put_expiry(sheet)
+    used = literal(around.moments.used)
+    sheet.put("created_at", "TEXT", f"{used}::text")
+    sheet.put("last_used_at", "TEXT", f"{used}::text")
+    since = sheet.instant("authenticated_at")
+    sheet.put("authenticated_at", "TEXT", f'COALESCE(LEAST({since} COLLATE "C", {used}), {literal(UNKNOWN)})')
+    if "authenticated_at" not in fields:
+        sheet.columns[-1] = TargetColumn("authenticated_at", "TEXT", f"{literal(UNKNOWN)}::text")
+    sheet.put_text("ip", "user_agent")
+    sheet.put_data()
+    return Draft(
+        fields.one,
+        "sessions",
+        fields.source_from(),
+        tuple(sheet.columns),
+        ("id",),
+        row_id=session_id,
+        identity=fields.identity,
+        faults=tuple(sheet.faults),
+        uniques=(*_own_id(fields, session_id), Unique("token", (token,), (fields.one.fields["token"],))),
+        order=_oldest_first(fields, "authenticated_at"),
+        over=over,
+        user=link.user_id,
+    )
+
+
+def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
+    """Verification tokens. An identifier that is an address is made canonical, any other is exact text."""
+    sheet = Sheet(fields, around)
+    token, raw = fields.text("token"), fields.text("identifier")
+    addresses = read_addresses(around.connection, raw, fields.source_from())
+    # Of what SQL cannot judge, that which is no address stays as it is.
+    identifier = f"COALESCE({addresses.canonical}, {raw})" if addresses.any_odd else addresses.canonical
+    sheet.put("identifier", "TEXT", identifier)
+    sheet.fault("no identifier", f"COALESCE(length({identifier}), 0) NOT BETWEEN 1 AND {MAX_LENGTH}", "identifier")
+    purpose = f"COALESCE(NULLIF({fields.text('purpose')}, ''), 'sign-in')"
+    sheet.put("purpose", "TEXT", purpose)
+    sheet.put("token_hash", "BLOB", token_hash(token))
+    sheet.fault("no usable token", token_is_bad(token), "token")
+    over = _put_expiry(sheet)
+    sheet.put_data()
+    sheet.put("created_at", "TEXT", f"COALESCE({sheet.instant('created_at')}, {literal(around.moments.moved)})")
+    return Draft(
+        fields.one,
+        "verification_tokens",
+        fields.source_from(),
+        tuple(sheet.columns),
+        ("identifier", "purpose", "token_hash"),
+        row_id=_row_name(fields, raw, token),
+        identity=fields.identity,
+        faults=tuple(sheet.faults),
+        uniques=(Unique("identifier and token", (identifier, purpose, token), (fields.one.fields["token"],)),),
+        order=_oldest_first(fields),
+        over=over,
+        shown=raw,
+    )
+
+
+def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
+    """Passkeys."""
+    sheet = Sheet(fields, around)
+    column, ref = fields.column("credential_id"), fields.ref("credential_id")
+    credential = field_values.credential_id(column, ref)
+    sheet.put("credential_id", "TEXT", credential.sql)
+    sheet.fault("no credential id", credential.bad, "credential_id")
+    sheet.put("user_id", "TEXT", link.user_id)
+    sheet.put_value("public_key", "BLOB", field_values.public_key, "NULL::bytea")
+    sheet.put_value("counter", "INTEGER", field_values.counter, "0::int8")
+    sheet.put_value("device_type", "TEXT", field_values.device_type, "NULL::text")
+    sheet.put_value("backed_up", "INTEGER", field_values.boolean, "0::int8")
+    sheet.put_value("transports", "TEXT", field_values.transports, "'[]'::text")
+    sheet.put_text("name")
+    sheet.put_data()
+    sheet.put("created_at", "TEXT", f"COALESCE({sheet.instant('created_at')}, {literal(around.moments.moved)})")
+    sheet.put("last_used_at", "TEXT", sheet.instant("last_used_at"))
+    # base64 of one alphabet with or without padding: the source's own key vouches for bytes only.
+    columns = (column.name,) if column.base == "bytea" else ()
+    return Draft(
+        fields.one,
+        "authenticators",
+        fields.source_from(),
+        tuple(sheet.columns),
+        ("credential_id",),
+        row_id=fields.key("credential_id").sql,
+        identity=fields.identity,
+        faults=tuple(sheet.faults),
+        uniques=(Unique("credential id", (credential.sql,), columns),),
+        order=_oldest_first(fields),
+        user=link.user_id,
+    )
+
+
+def _put_id(sheet: Sheet, kind: str, *parts: str) -> str:
+    if "id" in sheet.fields:
+        return sheet.put_key("id").sql
+    made = derived_id(kind, *parts)
+    sheet.put("id", "TEXT", made)
+    return made
+
+
+def _own_id(fields: Fields, sql: str) -> tuple[Unique, ...]:
+    return (Unique("id", (sql,), (fields.one.fields["id"],)),) if "id" in fields else ()
+
+
+def _row_name(fields: Fields, *parts: str) -> str:
+    """What names a row whose own values are secret: its key where it has one of its own."""
+    for column in fields.extra:
+        if column.name.lower() == "id":
+            return field_values.text(column, f"{fields.alias}.{quote(column.name)}").sql
+    return derived_id("row", *(f"COALESCE({part}, '')" for part in parts))
+
+
+def _put_expiry(sheet: Sheet) -> str:
+    found = sheet.fields.instant("expires")
+    if found is None:
+        raise KeyError("expires")
+    sheet.put("expires", "TEXT", found.sql)
+    sheet.fault("no expiry" if found.bad == "FALSE" else "bad date", f"(NOT {found.given} OR {found.bad})", "expires")
+    return "" if sheet.around.options.with_expired else found.is_over(sheet.around.moments.judged)
+
+
+def _verified(sheet: Sheet, created: str) -> str:
+    """When the address was verified. A mere yes (Better Auth) dates from the creation of the user."""
+    fields = sheet.fields
+    if "email_verified" not in fields:
+        return "NULL::text"
+    column, ref = fields.column("email_verified"), fields.ref("email_verified")
+    if column.base == "bool":
+        return f"CASE WHEN {ref} THEN {created} END"
+    found = fields.instant("email_verified")
+    if found is None or column.base in ("timestamp", "timestamptz", "date"):
+        return sheet.instant("email_verified")
+    said = f"lower(btrim({field_values.text(column, ref).sql}))"
+    yes, no = f"COALESCE({said} IN ('1', 't', 'true'), FALSE)", f"COALESCE({said} IN ('0', 'f', 'false'), FALSE)"
+    sheet.fault("bad date", f"({found.bad} AND NOT {yes} AND NOT {no})", "email_verified")
+    return f"CASE WHEN {yes} THEN {created} WHEN NOT {no} THEN {found.sql} END"
+
+
+def _put_times(sheet: Sheet, created: str) -> None:
+    sheet.put("created_at", "TEXT", created)
+    sheet.put("updated_at", "TEXT", f"COALESCE({sheet.instant('updated_at')}, {created})")
+
+
+def _oldest_first(fields: Fields, created: str = "created_at") -> tuple[str, ...]:
+    when = fields.instant(created)
+    by_time = (f"{when.comparable} NULLS LAST",) if when else ()
+    return (*by_time, *fields.by_key)

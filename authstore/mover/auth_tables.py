@@ -1,0 +1,149 @@
+"""The auth tables as `TableCopy`s: what the recognised tables of a source become in authstore's own tables."""
+
+from typing import Any
+
+import psycopg
+
+from authstore.errors import ConfigurationError
+from authstore.mover import auth_fields, role_fields
+from authstore.mover.auth_fields import Surroundings
+from authstore.mover.drafts import Draft, Fields
+from authstore.mover.moments import moments
+from authstore.mover.names import literal
+from authstore.mover.problems import column_problems, inactive_roles, left_behind_problem, secret_problems
+from authstore.mover.profile import is_named
+from authstore.mover.settle import Settled, settle
+from authstore.mover.shapes import MoveOptions, Problem, Recognised, Role, Source, TableCopy, UserChanges
+from authstore.mover.statements import is_any, rows
+from authstore.mover.user_links import UserLink, link_to_user
+
+# Parents first.
+_ORDER: tuple[Role, ...] = (
+    "users",
+    "accounts",
+    "sessions",
+    "verification_tokens",
+    "authenticators",
+    "roles",
+    "permissions",
+    "role_permissions",
+    "user_roles",
+)
+_OF_USERS = frozenset({"accounts", "sessions", "authenticators", "user_roles"})
+
+
+def auth_copies(
+    recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: psycopg.Connection[Any]
+) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
+    """The copies of the recognised tables, parents first, and every problem with exact counts.
+
+    To be called inside the snapshot from which the rows will be read: rejects that no row of it has are left out.
+    `ConfigurationError` where --naive-tz is no time zone of the server.
+    """
+    copies = _AuthCopies(recognised, options, connection)
+    return copies.all(), tuple(copies.problems)
+
+
+def user_changes(
+    recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: psycopg.Connection[Any]
+) -> UserChanges:
+    """Which users do not arrive under their own id, for the tables that refer to them."""
+    return _AuthCopies(recognised, options, connection).changes
+
+
+class _AuthCopies:
+    def __init__(
+        self, recognised: tuple[Recognised, ...], options: MoveOptions, connection: psycopg.Connection[Any]
+    ) -> None:
+        _check_zone(connection, options.naive_tz)
+        self._recognised = recognised
+        self._roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
+        self._around = Surroundings(connection, options, moments(connection, options))
+        self.problems: list[Problem] = []
+        self._gone_roles: role_fields.Gone = {}
+        self._users = self._settle_users()
+        self.changes = _changes(self._users)
+
+    def all(self) -> tuple[TableCopy, ...]:
+        copies: list[TableCopy] = []
+        for role in _ORDER:
+            settled = self._users if role == "users" else self._settle(role)
+            if settled is None or not self._is_wanted(self._roles[role]):
+                continue
+            copies.append(settled.copy)
+            self.problems += [*settled.problems, *self._about_columns(role)]
+        self.problems += [
+            left_behind_problem(self._around.connection, one) for one in self._recognised if not one.moved
+        ]
+        return tuple(copies)
+
+    def _is_wanted(self, one: Recognised) -> bool:
+        only, skip = self._around.options.only, self._around.options.skip
+        return (not only or is_named(one.table, only) or one.role in only) and not is_named(one.table, skip)
+
+    def _about_columns(self, role: Role) -> list[Problem]:
+        fields = self._fields(role)
+        connection = self._around.connection
+        found = [*secret_problems(connection, fields, self._around.options), *column_problems(fields)]
+        return found + list(inactive_roles(connection, fields) if role == "roles" else [])
+
+    def _fields(self, role: Role) -> Fields:
+        return Fields(self._roles[role], self._around.options.naive_tz)
+
+    def _settle_users(self) -> Settled | None:
+        if "users" not in self._roles:
+            return None
+        draft = auth_fields.users_draft(self._fields("users"), self._around)
+        return settle(draft, None, self._around, lambda users: False)
+
+    def _settle(self, role: Role) -> Settled | None:
+        needed: set[Role] = {role}
+        if role in _OF_USERS:
+            needed.add("users")
+        if role in ("role_permissions", "user_roles"):
+            needed |= {"roles"} if role == "user_roles" else {"roles", "permissions"}
+        if not needed <= set(self._roles):
+            return None
+        fields = self._fields(role)
+        link = link_to_user(fields, self._roles["users"], self.changes) if role in _OF_USERS else None
+        settled = settle(self._draft(fields, link), link, self._around, self._all_verified)
+        if role == "roles":
+            self._gone_roles = settled.gone
+        return settled
+
+    def _draft(self, fields: Fields, link: UserLink | None) -> Draft:
+        match fields.one.role, link:
+            case "accounts", UserLink():
+                return auth_fields.accounts_draft(fields, link, self._around)
+            case "sessions", UserLink():
+                return auth_fields.sessions_draft(fields, link, self._around)
+            case "authenticators", UserLink():
+                return auth_fields.authenticators_draft(fields, link, self._around)
+            case "user_roles", UserLink():
+                roles = self._roles["roles"]
+                return role_fields.user_roles_draft(fields, link, roles, self._gone_roles, self._around)
+            case "verification_tokens", _:
+                return auth_fields.verification_tokens_draft(fields, self._around)
+            case "roles", _:
+                return role_fields.roles_draft(fields, self._around)
+            case "permissions", _:
+                return role_fields.permissions_draft(fields, self._around)
+        roles, permissions = self._roles["roles"], self._roles["permissions"]
+        return role_fields.role_permissions_draft(fields, roles, permissions, self._gone_roles, self._around)
+
+    def _all_verified(self, users: frozenset[str]) -> bool:
+        draft = auth_fields.users_draft(self._fields("users"), self._around)
+        where = f"{is_any(draft.user, sorted(users))} AND {draft.verified}"
+        return len(rows(self._around.connection, f"SELECT 1 FROM {draft.source_from} WHERE {where}")) == len(users)
+
+
+def _changes(users: Settled | None) -> UserChanges:
+    if users is None:
+        return UserChanges()
+    reasons = {user: why for why, ids in users.gone.items() for user in ids}
+    return UserChanges(tuple(reasons), users.merged, reasons)
+
+
+def _check_zone(connection: psycopg.Connection[Any], zone: str) -> None:
+    if zone != "UTC" and not rows(connection, f"SELECT 1 FROM pg_timezone_names WHERE name = {literal(zone)}"):
+        raise ConfigurationError(f"--naive-tz: the source knows no time zone {zone!r}")

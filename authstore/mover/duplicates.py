@@ -1,0 +1,100 @@
+"""Rows that share what only one may have: found by the target's rules, decided by --on-duplicate, never by chance."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import psycopg
+
+from authstore.mover.drafts import Draft, Unique
+from authstore.mover.shapes import MoveOptions, SourceTable
+from authstore.mover.statements import rows
+
+AllVerified = Callable[[frozenset[str]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One row of a group of duplicates."""
+
+    identity: str
+    row_id: str
+    user: str | None
+    shown: str | None
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that share one thing, the oldest first."""
+
+    members: tuple[Member, ...]
+    may_merge: bool
+
+    @property
+    def oldest(self) -> Member:
+        return self.members[0]
+
+    @property
+    def others(self) -> tuple[Member, ...]:
+        return self.members[1:]
+
+
+def find_duplicates(
+    connection: psycopg.Connection[Any], draft: Draft, unique: Unique, movable: str, all_verified: AllVerified
+) -> tuple[Group, ...]:
+    """The groups among the rows that `movable` (a predicate) lets through; one query where there are none."""
+    if _is_vouched_for(draft.one.table, unique):
+        return ()
+    shared = _shared(draft, unique, movable)
+    if not rows(connection, f"{shared} LIMIT 1"):
+        return ()
+    keys = ", ".join(unique.sql)
+    about = f"{draft.identity}, {_row_id(draft)}, {draft.user}, {draft.shown}, {draft.verified}"
+    statement = (
+        f"SELECT {keys}, {about} FROM {draft.source_from} WHERE {movable} AND ({keys}) IN ({shared}) "
+        f"ORDER BY {', '.join([*(_sorted(sql) for sql in unique.sql), *draft.order])}"
+    )
+    width = len(unique.sql)
+    found = rows(connection, statement)
+    return tuple(_group(draft, group, all_verified) for _, group in groupby(found, key=lambda row: row[:width]))
+
+
+def undecided(groups: Iterable[Group], unique: Unique, options: MoveOptions) -> tuple[Group, ...]:
+    """The groups for which no option has decided."""
+    if unique.harmless or options.on_duplicate == "keep-oldest":
+        return ()
+    return tuple(group for group in groups if options.on_duplicate == "stop" or not group.may_merge)
+
+
+def _is_vouched_for(table: SourceTable, unique: Unique) -> bool:
+    """Whether a key of the source rules duplicates out. (Rows with nulls in it are bad rows.)"""
+    return any(set(key.columns) <= set(unique.columns) for key in table.keys)
+
+
+def _shared(draft: Draft, unique: Unique, movable: str) -> str:
+    keys = ", ".join(unique.sql)
+    there = " AND ".join(f"({sql}) IS NOT NULL" for sql in unique.sql)
+    return f"SELECT {keys} FROM {draft.source_from} WHERE {movable} AND {there} GROUP BY {keys} HAVING count(*) > 1"
+
+
+def _row_id(draft: Draft) -> str:
+    return f"COALESCE({draft.row_id}, '')"
+
+
+def _sorted(sql: str) -> str:
+    return f'({sql}) COLLATE "C"'
+
+
+def _group(draft: Draft, found: Iterable[Sequence[Any]], all_verified: AllVerified) -> Group:
+    members = tuple(Member(*row[-5:]) for row in found)
+    return Group(members, _may_merge(draft, members, all_verified))
+
+
+def _may_merge(draft: Draft, members: Sequence[Member], all_verified: AllVerified) -> bool:
+    """Whether nobody can get at another's account by merging: one user, or every address involved is verified."""
+    if draft.one.role == "users":
+        return all(member.verified for member in members)
+    users = frozenset(member.user for member in members if member.user is not None)
+    return draft.one.role == "roles" or len(users) < 2 or all_verified(users)

@@ -1,0 +1,123 @@
+"""From a draft to a `TableCopy`: every problem counted in the snapshot, rows that cannot move named as rejects.
+
+A reject that no row has is left out of the query, so that a clean source is read at full speed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from authstore.mover.auth_fields import Surroundings
+from authstore.mover.drafts import Draft, Fault, Unique
+from authstore.mover.duplicates import AllVerified, Group, find_duplicates
+from authstore.mover.problems import count_faults, duplicate_problems, expired_problem, fault_problem
+from authstore.mover.shapes import Problem, Reject, TableCopy
+from authstore.mover.statements import is_any, rows
+from authstore.mover.user_links import UserLink
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`gone`: by reason and option, the users (or roles) of rejected rows. `merged`: user → the oldest."""
+
+    copy: TableCopy
+    problems: tuple[Problem, ...]
+    gone: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+
+
+def settle(draft: Draft, link: UserLink | None, around: Surroundings, all_verified: AllVerified) -> Settled:
+    """Looks at the rows of a draft. `all_verified` tells of users whether each has a verified address."""
+    settling = _Settling(draft, around, all_verified)
+    settling.leave_faulty((*draft.faults, *_of_link(link)))
+    for unique in draft.uniques:
+        settling.leave_duplicates(unique)
+    return settling.settled()
+
+
+def _of_link(link: UserLink | None) -> Iterable[Fault]:
+    if link is None:
+        return
+    if link.orphan != "FALSE":
+        yield Fault("orphan", link.orphan, "--on-orphan", "user id")
+    for (reason, option), where in link.hangs_on_gone().items():
+        yield Fault(reason, where, option, follows=True)
+
+
+class _Settling:
+    def __init__(self, draft: Draft, around: Surroundings, all_verified: AllVerified) -> None:
+        self._draft = draft
+        self._around = around
+        self._all_verified = all_verified
+        self._where = f"NOT COALESCE({draft.over}, FALSE)" if draft.over else "TRUE"
+        self._rejects: list[Reject] = []
+        self._problems: list[Problem] = []
+        self._gone: dict[tuple[str, str], list[str]] = {}
+        self._merged: dict[str, str] = {}
+
+    def leave_faulty(self, faults: Sequence[Fault]) -> None:
+        """Each row is rejected once, for the first fault it has."""
+        connection, options = self._around.connection, self._around.options
+        over, counts = count_faults(connection, self._draft, faults)
+        if over:
+            self._problems.append(expired_problem(self._draft, over))
+        else:
+            self._where = "TRUE"
+        for fault, count in zip(faults, counts, strict=True):
+            if count:
+                where = " AND ".join([fault.where, *(f"NOT ({reject.where})" for reject in self._rejects)])
+                seen = f"{self._where} AND {where}"
+                self._problems.append(fault_problem(connection, self._draft, fault, seen, count, options))
+                self._note_gone(fault, seen)
+                self._rejects.append(Reject(fault.reason, f"({where})", fault.option, fault.column))
+
+    def _note_gone(self, fault: Fault, where: str) -> None:
+        if self._draft.one.role not in ("users", "roles"):
+            return
+        what = self._draft.one.role.removesuffix("s")
+        found = rows(self._around.connection, f"SELECT {self._draft.user} FROM {self._draft.source_from} WHERE {where}")
+        ids = [user for (user,) in found if user]
+        self._gone.setdefault((f"its {what} is rejected: {fault.reason}", fault.option), []).extend(ids)
+
+    def leave_duplicates(self, unique: Unique) -> None:
+        """All but the oldest row of each group, also of those that nobody has decided on (then the move stops)."""
+        movable = " AND ".join([self._where, *(f"NOT ({reject.where})" for reject in self._rejects)])
+        connection, options = self._around.connection, self._around.options
+        groups = find_duplicates(connection, self._draft, unique, movable, self._all_verified)
+        if not groups:
+            return
+        self._problems += duplicate_problems(self._draft, unique, groups, options)
+        losers = [member.identity for group in groups for member in group.others]
+        merge = options.on_duplicate == "merge" and not unique.harmless
+        reason = "merged into the oldest" if merge else f"the same {unique.name} as an older row"
+        option = "" if unique.harmless else "--on-duplicate"
+        self._rejects.append(Reject(reason, is_any(self._draft.identity, losers), option))
+        if self._draft.one.role in ("users", "roles") and unique.name != "id":
+            self._note_changes(groups, merge)
+
+    def _note_changes(self, groups: Iterable[Group], merge: bool) -> None:
+        what = self._draft.one.role.removesuffix("s")
+        for group in groups:
+            for member in group.others:
+                if member.user is None or group.oldest.user is None:
+                    continue
+                if merge and group.may_merge:
+                    self._merged[member.user] = group.oldest.user
+                else:
+                    self._gone.setdefault((f"its {what} is a duplicate", "--on-duplicate"), []).append(member.user)
+
+    def settled(self) -> Settled:
+        draft = self._draft
+        copy = TableCopy(
+            target=draft.target,
+            role=draft.one.role,
+            source=(draft.one.table.schema, draft.one.table.name),
+            columns=draft.columns,
+            key=draft.key,
+            source_from=draft.source_from,
+            where=self._where,
+            left_out="expired" if self._where != "TRUE" else "",
+            rejects=tuple(self._rejects),
+            row_id=f"COALESCE({draft.row_id}, '')",
+        )
+        gone = {why: tuple(ids) for why, ids in self._gone.items()}
+        return Settled(copy, tuple(self._problems), gone, self._merged)
