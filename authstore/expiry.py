@@ -32,10 +32,12 @@ class SessionPolicy:
     def __post_init__(self) -> None:
         for name in ("lifetime", "idle", "token_lifetime"):
             limit = getattr(self, name)
-            if limit is not None and limit <= timedelta(0):
+            if limit is not None and _checked(name, limit) <= timedelta(0):
                 raise ValueError(f"{name} must be positive, or None for no limit")
-        if self.touch_every < timedelta(0):
+        if _checked("touch_every", self.touch_every) < timedelta(0):
             raise ValueError("touch_every must not be negative")
+        if self.max_per_user is not None and type(self.max_per_user) is not int:
+            raise TypeError("max_per_user is a whole number, or None for no limit")
         if self.max_per_user is not None and self.max_per_user < 1:
             raise ValueError("max_per_user must be at least 1, or None for no limit")
 
@@ -55,6 +57,13 @@ class SessionPolicy:
     def aal3(cls) -> "SessionPolicy":
         """12 hours in all, 15 minutes of inactivity."""
         return cls(lifetime=timedelta(hours=12), idle=timedelta(minutes=15), touch_every=timedelta(minutes=1))
+
+
+def _checked(name: str, limit: object) -> timedelta:
+    # A number would be taken for seconds by one reader and for days by the next.
+    if not isinstance(limit, timedelta):
+        raise TypeError(f"{name} is a timedelta, not {type(limit).__name__}")
+    return limit
 
 
 def is_alive(expires: datetime, now: datetime) -> bool:

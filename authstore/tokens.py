@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from typing import TypeGuard
 
 MIN_TOKEN_LENGTH = 16
 MAX_TOKEN_LENGTH = 512
@@ -36,6 +37,13 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def is_presentable(token: object) -> bool:
+def is_presentable(token: object) -> TypeGuard[str]:
     """Whether this could be a token at all; anything else is not looked up."""
-    return isinstance(token, str) and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH and token.isprintable()
+    return isinstance(token, str) and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH and _has_utf8_form(token)
+
+
+def _has_utf8_form(token: str) -> bool:
+    try:
+        return token.isascii() or bool(token.encode())
+    except UnicodeEncodeError:
+        return False

@@ -95,7 +95,10 @@ class SessionsContract(ContractBase):
         for forged in forgeries - {secret(one), secret(other)}:
             assert await adapter.get_session(forged) is None
 
-    @pytest.mark.parametrize("token", ["x" * 16, "x" * 512, "moved-token-0123456789", "a.b.c.d.e.f.g.h.i"])
+    @pytest.mark.parametrize(
+        "token",
+        ["x" * 16, "x" * 512, "moved-token-0123456789", "a.b.c.d.e.f.g.h.i", "é🔑" * 10, "tab\tand space\u00a0inside"],
+    )
     async def test_a_moved_token_keeps_working(self, adapter: Adapter, token: str) -> None:
         user = await make_user(adapter)
         session = await make_session(adapter, user, token=token)
