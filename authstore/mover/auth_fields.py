@@ -97,7 +97,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
     user_id = sheet.put_key("id").sql
     addresses = read_addresses(around.connection, fields.text("email"), fields.source_from())
     sheet.put("email", "TEXT", addresses.canonical)
-    sheet.fault("no e-mail address", addresses.bad, "email")
+    sheet.fault("not an e-mail address", addresses.bad, "email")
     created = f"COALESCE({sheet.instant('created_at')}, {literal(around.moments.moved)})"
     verified = _verified(sheet, created)
     sheet.put("email_verified", "TEXT", verified)

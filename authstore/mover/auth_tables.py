@@ -1,5 +1,6 @@
 """The auth tables as `TableCopy`s: what the recognised tables of a source become in authstore's own tables."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -32,22 +33,39 @@ _ORDER: tuple[Role, ...] = (
 _OF_USERS = frozenset({"accounts", "sessions", "authenticators", "user_roles"})
 
 
-def auth_copies(
+@dataclass(frozen=True, slots=True)
+class AuthPlan:
+    """Everything about the auth tables: their copies, parents first, every problem, and what became of users."""
+
+    copies: tuple[TableCopy, ...]
+    problems: tuple[Problem, ...]
+    changes: UserChanges
+
+
+def auth_plan(
     recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: psycopg.Connection[Any]
-) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
-    """The copies of the recognised tables, parents first, and every problem with exact counts.
+) -> AuthPlan:
+    """The copies of the recognised tables, and every problem with exact counts.
 
     To be called inside the snapshot from which the rows will be read: rejects that no row of it has are left out.
     `ConfigurationError` where --naive-tz is no time zone of the server.
     """
     copies = _AuthCopies(recognised, options, connection)
-    return copies.all(), tuple(copies.problems)
+    return AuthPlan(copies.all(), tuple(copies.problems), copies.changes)
+
+
+def auth_copies(
+    recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: psycopg.Connection[Any]
+) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
+    """As `auth_plan`, without the changes."""
+    plan = auth_plan(recognised, source, options, connection)
+    return plan.copies, plan.problems
 
 
 def user_changes(
     recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: psycopg.Connection[Any]
 ) -> UserChanges:
-    """Which users do not arrive under their own id, for the tables that refer to them."""
+    """Which users do not arrive under their own id. Asks the source again; `auth_plan` has it already."""
     return _AuthCopies(recognised, options, connection).changes
 
 

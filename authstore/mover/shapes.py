@@ -227,7 +227,7 @@ class Recognised:
 class UserChanges:
     """Which users do not arrive under their own id: what hangs on them, in carried tables too, follows.
 
-    Ids are the target's text. `auth_tables.user_changes` works them out in the snapshot.
+    Ids are the target's text. `auth_tables.auth_plan` works them out in the snapshot, with the copies.
     """
 
     gone: tuple[str, ...] = ()  # rejected: rows that hang on them are rejected with them
