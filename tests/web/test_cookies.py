@@ -1,0 +1,97 @@
+"""The cookies, and the secrets that sign them."""
+
+from typing import Any
+
+import pytest
+
+from authstore.errors import ConfigurationError
+from authstore.web import Auth
+from authstore.web.cookies import Cookies, read_cookie, signer
+
+OLD, NEW = "o" * 32, "n" * 32
+
+
+def scope_with(*lines: str) -> dict[str, Any]:
+    return {"headers": [(b"cookie", line.encode("latin-1")) for line in lines]}
+
+
+def test_a_signed_token_comes_back() -> None:
+    cookies = Cookies([NEW], is_secure=True)
+    assert cookies.presented_token(scope_with(f"a=b; __Host-authstore={cookies.signed('the-token')}")) == "the-token"
+
+
+def test_the_newest_secret_signs_and_older_ones_still_verify() -> None:
+    before, both, after = (Cookies(keys, is_secure=True) for keys in ([OLD], [NEW, OLD], [NEW]))
+    old_cookie, new_cookie = (scope_with(f"__Host-authstore={each.signed('t' * 20)}") for each in (before, both))
+    assert both.presented_token(old_cookie) == "t" * 20
+    assert after.presented_token(new_cookie) == "t" * 20
+    assert after.presented_token(old_cookie) is None
+
+
+def test_a_signature_made_for_another_purpose_is_none() -> None:
+    value = signer([NEW], "authstore.csrf").sign("the-token").decode()
+    assert Cookies([NEW], is_secure=True).presented_token(scope_with(f"__Host-authstore={value}")) is None
+
+
+@pytest.mark.parametrize("lines", [["n=1; n=2"], ["n=1", "n=2"], ["n=1; n=1"], [""], ["n"], ["nn=1; xn=1"], ["N=1"]])
+def test_a_cookie_that_is_missing_or_there_twice_is_none(lines: list[str]) -> None:
+    assert read_cookie(scope_with(*lines), "n") is None
+
+
+@pytest.mark.parametrize("value", ["", ".", "a.b", "ÿ" * 40, "x" * 5000, "t.\x00", '"quoted"'])
+def test_whatever_was_not_signed_is_nobodys(value: str) -> None:
+    assert Cookies([NEW], is_secure=True).presented_token(scope_with(f"__Host-authstore={value}")) is None
+
+
+async def test_the_session_cookie_is_as_strict_as_cookies_get(world: Any, browser: Any) -> None:
+    answer = await world.sign_in(browser)
+    (cookie,) = [value for value in answer.headers.get_list("set-cookie") if value.startswith("__Host-authstore=")]
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"secure", "httponly", "samesite=lax", "path=/", "max-age=2592000"} == attributes
+
+
+async def test_the_cookie_holds_nothing_but_the_signed_token(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    token = browser.cookie().rpartition(".")[0]
+    found = await world.store.get_session_and_user(token)
+    assert found is not None
+
+
+async def test_on_http_in_development_there_is_no_prefix_and_no_secure(make_world: Any) -> None:
+    world = await make_world(base_url="http://localhost:8000", insecure_dev=True)
+    browser = type(world.new_browser())(world.app, base_url="http://localhost:8000")
+    answer = await browser.get("/auth/sign-in")
+    assert answer.headers["set-cookie"].startswith("authstore-browser=")
+    assert "secure" not in answer.headers["set-cookie"].lower()
+    assert "strict-transport-security" not in answer.headers
+    link = await world.letter_to(browser, "ada@example.com")
+    assert link.startswith("http://localhost:8000/auth/email/verify?")
+    assert (await browser.submit(link)).status_code == 303
+    assert await browser.who() is not None
+    await browser.aclose()
+
+
+async def test_a_cookie_of_the_former_system_signs_in_until_its_user_signs_in_again(make_world: Any) -> None:
+    world = await make_world(former_cookies=["__Secure-authjs.session-token"])
+    browser = world.new_browser()
+    user = await world.store.create_user(email="ada@example.com", email_verified=world.clock.now)
+    token = "4f5c2d1e-8f0b-4a52-9f3e-moved-token"
+    await world.store.create_session(user.id, token=token)
+    browser.cookies.set("__Secure-authjs.session-token", token, domain="app.example")
+    assert await browser.who() == user.id
+    await browser.submit(await world.letter_to(browser, "ada@example.com"))
+    assert browser.cookie("__Secure-authjs.session-token") is None
+    assert await browser.who() == user.id
+    assert await world.store.get_session(token) is None
+
+
+async def test_without_leave_a_bare_token_signs_nobody_in(world: Any, browser: Any) -> None:
+    session = await world.store.create_session((await world.store.create_user()).id)
+    browser.cookies.set("__Host-authstore", session.token, domain="app.example")
+    assert await browser.who() is None
+
+
+@pytest.mark.parametrize("secrets", [[], "", [""], ["short"], ["x" * 31], [NEW, "short"], b""])
+def test_secrets_that_can_be_guessed_are_refused(secrets: Any) -> None:
+    with pytest.raises(ConfigurationError, match="secret"):
+        Auth("sqlite://", base_url="https://app.example", secrets=secrets)

@@ -1,0 +1,136 @@
+"""What the middleware finds out about a request, and what it costs."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.authentication import requires
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from authstore import SessionPolicy
+from authstore.testing.web import sign_in
+
+
+async def state(request: Request) -> Response:
+    return JSONResponse([request.state.user and request.state.user.id, request.state.session and request.state.session.id])
+
+
+async def test_state_holds_user_and_session_or_none(world: Any, browser: Any) -> None:
+    world.app.add_route("/state", state)
+    assert (await browser.get("/state")).json() == [None, None]
+    user = await world.store.create_user()
+    session = await sign_in(browser, user)
+    assert (await browser.get("/state")).json() == [user.id, session.id]
+
+
+async def test_an_expired_session_is_nobodys(world: Any, browser: Any) -> None:
+    await sign_in(browser, await world.store.create_user())
+    world.clock.advance(timedelta(days=7))
+    assert await browser.who() is None
+
+
+async def test_a_use_is_written_at_most_once_per_touch_every(world: Any, browser: Any) -> None:
+    user = await world.store.create_user()
+    session = await sign_in(browser, user)
+    started = world.clock.now
+    for minutes in (0, 4, 1, 2, 2):
+        world.clock.advance(timedelta(minutes=minutes))
+        await browser.get("/public")
+    (listed,) = await world.store.list_sessions(user.id)
+    assert listed.id == session.id
+    assert listed.last_used_at == started + timedelta(minutes=5)
+
+
+async def test_a_session_without_lifetime_slides_with_its_use(make_world: Any) -> None:
+    world = await make_world(SessionPolicy(lifetime=None, idle=timedelta(hours=1)))
+    browser = world.new_browser()
+    await world.sign_in(browser)
+    for _ in range(5):
+        world.clock.advance(timedelta(minutes=50))
+        assert await browser.who() is not None
+    world.clock.advance(timedelta(hours=1))
+    assert await browser.who() is None
+
+
+async def test_the_policy_of_the_adapter_holds(make_world: Any) -> None:
+    world = await make_world(SessionPolicy(lifetime=timedelta(hours=2), idle=None))
+    other = await make_world(store=world.store)
+    browser = other.new_browser()
+    await sign_in(browser, await world.store.create_user())
+    world.clock.advance(timedelta(hours=2))
+    assert await browser.who() is None
+
+
+@pytest.mark.parametrize("length", [8193, 60_000])
+async def test_long_cookies_are_refused_before_anything_parses_them(browser: Any, length: int) -> None:
+    started = time.perf_counter()
+    answer = await browser.get("/public", headers={"cookie": 'x="' + "\\" * (length - 4) + '"'})
+    assert answer.status_code == 431
+    assert time.perf_counter() - started < 1
+
+
+async def test_what_signed_in_people_see_stays_out_of_shared_caches(world: Any, browser: Any) -> None:
+    assert "cache-control" not in (await browser.get("/public")).headers
+    await sign_in(browser, await world.store.create_user())
+    assert (await browser.get("/public")).headers["cache-control"] == "private"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://evil.example"}, {"sec-fetch-site": "same-site"}, {"sec-fetch-site": "cross-site"}],
+    ids=str,
+)
+async def test_another_site_cannot_use_the_cookie_to_change_something(
+    world: Any, browser: Any, headers: dict[str, str]
+) -> None:
+    """Not in the application's own routes either."""
+    world.app.add_route("/state", state, methods=["GET", "POST"])
+    await sign_in(browser, await world.store.create_user())
+    assert (await browser.post("/state", headers=headers)).json() == [None, None]
+    assert (await browser.get("/state", headers=headers)).json() != [None, None]
+    assert (await browser.post("/state", headers={"origin": "https://app.example"})).json() != [None, None]
+
+
+async def test_a_page_of_an_allowed_origin_may(make_world: Any) -> None:
+    world = await make_world(allowed_origins=["https://spa.example"])
+    world.app.add_route("/state", state, methods=["POST"])
+    browser = world.new_browser()
+    await sign_in(browser, await world.store.create_user())
+    allowed = {"origin": "https://spa.example", "sec-fetch-site": "cross-site"}
+    assert (await browser.post("/state", headers=allowed)).json() != [None, None]
+
+
+@requires("authenticated")
+async def for_users(request: Request) -> Response:
+    return JSONResponse([request.user.identity, request.user.display_name, request.user.is_authenticated])
+
+
+@requires("editor")
+async def for_editors(request: Request) -> Response:
+    return JSONResponse(request.auth.scopes)
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+async def test_the_backend_serves_starlettes_requires(world: Any, is_installed: bool) -> None:
+    app = Starlette(
+        routes=[Route("/users", for_users), Route("/editors", for_editors)],
+        middleware=[Middleware(AuthenticationMiddleware, backend=world.auth.backend)],
+    )
+    if is_installed:
+        world.auth.install(app)
+    browser = type(world.new_browser())(app)
+    assert (await browser.get("/users")).status_code == 403
+    user = await world.store.create_user(name="Ada")
+    await sign_in(browser, user, auth=world.auth)
+    assert (await browser.get("/users")).json() == [user.id, "Ada", True]
+    assert (await browser.get("/editors")).status_code == 403
+    await world.store.create_role("editor")
+    await world.store.grant_role(user.id, "editor")
+    assert (await browser.get("/editors")).json() == ["authenticated", "editor"]
+    await browser.aclose()
