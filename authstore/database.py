@@ -1,6 +1,6 @@
 """The few verbs a backend offers. The store is written once, on these."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from authstore.sql import Query, Statement
 
 Row = Mapping[str, Any]
+Found = Sequence[Any]  # the values of a look-up, in the order of its query
 T = TypeVar("T")
 
 # A unit of work is a generator: it yields statements, is sent their rows, and returns its result. It does no
@@ -29,9 +30,9 @@ class Database(Protocol):
         """All rows of a reading statement."""
         ...
 
-    async def lookup(self, query: Query, key: str) -> Row | None:
-        """The row of this `key`: `query` takes a JSON array `:keys` and gives each row its key in the column
-        `lookup_key`, so that look-ups that wait together are asked together."""
+    async def lookup(self, query: Query, key: str) -> Found | None:
+        """What there is under this `key`. `query` takes a JSON array `:keys` and answers with one JSON object,
+        from each key that was found to an array, so that look-ups that wait together are asked together."""
         ...
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:

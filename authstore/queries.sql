@@ -106,22 +106,21 @@ SELECT :id, :token_hash, :token_indexed, users.id, :expires, :created_at, :last_
 FROM users WHERE users.id = :user_id AND NOT users.disabled
 RETURNING id
 
--- Sessions by the ids that their tokens name, with their users: the hot path.
+-- Sessions by the ids that their tokens name, with their users: the hot path. One row, since each costs a
+-- driver its lock. The order of the values is that of `rows.session_and_user`.
 -- name: sessions_and_users_by_ids
-SELECT wanted.value AS lookup_key, sessions.*, users.id AS user__id, users.email AS user__email,
-    users.email_verified AS user__email_verified, users.name AS user__name, users.image AS user__image,
-    users.disabled AS user__disabled, users.data AS user__data, users.created_at AS user__created_at,
-    users.updated_at AS user__updated_at
+SELECT json_group_object(sessions.id, json_array(hex(sessions.token_hash), sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
+    sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
+    users.email_verified, users.name, users.image, users.disabled, users.data, users.created_at, users.updated_at))
 FROM json_each(:keys) AS wanted
 CROSS JOIN sessions ON sessions.id = wanted.value
 CROSS JOIN users ON users.id = sessions.user_id
 
--- The same for tokens that name no session.
+-- The same for a token that names no session.
 -- name: session_and_user_by_hash
-SELECT sessions.*, users.id AS user__id, users.email AS user__email,
-    users.email_verified AS user__email_verified, users.name AS user__name, users.image AS user__image,
-    users.disabled AS user__disabled, users.data AS user__data, users.created_at AS user__created_at,
-    users.updated_at AS user__updated_at
+SELECT json_array(hex(sessions.token_hash), sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
+    sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
+    users.email_verified, users.name, users.image, users.disabled, users.data, users.created_at, users.updated_at) AS found
 FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
 

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from authstore.database import Row
+from authstore.database import Found, Row
 from authstore.encryption import Cipher
 from authstore.models import Account, Authenticator, Permission, Role, Session, User, VerificationToken
+
+_parsed = datetime.fromisoformat
+_validated_session = Session.__pydantic_validator__.validate_python
+_validated_user = User.__pydantic_validator__.validate_python
 
 SEALED = ("access_token", "refresh_token", "id_token")
 
@@ -31,18 +35,18 @@ def _json(text: str) -> Any:
     return {} if text == "{}" else json.loads(text)
 
 
-def user(row: Row, prefix: str = "") -> User:
-    """A user; `prefix` where the row is a join."""
+def user(row: Row) -> User:
+    """A user."""
     return User(
-        id=row[prefix + "id"],
-        email=row[prefix + "email"],
-        email_verified=maybe_instant(row[prefix + "email_verified"]),
-        name=row[prefix + "name"],
-        image=row[prefix + "image"],
-        disabled=bool(row[prefix + "disabled"]),
-        data=_json(row[prefix + "data"]),
-        created_at=instant(row[prefix + "created_at"]),
-        updated_at=instant(row[prefix + "updated_at"]),
+        id=row["id"],
+        email=row["email"],
+        email_verified=maybe_instant(row["email_verified"]),
+        name=row["name"],
+        image=row["image"],
+        disabled=bool(row["disabled"]),
+        data=_json(row["data"]),
+        created_at=instant(row["created_at"]),
+        updated_at=instant(row["updated_at"]),
     )
 
 
@@ -65,6 +69,38 @@ def session(row: Row, token: str | None = None) -> Session:
         user_agent=row["user_agent"],
         data=_json(row["data"]),
     )
+
+
+def session_and_user(found: Found, token: str) -> tuple[Session, User]:
+    """The hot path: what `sessions_and_users_by_ids` and `session_and_user_by_hash` found for a token."""
+    (
+        (_, id, user_id, expires, created, used, authenticated, ip, user_agent, data),
+        (email, verified, name, image, disabled, user_data, user_created, updated),
+    ) = found[:10], found[10:]
+    session = {
+        "id": id,
+        "token": token,
+        "user_id": user_id,
+        "expires": _parsed(expires),
+        "created_at": _parsed(created),
+        "last_used_at": _parsed(used),
+        "authenticated_at": _parsed(authenticated),
+        "ip": ip,
+        "user_agent": user_agent,
+        "data": {} if data == "{}" else json.loads(data),
+    }
+    user = {
+        "id": user_id,
+        "email": email,
+        "email_verified": verified and _parsed(verified),
+        "name": name,
+        "image": image,
+        "disabled": bool(disabled),
+        "data": {} if user_data == "{}" else json.loads(user_data),
+        "created_at": _parsed(user_created),
+        "updated_at": _parsed(updated),
+    }
+    return _validated_session(session), _validated_user(user)
 
 
 def account(row: Row, cipher: Cipher) -> Account:

@@ -1,11 +1,12 @@
 """Sessions: found by their token, judged by the policy of whoever looks, never revived."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from hmac import compare_digest
 
 from authstore.adapter import UNSET, JsonObject, Unset
-from authstore.database import Row, Unit
+from authstore.database import Found, Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
@@ -59,13 +60,19 @@ class SessionStore(StoreBase):
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
         """See `authstore.adapter.Sessions.get_session_and_user`."""
-        row = await self._living_row(token)
-        return (rows.session(row, token), rows.user(row, "user__")) if row else None
+        if not is_presentable(token):
+            return None
+        found = await self._found(token)
+        if found is None:
+            return None
+        session, user = rows.session_and_user(found, token)
+        is_alive = not user.disabled and self._is_alive(session, self._now())
+        return (session, user) if is_alive else None
 
     async def get_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.get_session`."""
-        row = await self._living_row(token)
-        return rows.session(row, token) if row else None
+        found = await self.get_session_and_user(token)
+        return found[0] if found else None
 
     async def touch_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.touch_session`."""
@@ -119,23 +126,23 @@ class SessionStore(StoreBase):
             return 0
         return await self._db.unit(lambda: _revoke_sessions(user_id, except_token))
 
-    async def _living_row(self, token: str) -> Row | None:
-        if not is_presentable(token):
-            return None
+    async def _found(self, token: str) -> Found | None:
         presented = hash_token(token)
         named = named_session(token)
-        row = await self._db.lookup(queries.sessions_and_users_by_ids, named) if named else None
-        if row is None or not compare_digest(row["token_hash"], presented):
-            row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
-        return row if row is not None and self._is_alive(row, self._now()) else None
+        if named is not None:
+            found = await self._db.lookup(queries.sessions_and_users_by_ids, named)
+            if found is not None and compare_digest(bytes.fromhex(found[0]), presented):
+                return found
+        row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
+        return json.loads(row["found"]) if row else None
 
-    def _is_alive(self, row: Row, now: datetime) -> bool:
-        return not row["user__disabled"] and is_session_alive(
+    def _is_alive(self, session: Session, now: datetime) -> bool:
+        return is_session_alive(
             self._policy,
             now,
-            expires=rows.instant(row["expires"]),
-            created_at=rows.instant(row["created_at"]),
-            last_used_at=rows.instant(row["last_used_at"]),
+            expires=session.expires,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
         )
 
     def _touched(self, session: Session, now: datetime) -> Session | None:
@@ -155,9 +162,9 @@ class SessionStore(StoreBase):
     def _change_session(self, token: str, change: Change) -> Unit[Session | None]:
         row = yield from _find_session(token)
         now = self._now()
-        if row is None or not self._is_alive(row, now):
+        old = rows.session(row, token) if row is not None and not row["user__disabled"] else None
+        if row is None or old is None or not self._is_alive(old, now):
             return None
-        old = rows.session(row, token)
         new = change(old, now)
         if new is None:
             return old

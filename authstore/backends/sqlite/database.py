@@ -16,11 +16,13 @@ from authstore.adapter import Clock, Durability
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.exit import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.files import FileOptions, open_in_memory, open_reader, open_writer
-from authstore.backends.sqlite.pumps import ConnectionThread, ReadPump, WritePump, uninterrupted
+from authstore.backends.sqlite.pumps import WritePump, uninterrupted
+from authstore.backends.sqlite.reads import ReadPump
+from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.work import UnitConnection, roll_back, try_begin
-from authstore.database import Database, Row, Unit
+from authstore.database import Database, Found, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.schema import Migration, migrations
 from authstore.sql import Query, Statement
@@ -55,13 +57,12 @@ class SqliteDatabase:
     async def all(self, statement: Statement) -> list[Row]:
         """See `authstore.database.Database`."""
         self.check()
-        return await self._reads.submit(statement)
+        return await self._reads.read(statement)
 
-    async def lookup(self, query: Query, key: str) -> Row | None:
+    async def lookup(self, query: Query, key: str) -> Found | None:
         """See `authstore.database.Database`."""
         self.check()
-        rows = await self._reads.submit(Statement(query.sql, {}), key)
-        return rows[0] if rows else None
+        return await self._reads.lookup(query, key)
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""

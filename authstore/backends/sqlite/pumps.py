@@ -1,4 +1,4 @@
-"""Waiting calls share a hop to the connection's thread; waiting writes also share a commit.
+"""Writes that wait together share a hop to the writing thread and a commit.
 
 At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite) and the fsync are divided.
 """
@@ -6,93 +6,17 @@ At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite)
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-import aiosqlite
-
+from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.turn import Turn, busy, closed
-from authstore.backends.sqlite.work import (
-    RUN,
-    ReadJob,
-    UnitConnection,
-    UnitJob,
-    run_reads,
-    run_units,
-    settle,
-)
-from authstore.database import Row, Unit
+from authstore.backends.sqlite.work import UnitJob, abandon, run_units, settle
+from authstore.database import Unit
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError
-from authstore.sql import Statement
 
 T = TypeVar("T")
 
 MAX_UNITS = 256  # in one transaction: bounds how long a reader of the result waits for the others'
-MAX_READS = 512  # in one hop
-
-
-class ConnectionThread:
-    """One SQLite connection on aiosqlite's thread."""
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-        self._is_closed = False
-
-    async def run(self, work: Callable[[UnitConnection], T]) -> T:
-        """Calls `work` there. Once begun it runs to its end, whatever becomes of the caller.
-
-        Raises `StoreClosedError`, and whatever `work` does.
-        """
-        if self._is_closed:
-            raise closed()
-        results: list[T] = []
-        await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
-        return results[0]
-
-    async def close(self) -> None:
-        """Closes the connection after everything queued before."""
-        self._is_closed = True
-        await self._connection.close()
-
-    def stop(self) -> None:
-        """Closes it without an event loop; returns at once."""
-        self._is_closed = True
-        self._connection.stop()
-
-
-class ReadPump:
-    """Reads wait for nobody but each other."""
-
-    def __init__(self, thread: ConnectionThread) -> None:
-        self._thread = thread
-        self._waiting: list[ReadJob] = []
-        self._task: asyncio.Task[None] | None = None
-
-    def submit(self, statement: Statement, key: str | None = None) -> "asyncio.Future[list[Row]]":
-        """The rows of a statement, or of a look-up by `key`."""
-        loop = asyncio.get_running_loop()
-        job = ReadJob(statement, loop.create_future(), key)
-        self._waiting.append(job)
-        if self._task is None:
-            self._task = loop.create_task(self._drain())
-        future: asyncio.Future[list[Row]] = job.future
-        return future
-
-    async def finish(self) -> None:
-        """Waits until nobody waits."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
-
-    async def _drain(self) -> None:
-        jobs: list[ReadJob] = []
-        try:
-            while self._waiting:
-                jobs, self._waiting = self._waiting[:MAX_READS], self._waiting[MAX_READS:]
-                await self._thread.run(partial(run_reads, jobs))
-                for job in jobs:
-                    settle(job, job.rows)
-        finally:
-            self._task = None
-            _abandon(jobs + self._waiting)
 
 
 class WritePump:
@@ -102,7 +26,7 @@ class WritePump:
         self._thread = thread
         self._turn = turn
         self._busy_seconds = busy_seconds
-        self._waiting: list[UnitJob[Any]] = []
+        self._waiting: list[UnitJob] = []
         self._batch: _Batch | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -131,7 +55,7 @@ class WritePump:
             await asyncio.wait([self._task])
 
     async def _drain(self) -> None:
-        jobs: list[UnitJob[Any]] = []
+        jobs: list[UnitJob] = []
         try:
             while self._waiting:
                 if not await self._take_turn():
@@ -144,9 +68,9 @@ class WritePump:
                 jobs = []
         finally:
             self._task = None
-            _abandon(jobs + self._waiting)
+            abandon(jobs + self._waiting)
 
-    async def _run_batch(self, jobs: list[UnitJob[Any]]) -> None:
+    async def _run_batch(self, jobs: list[UnitJob]) -> None:
         if not jobs:
             return
         self._batch = _Batch(jobs, asyncio.get_running_loop().create_future())
@@ -157,12 +81,12 @@ class WritePump:
             self._batch = None
         if is_done:
             for job in jobs:
-                settle(job, job.result)
+                settle(job)
         else:
             self._waiting[:0] = jobs
             self._expire()
 
-    def _next_batch(self) -> list[UnitJob[Any]]:
+    def _next_batch(self) -> list[UnitJob]:
         batch, self._waiting = self._waiting[:MAX_UNITS], self._waiting[MAX_UNITS:]
         return [job for job in batch if not job.future.done()]
 
@@ -188,7 +112,7 @@ class WritePump:
 class _Batch(NamedTuple):
     """What is on the thread now."""
 
-    jobs: list[UnitJob[Any]]
+    jobs: list[UnitJob]
     done: "asyncio.Future[None]"
 
 
@@ -204,14 +128,7 @@ async def uninterrupted(future: "asyncio.Future[T]") -> None:
         raise cancelled
 
 
-def _refuse(jobs: list[UnitJob[Any]], error: Callable[[], StoreError]) -> None:
+def _refuse(jobs: list[UnitJob], error: Callable[[], StoreError]) -> None:
     for job in jobs:
         job.error = error()
-        settle(job, None)
-
-
-def _abandon(jobs: "list[ReadJob] | list[UnitJob[Any]]") -> None:
-    """The event loop is shutting down: nobody is left waiting for ever."""
-    for job in jobs:
-        if not job.future.done() and not job.future.get_loop().is_closed():
-            job.future.cancel()
+        settle(job)

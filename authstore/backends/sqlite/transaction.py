@@ -9,10 +9,12 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.pumps import ConnectionThread, uninterrupted
+from authstore.backends.sqlite.pumps import uninterrupted
+from authstore.backends.sqlite.reads import look_up
+from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.turn import Turn
-from authstore.backends.sqlite.work import ReadJob, UnitConnection, fetch, in_savepoint, run_lookups
-from authstore.database import Database, Row, Unit
+from authstore.backends.sqlite.work import UnitConnection, fetch, in_savepoint
+from authstore.database import Database, Found, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.sql import Query, Statement
 
@@ -43,15 +45,10 @@ class SqliteTransaction:
         """See `authstore.database.Database`."""
         return await self._call(lambda connection: fetch(_still_open(connection), statement))
 
-    async def lookup(self, query: Query, key: str) -> Row | None:
+    async def lookup(self, query: Query, key: str) -> Found | None:
         """See `authstore.database.Database`."""
-        job = ReadJob(Statement(query.sql, {}), None, key)
-
-        def look_up(connection: UnitConnection) -> Row | None:
-            run_lookups(_still_open(connection), query.sql, [job])
-            return job.rows[0] if job.rows else None
-
-        return await self._call(look_up)
+        found = await self._call(lambda connection: look_up(_still_open(connection), query.sql, [key]))
+        return found.get(key)
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""

@@ -4,11 +4,11 @@ A unit of work runs here from its first statement to its last without a chance f
 interfere, so that a cancelled caller can neither leave a transaction open nor publish half of one.
 """
 
-import json
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, ours
 from authstore.database import Row, Unit
@@ -36,30 +36,26 @@ class UnitConnection(sqlite3.Connection):
 RUN = "-- run a function"
 
 
-class UnitJob(Generic[T]):
-    """A unit of work that somebody waits for."""
+class Job:
+    """Something that somebody waits for: `result` in the end, or `error`."""
 
-    __slots__ = ("deadline", "error", "future", "make", "result")
+    __slots__ = ("error", "future", "result")
 
-    def __init__(self, make: Callable[[], Unit[T]], future: Any, deadline: float) -> None:
+    def __init__(self, future: "asyncio.Future[Any]") -> None:
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class UnitJob(Job):
+    """A unit of work."""
+
+    __slots__ = ("deadline", "make")
+
+    def __init__(self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", deadline: float) -> None:
+        super().__init__(future)
         self.make = make
-        self.future = future
         self.deadline = deadline
-        self.result: T | None = None
-        self.error: BaseException | None = None
-
-
-class ReadJob:
-    """A statement, or a look-up by key, that somebody waits for."""
-
-    __slots__ = ("error", "future", "key", "rows", "statement")
-
-    def __init__(self, statement: Statement, future: Any, key: str | None = None) -> None:
-        self.statement = statement
-        self.future = future
-        self.key = key
-        self.rows: list[Row] = []
-        self.error: BaseException | None = None
 
 
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
@@ -129,7 +125,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def run_units(jobs: Sequence[UnitJob[Any]], connection: UnitConnection) -> bool:
+def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
     """Runs the units in one transaction with one commit, each in its own savepoint; `False`: busy, none ran."""
     try:
         if not try_begin(connection):
@@ -137,14 +133,14 @@ def run_units(jobs: Sequence[UnitJob[Any]], connection: UnitConnection) -> bool:
         is_whole = _run_each(connection, jobs) and _commit(connection)
     except BaseException as error:
         roll_back(connection)
-        _fail(jobs, error)
+        fail(jobs, error)
         return True
     if not is_whole:
         _run_alone(connection, jobs)
     return True
 
 
-def _run_each(connection: sqlite3.Connection, jobs: Sequence[UnitJob[Any]]) -> bool:
+def _run_each(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> bool:
     for job in jobs:
         job.error = None
         try:
@@ -165,7 +161,7 @@ def _commit(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob[Any]]) -> None:
+def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> None:
     """After the database gave the common transaction up (a full disk): each unit by itself, each with the
     outcome that is its own."""
     for job in jobs:
@@ -179,48 +175,28 @@ def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob[Any]]) -> 
             job.error = error
 
 
-def _fail(jobs: Iterable[UnitJob[Any] | ReadJob], error: BaseException) -> None:
+def fail(jobs: Iterable[Job], error: BaseException) -> None:
+    """Gives all the same error."""
     for job in jobs:
         job.error = error
 
 
-def run_reads(jobs: Sequence[ReadJob], connection: UnitConnection) -> None:
-    """Answers everything that waits; look-ups of one kind are merged into one query."""
-    source = connection.snapshot or connection
-    merged: dict[str, list[ReadJob]] = {}
-    for job in jobs:
-        if job.key is not None:
-            merged.setdefault(job.statement.sql, []).append(job)
-            continue
-        try:
-            job.rows = fetch(source, job.statement)
-        except BaseException as error:
-            job.error = error
-    for sql, lookups in merged.items():
-        try:
-            run_lookups(source, sql, lookups)
-        except BaseException as error:
-            _fail(lookups, error)
-
-
-def run_lookups(connection: sqlite3.Connection, sql: str, jobs: Sequence[ReadJob]) -> None:
-    """Asks for all keys at once."""
-    keys = json.dumps([job.key for job in jobs])
-    found = {row["lookup_key"]: row for row in fetch(connection, Statement(sql, {"keys": keys}))}
-    for job in jobs:
-        row = found.get(job.key)
-        job.rows = [row] if row is not None else []
-
-
-def settle(job: UnitJob[Any] | ReadJob, result: Any) -> None:
+def settle(job: Job) -> None:
     """Gives the waiting caller its outcome, on the event loop's thread."""
     if job.future.done():
         return
     if job.error is None:
-        job.future.set_result(result)
+        job.future.set_result(job.result)
     elif isinstance(job.error, sqlite3.Error):
         error = ours(job.error)
         error.__cause__ = job.error
         job.future.set_exception(error)
     else:
         job.future.set_exception(job.error)
+
+
+def abandon(jobs: Iterable[Job]) -> None:
+    """The event loop is shutting down: nobody is left waiting for ever."""
+    for job in jobs:
+        if not job.future.done() and not job.future.get_loop().is_closed():
+            job.future.cancel()

@@ -1,0 +1,141 @@
+"""Reads that wait together share a hop to the reading thread, and look-ups of one kind also a query.
+
+Two hops may be under way at once: while SQLite answers one (without Python's lock, a look-up being a single
+row), the callers of the other run.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from authstore.backends.sqlite.thread import ConnectionThread
+from authstore.backends.sqlite.work import Job, UnitConnection, abandon, fail, fetch, settle
+from authstore.database import Found, Row
+from authstore.sql import Query, Statement
+
+HOPS = 2
+MAX_READS = 512  # in one hop
+MIN_SPLIT = 32  # fewer are not worth a second hop
+
+
+class ReadJob(Job):
+    """A statement."""
+
+    __slots__ = ("statement",)
+
+    def __init__(self, statement: Statement, future: "asyncio.Future[Any]") -> None:
+        super().__init__(future)
+        self.statement = statement
+
+
+class LookupJob(Job):
+    """A look-up by key."""
+
+    __slots__ = ("key", "sql")
+
+    def __init__(self, sql: str, key: str, future: "asyncio.Future[Any]") -> None:
+        super().__init__(future)
+        self.sql = sql
+        self.key = key
+
+
+class ReadPump:
+    """Reads wait for nobody but each other."""
+
+    def __init__(self, thread: ConnectionThread) -> None:
+        self._thread = thread
+        self._waiting: list[Job] = []
+        self._hops: set[asyncio.Task[None]] = set()
+        self._is_sending = False
+
+    def read(self, statement: Statement) -> "asyncio.Future[list[Row]]":
+        """The rows of a statement."""
+        future: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        self._submit(ReadJob(statement, future))
+        return future
+
+    def lookup(self, query: Query, key: str) -> "asyncio.Future[Found | None]":
+        """What a look-up finds for one key."""
+        future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+        self._submit(LookupJob(query.sql, key, future))
+        return future
+
+    async def finish(self) -> None:
+        """Waits until nobody waits."""
+        self._send()
+        while self._hops:
+            await asyncio.wait(self._hops)
+
+    def _submit(self, job: Job) -> None:
+        self._waiting.append(job)
+        if not self._is_sending and len(self._hops) < HOPS:
+            # Not at once: who else is ready to run now may ask too.
+            self._is_sending = True
+            job.future.get_loop().call_soon(self._send)
+
+    def _send(self) -> None:
+        self._is_sending = False
+        while self._waiting and len(self._hops) < HOPS:
+            task = asyncio.get_running_loop().create_task(self._hop(self._take()))
+            self._hops.add(task)
+            task.add_done_callback(self._hopped)
+
+    def _take(self) -> list[Job]:
+        count = len(self._waiting)
+        if count >= MIN_SPLIT and not self._hops:
+            count = (count + 1) // 2
+        count = min(count, MAX_READS)
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+    async def _hop(self, jobs: list[Job]) -> None:
+        try:
+            await self._thread.run(partial(run_reads, jobs))
+        except asyncio.CancelledError:
+            abandon(jobs + self._waiting)
+            raise
+        except Exception as error:
+            fail(jobs, error)
+        for job in jobs:
+            settle(job)
+
+    def _hopped(self, task: "asyncio.Task[None]") -> None:
+        self._hops.discard(task)
+        if self._waiting and not task.cancelled():
+            self._send()
+
+
+def run_reads(jobs: Iterable[Job], connection: UnitConnection) -> None:
+    """Answers everything that waits."""
+    source = connection.snapshot or connection
+    merged: dict[str, list[LookupJob]] = {}
+    for job in jobs:
+        if isinstance(job, LookupJob):
+            merged.setdefault(job.sql, []).append(job)
+        elif isinstance(job, ReadJob):
+            _read(source, job)
+    for sql, lookups in merged.items():
+        try:
+            found = look_up(source, sql, [job.key for job in lookups])
+        except BaseException as error:
+            fail(lookups, error)
+        else:
+            for job in lookups:
+                job.result = found.get(job.key)
+
+
+def _read(connection: sqlite3.Connection, job: ReadJob) -> None:
+    try:
+        job.result = fetch(connection, job.statement)
+    except BaseException as error:
+        job.error = error
+
+
+def look_up(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> dict[str, Found]:
+    """Asks for all keys at once. See `authstore.database.Database.lookup`."""
+    rows = connection.execute(sql, {"keys": json.dumps(keys)}).fetchall()
+    found: dict[str, Found] = json.loads(rows[0][0])
+    return found

@@ -1,0 +1,40 @@
+"""A connection, and the thread on which all its work is done."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import aiosqlite
+
+from authstore.backends.sqlite.turn import closed
+from authstore.backends.sqlite.work import RUN, UnitConnection
+
+T = TypeVar("T")
+
+
+class ConnectionThread:
+    """One SQLite connection on aiosqlite's thread."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._is_closed = False
+
+    async def run(self, work: Callable[[UnitConnection], T]) -> T:
+        """Calls `work` there. Once begun it runs to its end, whatever becomes of the caller.
+
+        Raises `StoreClosedError`, and whatever `work` does.
+        """
+        if self._is_closed:
+            raise closed()
+        results: list[T] = []
+        await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
+        return results[0]
+
+    async def close(self) -> None:
+        """Closes the connection after everything queued before."""
+        self._is_closed = True
+        await self._connection.close()
+
+    def stop(self) -> None:
+        """Closes it without an event loop; returns at once."""
+        self._is_closed = True
+        self._connection.stop()
