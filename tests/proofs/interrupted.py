@@ -12,13 +12,16 @@ class Interrupted:
     """Awaits a coroutine; when it suspends for the `step`-th time (from 0), its task is cancelled.
 
     `waiting`: as soon as the event loop turns. `over`: when what it waits for is done and it has not yet resumed.
-    `happened` tells whether it suspended so often at all.
+    `stubborn`: again at every suspension from then on, so that tidying up is interrupted too. `happened` tells whether it suspended so often at all.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], step: int, moment: Moment) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], step: int, moment: Moment, *, stubborn: bool = False
+    ) -> None:
         self._coroutine = coroutine
         self._step = step
         self._moment = moment
+        self._stubborn = stubborn
         self.happened = False
 
     async def run(self) -> Any:
@@ -36,7 +39,7 @@ class Interrupted:
                 waits_for = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
             except StopIteration as stop:
                 return stop.value
-            if suspended == self._step:
+            if suspended == self._step or (self._stubborn and suspended > self._step):
                 self._interrupt(waits_for)
             suspended += 1
             try:

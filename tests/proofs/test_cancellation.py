@@ -164,10 +164,10 @@ DEEDS = {
 }
 
 
-async def _interrupt(store: Adapter, deed: Deed, step: int, moment: Moment) -> bool:
+async def _interrupt(store: Adapter, deed: Deed, step: int, moment: Moment, stubborn: bool) -> bool:
     """Does the deed with an interruption; `False` when it ended before."""
     prize = await deed.prepare(store)
-    interrupted = Interrupted(deed.do(store, prize), step, moment)
+    interrupted = Interrupted(deed.do(store, prize), step, moment, stubborn=stubborn)
     try:
         await interrupted.run()
     except asyncio.CancelledError:
@@ -181,16 +181,17 @@ async def _interrupt(store: Adapter, deed: Deed, step: int, moment: Moment) -> b
     return interrupted.happened
 
 
+@pytest.mark.parametrize("stubborn", [False, True], ids=["once", "stubborn"])
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("kind", ["file", "memory"])
 @pytest.mark.parametrize("name", DEEDS)
 async def test_cancelled_at_any_suspension_it_happened_wholly_or_not_at_all(
-    name: str, kind: str, moment: Moment, tmp_path: Path
+    name: str, kind: str, moment: Moment, stubborn: bool, tmp_path: Path
 ) -> None:
     for step in range(FAR):
         url = "sqlite://" if kind == "memory" else tmp_path / f"{step}.db"
         async with connect(url, durability="relaxed") as store:
-            if not await _interrupt(store, DEEDS[name], step, moment):
+            if not await _interrupt(store, DEEDS[name], step, moment, stubborn):
                 break
     assert 0 < step < FAR - 1
 
