@@ -3,9 +3,10 @@
 import asyncio
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from authstore.cli.demo import store
+from authstore.cli.demo import store, web
 from authstore.cli.demo.story import Story
 
 
@@ -13,11 +14,12 @@ async def tour(folder: Path, is_check: bool) -> None:
     """All chapters in order."""
     story = Story()
     await store.tour(story, folder)
+    await web.tour(story, folder, is_check=is_check)
 
 
 def main() -> None:
     """Runs the tour in a folder of its own, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="authstore-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="authstore-demo-") as folder, suppress(KeyboardInterrupt):
         asyncio.run(tour(Path(folder), "--check" in sys.argv[1:]))
 
 
