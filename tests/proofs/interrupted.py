@@ -12,7 +12,8 @@ class Interrupted:
     """Awaits a coroutine; when it suspends for the `step`-th time (from 0), its task is cancelled.
 
     `waiting`: as soon as the event loop turns. `over`: when what it waits for is done and it has not yet resumed.
-    `stubborn`: again at every suspension from then on, so that tidying up is interrupted too. `happened` tells whether it suspended so often at all.
+    `stubborn`: again at every suspension from then on, so that tidying up is interrupted too.
+    `happened` tells whether it suspended so often at all.
     """
 
     def __init__(

@@ -170,10 +170,14 @@ def _check(path: Path, options: FileOptions) -> None:
     if not os.access(path, os.W_OK) or not status.st_mode & 0o222:
         raise StoreReadOnlyError(f"{path} cannot be written")
     _check_folder(path)
-    with closing(_connect(path, _looking(path))) as connection:
+    mode = _looking(path)
+    with closing(_connect(path, mode)) as connection:
         connection.execute("PRAGMA busy_timeout = 5000").fetchall()
         if connection.execute("PRAGMA application_id").fetchone() != (schema.APPLICATION_ID,):
             raise SchemaError(f"{path} is a SQLite database, but no authstore")
+        if mode == "rw" and status.st_size % connection.execute("PRAGMA page_size").fetchone()[0]:
+            # SQLite itself counts a page that is cut off as whole.
+            raise StoreCorruptError(f"{path} is cut off")
         pending = schema.pending(_ledger(connection), options.migrations)
     if pending and not options.migrate:
         raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
@@ -192,11 +196,14 @@ def _check_folder(path: Path) -> None:
 
 def _ledger(connection: sqlite3.Connection) -> list[dict[str, object]]:
     try:
-        return [dict(row) for row in fetch(connection, queries.list_migrations())]
+        rows = [dict(row) for row in fetch(connection, queries.list_migrations())]
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
-            raise SchemaError("the database has lost its ledger of migrations") from error
-        raise
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        rows = []
+    if not rows:
+        raise SchemaError("the database has lost its ledger of migrations")
+    return rows
 
 
 def _check_writable(connection: sqlite3.Connection) -> None:
