@@ -8,10 +8,11 @@ from psycopg.rows import tuple_row
 from sqlglot import exp
 
 from authstore.mover.carried_columns import CarriedColumn
+from authstore.mover.field_values import key_text
 from authstore.mover.names import literal
 from authstore.mover.phrases import UnsayableError
 from authstore.mover.translate import bare, parse
-from authstore.mover.types import Landing, land, land_as_text
+from authstore.mover.types import land
 
 _NOW = "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
 _TODAY = "(date('now'))"
@@ -104,18 +105,16 @@ def _is_day_word(node: object) -> bool:
 
 
 def _constant(column: CarriedColumn, connection: psycopg.Connection[Any]) -> str | None:
+    if column.mapped == "roles":
+        raise UnsayableError(f"the default {column.source.default}, a role's old key")
     value = f"(({column.source.default})::{column.source.type})"
-    landing = land_as_text(value) if column.mapped else _landing(column, value)
+    expression = key_text(column.source, value).sql if column.mapped else land(column.source, value).expression
     try:
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-            row = cursor.execute(f"SELECT {landing.expression}".encode()).fetchone()
+            row = cursor.execute(f"SELECT {expression}".encode()).fetchone()
     except psycopg.DataError as error:
         raise UnsayableError(f"the default {column.source.default}") from error
     return None if row is None or row[0] is None else _written(row[0])
-
-
-def _landing(column: CarriedColumn, value: str) -> Landing:
-    return land(column.source, value)
 
 
 def _written(value: Any) -> str:

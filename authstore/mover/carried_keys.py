@@ -90,7 +90,7 @@ class Keys:
             return table
         order = ", ".join(_sorted(column) for column in self._table.columns.values())
         numbered = f"row_number() OVER (ORDER BY {order}) AS {quote(self._ordinal)}"
-        return f'(SELECT "s".*, {numbered} FROM {table}) AS "s"'
+        return f'(SELECT "s".*, "s".tableoid, "s".ctid, {numbered} FROM {table}) AS "s"'
 
     @cached_property
     def row_id(self) -> str:

@@ -10,6 +10,7 @@ from authstore.mover.carried_ddl import create_table
 from authstore.mover.carried_expressions import Expressions
 from authstore.mover.carried_keys import Keys
 from authstore.mover.carried_references import References
+from authstore.mover.carried_rejects import Rejects
 from authstore.mover.names import Namespace, label, own_namespace
 from authstore.mover.shapes import (
     MoveOptions,
@@ -50,9 +51,11 @@ def carried_copies(
             continue
         carried[named.at], found = settle_columns(named, connection)
         problems += [*_about(named), *found]
-    references = References(carried, recognised, changes or UserChanges(), options.naive_tz)
-    copies = [_copy(table, references, connection, space, problems) for table in references.tables.values()]
-    return tuple(copies), tuple(problems)
+    changes = changes or UserChanges()
+    references = References(carried, recognised, changes)
+    rejects = Rejects(references, changes, options.naive_tz)
+    copies = [_copy(table, references, rejects, connection, space, problems) for table in references.tables.values()]
+    return tuple(copies), (*problems, *references.problems)
 
 
 def _left_behind(source: Source) -> list[Problem]:
@@ -130,14 +133,14 @@ def _about(table: CarriedTable) -> list[Problem]:
 def _copy(
     table: CarriedTable,
     references: References,
+    rejects: Rejects,
     connection: psycopg.Connection[Any],
     space: Namespace,
     problems: list[Problem],
 ) -> TableCopy:
-    links, lost = references.links(table)
     said = Expressions(table, connection)
     keys = Keys(table, said.generated)
-    problems += [*lost, *said.problems, *keys.problems]
+    problems += [*said.problems, *keys.problems]
     created = create_table(
         table,
         primary=keys.primary,
@@ -146,7 +149,7 @@ def _copy(
         defaults=said.defaults,
         generated=said.generated,
         checks=said.checks,
-        links=links,
+        links=references.links(table),
     )
     columns = tuple(
         TargetColumn(column.name, column.landing.storage, column.landing.expression, column.landing.otherwise)
@@ -160,7 +163,7 @@ def _copy(
         columns=(*keys.hidden, *columns),
         key=keys.chunk,
         source_from=keys.source_from,
-        rejects=references.rejects(table),
+        rejects=rejects.of(table),
         row_id=keys.row_id,
         create=(created,),
         indexes=(*keys.indexes(space), *said.indexes(space)),

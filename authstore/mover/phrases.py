@@ -36,7 +36,7 @@ def number_constant(value: str) -> Phrase:
     """A number; more than 15 digits are more than a REAL can be compared with."""
     if re.fullmatch(r"-?\d{1,18}", value):
         return Phrase(value, "integer", value)
-    digits = re.sub(r"[eE].*|\D", "", value).lstrip("0")
+    digits = re.sub(r"[eE].*|\D", "", value).strip("0")
     if not re.fullmatch(r"-?\d*\.?\d+([eE][-+]?\d{1,2})?", value) or len(digits) > 15:
         raise UnsayableError(f"the number {value}")
     return Phrase(value, "decimal", value)

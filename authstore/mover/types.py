@@ -89,11 +89,6 @@ def land_with_nan(landing: Landing, value: str) -> Landing:
     )
 
 
-def land_as_text(value: str) -> Landing:
-    """The landing of a column that refers to an id which authstore keeps as text: `5` becomes `'5'`."""
-    return Landing("TEXT", f"{value}::text", "exact")
-
-
 def _output(value: str) -> str:
     """The type's own text. A cast to text says more for inet (/32) and less for char(n) (no padding)."""
     return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN concat({value}) END"
