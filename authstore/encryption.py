@@ -58,7 +58,7 @@ class Cipher:
 
         try:
             return key.decrypt(value[_NONCE], value[_SEALED], _place(row, column)).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise KeyUnavailableError(f"{column} was not encrypted for this row, or was altered") from None
 
 

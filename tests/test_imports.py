@@ -1,0 +1,72 @@
+"""What `import authstore` costs: four dependencies at most, and no extra."""
+
+import subprocess
+import sys
+
+import pytest
+
+EXTRAS = [
+    "starlette",
+    "fastapi",
+    "authlib",
+    "httpx",
+    "jinja2",
+    "webauthn",
+    "cryptography",
+    "psycopg",
+    "asyncpg",
+    "sqlglot",
+    "typer",
+    "rich",
+    "aiosmtplib",
+    "pytest",
+    "joserfc",
+]
+
+OPEN_A_STORE = """
+import asyncio
+from authstore import connect
+
+async def main():
+    async with connect("sqlite://") as store:
+        session = await store.create_session((await store.create_user(email="ada@example.com")).id)
+        assert await store.get_session_and_user(session.token)
+
+asyncio.run(main())
+"""
+
+
+def packages_after(program: str, *flags: str) -> set[str]:
+    """The top-level packages a fresh interpreter has loaded after this."""
+    command = [sys.executable, *flags, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize("program", ["import authstore", OPEN_A_STORE], ids=["import", "use"])
+def test_a_plain_store_loads_no_extra(program: str) -> None:
+    loaded = packages_after(program, "-X", "importtime")
+    assert {"authstore", "aiosqlite", "pydantic"} <= loaded
+    assert sorted(loaded & set(EXTRAS)) == []
+
+
+def test_no_room_for_the_web_the_mover_or_the_tests_is_entered() -> None:
+    program = "import authstore, sys; print(*sorted(name for name in sys.modules if name.startswith('authstore.')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    rooms = {name.split(".")[1] for name in done.stdout.split()}
+    assert not rooms & {"web", "mover", "ops", "cli", "testing"}
+
+
+def test_with_keys_and_without_the_extra_it_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from authstore import connect\n"
+        "from authstore.errors import ConfigurationError\n"
+        "try:\n"
+        "    connect('sqlite://', keys=['k' * 32])\n"
+        "except ConfigurationError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "authstore[crypto]" in done.stdout
