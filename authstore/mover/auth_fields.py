@@ -8,7 +8,7 @@ import psycopg
 
 from authstore.email import MAX_LENGTH
 from authstore.mover import field_values
-from authstore.mover.addresses import read_addresses
+from authstore.mover.addresses import Addresses, read_addresses, read_identifiers
 from authstore.mover.drafts import Draft, Fault, Fields, Unique
 from authstore.mover.field_values import Value, derived_id, token_hash, token_is_bad
 from authstore.mover.json_data import data_object, doubtful_json, is_storable_json
@@ -116,7 +116,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
         faults=tuple(sheet.faults),
         uniques=(
             Unique("id", (user_id,), (fields.one.fields["id"],)),
-            Unique("e-mail address", (addresses.canonical,)),
+            Unique("e-mail address", (addresses.canonical,), _as_written(addresses, fields)),
         ),
         order=_oldest_first(fields),
         user=user_id,
@@ -196,9 +196,7 @@ def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
     """Verification tokens. An identifier that is an address is made canonical, any other is exact text."""
     sheet = Sheet(fields, around)
     token, raw = fields.text("token"), fields.text("identifier")
-    addresses = read_addresses(around.connection, raw, fields.source_from())
-    # Of what SQL cannot judge, that which is no address stays as it is.
-    identifier = f"COALESCE({addresses.canonical}, {raw})" if addresses.any_odd else addresses.canonical
+    identifier = read_identifiers(around.connection, raw, fields.source_from()).canonical
     sheet.put("identifier", "TEXT", identifier)
     sheet.fault("no identifier", f"COALESCE(length({identifier}), 0) NOT BETWEEN 1 AND {MAX_LENGTH}", "identifier")
     purpose = f"COALESCE(NULLIF({fields.text('purpose')}, ''), 'sign-in')"
@@ -258,6 +256,10 @@ def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -
     )
 
 
+def _as_written(addresses: Addresses, fields: Fields) -> tuple[str, ...]:
+    return (fields.one.fields["email"],) if addresses.as_written else ()
+
+
 def _put_id(sheet: Sheet, kind: str, *parts: str) -> str:
     if "id" in sheet.fields:
         return sheet.put_key("id").sql
@@ -283,7 +285,8 @@ def _put_expiry(sheet: Sheet) -> str:
     if found is None:
         raise KeyError("expires")
     sheet.put("expires", "TEXT", found.sql)
-    sheet.fault("no expiry" if found.bad == "FALSE" else "bad date", f"(NOT {found.given} OR {found.bad})", "expires")
+    sheet.fault("bad date", found.bad, "expires")
+    sheet.fault("no expiry", f"NOT ({found.given})", "expires")
     return "" if sheet.around.options.with_expired else found.is_over(sheet.around.moments.judged)
 
 

@@ -10,6 +10,8 @@ from authstore.mover.shapes import SourceColumn
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
 _PLAIN = frozenset({"text", "varchar", "bpchar", "citext", "name", "uuid", "int2", "int4", "int8", "numeric"})
+_NEVER_EMPTY = frozenset({"uuid", "int2", "int4", "int8", "numeric"})
+_TYPES = "('oauth', 'oidc', 'email', 'webauthn', 'credentials')"
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 
 
@@ -34,7 +36,10 @@ def text(column: SourceColumn, value: str) -> Value:
 def key_text(column: SourceColumn, value: str) -> Value:
     """A text that must be there: ids, providers, names. Bytes as hexadecimal digits."""
     sql = f"encode({value}, 'hex')" if column.base == "bytea" else text(column, value).sql
-    return Value(sql, f"COALESCE({sql}, '') = ''")
+    missing = [f"{value} IS NULL"] if column.nullable else []
+    if column.base not in _NEVER_EMPTY:
+        missing.append(f"{sql} = ''")
+    return Value(sql, f"({' OR '.join(missing)})" if missing else "FALSE")
 
 
 def token_hash(sql: str) -> str:
@@ -49,9 +54,11 @@ def derived_id(kind: str, *parts: str) -> str:
 
 
 def token_is_bad(sql: str) -> str:
-    """Predicate: this text could never be presented as a token (too short, too long, not printable ASCII)."""
-    length = f"length({sql}) NOT BETWEEN {MIN_TOKEN_LENGTH} AND {MAX_TOKEN_LENGTH}"
-    return f"COALESCE({length} OR {sql} ~ '[^ -~]', TRUE)"
+    """Predicate: this text could never be presented as a token, being too short or too long."""
+    # Counting characters is slow, counting bytes is not: of a token of usual size only the bytes are counted.
+    short = f"octet_length({sql}) < 36 AND length({sql}) < {MIN_TOKEN_LENGTH}"
+    long = f"octet_length({sql}) > {MAX_TOKEN_LENGTH} AND length({sql}) > {MAX_TOKEN_LENGTH}"
+    return f"({sql} IS NULL OR {short} OR {long})"
 
 
 def boolean(column: SourceColumn, value: str) -> Value:
@@ -82,9 +89,10 @@ def account_type(kind: SourceColumn | None, kind_value: str, provider: str) -> V
     said = f"lower(btrim({text(kind, kind_value).sql}))"
     sql = (
         f"CASE WHEN COALESCE({said}, '') = '' THEN {by_provider} WHEN {said} = 'credential' THEN 'credentials' "
-        f"WHEN {said} IN ('oauth', 'oidc', 'email', 'webauthn', 'credentials') THEN {said} END"
+        f"WHEN {said} IN {_TYPES} THEN {said} END"
     )
-    return Value(sql, f"({sql}) IS NULL")
+    # The plain comparison spares most rows the rest.
+    return Value(sql, f"(({text(kind, kind_value).sql} IN {_TYPES}) IS NOT TRUE AND ({sql}) IS NULL)")
 
 
 def credential_id(column: SourceColumn, value: str) -> Value:

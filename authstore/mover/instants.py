@@ -4,7 +4,7 @@ Nothing here raises on a bad value, whatever is in the row: each cast stands beh
 and only CASE promises to look at the condition first. PostgreSQL 14 has no `pg_input_is_valid`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authstore.mover.names import literal
 from authstore.mover.shapes import SourceColumn
@@ -31,20 +31,24 @@ class Instant:
     bad: str  # there is something, and it is no date between the years 1 and 9999
     given: str  # there is something
     comparable: str  # a timestamp without time zone in UTC, or null: for comparing in the source
+    native: tuple[str, str] | None = None  # the value itself and its type, where it compares as it is
 
     def is_over(self, moment: str) -> str:
         """Predicate: the instant has come at `moment` (ISO text). Null or false otherwise."""
-        return f"{self.comparable} <= TIMESTAMP {literal(moment.rstrip('Z'))}"
+        if self.native:
+            value, kind = self.native
+            return f"({value} <= {kind} {literal(moment)} AND {value} >= {kind} '0001-01-01T00:00:00Z')"
+        return f"({self.comparable}) <= TIMESTAMP {literal(moment.rstrip('Z'))}"
 
 
 def instant(column: SourceColumn, value: str, zone: str = "UTC") -> Instant:
     """Reads `value`, an expression of the column's type. `zone` is that of times which name none."""
     if column.base == "timestamptz":
-        return _stamp(value, f"({value} AT TIME ZONE 'UTC')")
+        return _stamp(value, f"({value} AT TIME ZONE 'UTC')", "timestamptz")
     if column.base in ("timestamp", "date"):
         return _naive(value, zone, column.base)
     if column.base in _INTEGERS:
-        return _read(_epoch(value), f"{value} IS NOT NULL")
+        return _integer(value, column.base)
     if column.base in _NUMBERS:
         return _read(_within(_fractional_epoch(f"{value}::numeric")), f"{value} IS NOT NULL")
     text = value if column.base in _TEXTS else f"CASE WHEN {value} IS NOT NULL THEN concat({value}) END"
@@ -52,20 +56,20 @@ def instant(column: SourceColumn, value: str, zone: str = "UTC") -> Instant:
     return _read(_text(trimmed, zone), f"COALESCE({trimmed} <> '', FALSE)")
 
 
-def _stamp(value: str, utc: str) -> Instant:
+def _stamp(value: str, utc: str, kind: str) -> Instant:
     inside = _in_years(utc, "timestamp")
-    comparable = f"CASE WHEN {inside} THEN {utc} END"
     return Instant(
         sql=f"CASE WHEN {inside} THEN {_iso(utc)} END",
         bad=f"({value} IS NOT NULL AND NOT ({inside}))",
         given=f"{value} IS NOT NULL",
-        comparable=comparable,
+        comparable=f"CASE WHEN {inside} THEN {utc} END",
+        native=(value, kind) if kind != "date" else None,
     )
 
 
 def _naive(value: str, zone: str, kind: str) -> Instant:
     if zone == "UTC":
-        return _stamp(value, value)
+        return _stamp(value, value, kind)
     # A day inside the edges, so that no zone carries a local time over them.
     inside = f"{value} >= {kind} '0001-01-02' AND {value} < {kind} '9999-12-31'"
     local = f"CASE WHEN {inside} THEN {value}::timestamp END"
@@ -87,6 +91,15 @@ def _in_years(value: str, kind: str) -> str:
 
 def _iso(utc: str) -> str:
     return f'to_char({utc}, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')'
+
+
+def _integer(value: str, kind: str) -> Instant:
+    read = _read(_epoch(value), f"{value} IS NOT NULL")
+    if kind != "int8":  # all of them are seconds of these years
+        return replace(read, bad="FALSE")
+    seconds = f"{value} BETWEEN {_FIRST} AND {_LAST}000 - 1"
+    bad = f"({value} IS NOT NULL AND NOT ({seconds} OR {value} BETWEEN {_FIRST}000 AND -{_MILLISECONDS} - 1))"
+    return replace(read, bad=bad)
 
 
 def _read(utc: str, given: str) -> Instant:
