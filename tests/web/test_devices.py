@@ -136,15 +136,15 @@ async def test_the_ways_in_are_changed_only_soon_after_signing_in(world: Any, br
 @pytest.mark.parametrize(
     ("agent", "name", "kind"),
     [
-        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/142.0 Safari/537.36 Edg/142.0", "Edge on Windows", "laptop"),
-        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) AppleWebKit/605.1 Version/18 Safari/605.1", "Safari on macOS", "laptop"),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Safari/604", "Safari on iPhone", "phone"),
-        ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537 Chrome/142 Mobile Safari/537", "Chrome on Android", "phone"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537 Chrome/142 Safari/537 Edg/142", "Edge on Windows", "laptop"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) Version/18 Safari/605.1", "Safari on macOS", "laptop"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/604", "Safari on iPhone", "phone"),
+        ("Mozilla/5.0 (Linux; Android 15) Chrome/142 Mobile Safari/537", "Chrome on Android", "phone"),
         ("curl/8.5.0", "curl", "laptop"),
         ("<script>", "", "laptop"),
         (None, "", "laptop"),
     ],
-)  # fmt: skip
+)
 def test_a_device_is_called_by_what_its_browser_says(agent: str | None, name: str, kind: str) -> None:
     assert device_name(agent, "{browser} on {system}") == name
     assert device_kind(agent) == kind

@@ -23,7 +23,7 @@ async def test_the_whole_way_makes_a_user_an_account_and_a_session(world: Any, b
     assert await browser.who() == user.id
     account = await world.store.get_account("pretend", "ada-1")
     assert account.type == "oidc"
-    assert account.access_token and account.refresh_token and account.id_token
+    assert None not in (account.access_token, account.refresh_token, account.id_token)
     assert account.expires_at == world.clock.now + timedelta(hours=1)
 
 
@@ -105,7 +105,9 @@ async def test_who_cancels_at_the_provider_is_told_so(world: Any, browser: Any) 
 
 async def test_a_discovery_document_cannot_configure_the_http_client(world: Any, browser: Any) -> None:
     """Authlib hands it all to the client as keyword arguments: `verify`, `proxy`, `transport`."""
-    world.pretend.lies = Lies(metadata={"verify": False, "proxy": "http://evil.example", "transport": "x", "scope": "all"})
+    world.pretend.lies = Lies(
+        metadata={"verify": False, "proxy": "http://evil.example", "transport": "x", "scope": "all"}
+    )
     assert (await world.sign_in(browser, ADA)).status_code == 303
 
 

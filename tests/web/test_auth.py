@@ -1,0 +1,197 @@
+"""`Auth`: what it takes, what it refuses, when it opens and closes the store."""
+
+import asyncio
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from authstore import ConfigurationError, SessionPolicy, StoreClosedError, connect
+from authstore.testing.web import sign_in
+from authstore.web import Auth, github
+
+SECRET = "s" * 32
+BASE = "https://app.example"
+
+
+def holds(folder: Path, text: bytes) -> bool:
+    return any(text in file.read_bytes() for file in folder.iterdir())
+
+
+async def test_a_url_is_opened_and_closed_by_the_lifespan(tmp_path: Path) -> None:
+    auth = Auth(f"sqlite:///{tmp_path}/sub/auth.db", base_url=BASE, secrets=[SECRET])
+    async with auth.lifespan(FastAPI()):
+        store = auth.store
+        assert (await store.health()).ok
+    with pytest.raises(StoreClosedError):
+        await store.list_users()
+    with pytest.raises(ConfigurationError, match="lifespan"):
+        _ = auth.store
+
+
+async def test_a_path_is_a_file_and_policy_and_keys_reach_the_store(tmp_path: Path) -> None:
+    policy = SessionPolicy(lifetime=timedelta(hours=1))
+    auth = Auth(tmp_path / "auth.db", base_url=BASE, secrets=[SECRET], policy=policy, keys=["k" * 32])
+    async with auth.lifespan():
+        user = await auth.store.create_user()
+        session = await auth.store.create_session(user.id)
+        assert session.expires - session.created_at == timedelta(hours=1)
+        await auth.store.link_account(user.id, "p", "1", access_token="the-access-token")
+    assert not holds(tmp_path, b"the-access-token")
+
+
+async def test_an_open_store_stays_open_and_keeps_its_policy() -> None:
+    async with connect("sqlite://", policy=SessionPolicy(lifetime=timedelta(hours=1))) as store:
+        auth = Auth(store, base_url=BASE, secrets=[SECRET], policy=SessionPolicy(lifetime=timedelta(days=9)))
+        async with auth.lifespan():
+            user = await auth.store.create_user()
+        session = await store.create_session(user.id)
+        assert session.expires - session.created_at == timedelta(hours=1)
+
+
+async def test_an_application_may_have_a_lifespan_of_its_own() -> None:
+    auth = Auth("sqlite://", base_url=BASE, secrets=[SECRET])
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> Any:
+        async with auth.lifespan(app):
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+    auth.install(app)
+    async with app.router.lifespan_context(app):
+        assert (await auth.store.health()).ok
+
+
+async def test_dead_rows_are_deleted_while_the_application_runs() -> None:
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    auth = Auth(
+        "sqlite://", base_url=BASE, secrets=[SECRET], clock=lambda: now[0], prune_every=timedelta(milliseconds=20)
+    )
+    async with auth.lifespan():
+        user = await auth.store.create_user()
+        await auth.store.create_session(user.id)
+        now[0] += timedelta(days=365)
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if (await auth.store.prune()).deleted["sessions"] == 0:
+                break
+        now[0] -= timedelta(days=365)
+        assert await auth.store.list_sessions(user.id) == []
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "app.example",
+        "http://app.example",
+        "ftp://app.example",
+        "https://",
+        "https://a@b",
+        "https://a/?x",
+        "https://a:x",
+        "",
+    ],
+)
+def test_an_address_that_cannot_work_is_refused(base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        Auth("sqlite://", base_url=base_url, secrets=[SECRET])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prefix": "auth"},
+        {"prefix": "/auth/"},
+        {"prefix": ""},
+        {"trust_email_of": ["github"]},
+        {"trust_email_of": "github"},
+        {"providers": [github("a", "b"), github("c", "d")]},
+        {"fresh_for": timedelta(0)},
+        {"mails_per_address": 0},
+        {"link_lifetime": timedelta(0)},
+    ],
+    ids=str,
+)
+def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Auth("sqlite://", base_url=BASE, secrets=[SECRET], **options)
+
+
+async def test_a_site_below_a_path_keeps_to_it(make_world: Any) -> None:
+    world = await make_world(base_url="https://app.example/shop")
+    browser = world.new_browser()
+    departure = await browser.get("/auth/login/pretend")
+    assert "redirect_uri=https%3A%2F%2Fapp.example%2Fshop%2Fauth%2Fcallback%2Fpretend" in departure.headers["location"]
+    page = await browser.get("/auth/sign-in")
+    assert 'href="/shop/auth/static/pages.css"' in page.text
+    assert (await browser.submit("/auth/logout")).headers["location"] == "/shop/"
+
+
+async def test_another_prefix_moves_every_route(make_world: Any) -> None:
+    world = await make_world(prefix="/account")
+    browser = world.new_browser()
+    assert (await browser.get("/account/sign-in")).status_code == 200
+    assert (await browser.get("/auth/sign-in")).status_code == 404
+
+
+async def test_an_applications_own_way_in_uses_the_same_sessions(world: Any, browser: Any) -> None:
+    async def enter(request: Request) -> Response:
+        response = JSONResponse({})
+        user = await world.store.get_user_by_email("ada@example.com")
+        await world.auth.sign_in(request, response, user)
+        return response
+
+    async def leave(request: Request) -> Response:
+        response = JSONResponse({})
+        await world.auth.sign_out(request, response)
+        return response
+
+    world.app.add_route("/enter", enter, methods=["POST"])
+    world.app.add_route("/leave", leave, methods=["POST"])
+    user = await world.store.create_user(email="ada@example.com")
+    await browser.post("/enter")
+    await browser.post("/enter")
+    assert await browser.who() == user.id
+    assert len(await world.store.list_sessions(user.id)) == 1
+    await browser.post("/leave")
+    assert await browser.who() is None
+    assert await world.store.list_sessions(user.id) == []
+
+
+async def test_templates_of_the_application_come_first(make_world: Any, tmp_path: Path) -> None:
+    (tmp_path / "sign_in.html").write_text("<p>{{ site }}: {{ providers[0].label }}</p>")
+    world = await make_world(templates=tmp_path, name="Our <site>")
+    assert (await world.new_browser().get("/auth/sign-in")).text == "<p>Our &lt;site&gt;: Pretend</p>"
+
+
+async def test_a_store_that_cannot_be_reached_is_said_so(world: Any, browser: Any) -> None:
+    await world.store.close()
+    answer = await browser.get("/auth/login/pretend")
+    assert answer.status_code == 503
+    assert "not possible right now" in answer.text
+
+
+async def test_a_cookie_needs_the_token_that_only_its_maker_has(world: Any, browser: Any) -> None:
+    user = await world.store.create_user()
+    await sign_in(browser, user)
+    (listed,) = await world.store.list_sessions(user.id)
+    with pytest.raises(ValueError, match="token"):
+        world.auth.cookie_for(listed)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [("authstore", ("starlette", "fastapi", "authlib", "authstore.web")), ("authstore.web", ("fastapi",))],
+)
+def test_importing_pulls_in_no_more_than_it_needs(module: str, absent: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print([name for name in {absent!r} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

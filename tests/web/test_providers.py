@@ -1,0 +1,274 @@
+"""The presets and the generic providers, each spoken to in this process."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from authstore import AccountNotFoundError, ConfigurationError
+from authstore.testing.web import Lies, OpenIDProvider, Person
+from authstore.web import Identity, ProviderError, apple, discord, github, gitlab, google, microsoft, oauth2, oidc
+
+TENANT = "11111111-2222-3333-4444-555555555555"
+
+
+class PlainProvider:
+    """An OAuth 2.0 provider without OpenID: a token endpoint, and JSON at some paths."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.authorizations: list[str] = []
+        self.token: dict[str, Any] = {"access_token": "the-access-token", "token_type": "bearer", "scope": "x"}
+        self.transport = httpx2.ASGITransport(
+            Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
+        )
+
+    async def answer(self, request: Request) -> Response:
+        if request.method == "POST":
+            form = parse_qs((await request.body()).decode())
+            assert form["grant_type"] in (["authorization_code"], ["refresh_token"])
+            assert form["grant_type"] == ["refresh_token"] or len(form["code_verifier"][0]) >= 43
+            assert request.headers["authorization"].startswith("Basic ")
+            return JSONResponse(self.token)
+        self.authorizations.append(request.headers["authorization"])
+        return JSONResponse(self.answers[request.url.path.strip("/").replace("/", "_").replace("@", "")])
+
+
+async def arrive(world: Any, browser: Any, name: str) -> Any:
+    """Goes to a plain provider and comes back with a code."""
+    departure = await browser.get(f"/auth/login/{name}")
+    asked = parse_qs(urlsplit(departure.headers["location"]).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    return await browser.get(f"/auth/callback/{name}", params={"state": asked["state"][0], "code": "c"})
+
+
+GITHUB_EMAILS = [
+    {"email": "other@example.com", "primary": False, "verified": True},
+    {"email": "ada@example.com", "primary": True, "verified": True},
+]
+
+
+async def test_github_gives_id_name_and_primary_address(make_world: Any) -> None:
+    told = {
+        "id": 583231,
+        "login": "ada",
+        "name": None,
+        "avatar_url": "https://a.example/1",
+        "email": "public@example.com",
+    }
+    provider = PlainProvider(user=told, user_emails=GITHUB_EMAILS)
+    world = await make_world(providers=[github("id", "secret", transport=provider.transport)])
+    browser = world.new_browser()
+    assert (await arrive(world, browser, "github")).status_code == 303
+    user = await world.store.get_user_by_account("github", "583231")
+    assert (user.email, user.name, user.image) == ("ada@example.com", "ada", "https://a.example/1")
+    assert user.email_verified is not None
+    assert set(provider.authorizations) == {"Bearer the-access-token"}
+    assert (await world.store.get_account("github", "583231")).type == "oauth"
+
+
+@pytest.mark.parametrize("verified", [False, "true", 1, None])
+async def test_github_addresses_count_as_verified_only_when_github_says_so(make_world: Any, verified: Any) -> None:
+    emails = [{"email": "ada@example.com", "primary": True, "verified": verified}]
+    provider = PlainProvider(user={"id": 1, "login": "ada"}, user_emails=emails)
+    world = await make_world(providers=[github("id", "secret", transport=provider.transport)])
+    await arrive(world, world.new_browser(), "github")
+    assert (await world.store.get_user_by_email("ada@example.com")).email_verified is None
+
+
+async def test_discord_gives_id_name_address_and_picture(make_world: Any) -> None:
+    told = {
+        "id": "80351110224678912",
+        "username": "ada",
+        "global_name": "Ada",
+        "avatar": "8342729096ea3675442027381ff50dfe",
+    }
+    provider = PlainProvider(api_users_me={**told, "email": "ada@example.com", "verified": True})
+    world = await make_world(providers=[discord("id", "secret", transport=provider.transport)])
+    await arrive(world, world.new_browser(), "discord")
+    user = await world.store.get_user_by_account("discord", "80351110224678912")
+    assert (user.name, user.email) == ("Ada", "ada@example.com")
+    assert user.image == "https://cdn.discordapp.com/avatars/80351110224678912/8342729096ea3675442027381ff50dfe.png"
+
+
+def plain(provider: PlainProvider, **more: Any) -> Any:
+    return oauth2(
+        "plain",
+        "id",
+        "secret",
+        authorize_url="https://plain.example/authorize",
+        token_url="https://plain.example/token",
+        userinfo_url="https://plain.example/me",
+        transport=provider.transport,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("number", [None, "", True, 1.5, [], "x" * 256, "a\nb"])
+async def test_without_a_usable_account_id_nobody_is_signed_in(make_world: Any, number: Any) -> None:
+    provider = PlainProvider(me={"id": number, "email": "ada@example.com"})
+    world = await make_world(providers=[plain(provider)])
+    assert (await arrive(world, world.new_browser(), "plain")).status_code == 502
+    assert await world.store.list_users() == []
+
+
+@pytest.mark.parametrize("answer", [None, [], "text", 7])
+async def test_user_info_that_is_no_object_is_refused(make_world: Any, answer: Any) -> None:
+    world = await make_world(providers=[plain(PlainProvider(me=answer))])
+    assert (await arrive(world, world.new_browser(), "plain")).status_code == 502
+
+
+async def test_an_application_reads_any_answer_by_a_function_of_its_own(make_world: Any) -> None:
+    async def identify(told: Any, fetch: Any) -> Identity:
+        return Identity(id=told["uid"], name=(await fetch("https://plain.example/more"))["title"])
+
+    provider = PlainProvider(me={"uid": "7"}, more={"title": "Countess"})
+    world = await make_world(providers=[plain(provider, identify=identify)])
+    browser = world.new_browser()
+    assert (await arrive(world, browser, "plain")).status_code == 303
+    assert (await world.store.get_user_by_account("plain", "7")).name == "Countess"
+
+
+async def test_an_issuer_in_the_answer_of_a_plain_provider_must_be_its_own(make_world: Any) -> None:
+    world = await make_world(providers=[plain(PlainProvider(me={"id": 1}), issuer="https://plain.example")])
+    browser = world.new_browser()
+    for issuer, status in (("https://evil.example", 400), ("https://plain.example", 303)):
+        asked = parse_qs(urlsplit((await browser.get("/auth/login/plain")).headers["location"]).query)
+        back = {"state": asked["state"][0], "code": "c", "iss": issuer}
+        assert (await browser.get("/auth/callback/plain", params=back)).status_code == status
+
+
+def entra(lies: Lies | None = None, issuer: str = "https://login.microsoftonline.com/common/v2.0") -> OpenIDProvider:
+    person = Person("sub-1", "ada@contoso.example")
+    provider = OpenIDProvider(issuer, people=(person,), clock=lambda: datetime(2026, 11, 22, 12, 0, tzinfo=UTC))
+    template = "https://login.microsoftonline.com/{tenantid}/v2.0"
+    claims = {"iss": template.replace("{tenantid}", TENANT), "tid": TENANT}
+    truth = Lies(metadata={"issuer": template, "authorization_response_iss_parameter_supported": None}, claims=claims)
+    provider.lies = lies or truth
+    return provider
+
+
+async def signed_in_at_entra(make_world: Any, provider: OpenIDProvider, **more: Any) -> tuple[Any, Any]:
+    preset = microsoft("client", "client-secret", transport=provider.transport, **more)
+    world = await make_world(providers=[preset], trust_email_of=["microsoft"])
+    browser = world.new_browser()
+    departure = (await browser.get("/auth/login/microsoft")).headers["location"]
+    back = (await provider.approve(departure)).split("&iss=")[0]
+    return world, await browser.get(back)
+
+
+async def test_microsofts_shared_endpoint_takes_the_issuer_of_each_tenant(make_world: Any) -> None:
+    world, answer = await signed_in_at_entra(make_world, entra())
+    assert answer.status_code == 303
+    user = await world.store.get_user_by_account("microsoft", "sub-1")
+    assert user.email_verified is None, "a tenant's administrator writes what he likes there"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": f"https://login.microsoftonline.com/{TENANT}/v2.0", "tid": TENANT[::-1]},
+        {"iss": "https://evil.example/v2.0", "tid": TENANT},
+        {"iss": "https://login.microsoftonline.com/{tenantid}/v2.0", "tid": "{tenantid}"},
+        {"iss": "https://login.microsoftonline.com/../evil/v2.0", "tid": "../evil"},
+        {"iss": f"https://login.microsoftonline.com/{TENANT}/v2.0", "tid": None},
+    ],
+    ids=str,
+)
+async def test_microsofts_shared_endpoint_takes_no_other_issuer(make_world: Any, claims: dict[str, Any]) -> None:
+    provider = entra()
+    provider.lies = Lies(metadata=provider.lies.metadata, claims=claims)
+    _, answer = await signed_in_at_entra(make_world, provider)
+    assert answer.status_code == 502
+
+
+async def test_one_tenant_of_microsoft_is_only_that_one(make_world: Any) -> None:
+    issuer = f"https://login.microsoftonline.com/{TENANT}/v2.0"
+    provider = entra(Lies(metadata={"authorization_response_iss_parameter_supported": None}), issuer)
+    _, answer = await signed_in_at_entra(make_world, provider, tenant=TENANT)
+    assert answer.status_code == 303
+    with pytest.raises(ConfigurationError, match="tenant"):
+        microsoft("id", "secret", tenant="contoso.example")
+
+
+def test_the_presets_stand_where_their_providers_do() -> None:
+    assert google("i", "s").issuer == "https://accounts.google.com"
+    assert apple("i", "s").issuer == "https://appleid.apple.com"
+    assert apple("i", "s").posts_back
+    assert gitlab("i", "s").issuer == "https://gitlab.com"
+    assert gitlab("i", "s", base_url="https://git.example/").issuer == "https://git.example"
+    assert microsoft("i", "s", tenant="consumers").issuer.endswith("/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0")
+
+
+def test_a_secret_is_not_in_the_repr() -> None:
+    assert "the-secret" not in repr(github("id", "the-secret"))
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "scope"),
+    [
+        ("Bad Name", "https://id.example/.well-known/openid-configuration", "openid"),
+        ("../x", "https://id.example/.well-known/openid-configuration", "openid"),
+        ("x", "http://id.example/.well-known/openid-configuration", "openid"),
+        ("x", "https://id.example/metadata", "openid"),
+        ("x", "https://id.example/.well-known/openid-configuration", "email"),
+    ],
+)
+def test_a_provider_that_cannot_work_is_refused_at_once(name: str, url: str, scope: str) -> None:
+    with pytest.raises(ConfigurationError):
+        oidc(name, "id", "secret", url, scope=scope)
+
+
+def test_on_this_machine_a_provider_may_be_on_http() -> None:
+    assert oidc("dev", "id", None, "http://127.0.0.1:9/.well-known/openid-configuration").client_secret is None
+
+
+async def test_a_provider_that_takes_the_secret_in_the_form_gets_it_there(world: Any, browser: Any) -> None:
+    world.pretend.lies = Lies(metadata={"token_endpoint_auth_methods_supported": ["client_secret_post"]})
+    await world.sign_in(browser)
+    token_request = next(seen for seen in world.pretend.seen if seen.endpoint == "token")
+    assert token_request.params["client_secret"] == "client-secret"
+
+
+# Access tokens that are used later
+
+
+async def test_a_token_that_is_still_good_is_not_refreshed(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    before = await world.store.get_account("pretend", "ada-1")
+    assert (await world.auth.fresh_account("pretend", "ada-1")).access_token == before.access_token
+
+
+async def test_a_token_that_ran_out_is_refreshed_by_one_of_many(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    before = await world.store.get_account("pretend", "ada-1")
+    world.clock.advance(timedelta(minutes=59, seconds=1))
+    accounts = await asyncio.gather(*(world.auth.fresh_account("pretend", "ada-1") for _ in range(8)))
+    assert len({account.access_token for account in accounts}) == 1
+    assert accounts[0].access_token != before.access_token
+    assert accounts[0].expires_at == world.clock.now + timedelta(hours=1)
+    assert accounts[0].refresh_token != before.refresh_token
+    refreshes = [seen for seen in world.pretend.seen if seen.params.get("grant_type") == "refresh_token"]
+    assert len(refreshes) == 1
+
+
+async def test_a_refresh_the_provider_refuses_is_told_to_the_application(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    world.clock.advance(timedelta(hours=1))
+    world.pretend.lies = Lies(status=400, body=b'{"error": "invalid_grant"}')
+    with pytest.raises(ProviderError, match="pretend"):
+        await world.auth.fresh_account("pretend", "ada-1")
+
+
+async def test_accounts_that_are_not_there_are_told_apart(world: Any) -> None:
+    with pytest.raises(AccountNotFoundError):
+        await world.auth.fresh_account("pretend", "nobody")
+    with pytest.raises(ConfigurationError):
+        await world.auth.fresh_account("unknown", "1")
