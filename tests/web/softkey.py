@@ -39,9 +39,7 @@ class SoftKey:
         """Answers creation options."""
         self.handle = options["user"]["id"]
         numbers = self.key.public_key().public_numbers()
-        public = cbor2.dumps(
-            {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
-        )
+        public = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
         attested = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id + public
         data = self._authenticator_data(AT) + attested
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
@@ -59,7 +57,9 @@ class SoftKey:
         return credential
 
     def _authenticator_data(self, more: int) -> bytes:
-        return hashlib.sha256(self.rp_id.encode()).digest() + bytes([self.flags | more]) + self.counter.to_bytes(4, "big")
+        return (
+            hashlib.sha256(self.rp_id.encode()).digest() + bytes([self.flags | more]) + self.counter.to_bytes(4, "big")
+        )
 
     def _credential(self, kind: str, challenge: str, response: dict[str, Any]) -> dict[str, Any]:
         told = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": self.cross_origin}

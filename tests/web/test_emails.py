@@ -29,7 +29,9 @@ async def test_a_letter_signs_in_and_makes_the_user(world: Any, browser: Any) ->
 async def test_the_form_of_the_page_is_all_it_takes(world: Any, browser: Any) -> None:
     page = await browser.get(await world.letter_to(browser, "ada@example.com"))
     inputs = [part.split(">")[0] for part in page.text.split("<input")[1:]]
-    fields = {part.split('name="')[1].split('"')[0]: unescape(part.split('value="')[1].split('"')[0]) for part in inputs}
+    fields = {
+        part.split('name="')[1].split('"')[0]: unescape(part.split('value="')[1].split('"')[0]) for part in inputs
+    }
     assert (await browser.post("/auth/email/verify", data=fields)).status_code == 303
 
 

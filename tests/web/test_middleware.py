@@ -18,7 +18,9 @@ from authstore.testing.web import sign_in
 
 
 async def state(request: Request) -> Response:
-    return JSONResponse([request.state.user and request.state.user.id, request.state.session and request.state.session.id])
+    return JSONResponse(
+        [request.state.user and request.state.user.id, request.state.session and request.state.session.id]
+    )
 
 
 async def test_state_holds_user_and_session_or_none(world: Any, browser: Any) -> None:

@@ -47,7 +47,11 @@ async def test_the_options_ask_for_a_discoverable_key_and_a_verified_user(world:
     assert creation["user"]["name"] == "ada@example.com"
     assert await browser.who() not in creation["user"]["id"]
     request = (await browser.send_json("/auth/passkeys/sign-in/options")).json()
-    assert (request["rpId"], request["userVerification"], request["allowCredentials"]) == ("app.example", "required", [])
+    assert (request["rpId"], request["userVerification"], request["allowCredentials"]) == (
+        "app.example",
+        "required",
+        [],
+    )
 
 
 async def test_what_is_known_of_a_passkey_is_kept(world: Any, browser: Any) -> None:

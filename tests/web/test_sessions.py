@@ -65,7 +65,9 @@ async def test_a_body_that_is_too_long_or_makes_no_sense_is_refused(world: Any, 
         assert (answer.status_code, answer.json()["error"]) == (400, "request")
     form = {**token, "content-type": "application/x-www-form-urlencoded"}
     assert (await browser.post("/auth/logout", content=b"a=1&" * 50, headers=form)).status_code == 400
-    assert (await browser.post("/auth/logout", content=b"a", headers={**token, "content-type": "x/y"})).status_code == 415
+    assert (
+        await browser.post("/auth/logout", content=b"a", headers={**token, "content-type": "x/y"})
+    ).status_code == 415
 
 
 async def test_every_answer_of_ours_carries_the_headers(world: Any, browser: Any) -> None:
