@@ -1,0 +1,221 @@
+"""Making one table equal: what is not there is copied, what differs is copied again, what is gone is deleted."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from authstore.mover.building import drop_indexes
+from authstore.mover.events import Phase
+from authstore.mover.feed import Feed, rows_in_batches
+from authstore.mover.ledger import STRETCH, Ledger, Stretch, stretch
+from authstore.mover.link import Link
+from authstore.mover.names import quote
+from authstore.mover.rows import Key, Rows
+from authstore.mover.streams import Keys, Pack, Piece, pieces, source_packs, target_packs, whole
+from authstore.mover.writer import Row, Writer
+
+COMMIT_ROWS = 50_000
+MOST_KEYS = 100_000  # that differ; beyond it the table is copied anew
+
+Say = Callable[[Phase, int], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a table. `foreign`: rows that somebody else than a move changed in the target."""
+
+    copied: int = 0
+    deleted: int = 0
+    foreign: int = 0
+
+
+@dataclass(slots=True)
+class Table:
+    """A table of the building and the queries of its rows."""
+
+    building: sqlite3.Connection
+    ledger: Ledger
+    rows: Rows
+    width: int
+    say: Say
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def name(self) -> str:
+        return self.rows.copy.target
+
+
+class Reading:
+    """The first thing that a table needs of the source, begun ahead of its turn."""
+
+    def __init__(self, table: Table, link: Link) -> None:
+        self._is_whole = table.ledger.is_whole(table.name)
+        self._last = _last_key(table)
+        self.packs: Feed[Pack] | None = None
+        self.batches: Feed[list[Row]] | None = None
+        if self._is_whole:
+            self.packs = source_packs(table.rows, link)
+        else:
+            self.batches = rows_feed(table, link, self._last)
+
+    def close(self) -> None:
+        for feed in (self.packs, self.batches):
+            if feed is not None:
+                feed.close()
+
+
+def rows_feed(table: Table, link: Link, after: Key | None) -> Feed[list[Row]]:
+    """The rows behind a key, or all."""
+    query = table.rows.all_rows(after is not None)
+    return Feed(rows_in_batches(query, after or (), width=table.width, most=STRETCH), link)
+
+
+def _last_key(table: Table) -> Key | None:
+    stretches = table.ledger.stretches(table.name)
+    return stretches[-1].last_key if stretches else None
+
+
+def equalise(table: Table, reading: Reading, link: Link, *, judge: bool) -> Outcome:
+    """`judge`: the target may hold what no move put there; then it is counted, and nothing is changed."""
+    before = table.ledger.stretches(table.name)
+    if reading.batches is not None:
+        copy_rows(table, reading.batches, len(before))
+        if not before:
+            return table.outcome
+        packs = source_packs(table.rows, link, before[-1].last_key)
+        until: Key | None = before[-1].last_key
+    else:
+        packs, until = reading.packs or source_packs(table.rows, link), None
+    with closing(packs):
+        difference = find_difference(table, packs, until, judge=judge)
+    if not table.outcome.foreign:
+        apply(table, difference, link)
+    return table.outcome
+
+
+def copy_rows(table: Table, batches: Feed[list[Row]], number: int) -> None:
+    """Rows behind everything there, with their ledger, in transactions of some tens of thousands."""
+    writer = Writer(table.building, table.rows)
+    waiting = 0
+    with closing(batches):
+        for batch in batches:
+            if not waiting:
+                table.building.execute("BEGIN IMMEDIATE")
+            _write(table, writer, batch, number)
+            number += 1
+            waiting += len(batch)
+            if waiting >= COMMIT_ROWS or len(batch) < STRETCH:
+                table.building.execute("COMMIT")
+                waiting = 0
+    if not waiting:
+        table.building.execute("BEGIN IMMEDIATE")
+    table.ledger.set_table(table.name, table.rows.target_digests, is_whole=True)
+    table.building.execute("COMMIT")
+
+
+def _write(table: Table, writer: Writer, batch: list[Row], number: int) -> None:
+    writer.insert(batch)
+    last = table.rows.key_of(batch[-1])
+    table.ledger.add(table.name, [stretch(number, last, [row[0] for row in batch])])
+    table.outcome.copied += len(batch)
+    table.say("copy", table.outcome.copied)
+
+
+@dataclass(slots=True)
+class Difference:
+    """What differs, by key, and the ledger of the table once that is mended. `beyond`: too much to list."""
+
+    changed: Keys = field(default_factory=list)
+    gone: Keys = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    beyond: bool = False
+    until: Any = None  # the key up to which was compared; None: all
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.changed or self.gone or self.beyond)
+
+    def leaves(self, one: Stretch) -> bool:
+        """Whether a stretch lies behind what was compared."""
+        return self.until is not None and one.last_key > self.until
+
+    def add(self, piece: Piece) -> None:
+        keys, digests = piece.source
+        for start in range(0, len(keys), 2 * STRETCH):
+            part = digests[start : start + 2 * STRETCH]
+            last = keys[start + len(part) - 1]
+            self.stretches.append(stretch(len(self.stretches), whole(last), part))
+        if not piece.is_same and not self.beyond:
+            self.changed += piece.changed()
+            self.gone += piece.gone()
+            self.beyond = len(self.changed) + len(self.gone) > MOST_KEYS
+
+
+def find_difference(table: Table, packs: Feed[Pack], until: Key | None, *, judge: bool) -> Difference:
+    """Compares the table (up to a key) with the source; writes nothing."""
+    found, seen = Difference(until=until), 0
+    stretches = [one for one in table.ledger.stretches(table.name) if not found.leaves(one)]
+    for piece in pieces(packs, _until(target_packs(table.building, table.rows.target_digests), until), stretches):
+        found.add(piece)
+        if judge and not piece.is_as_moved:
+            table.outcome.foreign += 0 if piece.is_same else max(1, len(piece.changed()) + len(piece.gone()))
+        seen += len(piece.source[0])
+        table.say("compare", seen)
+    return found
+
+
+def _until(packs: Iterator[Pack], last: Key | None) -> Iterator[Pack]:
+    for keys, digests in packs:
+        if last is None or whole(keys[-1]) <= last:
+            yield keys, digests
+            continue
+        inside = sum(1 for key in keys if whole(key) <= last)
+        if inside:
+            yield keys[:inside], digests[:inside]
+        return
+
+
+def apply(table: Table, difference: Difference, link: Link) -> None:
+    """Mends what differs, in one transaction with the ledger."""
+    if difference.is_empty:
+        return
+    if difference.beyond:
+        copy_anew(table, link)
+        return
+    building, writer = table.building, Writer(table.building, table.rows)
+    rest = [one for one in table.ledger.stretches(table.name) if difference.leaves(one)]
+    building.execute("BEGIN IMMEDIATE")
+    writer.delete(whole(key) for key in (*difference.gone, *difference.changed))
+    if difference.changed:
+        with closing(_wanted_rows(table, difference.changed, link)) as batches:
+            for batch in batches:
+                writer.insert(batch)
+                table.outcome.copied += len(batch)
+    table.ledger.replace(table.name, [*difference.stretches, *_renumbered(rest, len(difference.stretches))])
+    building.execute("COMMIT")
+    table.outcome.deleted += len(difference.gone)
+
+
+def _renumbered(stretches: list[Stretch], first: int) -> list[Stretch]:
+    return [Stretch(number, one.last_key, one.rows, one.digest) for number, one in enumerate(stretches, first)]
+
+
+def _wanted_rows(table: Table, keys: Keys, link: Link) -> Feed[list[Row]]:
+    columns: list[Any] = [list(column) for column in zip(*(whole(key) for key in keys), strict=True)]
+    query = table.rows.some_rows()
+    return Feed(rows_in_batches(query, tuple(columns), width=table.width, most=STRETCH), link)
+
+
+def copy_anew(table: Table, link: Link) -> None:
+    """So much differs that copying everything is cheaper."""
+    count = table.building.execute(f"SELECT count(*) FROM {quote(table.name)}").fetchone()[0]
+    table.building.execute("BEGIN IMMEDIATE")
+    drop_indexes(table.building, table.rows.copy)
+    table.building.execute(f"DELETE FROM {quote(table.name)}")
+    table.ledger.forget(table.name, table.rows.target_digests)
+    table.building.execute("COMMIT")
+    table.outcome.copied = 0
+    copy_rows(table, rows_feed(table, link, None), 0)
+    table.outcome.deleted = max(0, count - table.outcome.copied)

@@ -1,0 +1,104 @@
+"""What a run says while it works, and its report at the end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from authstore.mover.shapes import Problem
+
+Phase = Literal["compare", "copy", "index", "check", "finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableEvent:
+    """A table is begun, or done. `rows`: expected, then found. `copied`, `deleted`: what the run changed in it."""
+
+    table: str
+    state: Literal["begin", "done"]
+    rows: int
+    copied: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """`rows` of `total` of a table went through a phase; a total of 0 is unknown."""
+
+    table: str
+    phase: Phase
+    rows: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemEvent:
+    """Something the operator must know."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class RetryEvent:
+    """The source was lost; the run goes on after `seconds`."""
+
+    message: str
+    seconds: float
+
+
+Event = TableEvent | ProgressEvent | ProblemEvent | RetryEvent
+OnProgress = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TableReport:
+    """What a move did to one table of the target. `rows` stand in it now."""
+
+    rows: int
+    copied: int = 0
+    deleted: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MoveReport:
+    """A finished move. `rejects`: the file with the rows that were left out, if any; `backup`: what was there before."""
+
+    target: str
+    tables: Mapping[str, TableReport]
+    rejected: int = 0
+    rejects: str | None = None
+    backup: str | None = None
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TableDifference:
+    """One table, compared. Rows that only the source has are `missing`, that only the target has `extra`.
+
+    `samples`: keys of a few rows, with what is wrong with them.
+    """
+
+    source_rows: int
+    target_rows: int
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    samples: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not (self.missing or self.extra or self.changed)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The target against the source. `findings`: orphans, and what SQLite's own check says."""
+
+    tables: Mapping[str, TableDifference]
+    findings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings and all(table.ok for table in self.tables.values())

@@ -1,0 +1,132 @@
+"""What a move writes down in the file it makes: from where, when, and the digest of every stretch of rows.
+
+The ledger of a stretch is written in the transaction of its rows, so after a kill both are there or neither.
+"""
+
+import hashlib
+import json
+import sqlite3
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from authstore.mover.rows import Key
+
+STRETCH = 5000  # rows under one digest
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS authstore_move (
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS authstore_move_tables (
+    name TEXT NOT NULL PRIMARY KEY,
+    is_whole INTEGER NOT NULL CHECK (is_whole IN (0, 1)),
+    query TEXT NOT NULL,
+    rejected INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS authstore_move_stretches (
+    name TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    last_key TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY (name, number)
+) STRICT, WITHOUT ROWID;
+"""
+TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive rows of a table up to `last_key`, and the digest of their digests."""
+
+    number: int
+    last_key: Key
+    rows: int
+    digest: bytes
+
+
+def stretch(number: int, last_key: Key, digests: Sequence[bytes]) -> Stretch:
+    """The ledger of rows with these digests."""
+    return Stretch(number, last_key, len(digests), hashlib.md5(b"".join(digests), usedforsecurity=False).digest())
+
+
+class Ledger:
+    """The ledger in an open file. Writes belong to the caller's transaction."""
+
+    def __init__(self, target: sqlite3.Connection) -> None:
+        self._target = target
+
+    def create(self) -> None:
+        self._target.executescript(SCHEMA)
+
+    def is_there(self) -> bool:
+        found = self._target.execute("SELECT count(*) FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
+        return bool(found[0])
+
+    def notes(self) -> dict[str, str]:
+        """Everything noted of the run."""
+        return dict(self._target.execute("SELECT name, value FROM authstore_move"))
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        self._target.executemany(
+            "INSERT INTO authstore_move (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            list(notes.items()),
+        )
+
+    def is_whole(self, table: str) -> bool:
+        """Whether every row of the table was copied once."""
+        row = self._target.execute("SELECT is_whole FROM authstore_move_tables WHERE name = ?", (table,)).fetchone()
+        return row is not None and bool(row[0])
+
+    def tables(self) -> dict[str, int]:
+        """The tables that were moved, and how many of their rows were rejected."""
+        return dict(self._target.execute("SELECT name, rejected FROM authstore_move_tables"))
+
+    def queries(self) -> dict[str, str]:
+        """The query of each table's keys and texts to digest, as it was when the table was moved."""
+        return dict(self._target.execute("SELECT name, query FROM authstore_move_tables"))
+
+    def set_table(self, table: str, query: str, *, is_whole: bool) -> None:
+        self._target.execute(
+            "INSERT INTO authstore_move_tables (name, query, is_whole) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET query = excluded.query, is_whole = excluded.is_whole",
+            (table, query, is_whole),
+        )
+
+    def set_rejected(self, table: str, rejected: int) -> None:
+        self._target.execute("UPDATE authstore_move_tables SET rejected = ? WHERE name = ?", (rejected, table))
+
+    def forget(self, table: str, query: str) -> None:
+        """As if the table had never been copied."""
+        self._target.execute("DELETE FROM authstore_move_stretches WHERE name = ?", (table,))
+        self.set_table(table, query, is_whole=False)
+
+    def stretches(self, table: str) -> list[Stretch]:
+        rows = self._target.execute(
+            "SELECT number, last_key, rows, digest FROM authstore_move_stretches WHERE name = ? ORDER BY number",
+            (table,),
+        )
+        return [Stretch(number, _key(text), rows, digest) for number, text, rows, digest in rows]
+
+    def add(self, table: str, new: Sequence[Stretch]) -> None:
+        self._target.executemany(
+            "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest) VALUES (?, ?, ?, ?, ?)",
+            [(table, one.number, _text(one.last_key), one.rows, one.digest) for one in new],
+        )
+
+    def replace(self, table: str, new: Sequence[Stretch]) -> None:
+        """The table's stretches are now these."""
+        self._target.execute("DELETE FROM authstore_move_stretches WHERE name = ?", (table,))
+        self.add(table, new)
+
+
+def _text(key: Key) -> str:
+    return json.dumps([{"bytes": b64encode(part).decode()} if isinstance(part, bytes) else part for part in key])
+
+
+def _key(text: str) -> Key:
+    parts: list[Any] = json.loads(text)
+    return tuple(b64decode(part["bytes"]) if isinstance(part, dict) else part for part in parts)

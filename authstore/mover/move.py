@@ -1,0 +1,332 @@
+"""The move itself: makes every table of a new file equal to the source, proves the file, puts it in place."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from authstore.expiry import utc_now
+from authstore.mover.base import Base, begin, changed_error
+from authstore.mover.building import (
+    broken_references,
+    check_integrity,
+    make_indexes,
+    set_sequence,
+    tables_of,
+)
+from authstore.mover.equalise import Outcome, Reading, Table, equalise
+from authstore.mover.events import (
+    Event,
+    MoveReport,
+    Phase,
+    ProblemEvent,
+    ProgressEvent,
+    RetryEvent,
+    TableEvent,
+    TableReport,
+)
+from authstore.mover.failures import (
+    MoveStoppedError,
+    SourceUnavailableError,
+    TargetError,
+    UndecidedError,
+)
+from authstore.mover.ledger import Ledger
+from authstore.mover.link import Link, translated
+from authstore.mover.place import Place, check_target, drop_building, install, locked, place_of
+from authstore.mover.plan import Scheme, iso, scheme_of
+from authstore.mover.rejects import write_rejects
+from authstore.mover.rows import rows_of
+from authstore.mover.shapes import MoveOptions, TableCopy
+from authstore.mover.source import Identity, Snapshot
+
+SESSIONS_MAY_LAG = timedelta(minutes=5)  # behind the moment that sessions count as used
+_WAITS = (0.5, 1, 2, 4, 8, 15, 15)  # seconds, before the source is asked again
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of `move` or `recover`. `table`: the only one to be made equal, by the name of the target."""
+
+    url: str
+    place: Place
+    options: MoveOptions
+    emit: Emit
+    stop: threading.Event
+    table: str | None = None
+    started: float = field(default_factory=time.monotonic)
+    identity: Identity | None = None
+    judged_at: str = field(default_factory=lambda: iso(utc_now()))
+    moved_rows: int = 0
+
+    def heed_stop(self) -> None:
+        if self.stop.is_set():
+            raise MoveStoppedError("stopped", hint="run the same command again to go on")
+
+
+def run_move(
+    url: str, target: str | Path, options: MoveOptions, emit: Emit, stop: threading.Event, table: str | None = None
+) -> MoveReport:
+    """Moves, or (with `table`) makes one table equal again. Blocks; errors are `MoverError`s."""
+    run = Run(url, place_of(target), options, emit, stop, table)
+    with _files_said(), locked(run.place):
+        return _persistently(run)
+
+
+@contextmanager
+def _files_said() -> Iterator[None]:
+    """No error of the file system or of SQLite leaves the mover."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _about_sqlite(error) from error
+    except OSError as error:
+        raise TargetError(f"{error.filename or 'the target'}: {error.strerror or error}") from error
+
+
+def _about_sqlite(error: sqlite3.Error) -> TargetError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return TargetError(
+            f"the disk is full or fails: {error}", hint="make room and run the same command again to go on"
+        )
+    return TargetError(f"SQLite refuses: {error}")
+
+
+def _persistently(run: Run) -> MoveReport:
+    """Tries again, under a new snapshot, when the source was lost on the way."""
+    waits = iter(_WAITS)
+    while True:
+        before = run.moved_rows
+        try:
+            return _attempt(run)
+        except SourceUnavailableError as error:
+            if run.identity is None:
+                raise
+            waits = iter(_WAITS) if run.moved_rows > before else waits
+            _wait(run, next(waits, None), error)
+
+
+def _wait(run: Run, seconds: float | None, error: SourceUnavailableError) -> None:
+    if seconds is None:
+        raise error
+    run.emit(RetryEvent(str(error), seconds))
+    run.stop.wait(seconds)
+    run.heed_stop()
+
+
+def _attempt(run: Run) -> MoveReport:
+    there = check_target(run.place)
+    with Snapshot(run.url, run.stop, run.identity) as view:
+        run.identity = view.identity
+        base = Base.look(run.place, there, run.table)
+        scheme = scheme_of(view.main, _bound(run, base))
+        _refuse_undecided(run, scheme)
+        with closing(begin(run.place, base, scheme, run.options, table=run.table)) as building:
+            return _Work(run, view, base, scheme, building).do()
+
+
+def _bound(run: Run, base: Base) -> MoveOptions:
+    """The options with the moments that make this run give what the one before gave."""
+    notes = base.notes
+    sessions_at = notes.get("sessions_at", "")
+    if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > SESSIONS_MAY_LAG:
+        sessions_at = run.judged_at if not (run.table and sessions_at) else sessions_at
+    moved_at = notes.get("moved_at") or run.judged_at
+    judged_at = notes["judged_at"] if run.table and "judged_at" in notes else run.judged_at
+    return replace(run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=judged_at)
+
+
+def _refuse_undecided(run: Run, scheme: Scheme) -> None:
+    for problem in scheme.problems:
+        run.emit(ProblemEvent(problem))
+    if scheme.undecided:
+        options = sorted({problem.option for problem in scheme.undecided if problem.option})
+        raise UndecidedError(
+            f"{len(scheme.undecided)} problems must be decided first; nothing was written",
+            problems=scheme.undecided,
+            hint=f"decide with {', '.join(options)}; `authstore plan` shows the rows"
+            if options
+            else "see `authstore plan`",
+        )
+
+
+class _Work:
+    """An attempt with everything open."""
+
+    def __init__(self, run: Run, view: Snapshot, base: Base, scheme: Scheme, building: sqlite3.Connection) -> None:
+        self._run = run
+        self._view = view
+        self._base = base
+        self._scheme = scheme
+        self._building = building
+        self._ledger = Ledger(building)
+        self._outcomes: dict[str, Outcome] = {}
+        self._rows: dict[str, int] = {}
+
+    def do(self) -> MoveReport:
+        self._ledger.note(self._moments())
+        self._fill(self._wanted())
+        self._refuse_changed()
+        rejected = self._reject()
+        self._sequences()
+        self._index()
+        self._check()
+        return self._finish(rejected)
+
+    def _moments(self) -> dict[str, str]:
+        options = _bound(self._run, self._base)
+        return {"moved_at": options.moved_at, "sessions_at": options.sessions_at}
+
+    def _wanted(self) -> Sequence[TableCopy]:
+        if self._run.table is None:
+            return self._scheme.copies
+        wanted = [copy for copy in self._scheme.copies if copy.target == self._run.table]
+        if not wanted:
+            names = ", ".join(copy.target for copy in self._scheme.copies)
+            raise TargetError(f"no table {self._run.table} is moved", hint=f"there are {names}")
+        return wanted
+
+    def _fill(self, copies: Sequence[TableCopy]) -> None:
+        """Table after table, the next one's reading begun while the one before is written."""
+        links = [self._view.another(), self._view.another()]
+        tables = [self._table(copy) for copy in copies]
+        ahead: list[Reading] = []
+        try:
+            for number, table in enumerate(tables):
+                for next_number in range(number + len(ahead), min(number + 2, len(tables))):
+                    ahead.append(Reading(tables[next_number], links[next_number % 2]))
+                self._fill_one(table, ahead[0], links[number % 2])
+                ahead.pop(0).close()
+        finally:
+            for reading in ahead:
+                reading.close()
+
+    def _table(self, copy: TableCopy) -> Table:
+        def say(phase: Phase, rows: int) -> None:
+            self._run.heed_stop()
+            self._run.emit(ProgressEvent(copy.target, phase, rows, self._scheme.rows[copy.target]))
+
+        rows = rows_of(copy, self._view.main)
+        return Table(self._building, self._ledger, rows, self._scheme.widths[copy.target], say)
+
+    def _fill_one(self, table: Table, reading: Reading, link: Link) -> None:
+        self._run.heed_stop()
+        self._run.emit(TableEvent(table.name, "begin", self._scheme.rows[table.name]))
+        judge = self._base.is_copy and self._run.table is None and not self._run.options.replace
+        try:
+            outcome = equalise(table, reading, link, judge=judge)
+        finally:
+            self._run.moved_rows += table.outcome.copied
+        self._outcomes[table.name] = outcome
+        rows = self._count(table.name)
+        self._run.emit(TableEvent(table.name, "done", rows, outcome.copied, outcome.deleted))
+
+    def _count(self, table: str) -> int:
+        stretches = self._ledger.stretches(table)
+        return sum(one.rows for one in stretches)
+
+    def _refuse_changed(self) -> None:
+        """Rows that no move put into the target: nothing of it may be lost."""
+        changes = self._foreign()
+        if self._base.is_copy and self._run.table is None and not self._run.options.replace:
+            changes |= self._base.rows_elsewhere(self._building, self._ledger.tables())
+        if changes:
+            self._building.close()
+            drop_building(self._run.place)
+            raise changed_error(changes)
+
+    def _foreign(self) -> dict[str, int]:
+        return {name: outcome.foreign for name, outcome in self._outcomes.items() if outcome.foreign}
+
+    def _reject(self) -> dict[str, int]:
+        copies = [copy for copy in self._scheme.copies if copy.rejects]
+        if self._run.table is not None:
+            return {}
+        counts = write_rejects(self._view.main, copies, self._run.place.rejects)
+        for copy in self._scheme.copies:
+            self._ledger.set_rejected(copy.target, counts.get(copy.target, 0))
+        return counts
+
+    def _sequences(self) -> None:
+        for copy in self._scheme.copies:
+            if copy.sequence is not None:
+                set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
+
+    def _index(self) -> None:
+        def say(done: int, total: int) -> None:
+            self._run.heed_stop()
+            self._run.emit(ProgressEvent("", "index", done, total))
+
+        make_indexes(self._building, self._scheme.copies, say, self._scheme.views)
+
+    def _check(self) -> None:
+        tables = sorted(tables_of(self._building), key=self._count, reverse=True)
+        say = self._run.emit
+        say(ProgressEvent("", "check", 0, 2))
+        broken = broken_references(self._run.place.building, tables)
+        if broken:
+            said = "; ".join(
+                f"{count} rows of {table} point to no {parent}" for (table, parent), count in broken.items()
+            )
+            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
+        self._run.heed_stop()
+        say(ProgressEvent("", "check", 1, 2))
+        damage = check_integrity(self._run.place.building, tables)
+        if damage:
+            raise TargetError(f"the new file does not stand SQLite's check: {damage[0]}")
+        say(ProgressEvent("", "check", 2, 2))
+
+    def _finish(self, rejected: dict[str, int]) -> MoveReport:
+        place, now = self._run.place, utc_now()
+        self._run.emit(ProgressEvent("", "finish", 0, 1))
+        there = check_target(place)
+        self._base.refuse_touched(place, there)
+        backup = place.backup(now) if there else None
+        self._ledger.note(
+            {
+                "judged_at": _bound(self._run, self._base).judged_at,
+                "finished_at": iso(now),
+                "backup": backup.name if backup else "",
+                "backup_is_moved": "yes" if self._base.is_copy and not self._foreign() else "",
+            }
+        )
+        self._building.execute("PRAGMA ignore_check_constraints = OFF")
+        self._rows = {copy.target: self._count(copy.target) for copy in self._scheme.copies}
+        self._building.execute("ANALYZE")
+        self._building.execute("PRAGMA journal_mode = WAL").fetchall()
+        self._building.close()
+        install(place.building, place.target, backup)
+        self._base.drop_old_backup(place)
+        self._run.emit(ProgressEvent("", "finish", 1, 1))
+        return self._report(rejected, backup)
+
+    def _report(self, rejected: dict[str, int], backup: Path | None) -> MoveReport:
+        tables = {}
+        for copy in self._scheme.copies:
+            outcome = self._outcomes.get(copy.target, Outcome())
+            rows = self._rows[copy.target]
+            tables[copy.target] = TableReport(rows, outcome.copied, outcome.deleted, rejected.get(copy.target, 0))
+        return MoveReport(
+            target=str(self._run.place.target),
+            tables=tables,
+            rejected=sum(rejected.values()),
+            rejects=str(self._run.place.rejects) if rejected else None,
+            backup=str(backup) if backup else None,
+            problems=self._scheme.problems,
+            seconds=time.monotonic() - self._run.started,
+        )
+
+
+def _last_value(link: Link, sequence: str) -> int:
+    with translated():
+        row = link.execute(
+            f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}".encode()
+        ).fetchone()
+    return max(0, int(row[0])) if row else 0

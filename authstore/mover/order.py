@@ -1,0 +1,44 @@
+"""Tables in the order of their foreign keys: parents first, circles named."""
+
+from collections.abc import Sequence
+
+from authstore.mover.shapes import Source, TableCopy
+
+_At = tuple[str, str]
+
+
+def in_order(copies: Sequence[TableCopy], source: Source) -> tuple[tuple[TableCopy, ...], tuple[tuple[str, ...], ...]]:
+    """The copies, each after those it refers to, and the circles where that cannot be (of two tables or more).
+
+    Within what is free, the given order stays.
+    """
+    parents = _parents(copies, source)
+    waiting = {copy.source: copy for copy in copies}
+    ordered: list[TableCopy] = []
+    circles: list[tuple[str, ...]] = []
+    while waiting:
+        free = [at for at in waiting if not parents[at] & waiting.keys()]
+        if not free:
+            circle = _circle(waiting, parents)
+            circles.append(tuple(waiting[at].target for at in circle))
+            free = circle
+        ordered += [waiting.pop(at) for at in free]
+    return tuple(ordered), tuple(circles)
+
+
+def _parents(copies: Sequence[TableCopy], source: Source) -> dict[_At, set[_At]]:
+    moved = {copy.source for copy in copies}
+    found: dict[_At, set[_At]] = {at: set() for at in moved}
+    for table in source.tables:
+        at = (table.schema, table.name)
+        if at in moved:
+            found[at] = {reference.table for reference in table.references if reference.table in moved} - {at}
+    return found
+
+
+def _circle(waiting: dict[_At, TableCopy], parents: dict[_At, set[_At]]) -> list[_At]:
+    """Walks up until a table comes again: what lies between is a circle."""
+    path: list[_At] = [next(iter(waiting))]
+    while (parent := min(parents[path[-1]] & waiting.keys())) not in path:
+        path.append(parent)
+    return path[path.index(parent) :]

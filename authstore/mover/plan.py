@@ -1,0 +1,184 @@
+"""What a move would do: the tables in order, what they become, and every problem; nothing is written anywhere."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from authstore.expiry import utc_now
+from authstore.mover.auth_tables import auth_plan
+from authstore.mover.carried_tables import carried_copies
+from authstore.mover.catalog import read_source
+from authstore.mover.link import Link, translated
+from authstore.mover.order import in_order
+from authstore.mover.profile import Profile, read_profile
+from authstore.mover.recognise import recognise
+from authstore.mover.shapes import MoveOptions, Problem, Recognised, Source, SourceTable, TableCopy
+
+_ROWS_A_SECOND = 150_000  # of a move, on a small machine
+_BYTES_A_ROW = 48  # of keys and indexes, on top of the source's own
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """The whole of what a move will do, worked out inside the snapshot it will read from."""
+
+    source: Source
+    recognised: tuple[Recognised, ...]
+    copies: tuple[TableCopy, ...]  # in the order they are filled
+    cycles: tuple[tuple[str, ...], ...]
+    problems: tuple[Problem, ...]
+    views: tuple[str, ...] = ()
+    widths: Mapping[str, int] = field(default_factory=dict)  # bytes of a source row, by target table
+    rows: Mapping[str, int] = field(default_factory=dict)  # the source's estimate, by target table
+
+    @property
+    def undecided(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.stops)
+
+    @property
+    def fingerprint(self) -> str:
+        """Two moves with the same make the same tables, so one can go on from the other's file."""
+        tables = [
+            [
+                copy.target,
+                [(column.name, column.storage) for column in copy.columns],
+                copy.key,
+                copy.create,
+                copy.indexes,
+            ]
+            for copy in self.copies
+        ]
+        text = json.dumps([self.source.system, tables, self.views])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One table of the target. `types`: column of the target → what it is on the source and here."""
+
+    table: str
+    role: str | None
+    source: str
+    rows: int
+    why: str = ""
+    types: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `move` would do with this source, this target and these options."""
+
+    source: str
+    target: str | Path
+    options: MoveOptions
+    tables: tuple[TablePlan, ...]
+    problems: tuple[Problem, ...]
+    recognised: tuple[Recognised, ...]
+    cycles: tuple[tuple[str, ...], ...] = ()
+    seconds: float = 0.0
+    bytes: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether `move` would start."""
+        return not any(problem.stops for problem in self.problems)
+
+    def __repr__(self) -> str:
+        return f"Plan({len(self.tables)} tables, {len(self.problems)} problems, ok={self.ok})"
+
+
+def scheme_of(link: Link, options: MoveOptions) -> Scheme:
+    """Reads the catalogue and asks the rows, in the snapshot the connection is in."""
+    profile = read_profile(options.profile) if options.profile else Profile()
+    options = _with_moments(options)
+    with translated():
+        source = read_source(link, options.schemas)
+        recognised, found = recognise(source, options, profile)
+        auth = auth_plan(recognised, source, options, link)
+        carried, more = carried_copies(source, recognised, options, link, changes=auth.changes)
+    copies, cycles = in_order((*auth.copies, *carried), source)
+    tables = {(table.schema, table.name): table for table in source.tables}
+    return Scheme(
+        source,
+        recognised,
+        copies,
+        cycles,
+        (*found, *auth.problems, *more, *_nothing_there(copies)),
+        widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
+        rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
+    )
+
+
+def _nothing_there(copies: Sequence[TableCopy]) -> list[Problem]:
+    if copies:
+        return []
+    return [Problem("unrecognised", "", "there is nothing to move: no table was found", option="--schema", stops=True)]
+
+
+def _with_moments(options: MoveOptions) -> MoveOptions:
+    now = iso(utc_now())
+    return replace(
+        options,
+        moved_at=options.moved_at or now,
+        sessions_at=options.sessions_at or options.moved_at or now,
+        judged_at=options.judged_at or now,
+    )
+
+
+def iso(moment: object) -> str:
+    """An aware UTC datetime in the width of the store."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _width(table: SourceTable | None) -> int:
+    return table.bytes // max(1, table.rows) if table is not None and table.rows > 0 else 1000
+
+
+def _rows(table: SourceTable | None) -> int:
+    return max(0, table.rows) if table is not None else 0
+
+
+def plan_of(scheme: Scheme, link: Link, source: str, target: str | Path, options: MoveOptions) -> Plan:
+    """The scheme as the operator sees it, with exact counts of rows."""
+    why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
+    tables = tuple(
+        TablePlan(
+            copy.target, copy.role, ".".join(copy.source), count_rows(link, copy), why.get(copy.source, ""), types
+        )
+        for copy, types in ((copy, _types(scheme, copy)) for copy in scheme.copies)
+    )
+    rows = sum(table.rows for table in tables)
+    size = sum(table.rows * (scheme.widths[table.table] + _BYTES_A_ROW) for table in tables)
+    return Plan(
+        source,
+        target,
+        options,
+        tables,
+        scheme.problems,
+        scheme.recognised,
+        scheme.cycles,
+        seconds=1 + rows / _ROWS_A_SECOND,
+        bytes=size,
+    )
+
+
+def _types(scheme: Scheme, copy: TableCopy) -> dict[str, tuple[str, str]]:
+    table = next((one for one in scheme.source.tables if (one.schema, one.name) == copy.source), None)
+    declared = {column.name: column.type for column in table.columns} if table else {}
+    fields: Mapping[str, str] = next(
+        (one.fields for one in scheme.recognised if (one.table.schema, one.table.name) == copy.source), {}
+    )
+    return {
+        column.name: (declared.get(fields.get(column.name, column.name), ""), column.storage) for column in copy.columns
+    }
+
+
+def count_rows(link: Link, copy: TableCopy, where: str | None = None) -> int:
+    """How many source rows are meant to move, rejects included."""
+    common = f"WITH {copy.common} " if copy.common else ""
+    query = f"{common}SELECT count(*) FROM {copy.source_from} WHERE {where or copy.where}"
+    with translated():
+        row = link.execute(query.encode()).fetchone()
+    return int(row[0]) if row else 0

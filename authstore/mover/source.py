@@ -1,0 +1,165 @@
+"""One view of the source for a whole run: an exported snapshot that every connection of the run reads.
+
+The session is pinned, so that text made by the server does not depend on its settings; a row policy raises
+instead of hiding rows.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from authstore.errors import ConfigurationError
+from authstore.mover.failures import SourceChangedError
+from authstore.mover.link import Link, connect, translated
+
+_PINNED = (
+    "SET timezone = 'UTC'",
+    "SET datestyle = 'ISO'",
+    "SET intervalstyle = 'iso_8601'",
+    "SET extra_float_digits = 1",
+    "SET bytea_output = 'hex'",
+    "SET lc_monetary = 'C'",
+    "SET row_security = off",
+    "SET standard_conforming_strings = on",
+    "SET xmloption = 'content'",
+    "SET search_path = 'pg_catalog'",
+    "SET statement_timeout = '4h'",
+    "SET lock_timeout = '15s'",
+    "SET idle_in_transaction_session_timeout = 0",
+    "SET work_mem = '64MB'",
+    "SET jit = off",
+)
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_IDENTITY = """
+SELECT current_setting('server_version_num')::int,
+       has_function_privilege('pg_control_system()', 'EXECUTE')
+       AND has_function_privilege('pg_control_checkpoint()', 'EXECUTE')
+"""
+_CLUSTER = """
+SELECT system_identifier::text, timeline_id FROM pg_control_system(), pg_control_checkpoint()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which server this is. `timeline` grows with every promotion; 0 and "" where the role may not know."""
+
+    cluster: str = ""
+    timeline: int = 0
+
+
+class Snapshot:
+    """The source as it stood at one moment. Closing it ends every connection made from it."""
+
+    def __init__(self, url: str, stop: threading.Event, expected: Identity | None = None) -> None:
+        """Connects, pins and exports. Raises `SourceUnavailableError`, `SourceError`, `SourceChangedError`."""
+        self._url = checked_url(url)
+        self._stop = stop
+        self._links: list[Link] = []
+        self.main = self._open()
+        try:
+            with translated():
+                self.identity = _identity(self.main)
+                _check_identity(self.identity, expected)
+                self.main.execute(_BEGIN)
+                self._name = _exported(self.main)
+        except BaseException:
+            self.close()
+            raise
+
+    def another(self) -> Link:
+        """One more connection that sees the same."""
+        link = self._open()
+        with translated():
+            link.execute(_BEGIN)
+            link.execute(b"SET TRANSACTION SNAPSHOT '" + self._name.encode() + b"'")
+        return link
+
+    def _open(self) -> Link:
+        link = connect(self._url, self._stop)
+        self._links.append(link)
+        with translated():
+            for setting in _PINNED:
+                link.execute(setting.encode())
+        return link
+
+    def close(self) -> None:
+        """Ends what still runs; says nothing."""
+        for link in self._links:
+            with suppress(psycopg.Error, OSError):
+                if link.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                    link.cancel_safe(timeout=2.0)
+                link.close()
+        self._links.clear()
+
+    def __enter__(self) -> "Snapshot":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def snapshot(url: str, stop: threading.Event | None = None) -> Iterator[Snapshot]:
+    """A snapshot for the length of a block."""
+    with Snapshot(url, stop or threading.Event()) as view:
+        yield view
+
+
+def _exported(link: Link) -> str:
+    row = link.execute("SELECT pg_export_snapshot()").fetchone()
+    if row is None:
+        raise SourceChangedError("the source exports no snapshot")
+    return str(row[0])
+
+
+def _identity(link: Link) -> Identity:
+    row = link.execute(_IDENTITY).fetchone()
+    if row is None or not row[1]:
+        return Identity()
+    found = link.execute(_CLUSTER).fetchone()
+    return Identity(str(found[0]), int(found[1])) if found else Identity()
+
+
+def _check_identity(found: Identity, expected: Identity | None) -> None:
+    if expected is None or not expected.cluster or not found.cluster:
+        return
+    if found.cluster != expected.cluster:
+        raise SourceChangedError("the server that answers now is another cluster than before")
+    if found.timeline < expected.timeline:
+        raise SourceChangedError("the server that answers now is on an older timeline: it may lack rows")
+
+
+def checked_url(url: str) -> str:
+    """The URL, if it is one of PostgreSQL's. Raises `ConfigurationError`, which does not show it."""
+    if not isinstance(url, str) or not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigurationError("the source is a URL like postgresql://user@host/database")
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise ConfigurationError("the source's URL cannot be read: is a character of the password not encoded?") from (
+            error if "://" not in str(error) else None
+        )
+    return url
+
+
+def masked_url(url: str) -> str:
+    """The URL without its password, for showing."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        user = parts.netloc.rpartition("@")[0].partition(":")[0]
+    except ValueError:
+        return "postgresql://…"
+    query = "&".join(
+        part for part in parts.query.split("&") if not part.lower().startswith(("password", "sslpassword"))
+    )
+    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host, query=query))

@@ -1,0 +1,40 @@
+"""Writing the rows of one table, many with one statement."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from authstore.mover.failures import TargetError
+from authstore.mover.rows import Rows
+
+Row = Sequence[Any]
+
+
+class Writer:
+    """INSERTs into one table. Transactions are the caller's; one that fails is rolled back by SQLite itself."""
+
+    def __init__(self, target: sqlite3.Connection, rows: Rows) -> None:
+        self._target = target
+        self._rows = rows
+        self._many = rows.rows_a_statement(target)
+        self._insert_many = rows.insert(self._many)
+        self._insert_one = rows.insert(1)
+
+    def insert(self, batch: Sequence[Row]) -> None:
+        """All of these, as the source gave them. Raises `TargetError` where the target's rules forbid one."""
+        whole = len(batch) // self._many * self._many
+        try:
+            self._target.executemany(self._insert_many, self._flat(batch, whole))
+            self._target.executemany(self._insert_one, batch[whole:])
+        except sqlite3.IntegrityError as error:
+            table = self._rows.copy.target
+            raise TargetError(f'a row of "{table}" breaks a rule of the target: {error}') from error
+
+    def _flat(self, batch: Sequence[Row], whole: int) -> Iterator[list[Any]]:
+        for start in range(0, whole, self._many):
+            yield list(chain.from_iterable(batch[start : start + self._many]))
+
+    def delete(self, keys: Iterable[tuple[object, ...]]) -> None:
+        """The rows with these keys, where they are there."""
+        self._target.executemany(self._rows.delete(), keys)
