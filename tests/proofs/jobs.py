@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from authstore import connect
+from authstore.backends.sqlite import open_file
 from authstore.errors import UserNotFoundError
-from authstore.expiry import SessionPolicy
+from authstore.expiry import SessionPolicy, utc_now
+from authstore.schema import Migration
 from tests.proofs.contests import CONTESTS
 from tests.proofs.processes import Gate
 
@@ -119,3 +121,10 @@ async def hold_the_lock(pipe: Connection, path: Path) -> None:
         pipe.send("held")
         await asyncio.to_thread(pipe.recv)
     pipe.send("done")
+
+
+async def upgrade(gate: Gate, path: Path, steps: tuple[Migration, ...]) -> None:
+    """Brings a store to this version."""
+    gate()
+    database = await open_file(path, durability="full", create=True, migrate=True, clock=utc_now, steps=steps)
+    await database.close()
