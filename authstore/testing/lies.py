@@ -73,6 +73,11 @@ FORGERIES: Final[Mapping[str, Lies]] = {
     "an answer without a code": Lies(response={"code": None}),
     "a code nobody was given": Lies(response={"code": "made-up"}),
     "metadata of another issuer": Lies(metadata={"issuer": "https://evil.example"}),
+    "metadata, answer and ID token of another issuer": Lies(
+        metadata={"issuer": "https://evil.example"},
+        response={"iss": "https://evil.example"},
+        claims={"iss": "https://evil.example"},
+    ),
     "a token endpoint that fails": Lies(status=500, body=b'{"error": "server_error"}'),
     "a token endpoint that answers nonsense": Lies(body=b"<html>down for maintenance</html>"),
     "a refusal": Lies(error="access_denied"),

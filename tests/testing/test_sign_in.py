@@ -1,5 +1,7 @@
 """Being signed in at once: with the async clients of httpx2 and httpx, and with Starlette's TestClient."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -127,3 +129,8 @@ def test_a_test_client_that_was_not_entered_says_so(user: User) -> None:
     client = TestClient(make_app(Auth("sqlite://", base_url="https://app.example", secrets=[SECRET])))
     with pytest.raises(ValueError, match="with TestClient"):
         sign_in(client, user)
+
+
+def test_pytest_is_not_needed() -> None:
+    blocked = "import sys; sys.modules['pytest'] = None; import authstore.testing.web"
+    subprocess.run([sys.executable, "-c", blocked], check=True)

@@ -67,6 +67,16 @@ async def test_an_answer_of_one_provider_does_not_count_at_another(site: Any, vi
     assert await visitor.who() is None
 
 
+async def test_a_code_is_never_shown_to_another_provider(site: Any, visitor: Any) -> None:
+    """RFC 9700 §4.4, mix-up, where neither provider names itself in its answers."""
+    unnamed = {"authorization_response_iss_parameter_supported": None}
+    site.pretend.lies = site.other.lies = Lies(metadata=unnamed, response={"iss": None})
+    answer_url = await site.pretend.approve(await visitor.depart())
+    await visitor.get(answer_url.replace("/callback/pretend", "/callback/other"))
+    assert "token" not in [seen.endpoint for seen in site.other.seen]
+    assert await visitor.who() is None
+
+
 async def test_every_flow_has_a_state_a_nonce_and_a_challenge_of_its_own(visitor: Any) -> None:
     flows = [params_of(await visitor.depart()) for _ in range(3)]
     for name in ("state", "nonce", "code_challenge"):

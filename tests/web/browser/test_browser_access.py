@@ -146,3 +146,17 @@ def test_an_address_that_is_none_is_refused_on_the_page_itself(visitor: Any) -> 
     page.get_by_role("button", name="E-mail me a link").click()
     assert page.evaluate("document.getElementById('email').validity.valid") is False
     assert visitor.site.outbox.messages == []
+
+
+def test_an_address_the_server_refuses_is_marked_and_kept(visitor: Any) -> None:
+    page = visitor.tab()
+    page.goto("/auth/sign-in")
+    field = page.get_by_label("E-mail address")
+    field.fill("\u212aim@example.com")  # KELVIN SIGN: fine for a browser, no address for us
+    page.locator("form").evaluate("form => form.noValidate = true")
+    page.get_by_role("button", name="E-mail me a link").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description("That is not an e-mail address.")
+    expect(field).to_have_value("\u212aim@example.com")
+    visitor.forgive("400")
