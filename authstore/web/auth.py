@@ -236,7 +236,7 @@ class _Source:
         if isinstance(store, (str, PathLike)):
             self._url = store if isinstance(store, str) else Path(store)
         else:
-            site.opened = store
+            site.open(store)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -244,11 +244,11 @@ class _Source:
             yield
             return
         async with connect(self._url, policy=self._policy, keys=self._keys, clock=self._clock) as store:
-            self._site.opened = store
+            self._site.open(store)
             try:
                 yield
             finally:
-                self._site.opened = None
+                self._site.close()
 
 
 def _by_name(providers: Sequence[Provider], trusted: Sequence[str]) -> dict[str, Provider]:

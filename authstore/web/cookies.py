@@ -23,10 +23,22 @@ _SIGNATURE_LENGTH: Final = 43
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
+class QuickSigner(Signer):
+    """Derives each key once instead of at every signature."""
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        """See `itsdangerous.Signer.derive_key`."""
+        secret = self.secret_keys[-1] if secret_key is None else secret_key
+        derived: dict[str | bytes, bytes] = self.__dict__.setdefault("_derived", {})
+        if secret not in derived:
+            derived[secret] = super().derive_key(secret)
+        return derived[secret]
+
+
 def signer(secrets: Sequence[str | bytes], salt: str) -> Signer:
     """A signer with a salt of its own; `secrets` newest first (itsdangerous signs with the last of its list)."""
     keys = [secret.encode() if isinstance(secret, str) else secret for secret in reversed(secrets)]
-    return Signer(keys, salt, key_derivation="hmac", digest_method=sha256)
+    return QuickSigner(keys, salt, key_derivation="hmac", digest_method=sha256)
 
 
 def checked_secrets(secrets: str | bytes | Sequence[str | bytes]) -> tuple[str | bytes, ...]:

@@ -1,6 +1,5 @@
 """Pure ASGI middleware: sets `request.state.user` and `request.state.session` for every request and WebSocket."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +35,9 @@ class PresenceMiddleware:
 def _private(send: Send) -> Send:
     async def send_private(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).setdefault("cache-control", "private")
+            headers = message.get("headers", ())
+            if all(name != b"cache-control" for name, _ in headers):
+                message = {**message, "headers": [*headers, (b"cache-control", b"private")]}
         await send(message)
 
     return send_private

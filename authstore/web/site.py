@@ -54,6 +54,16 @@ class Site:
     pages: Pages
     page_values: Mapping[str, Any]
     opened: Adapter | None = None
+    timed: TimedStore | None = None  # the same, where it tells its limits and its clock
+
+    def open(self, store: Adapter) -> None:
+        """From now on this is the store."""
+        self.opened = store
+        self.timed = store if isinstance(store, TimedStore) else None
+
+    def close(self) -> None:
+        """From now on there is none."""
+        self.opened = self.timed = None
 
     @property
     def store(self) -> Adapter:
@@ -65,15 +75,15 @@ class Site:
     @property
     def policy(self) -> SessionPolicy | None:
         """The store's limits, where it tells them."""
-        return self.opened.policy if isinstance(self.opened, TimedStore) else None
+        return None if self.timed is None else self.timed.policy
 
     def now(self) -> datetime:
         """The store's "now"."""
-        return self.opened.clock() if isinstance(self.opened, TimedStore) else utc_now()
+        return utc_now() if self.timed is None else self.timed.clock()
 
     def deadline(self) -> datetime | None:
         """When what is mailed or begun now dies; `None` leaves that to a store whose clock is not known."""
-        return self.now() + self.settings.link_lifetime if isinstance(self.opened, TimedStore) else None
+        return None if self.timed is None else self.now() + self.settings.link_lifetime
 
     def is_fresh(self, session: Session, limit: timedelta) -> bool:
         """Whether its user proved who they are within `limit`."""
