@@ -47,9 +47,13 @@ class CarriedTable:
         """Target columns in a list, by their names in the source."""
         return ", ".join(quote(self.columns[name].name) for name in names)
 
+    def columns_by_name(self) -> dict[str, Phrase]:
+        """The columns as expressions may use them, by their names in the source."""
+        return {name: Phrase(quote(column.name), column.landing.reading) for name, column in self.columns.items()}
+
     def names(self) -> dict[tuple[str, str], Phrase]:
-        """The columns as expressions may use them."""
-        return {("", name): Phrase(quote(column.name), column.landing.reading) for name, column in self.columns.items()}
+        """The same for expressions about this table alone."""
+        return {("", name): phrase for name, phrase in self.columns_by_name().items()}
 
 
 def source_value(name: str, alias: str = "s") -> str:

@@ -50,7 +50,9 @@ class Rejects:
             causes.setdefault(self._changes.reasons[gone], []).append(gone)
         user = user_id(column, source_value(column.source.name, alias))
         for (reason, option), users in sorted(causes.items()):
-            yield Reject(f"its user is left out: {reason}", is_any(user, sorted(users)), option, column.source.name)
+            yield Reject(
+                f"its user is left out: {reason}", is_any(user, sorted(users)), option, column.source.name, True
+            )
 
     def _duplicates(self, table: CarriedTable, key: SourceKey, alias: str, depth: int) -> Iterator[Reject]:
         """Of rows that merging makes equal, the one that was the oldest user's already stays, else the first."""
@@ -91,7 +93,9 @@ class Rejects:
         for cause in self._all(parent, inner, depth + 1) if parent is not None else ():
             joined = f"{_joined(reference, alias, inner)} AND ({cause.where})"
             where = f"EXISTS (SELECT FROM {self._parent(reference, inner)} WHERE {joined})"
-            yield Reject(f'its row of "{reference.table[1]}" is left out', where, cause.option, reference.columns[0])
+            yield Reject(
+                f'its row of "{reference.table[1]}" is left out', where, cause.option, reference.columns[0], True
+            )
 
     def _in_circle(self, table: CarriedTable, alias: str, depth: int) -> Iterator[Reject]:
         """Rows that hang, over any number of steps, on a row left out of a table that hangs on this one in turn."""
@@ -113,7 +117,7 @@ class Rejects:
             own = [cause.where for cause in self._own(table, alias, depth + 1)]
             hangs = f"{_place(alias)} IN ({walk})"
             where = f"{hangs} AND ({_any(own)}) IS NOT TRUE" if own else hangs
-            yield Reject("what it refers to is left out", where, option)
+            yield Reject("what it refers to is left out", where, option, follows=True)
 
     def _steps(self, members: Sequence[CarriedTable], gone: str) -> Iterator[str]:
         places = {member.at: number for number, member in enumerate(members)}

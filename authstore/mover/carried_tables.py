@@ -1,16 +1,20 @@
 """Every table that is not one of authstore's: what it becomes, and the query that says what must stand in it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from authstore.mover.carried_columns import CarriedTable, land_columns, settle_columns
+from authstore.mover.carried_counts import counted
 from authstore.mover.carried_ddl import create_table
 from authstore.mover.carried_expressions import Expressions
 from authstore.mover.carried_keys import Keys
-from authstore.mover.carried_references import References
+from authstore.mover.carried_references import At, References
 from authstore.mover.carried_rejects import Rejects
+from authstore.mover.carried_secrets import without_secrets
+from authstore.mover.carried_views import Relation, create_views
 from authstore.mover.names import Namespace, label, own_namespace
 from authstore.mover.shapes import (
     MoveOptions,
@@ -23,7 +27,14 @@ from authstore.mover.shapes import (
     UserChanges,
 )
 
-_At = tuple[str, str]
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What is carried over: tables, the views over them (CREATE VIEW), and what the operator should know."""
+
+    copies: tuple[TableCopy, ...]
+    views: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 def carried_copies(
@@ -35,27 +46,65 @@ def carried_copies(
     changes: UserChanges | None = None,
     leave: Sequence[str] = (),
 ) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
-    """The copies of all tables that `recognised` does not speak of, in the order of their names, and what they lose.
+    """The copies and problems of `carried_plan`, without the views."""
+    carried = carried_plan(source, recognised, options, connection, changes or UserChanges(), leave)
+    return carried.copies, carried.problems
 
-    `changes`: the users that do not arrive under their own id. `leave`: tables to be left behind, as "table" or
-    "schema.table". The connection is only read from.
+
+def carried_plan(
+    source: Source,
+    recognised: Sequence[Recognised],
+    options: MoveOptions,
+    connection: psycopg.Connection[Any],
+    changes: UserChanges,
+    leave: Sequence[str] = (),
+) -> Carried:
+    """All tables that `recognised` does not speak of, in the order of their names, and the views over them.
+
+    `changes`: the users that do not arrive under their own id; what hangs on them follows. `leave`: tables to be left
+    behind, as "table" or "schema.table". The connection is only read from.
     """
-    problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
     space = own_namespace()
-    carried: dict[_At, CarriedTable] = {}
-    for table in _candidates(source, recognised, options):
+    tables, problems = _tables(source, recognised, options, connection, leave, space)
+    references = References(tables, recognised, changes)
+    rejects = Rejects(references, changes, options.naive_tz)
+    copies: list[TableCopy] = []
+    for table in references.tables.values():
+        copy, said = _copy(table, references, rejects, connection, space)
+        copy, kept_back = counted(table, copy, connection, options)
+        copies.append(copy)
+        problems += [*said, *kept_back]
+    relations = {at: Relation(table.target, table.columns_by_name()) for at, table in references.tables.items()}
+    views, unsaid = create_views(_views(source, recognised, options), relations, space)
+    return Carried(tuple(copies), views, (*problems, *references.problems, *unsaid))
+
+
+def _tables(
+    source: Source,
+    recognised: Sequence[Recognised],
+    options: MoveOptions,
+    connection: psycopg.Connection[Any],
+    leave: Sequence[str],
+    space: Namespace,
+) -> tuple[dict[At, CarriedTable], list[Problem]]:
+    """The tables that move, with their columns settled. All get their names, so that --skip and --only change none."""
+    problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
+    carried: dict[At, CarriedTable] = {}
+    for found in _candidates(source, recognised, options):
+        table, said = without_secrets(found, recognised, options)
         named = CarriedTable(table, space.take_table(table.name), land_columns(table, options.naive_tz))
         obstacle = _obstacle(named, options, leave)
         if obstacle is not None:
             problems.append(obstacle)
             continue
-        carried[named.at], found = settle_columns(named, connection)
-        problems += [*_about(named), *found]
-    changes = changes or UserChanges()
-    references = References(carried, recognised, changes)
-    rejects = Rejects(references, changes, options.naive_tz)
-    copies = [_copy(table, references, rejects, connection, space, problems) for table in references.tables.values()]
-    return tuple(copies), (*problems, *references.problems)
+        carried[named.at], noted = settle_columns(named, connection)
+        problems += [*said, *_about(named), *noted]
+    return carried, problems
+
+
+def _views(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[tuple[str, str, str]]:
+    schemas = _schemas(recognised, options)
+    return [view for view in source.views if not schemas or view[0] in schemas]
 
 
 def _left_behind(source: Source) -> list[Problem]:
@@ -136,11 +185,9 @@ def _copy(
     rejects: Rejects,
     connection: psycopg.Connection[Any],
     space: Namespace,
-    problems: list[Problem],
-) -> TableCopy:
+) -> tuple[TableCopy, list[Problem]]:
     said = Expressions(table, connection)
     keys = Keys(table, said.generated)
-    problems += [*said.problems, *keys.problems]
     created = create_table(
         table,
         primary=keys.primary,
@@ -151,16 +198,11 @@ def _copy(
         checks=said.checks,
         links=references.links(table),
     )
-    columns = tuple(
-        TargetColumn(column.name, column.landing.storage, column.landing.expression, column.landing.otherwise)
-        for name, column in table.columns.items()
-        if name not in said.generated
-    )
-    return TableCopy(
+    copy = TableCopy(
         target=table.target,
         role=None,
         source=table.at,
-        columns=(*keys.hidden, *columns),
+        columns=(*keys.hidden, *_written(table, said)),
         key=keys.chunk,
         source_from=keys.source_from,
         rejects=rejects.of(table),
@@ -169,3 +211,13 @@ def _copy(
         indexes=(*keys.indexes(space), *said.indexes(space)),
         sequence=keys.sequence,
     )
+    return copy, [*said.problems, *keys.problems]
+
+
+def _written(table: CarriedTable, said: Expressions) -> list[TargetColumn]:
+    """The columns that are copied; SQLite makes the generated ones itself."""
+    return [
+        TargetColumn(column.name, column.landing.storage, column.landing.expression, column.landing.otherwise)
+        for name, column in table.columns.items()
+        if name not in said.generated
+    ]

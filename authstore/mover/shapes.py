@@ -142,6 +142,7 @@ class Reject:
     where: str  # SQL predicate over the aliases of TableCopy.source_from
     option: str  # the command-line option that decides it: "--on-orphan", …; "" where rows are always left out
     column: str | None = None
+    follows: bool = False  # only because another row stays behind, for which the option has been asked already
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,51 @@
+"""How many rows of a carried table stay behind, and a few of them by name."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from authstore.mover.carried_columns import CarriedTable, count_rows
+from authstore.mover.problems import SAMPLES, is_undecided
+from authstore.mover.shapes import MoveOptions, Problem, Reject, TableCopy
+from authstore.mover.statements import rows
+
+_KINDS = {"--on-bad-row": "bad-row", "--on-orphan": "orphan", "--on-duplicate": "duplicate"}
+
+
+def counted(
+    table: CarriedTable, copy: TableCopy, connection: psycopg.Connection[Any], options: MoveOptions
+) -> tuple[TableCopy, list[Problem]]:
+    """The copy with those of its rejects that hold for any row of the snapshot, and a problem for each."""
+    counts = count_rows(connection, copy.source_from, [reject.where for reject in copy.rejects])
+    found = [(reject, count) for reject, count in zip(copy.rejects, counts, strict=True) if count]
+    problems = [_problem(table, copy, reject, count, connection, options) for reject, count in found]
+    return replace(copy, rejects=tuple(reject for reject, _ in found)), problems
+
+
+def _problem(
+    table: CarriedTable,
+    copy: TableCopy,
+    reject: Reject,
+    count: int,
+    connection: psycopg.Connection[Any],
+    options: MoveOptions,
+) -> Problem:
+    of = f" ({reject.column})" if reject.column else ""
+    number = "1 row" if count == 1 else f"{count} rows"
+    return Problem(
+        kind=_KINDS[reject.option],
+        table=table.label,
+        message=f"{number} of {table.label} cannot move: {reject.reason}{of}",
+        count=count,
+        samples=tuple(row_id for (row_id,) in _samples(copy, reject, connection)),
+        option=reject.option,
+        stops=not reject.follows and is_undecided(reject.option, options),
+    )
+
+
+def _samples(copy: TableCopy, reject: Reject, connection: psycopg.Connection[Any]) -> Sequence[tuple[str]]:
+    named = f"COALESCE({copy.row_id}, '') COLLATE \"C\""
+    statement = f"SELECT {named} FROM {copy.source_from} WHERE {reject.where} ORDER BY 1 LIMIT {SAMPLES}"
+    return rows(connection, statement)
