@@ -69,6 +69,7 @@ class AccountsContract(ContractBase):
         again = await adapter.link_account(user.id, "github", "42", type="oidc", access_token="new", scope="all")
         changed = {"access_token": "new", "scope": "all", "updated_at": clock()}
         assert again == first.model_copy(update=changed)
+        assert await adapter.get_account("github", "42") == again
         assert await adapter.list_accounts(user.id) == [again]
 
     async def test_linked_again_with_everything_everything_is_new(self, adapter: Adapter) -> None:
@@ -77,6 +78,7 @@ class AccountsContract(ContractBase):
         again = await adapter.link_account(user.id, "github", "42", **EVERYTHING)
         assert again.id == first.id
         assert again.model_dump(include={*EVERYTHING}) == EVERYTHING
+        assert await adapter.get_account("github", "42") == again
 
     async def test_linked_to_another_user_it_is_refused_and_unchanged(self, adapter: Adapter) -> None:
         ada, eve = await make_user(adapter), await make_user(adapter)
@@ -94,6 +96,10 @@ class AccountsContract(ContractBase):
         await adapter.link_account(eve.id, "GitHub", "42")
         assert await adapter.get_user_by_account("github", "42") == ada
         assert await adapter.get_user_by_account("google", "42") == eve
+        assert await adapter.get_user_by_account("GitHub", "42") == eve
+        assert await adapter.unlink_account("GitHub", "42") is True
+        assert [account.provider for account in await adapter.list_accounts(ada.id)] == ["github"]
+        assert [account.provider for account in await adapter.list_accounts(eve.id)] == ["google"]
 
     async def test_ids_are_compared_byte_for_byte(self, adapter: Adapter) -> None:
         users = {text: await make_user(adapter) for text in DIFFERENT_IDS}
@@ -102,6 +108,9 @@ class AccountsContract(ContractBase):
             assert account.provider_account_id == text
         for text, user in users.items():
             assert await adapter.get_user_by_account("github", text) == user
+        await adapter.unlink_account("github", "ABC")
+        left = [text for text in DIFFERENT_IDS if await adapter.get_account("github", text)]
+        assert left == [text for text in DIFFERENT_IDS if text != "ABC"]
 
     async def test_a_number_is_no_provider_account_id(self, adapter: Adapter) -> None:
         user = await make_user(adapter)

@@ -16,9 +16,9 @@ from authstore.testing.factories import make_account, make_authenticator, make_r
 NOTHING = [None] * 6  # what is left of a user, the user aside
 
 
-async def _with_everything(adapter: Adapter, name: str) -> User:
+async def _with_everything(adapter: Adapter, name: str, **fields: str) -> User:
     """A user who has one of each thing, all named after them."""
-    user = await make_user(adapter, email=f"{name}@example.com")
+    user = await make_user(adapter, email=f"{name}@example.com", **fields)
     await make_session(adapter, user, token=f"session-token-of-{name}")
     await make_account(adapter, user, provider_account_id=name)
     await make_authenticator(adapter, user, credential_id=name)
@@ -59,6 +59,20 @@ class IntegrityContract(ContractBase):
         assert None not in before
         clock.advance(short(adapter))
         assert sum((await adapter.prune()).deleted.values()) == 0
+
+    async def test_what_one_user_has_another_with_an_id_like_it_has_not(self, adapter: Adapter) -> None:
+        await make_role(adapter, ("posts", "read"), name="editor")
+        ada = await _with_everything(adapter, "ada", id="abc")
+        other = await make_user(adapter, id="ABC")
+        assert [found for found in await _what_is_left(adapter, other, "nobody") if found is not None] == [other]
+        assert await adapter.has_permission("ABC", "posts", "read") is False
+        assert await adapter.revoke_role("ABC", "editor") is False
+        assert await adapter.revoke_sessions("ABC") == 0
+        before = await _what_is_left(adapter, ada, "ada")
+        await adapter.update_user("ABC", disabled=True)
+        await adapter.delete_user("ABC")
+        assert await _what_is_left(adapter, ada, "ada") == before
+        assert None not in before
 
     async def test_what_a_deleted_user_had_is_free_and_empty(self, adapter: Adapter) -> None:
         await make_role(adapter, name="editor")

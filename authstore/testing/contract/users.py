@@ -45,9 +45,12 @@ class UsersContract(ContractBase):
         assert found.id == user_id
 
     async def test_ids_differ_by_case_and_by_form(self, adapter: Users) -> None:
-        for user_id in ("abc", "ABC", "\u00e9", "e\u0301", "7", "07"):
-            await adapter.create_user(id=user_id)
-        assert len(await adapter.list_users()) == 6
+        users = [await adapter.create_user(id=user_id) for user_id in ("abc", "ABC", "\u00e9", "e\u0301", "7", "07")]
+        assert [await adapter.get_user(user.id) for user in users] == users
+        await adapter.update_user("ABC", name="Changed")
+        await adapter.delete_user("7")
+        kept = [user for user in users if user.id not in ("ABC", "7")]
+        assert [await adapter.get_user(user.id) for user in kept] == kept
 
     async def test_an_unknown_user_is_none(self, adapter: Users) -> None:
         assert await adapter.get_user("nobody") is None
