@@ -1,1 +1,15 @@
-"""authstore.cli"""
+"""The command line: parses, calls a room, prints. Exit 0 = done, 1 = found problems, 2 = wrong usage."""
+
+import sys
+from importlib.util import find_spec
+
+
+def main() -> None:
+    """The entry point of `authstore`."""
+    missing = [name for name in ("typer", "rich") if find_spec(name) is None]
+    if missing:
+        sys.stderr.write("authstore: the command line needs an extra: pip install 'authstore[cli]'\n")
+        raise SystemExit(2)
+    from authstore.cli.app import run  # only there once the extra is
+
+    raise SystemExit(run(sys.argv[1:]))

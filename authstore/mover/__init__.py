@@ -1,1 +1,69 @@
-"""authstore.mover"""
+"""From a living PostgreSQL database to one SQLite file that authstore serves, with everybody still signed in.
+
+    plan = await make_plan("postgresql://…", "sqlite:///auth.db")
+    report = await move(plan, on_progress=print)
+    assert (await verify("postgresql://…", "sqlite:///auth.db")).ok
+
+`make_plan`, `verify` write nothing. `move` may be killed at any moment and run again; running it again is also how
+the target catches up with a source that has changed. Needs the extra `authstore[move]`.
+"""
+
+from authstore.mover.calls import make_plan, move, recover, rollback, verify
+from authstore.mover.events import (
+    Event,
+    MoveReport,
+    OnProgress,
+    ProblemEvent,
+    ProgressEvent,
+    RetryEvent,
+    TableDifference,
+    TableEvent,
+    TableReport,
+    VerifyReport,
+)
+from authstore.mover.failures import (
+    MoverError,
+    MoveStoppedError,
+    SourceChangedError,
+    SourceError,
+    SourceUnavailableError,
+    TargetBusyError,
+    TargetChangedError,
+    TargetError,
+    UndecidedError,
+)
+from authstore.mover.plan import Plan, TablePlan
+from authstore.mover.rollback import RollbackReport
+from authstore.mover.shapes import MoveOptions, Problem
+
+__all__ = [
+    "Event",
+    "MoveOptions",
+    "MoveReport",
+    "MoveStoppedError",
+    "MoverError",
+    "OnProgress",
+    "Plan",
+    "Problem",
+    "ProblemEvent",
+    "ProgressEvent",
+    "RetryEvent",
+    "RollbackReport",
+    "SourceChangedError",
+    "SourceError",
+    "SourceUnavailableError",
+    "TableDifference",
+    "TableEvent",
+    "TablePlan",
+    "TableReport",
+    "TargetBusyError",
+    "TargetChangedError",
+    "TargetError",
+    "UndecidedError",
+    "VerifyReport",
+    "make_plan",
+    "move",
+    "recover",
+    "rollback",
+    "verify",
+]

@@ -60,7 +60,7 @@ class Base:
 def _notes(path: Path) -> dict[str, str]:
     """The notes in a file; none where it is no file of a move."""
     try:
-        with closing(connect_file(path, mode="ro")) as connection:
+        with closing(connect_file(path)) as connection:
             ledger = Ledger(connection)
             return ledger.notes() if ledger.is_there() else {}
     except sqlite3.DatabaseError:

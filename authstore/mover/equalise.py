@@ -8,13 +8,13 @@ from typing import Any
 
 from authstore.mover.building import drop_indexes
 from authstore.mover.events import Phase
-from authstore.mover.feed import Feed, rows_in_batches
+from authstore.mover.feed import Batch, Feed, rows_in_batches
 from authstore.mover.ledger import STRETCH, Ledger, Stretch, stretch
 from authstore.mover.link import Link
 from authstore.mover.names import quote
 from authstore.mover.rows import Key, Rows
 from authstore.mover.streams import Keys, Pack, Piece, pieces, source_packs, target_packs, whole
-from authstore.mover.writer import Row, Writer
+from authstore.mover.writer import Writer
 
 COMMIT_ROWS = 50_000
 MOST_KEYS = 100_000  # that differ; beyond it the table is copied anew
@@ -54,7 +54,7 @@ class Reading:
         self._is_whole = table.ledger.is_whole(table.name)
         self._last = _last_key(table)
         self.packs: Feed[Pack] | None = None
-        self.batches: Feed[list[Row]] | None = None
+        self.batches: Feed[Batch] | None = None
         if self._is_whole:
             self.packs = source_packs(table.rows, link)
         else:
@@ -66,7 +66,7 @@ class Reading:
                 feed.close()
 
 
-def rows_feed(table: Table, link: Link, after: Key | None) -> Feed[list[Row]]:
+def rows_feed(table: Table, link: Link, after: Key | None) -> Feed[Batch]:
     """The rows behind a key, or all."""
     query = table.rows.all_rows(after is not None)
     return Feed(rows_in_batches(query, after or (), width=table.width, most=STRETCH), link)
@@ -95,7 +95,7 @@ def equalise(table: Table, reading: Reading, link: Link, *, judge: bool) -> Outc
     return table.outcome
 
 
-def copy_rows(table: Table, batches: Feed[list[Row]], number: int) -> None:
+def copy_rows(table: Table, batches: Feed[Batch], number: int) -> None:
     """Rows behind everything there, with their ledger, in transactions of some tens of thousands."""
     writer = Writer(table.building, table.rows)
     waiting = 0
@@ -115,7 +115,7 @@ def copy_rows(table: Table, batches: Feed[list[Row]], number: int) -> None:
     table.building.execute("COMMIT")
 
 
-def _write(table: Table, writer: Writer, batch: list[Row], number: int) -> None:
+def _write(table: Table, writer: Writer, batch: Batch, number: int) -> None:
     writer.insert(batch)
     last = table.rows.key_of(batch[-1])
     table.ledger.add(table.name, [stretch(number, last, [row[0] for row in batch])])
@@ -202,7 +202,7 @@ def _renumbered(stretches: list[Stretch], first: int) -> list[Stretch]:
     return [Stretch(number, one.last_key, one.rows, one.digest) for number, one in enumerate(stretches, first)]
 
 
-def _wanted_rows(table: Table, keys: Keys, link: Link) -> Feed[list[Row]]:
+def _wanted_rows(table: Table, keys: Keys, link: Link) -> Feed[Batch]:
     columns: list[Any] = [list(column) for column in zip(*(whole(key) for key in keys), strict=True)]
     query = table.rows.some_rows()
     return Feed(rows_in_batches(query, tuple(columns), width=table.width, most=STRETCH), link)

@@ -13,6 +13,8 @@ from authstore.mover.link import Link, translated
 _Item = TypeVar("_Item")
 _AHEAD = 4  # items
 
+Batch = list[tuple[Any, ...]]
+
 
 class Feed(Generic[_Item]):
     """What `produce` yields, made in a thread of its own. Iterate it once, then close it."""
@@ -68,13 +70,13 @@ class Feed(Generic[_Item]):
 
 def rows_in_batches(
     query: str, parameters: tuple[Any, ...], *, width: int, most: int
-) -> Callable[[Link], Iterator[list[tuple[Any, ...]]]]:
+) -> Callable[[Link], Iterator[Batch]]:
     """A query's rows, at most `most` (and about 8 MB) at a time. `width`: bytes of a row, roughly."""
     size = max(1, min(1000, 1_000_000 // max(1, width)))
     batch_rows = max(1, min(most, 8_000_000 // max(1, width)))
 
-    def produce(link: Link) -> Iterator[list[tuple[Any, ...]]]:
-        batch: list[tuple[Any, ...]] = []
+    def produce(link: Link) -> Iterator[Batch]:
+        batch: Batch = []
         weight = 0
         with link.cursor(binary=True) as cursor:
             for row in cursor.stream(query.encode(), parameters or None, size=size):

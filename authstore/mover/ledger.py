@@ -8,10 +8,12 @@ import json
 import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from authstore.mover.rows import Key
+from authstore.mover.shapes import MoveOptions
 
 STRETCH = 5000  # rows under one digest
 
@@ -35,6 +37,10 @@ CREATE TABLE IF NOT EXISTS authstore_move_stretches (
     PRIMARY KEY (name, number)
 ) STRICT, WITHOUT ROWID;
 """
+_KEPT = (
+    "schemas", "prefix", "profile", "only", "skip", "with_expired", "naive_tz",
+    "on_bad_row", "on_orphan", "on_duplicate", "secrets",
+)  # fmt: skip
 TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches")
 
 
@@ -121,6 +127,35 @@ class Ledger:
         """The table's stretches are now these."""
         self._target.execute("DELETE FROM authstore_move_stretches WHERE name = ?", (table,))
         self.add(table, new)
+
+
+def options_note(options: MoveOptions) -> dict[str, str]:
+    """The options of a run, to be noted; the moments are notes of their own."""
+    kept = {name: getattr(options, name) for name in _KEPT}
+    if options.profile:
+        kept["profile"] = str(Path(options.profile).absolute())
+    return {"options": json.dumps(kept)}
+
+
+def _recorded_options(notes: Mapping[str, str]) -> MoveOptions:
+    """The options of the run that made a file."""
+    found = json.loads(notes.get("options", "{}"))
+    kept: dict[str, Any] = {
+        name: tuple(found[name]) if isinstance(found[name], list) else found[name] for name in _KEPT if name in found
+    }
+    return MoveOptions(**kept)
+
+
+def as_moved(options: MoveOptions, notes: Mapping[str, str]) -> MoveOptions:
+    """The options with what is not given taken from the move, its moments above all."""
+    plain = MoveOptions()
+    given: dict[str, Any] = {
+        field.name: getattr(options, field.name)
+        for field in fields(MoveOptions)
+        if getattr(options, field.name) != getattr(plain, field.name)
+    }
+    given |= {name: notes.get(name, "") for name in ("moved_at", "sessions_at", "judged_at")}
+    return replace(_recorded_options(notes), **given)
 
 
 def _text(key: Key) -> str:

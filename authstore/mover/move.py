@@ -35,7 +35,7 @@ from authstore.mover.failures import (
     TargetError,
     UndecidedError,
 )
-from authstore.mover.ledger import Ledger
+from authstore.mover.ledger import Ledger, as_moved, options_note
 from authstore.mover.link import Link, translated
 from authstore.mover.place import Place, check_target, drop_building, install, locked, place_of
 from authstore.mover.plan import Scheme, iso, scheme_of
@@ -135,12 +135,13 @@ def _attempt(run: Run) -> MoveReport:
 def _bound(run: Run, base: Base) -> MoveOptions:
     """The options with the moments that make this run give what the one before gave."""
     notes = base.notes
+    if run.table is not None:
+        return as_moved(run.options, notes)
     sessions_at = notes.get("sessions_at", "")
     if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > SESSIONS_MAY_LAG:
-        sessions_at = run.judged_at if not (run.table and sessions_at) else sessions_at
+        sessions_at = run.judged_at
     moved_at = notes.get("moved_at") or run.judged_at
-    judged_at = notes["judged_at"] if run.table and "judged_at" in notes else run.judged_at
-    return replace(run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=judged_at)
+    return replace(run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=run.judged_at)
 
 
 def _refuse_undecided(run: Run, scheme: Scheme) -> None:
@@ -292,6 +293,7 @@ class _Work:
         self._ledger.note(
             {
                 "judged_at": _bound(self._run, self._base).judged_at,
+                **({} if self._run.table else options_note(self._run.options)),
                 "finished_at": iso(now),
                 "backup": backup.name if backup else "",
                 "backup_is_moved": "yes" if self._base.is_copy and not self._foreign() else "",

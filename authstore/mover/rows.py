@@ -1,4 +1,4 @@
-"""The SQL of one table: its rows as the source gives them, as the target takes them, and a digest of each on both sides.
+"""The SQL of one table: its rows as the source gives and the target takes them, and a digest of each on both sides.
 
 A row's digest is the MD5 of its columns as text, each `=value` (or nothing, for NULL) and U+001F behind it: any one
 changed value changes it. Postgres computes it in the query; from SQLite the same text comes as one value.
@@ -38,7 +38,10 @@ class Rows:
         columns += [
             f"{column.otherwise} AS o{number}" for number, column in enumerate(self.copy.columns) if column.otherwise
         ]
-        return f"{_with(self.copy)}SELECT {', '.join(columns)} FROM {self.copy.source_from} WHERE {moving(self.copy)} OFFSET 0"
+        return (
+            f"{_with(self.copy)}SELECT {', '.join(columns)} FROM {self.copy.source_from}"
+            f" WHERE {moving(self.copy)} OFFSET 0"
+        )
 
     @cached_property
     def key_columns(self) -> tuple[int, ...]:
@@ -110,7 +113,8 @@ class Rows:
             for number, column in enumerate(self.copy.columns)
         )
         keys = ", ".join(quote(name) for name in self.copy.key)
-        return f"SELECT {keys}, CAST({' || '.join(parts)} AS BLOB) FROM {quote(self.copy.target)} ORDER BY {self._target_key}"
+        text = f"CAST({' || '.join(parts)} AS BLOB)"
+        return f"SELECT {keys}, {text} FROM {quote(self.copy.target)} ORDER BY {self._target_key}"
 
     @cached_property
     def _width(self) -> int:

@@ -1,0 +1,5 @@
+"""`python -m authstore.cli`."""
+
+from authstore.cli import main
+
+main()

@@ -1,0 +1,48 @@
+"""All commands in one application, and what becomes of errors."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from authstore.cli import move_commands, store_commands
+from authstore.cli.output import masked
+from authstore.errors import AuthStoreError, ConfigurationError
+
+app = typer.Typer(
+    name="authstore",
+    help="Users, sessions, accounts, tokens, passkeys and roles, kept safely in one SQLite file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+store_commands.register(app)
+move_commands.register(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and gives its exit status."""
+    is_json = "--json" in arguments
+    try:
+        result = app(list(arguments), standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
+        _complain("stopped", "run the same command again to go on", is_json)
+        return 130
+    except AuthStoreError as error:
+        _complain(masked(str(error)), getattr(error, "hint", ""), is_json)
+        return 2 if isinstance(error, ConfigurationError) else 1
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, hint: str, is_json: bool) -> None:
+    if is_json:
+        sys.stdout.write(json.dumps({"event": "error", "message": message, "hint": hint}) + "\n")
+        return
+    sys.stderr.write(f"authstore: {message}\n" + (f"  {hint}\n" if hint else ""))

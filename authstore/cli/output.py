@@ -1,0 +1,88 @@
+"""What is printed: one JSON object a line for machines, tables and bars for people, plain lines for files."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^@/\s]*@")
+_PASSWORD_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password)=[^&\s'\"]*")
+
+
+def masked(text: str) -> str:
+    """The text without the passwords of the URLs in it."""
+    return _PASSWORD_PARAMETER.sub(r"\1=…", _PASSWORD.sub(r"\1:…@", text))
+
+
+class Output:
+    """Where a command speaks to."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        self.is_json = is_json
+        self.console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    @property
+    def is_lively(self) -> bool:
+        """Whether somebody watches."""
+        return not self.is_json and self.console.is_terminal
+
+    def event(self, name: str, **content: Any) -> None:
+        """For machines; silent otherwise."""
+        if self.is_json:
+            sys.stdout.write(json.dumps({"event": name, **content}, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.flush()
+
+    def say(self, text: str = "") -> None:
+        """For people; silent with --json."""
+        if not self.is_json:
+            self.console.print(masked(text))
+
+    def table(self, head: Iterable[str], rows: Iterable[Iterable[object]], *, numbers: int = 0) -> None:
+        """Columns for people; the last `numbers` of them hold numbers."""
+        if self.is_json:
+            return
+        names = list(head)
+        if not self.is_lively:
+            self._plain(names, rows)
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for position, name in enumerate(names):
+            table.add_column(name, justify="right" if position >= len(names) - numbers else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row))
+        self.console.print(table)
+
+    def _plain(self, names: list[str], rows: Iterable[Iterable[object]]) -> None:
+        lines = [names, *([_cell(value) for value in row] for row in rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+        for line in lines:
+            padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+            sys.stdout.write("  ".join(padded).rstrip() + "\n")
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def human_bytes(size: float) -> str:
+    """1536 → "1.5 KB"."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
+
+
+def human_seconds(seconds: float) -> str:
+    """75 → "1 min 15 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """{"sessions": 3} → "3 sessions"."""
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "nothing"

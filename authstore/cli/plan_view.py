@@ -1,0 +1,139 @@
+"""A plan, its problems and a comparison, as people and machines read them."""
+
+from collections.abc import Iterable
+
+from authstore.cli.output import Output, human_bytes, human_seconds, masked
+from authstore.mover import Plan, Problem, VerifyReport
+
+
+def show_plan(output: Output, plan: Plan) -> None:
+    """Roles and why, tables in order, types, problems, what it will take."""
+    _as_events(output, plan)
+    output.say(f"from {masked(plan.source)} to {plan.target}")
+    output.say()
+    output.table(
+        ("table", "role", "from", "rows"),
+        ((table.table, table.role or "carried", table.source, table.rows) for table in plan.tables),
+        numbers=1,
+    )
+    for cycle in plan.cycles:
+        output.say(f"a circle of foreign keys: {' → '.join((*cycle, cycle[0]))}")
+    _show_why(output, plan)
+    _show_types(output, plan)
+    show_problems(output, plan.problems)
+    output.say()
+    output.say(f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)}; nothing was written")
+    if not plan.ok:
+        output.say("move would stop: see the problems marked !")
+
+
+def _as_events(output: Output, plan: Plan) -> None:
+    for table in plan.tables:
+        types = {name: {"source": source, "target": target} for name, (source, target) in table.types.items()}
+        output.event(
+            "table",
+            table=table.table,
+            state="planned",
+            role=table.role,
+            source=table.source,
+            rows=table.rows,
+            why=table.why,
+            types=types,
+        )
+    for problem in plan.problems:
+        _problem_event(output, problem)
+    output.event(
+        "plan",
+        ok=plan.ok,
+        source=masked(plan.source),
+        target=str(plan.target),
+        order=[table.table for table in plan.tables],
+        roles={table.role: table.source for table in plan.tables if table.role},
+        cycles=plan.cycles,
+        seconds=round(plan.seconds, 1),
+        bytes=plan.bytes,
+    )
+    output.event("done", ok=plan.ok, tables={table.table: {"rows": table.rows} for table in plan.tables}, rejected=0)
+
+
+def _problem_event(output: Output, problem: Problem) -> None:
+    output.event(
+        "problem",
+        kind=problem.kind,
+        table=problem.table,
+        message=problem.message,
+        count=problem.count,
+        samples=problem.samples,
+        option=problem.option,
+        stops=problem.stops,
+    )
+
+
+def _show_why(output: Output, plan: Plan) -> None:
+    output.say()
+    for table in plan.tables:
+        if table.role:
+            output.say(f"{table.source} is {table.role}: {table.why}")
+
+
+def _show_types(output: Output, plan: Plan) -> None:
+    output.say()
+    rows = [
+        (table.table, column, source or "—", target)
+        for table in plan.tables
+        for column, (source, target) in table.types.items()
+    ]
+    output.table(("table", "column", "PostgreSQL", "SQLite"), rows)
+
+
+def show_problems(output: Output, problems: Iterable[Problem]) -> None:
+    """What stops first, each with its count, its samples and the option that decides it."""
+    output.say()
+    for problem in sorted(problems, key=lambda one: not one.stops):
+        mark = "!" if problem.stops else "-"
+        decide = f" (decide with {problem.option})" if problem.option and problem.stops else ""
+        count = f" [{problem.count:,}]" if problem.count else ""
+        where = f"{problem.table}: " if problem.table and not problem.message.startswith(problem.table) else ""
+        output.say(f"{mark} {where}{problem.message}{count}{decide}")
+        for sample in problem.samples:
+            output.say(f"    {sample}")
+
+
+def show_undecided(output: Output, problems: Iterable[Problem]) -> None:
+    """What stopped a move."""
+    problems = list(problems)
+    for problem in problems:
+        _problem_event(output, problem)
+    show_problems(output, problems)
+
+
+def show_verify(output: Output, report: VerifyReport) -> None:
+    """What differs, table by table."""
+    for problem in report.findings:
+        _problem_event(output, problem)
+    tables = {
+        name: {
+            "rows": table.target_rows,
+            "source_rows": table.source_rows,
+            "missing": table.missing,
+            "extra": table.extra,
+            "changed": table.changed,
+            "samples": table.samples,
+            "ok": table.ok,
+        }
+        for name, table in report.tables.items()
+    }
+    output.event("done", ok=report.ok, tables=tables, rejected=0)
+    output.table(
+        ("table", "source", "target", "missing", "extra", "changed"),
+        (
+            (name, table.source_rows, table.target_rows, table.missing, table.extra, table.changed)
+            for name, table in report.tables.items()
+        ),
+        numbers=5,
+    )
+    for name, table in report.tables.items():
+        for sample in table.samples:
+            output.say(f"  {name}: {sample}")
+    show_problems(output, report.findings)
+    output.say("the target is equal to the source" if report.ok else "the target differs from the source")

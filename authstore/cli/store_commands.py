@@ -1,0 +1,112 @@
+"""init, migrate, inspect, prune."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from authstore import connect
+from authstore.backends.sqlite.looking import look, pending
+from authstore.cli.output import Output, counted, human_bytes
+from authstore.errors import ConfigurationError
+
+Url = Annotated[str, typer.Argument(envvar="AUTHSTORE_URL", show_envvar=True, help="sqlite:///auth.db")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for command in (init, migrate, inspect, prune):
+        app.command()(command)
+
+
+def file_of(url: str) -> Path:
+    """The file that a URL names. Raises `ConfigurationError`: memory has nothing to look at."""
+    connect(url)
+    if not url.startswith("sqlite:///") or url == "sqlite:///:memory:":
+        raise ConfigurationError("this command needs a file: write sqlite:///auth.db")
+    return Path(url.removeprefix("sqlite:///"))
+
+
+async def _open(url: str, *, create: bool) -> None:
+    async with connect(url, create=create):
+        pass
+
+
+def init(url: Url, json: Json = False) -> int:
+    """Makes the store, or upgrades the one that is there."""
+    path = file_of(url)
+    was_there = path.exists()
+    asyncio.run(_open(url, create=True))
+    output = Output(is_json=json)
+    output.event("done", ok=True, created=not was_there, path=str(path), tables={}, rejected=0)
+    output.say(f"{path} was there already and is up to date" if was_there else f"{path} is made")
+    return 0
+
+
+def migrate(
+    url: Url,
+    json: Json = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say what is pending; exit 1 if something is.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL that is pending.")] = False,
+) -> int:
+    """Brings an existing store to the schema of this version."""
+    path = file_of(url)
+    steps = pending(path)
+    output = Output(is_json=json)
+    if sql and not json:
+        sys.stdout.write("\n".join(step.sql for step in steps))
+        return 0
+    names = [f"{step.version:04} {step.name}" for step in steps]
+    if not (check or sql):
+        asyncio.run(_open(url, create=False))
+    ok = not (check and steps)
+    scripts = [step.sql for step in steps] if sql else []
+    output.event("done", ok=ok, pending=names if check or sql else [], sql=scripts, tables={}, rejected=0)
+    verb = "pending" if check else "ran"
+    output.say("\n".join(f"{verb}: {name}" for name in names) or "the schema is up to date")
+    return 0 if ok else 1
+
+
+def inspect(url: Url, json: Json = False) -> int:
+    """Tables, rows, indexes and sizes; changes nothing."""
+    found = look(file_of(url))
+    output = Output(is_json=json)
+    tables = {
+        table.name: {"rows": table.rows, "bytes": table.bytes, "indexes": table.indexes} for table in found.tables
+    }
+    output.event("done", ok=True, bytes=found.bytes, version=found.version, tables=tables, rejected=0)
+    output.say(f"{found.path}: {human_bytes(found.bytes)}, schema version {found.version}")
+    output.table(
+        ("table", "indexes", "rows", "size"),
+        (
+            (table.name, len(table.indexes), table.rows, "?" if table.bytes is None else human_bytes(table.bytes))
+            for table in found.tables
+        ),
+        numbers=3,
+    )
+    return 0
+
+
+def prune(
+    url: Url,
+    json: Json = False,
+    batch: Annotated[int, typer.Option(min=1, help="Rows a transaction.")] = 1000,
+    max_seconds: Annotated[float | None, typer.Option("--max-seconds", min=0, help="Stop after this time.")] = None,
+) -> int:
+    """Deletes expired sessions and tokens, in short transactions."""
+    file_of(url)
+
+    async def work() -> tuple[dict[str, int], int]:
+        async with connect(url, create=False) as store:
+            report = await store.prune(batch=batch, max_seconds=max_seconds)
+            return report.deleted, report.remaining
+
+    deleted, remaining = asyncio.run(work())
+    output = Output(is_json=json)
+    tables = {name: {"deleted": count} for name, count in deleted.items()}
+    output.event("done", ok=True, tables=tables, remaining=remaining, rejected=0)
+    output.say(f"deleted {counted(deleted)}" + (f"; {remaining:,} are left" if remaining else ""))
+    return 0

@@ -1,0 +1,165 @@
+"""The comparison alone: every row of the target against the source, under one snapshot. Writes nothing."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from authstore.mover.building import broken_references, check_integrity, tables_of
+from authstore.mover.events import Event, ProgressEvent, TableDifference, TableEvent, VerifyReport
+from authstore.mover.failures import TargetError
+from authstore.mover.feed import Feed
+from authstore.mover.ledger import Ledger, as_moved
+from authstore.mover.place import Place, connect_file, logs, place_of
+from authstore.mover.plan import Scheme, scheme_of
+from authstore.mover.rows import Rows, rows_of
+from authstore.mover.shapes import MoveOptions, Problem, TableCopy
+from authstore.mover.source import Snapshot
+from authstore.mover.streams import Pack, pieces, source_packs, target_packs
+
+_MOST_SAMPLES = 5
+
+Emit = Callable[[Event], None]
+
+
+def run_verify(url: str, target: str | Path, options: MoveOptions, emit: Emit, stop: threading.Event) -> VerifyReport:
+    """Compares. Blocks; errors are `MoverError`s. The options of the move hold where none are given."""
+    place = place_of(target)
+    with _opened(place) as connection, Snapshot(url, stop) as view:
+        notes = _notes(connection, place)
+        scheme = scheme_of(view.main, as_moved(options, notes))
+        tables = dict(_compared(connection, view, scheme, emit, stop))
+    return VerifyReport(tables, _findings(place, list(tables), emit), scheme.problems)
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[sqlite3.Connection]:
+    if not place.target.is_file():
+        raise TargetError(f"there is no file {place.target}", hint="run `authstore move` first")
+    try:
+        with closing(open_for_reading(place)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise TargetError(f"{place.target} cannot be read: {error}") from error
+
+
+def open_for_reading(place: Place) -> sqlite3.Connection:
+    """While somebody has the file open, only read; else a connection that may write removes the empty log it makes."""
+    is_open = any(log.exists() for log in logs(place.target))
+    return connect_file(place.target, mode="ro" if is_open else "rw")
+
+
+def _notes(connection: sqlite3.Connection, place: Place) -> dict[str, str]:
+    ledger = Ledger(connection)
+    if not ledger.is_there():
+        raise TargetError(f"{place.target} was not made by a move", hint="run `authstore move` first")
+    return ledger.notes()
+
+
+def _compared(
+    connection: sqlite3.Connection, view: Snapshot, scheme: Scheme, emit: Emit, stop: threading.Event
+) -> Iterator[tuple[str, TableDifference]]:
+    links = [view.another(), view.another()]
+    tables = [rows_of(copy, view.main) for copy in scheme.copies]
+    ahead: list[Feed[Pack]] = []
+    there = set(tables_of(connection))
+    try:
+        for number, rows in enumerate(tables):
+            for next_number in range(number + len(ahead), min(number + 2, len(tables))):
+                ahead.append(source_packs(tables[next_number], links[next_number % 2]))
+            yield rows.copy.target, _Comparison(connection, rows, scheme, emit).of(ahead[0], there)
+            ahead.pop(0).close()
+    finally:
+        for feed in ahead:
+            feed.close()
+
+
+@dataclass(slots=True)
+class _Counts:
+    source_rows: int = 0
+    target_rows: int = 0
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+
+
+class _Comparison:
+    def __init__(self, connection: sqlite3.Connection, rows: Rows, scheme: Scheme, emit: Emit) -> None:
+        self._connection = connection
+        self._rows = rows
+        self._total = scheme.rows[rows.copy.target]
+        self._emit = emit
+        self._counts = _Counts()
+        self._samples: list[str] = []
+
+    def of(self, packs: Feed[Pack], there: set[str]) -> TableDifference:
+        name, counts = self._rows.copy.target, self._counts
+        self._emit(TableEvent(name, "begin", self._total))
+        target = target_packs(self._connection, self._rows.target_digests) if self._is_readable(there) else iter(())
+        for piece in pieces(packs, target, []):
+            counts.source_rows += len(piece.source[0])
+            counts.target_rows += len(piece.target[0])
+            if not piece.is_same:
+                self._differ(piece.source, piece.target)
+            self._emit(ProgressEvent(name, "compare", counts.source_rows, self._total))
+        self._emit(TableEvent(name, "done", counts.target_rows))
+        return TableDifference(
+            counts.source_rows, counts.target_rows, counts.missing, counts.extra, counts.changed, tuple(self._samples)
+        )
+
+    def _is_readable(self, there: set[str]) -> bool:
+        """A table or column that is gone from the target: then all its rows are missing."""
+        if self._rows.copy.target not in there:
+            return False
+        known = {
+            row[0]
+            for row in self._connection.execute("SELECT name FROM pragma_table_xinfo(?)", (self._rows.copy.target,))
+        }
+        lost = [column.name for column in self._rows.copy.columns if column.name not in known]
+        self._samples += [f"the target has no column {name}" for name in lost]
+        return not lost
+
+    def _differ(self, source: Pack, target: Pack) -> None:
+        wanted, have = dict(zip(*source, strict=True)), dict(zip(*target, strict=True))
+        for key, digest in wanted.items():
+            if key not in have:
+                self._counts.missing += 1
+                self._sample("missing", key)
+            elif have[key] != digest:
+                self._counts.changed += 1
+                self._sample("changed", key)
+        for key in have.keys() - wanted.keys():
+            self._counts.extra += 1
+            self._sample("extra", key)
+        # A key that stands twice in the target has lost its uniqueness.
+        self._counts.extra += len(target[0]) - len(have)
+
+    def _sample(self, what: str, key: object) -> None:
+        if len(self._samples) < _MOST_SAMPLES:
+            self._samples.append(f"{what}: {shown_key(self._rows.copy, key)}")
+
+
+def shown_key(copy: TableCopy, key: object) -> str:
+    """A key for a report; of verification tokens only its hash, since the identifier is an address."""
+    values = key if isinstance(key, tuple) else (key,)
+    shown = [
+        "…" if name == "identifier" else value.hex()[:16] if isinstance(value, bytes) else str(value)
+        for name, value in zip(copy.key, values, strict=True)
+    ]
+    return ", ".join(f"{name} {value}" for name, value in zip(copy.key, shown, strict=True))
+
+
+def _findings(place: Place, tables: list[str], emit: Emit) -> tuple[Problem, ...]:
+    emit(ProgressEvent("", "check", 0, 1))
+    broken = broken_references(place.target, tables)
+    found = [
+        Problem("orphan", table, f"{count} rows point to no {parent}", count)
+        for (table, parent), count in broken.items()
+    ]
+    found += [Problem("damage", "", said) for said in check_integrity(place.target, tables)[:_MOST_SAMPLES]]
+    emit(ProgressEvent("", "check", 1, 1))
+    return tuple(found)
