@@ -73,10 +73,8 @@ def session(row: Row, token: str | None = None) -> Session:
 
 def session_and_user(found: Found, token: str) -> tuple[Session, User]:
     """The hot path: what `sessions_and_users_by_ids` and `session_and_user_by_hash` found for a token."""
-    (
-        (_, id, user_id, expires, created, used, authenticated, ip, user_agent, data),
-        (email, verified, name, image, disabled, user_data, user_created, updated),
-    ) = found[:10], found[10:]
+    (_, id, user_id, expires, created, used, authenticated, ip, user_agent, data) = found[:10]
+    (email, verified, name, image, disabled, user_data, user_created, updated) = found[10:]
     session = {
         "id": id,
         "token": token,

@@ -113,14 +113,15 @@ class SqliteDatabase:
             raise closed()
 
     def _check_place(self) -> None:
-        if os.getpid() != self._pid:
-            raise StoreMisuseError("this store was opened before a fork: open one in each process")
         try:
             is_here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
             is_here = False
-        if not is_here:
-            raise StoreMisuseError("this store belongs to another event loop or thread: open one in each")
+        if is_here:  # after a fork no loop runs, until the child starts another
+            return
+        if os.getpid() != self._pid:
+            raise StoreMisuseError("this store was opened before a fork: open one in each process")
+        raise StoreMisuseError("this store belongs to another event loop or thread: open one in each")
 
     async def _begin(self, deadline: float) -> None:
         begin = _begin_memory if self._reader is self._writer else try_begin

@@ -47,19 +47,20 @@ class ReadPump:
 
     def __init__(self, thread: ConnectionThread) -> None:
         self._thread = thread
+        self._loop = asyncio.get_running_loop()
         self._waiting: list[Job] = []
         self._hops: set[asyncio.Task[None]] = set()
         self._is_sending = False
 
     def read(self, statement: Statement) -> "asyncio.Future[list[Row]]":
         """The rows of a statement."""
-        future: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[Row]] = self._loop.create_future()
         self._submit(ReadJob(statement, future))
         return future
 
     def lookup(self, query: Query, key: str) -> "asyncio.Future[Found | None]":
         """What a look-up finds for one key."""
-        future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Found | None] = self._loop.create_future()
         self._submit(LookupJob(query.sql, key, future))
         return future
 
@@ -74,12 +75,12 @@ class ReadPump:
         if not self._is_sending and len(self._hops) < HOPS:
             # Not at once: who else is ready to run now may ask too.
             self._is_sending = True
-            job.future.get_loop().call_soon(self._send)
+            self._loop.call_soon(self._send)
 
     def _send(self) -> None:
         self._is_sending = False
         while self._waiting and len(self._hops) < HOPS:
-            task = asyncio.get_running_loop().create_task(self._hop(self._take()))
+            task = self._loop.create_task(self._hop(self._take()))
             self._hops.add(task)
             task.add_done_callback(self._hopped)
 
