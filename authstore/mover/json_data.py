@@ -68,7 +68,7 @@ def doubtful_json(columns: Iterable[SourceColumn], alias: str = "s") -> dict[str
 
 
 def _is_doubtful(sql: str) -> str:
-    odd = r"\\u(0000|[dD][89a-fA-F])|[0-9][eE]\+?[0-9]{3}|[0-9]{300}"
+    odd = r"\\u(0000|[dD][89a-fA-F])|[0-9][eE]\+?[0-9]{3}|[0-9]{250}"
     brackets = f"length({sql}) - length(translate({sql}, '[{{', ''))"
     return f"COALESCE({sql} ~ '{odd}' OR {brackets} > {_DEEPEST}, FALSE)"
 
