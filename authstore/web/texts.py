@@ -92,7 +92,6 @@ class Texts:
     error_fresh: str = "Sign in again to do this."
     error_passkey: str = "This passkey did not sign you in. Try again, or sign in another way."
     error_request: str = "The request could not be understood."
-    error_too_many: str = "Too many tries. Wait a few minutes."
     error_not_found: str = "There is nothing here."
     error_email: str = "That is not an e-mail address."
     error_unavailable: str = "Signing in is not possible right now. Try again in a minute."
