@@ -72,7 +72,7 @@ def make_indexes(
     """What is missing of the indexes, and `later`: what may come only then (views)."""
     for setting in _INDEXING:
         building.execute(setting)
-    have = {name for (name,) in building.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    have = {name for (name,) in building.execute("SELECT name FROM sqlite_master WHERE type IN ('index', 'view')")}
     missing = [sql for name, sql in own_indexes().items() if name not in have]
     missing += [sql for copy in copies for sql in copy.indexes if index_name(sql) not in have]
     for number, sql in enumerate(missing):
@@ -80,7 +80,8 @@ def make_indexes(
         _make(building, sql)
     say(len(missing), len(missing))
     for sql in later:
-        building.execute(sql)
+        if index_name(sql) not in have:
+            building.execute(sql)
 
 
 def _make(building: sqlite3.Connection, sql: str) -> None:
@@ -91,7 +92,7 @@ def _make(building: sqlite3.Connection, sql: str) -> None:
 
 
 def index_name(sql: str) -> str:
-    """The name in a CREATE INDEX that quotes it."""
+    """The name in a CREATE INDEX or CREATE VIEW that quotes it."""
     rest = sql.partition('"')[2].replace('""', "\0")
     return rest.partition('"')[0].replace("\0", '"')
 

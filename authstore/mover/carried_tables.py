@@ -44,10 +44,9 @@ def carried_copies(
     connection: psycopg.Connection[Any],
     *,
     changes: UserChanges | None = None,
-    leave: Sequence[str] = (),
 ) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
     """The copies and problems of `carried_plan`, without the views."""
-    carried = carried_plan(source, recognised, options, connection, changes or UserChanges(), leave)
+    carried = carried_plan(source, recognised, options, connection, changes or UserChanges())
     return carried.copies, carried.problems
 
 
@@ -57,15 +56,14 @@ def carried_plan(
     options: MoveOptions,
     connection: psycopg.Connection[Any],
     changes: UserChanges,
-    leave: Sequence[str] = (),
 ) -> Carried:
     """All tables that `recognised` does not speak of, in the order of their names, and the views over them.
 
-    `changes`: the users that do not arrive under their own id; what hangs on them follows. `leave`: tables to be left
-    behind, as "table" or "schema.table". The connection is only read from.
+    `changes`: the users that do not arrive under their own id; what hangs on them follows. The connection is only read
+    from.
     """
     space = own_namespace()
-    tables, problems = _tables(source, recognised, options, connection, leave, space)
+    tables, problems = _tables(source, recognised, options, connection, space)
     references = References(tables, recognised, changes)
     rejects = Rejects(references, changes, options.naive_tz)
     copies: list[TableCopy] = []
@@ -84,7 +82,6 @@ def _tables(
     recognised: Sequence[Recognised],
     options: MoveOptions,
     connection: psycopg.Connection[Any],
-    leave: Sequence[str],
     space: Namespace,
 ) -> tuple[dict[At, CarriedTable], list[Problem]]:
     """The tables that move, with their columns settled. All get their names, so that --skip and --only change none."""
@@ -93,7 +90,7 @@ def _tables(
     for found in _candidates(source, recognised, options):
         table, said = without_secrets(found, recognised, options)
         named = CarriedTable(table, space.take_table(table.name), land_columns(table, options.naive_tz))
-        obstacle = _obstacle(named, options, leave)
+        obstacle = _obstacle(named, options)
         if obstacle is not None:
             problems.append(obstacle)
             continue
@@ -151,11 +148,9 @@ def _schemas(recognised: Sequence[Recognised], options: MoveOptions) -> tuple[st
     return options.schemas or tuple(sorted({one.table.schema for one in recognised if one.moved}))
 
 
-def _obstacle(table: CarriedTable, options: MoveOptions, leave: Sequence[str]) -> Problem | None:
+def _obstacle(table: CarriedTable, options: MoveOptions) -> Problem | None:
     """Why a table does not move at all."""
     names = {table.source.name, table.label, table.target}
-    if names & set(leave):
-        return Problem("left-behind", table.label, "left behind, as the profile says")
     if names & set(options.skip) or (options.only and not names & set(options.only)):
         return Problem("left-behind", table.label, "left behind, as --skip and --only say")
     if not table.source.readable:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from authstore.expiry import utc_now
 from authstore.mover.auth_tables import auth_plan
-from authstore.mover.carried_tables import carried_copies
+from authstore.mover.carried_tables import carried_plan
 from authstore.mover.catalog import read_source
 from authstore.mover.link import Link, translated
 from authstore.mover.order import in_order
@@ -97,15 +97,16 @@ def scheme_of(link: Link, options: MoveOptions) -> Scheme:
         source = read_source(link, options.schemas)
         recognised, found = recognise(source, options, profile)
         auth = auth_plan(recognised, source, options, link)
-        carried, more = carried_copies(source, recognised, options, link, changes=auth.changes)
-    copies, cycles = in_order((*auth.copies, *carried), source)
+        carried = carried_plan(source, recognised, options, link, auth.changes)
+    copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
     return Scheme(
         source,
         recognised,
         copies,
         cycles,
-        (*found, *auth.problems, *more, *_nothing_there(copies)),
+        (*found, *auth.problems, *carried.problems, *_nothing_there(copies)),
+        carried.views,
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
         rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
     )
