@@ -20,6 +20,7 @@ _HEAD = """\
 # [role.columns] field of authstore = "column of the table"; a field that is not named is looked for by its usual names,
 #                one that is "" is taken from no column. Columns without a field go into the row's data.
 # carry          tables with secrets of their own, to be carried over as they are
+# leave          tables to be left behind
 """
 
 
@@ -33,10 +34,11 @@ class ProfileTable:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a profile says. `carry` holds names as written: "table" or "schema.table"."""
+    """What a profile says. `carry` and `leave` hold names as written: "table" or "schema.table"."""
 
     tables: Mapping[Role, ProfileTable] = field(default_factory=dict)
     carry: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
     origin: str = "the profile"
 
 
@@ -58,13 +60,14 @@ def parse_profile(text: str, *, origin: str = "the profile") -> Profile:
         raise ConfigurationError(f"{origin}: {error}") from error
     if content.pop("authstore_profile", None) != VERSION:
         raise ConfigurationError(f"{origin}: a profile begins with authstore_profile = {VERSION}")
-    carry = _names(content.pop("carry", []), origin)
-    return Profile({_role(key, origin): _table(key, entry, origin) for key, entry in content.items()}, carry, origin)
+    carry, leave = (_names(content.pop(key, []), key, origin) for key in ("carry", "leave"))
+    tables = {_role(key, origin): _table(key, entry, origin) for key, entry in content.items()}
+    return Profile(tables, carry, leave, origin)
 
 
-def write_profile(recognised: Iterable[Recognised], *, carry: Iterable[str] = ()) -> str:
+def write_profile(recognised: Iterable[Recognised], *, carry: Iterable[str] = (), leave: Iterable[str] = ()) -> str:
     """The text of a profile that says what was recognised: a start for one's own."""
-    head = f"{_HEAD}\nauthstore_profile = {VERSION}\ncarry = {_array(carry)}\n"
+    head = f"{_HEAD}\nauthstore_profile = {VERSION}\ncarry = {_array(carry)}\nleave = {_array(leave)}\n"
     return "\n".join([head, *(_section(one) for one in recognised if one.moved)])
 
 
@@ -75,7 +78,7 @@ def is_named(table: SourceTable, names: Iterable[str]) -> bool:
 
 def _role(key: str, origin: str) -> Role:
     if key not in ROLES:
-        raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(ROLES)}, and carry")
+        raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(ROLES)}, carry and leave")
     return key
 
 
@@ -91,9 +94,9 @@ def _table(role: str, entry: Any, origin: str) -> ProfileTable:
     return ProfileTable(entry["table"], columns)
 
 
-def _names(value: Any, origin: str) -> tuple[str, ...]:
+def _names(value: Any, key: str, origin: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise ConfigurationError(f"{origin}: carry is a list of table names")
+        raise ConfigurationError(f"{origin}: {key} is a list of table names")
     return tuple(value)
 
 

@@ -33,7 +33,8 @@ class _Recognition:
     def __init__(self, source: Source, options: MoveOptions, profile: Profile) -> None:
         self._options = options
         self._profile = profile
-        self._tables = [table for table in source.tables if table.readable and not is_named(table, options.skip)]
+        gone = (*options.skip, *profile.leave)
+        self._tables = [table for table in source.tables if table.readable and not is_named(table, gone)]
         self._found: dict[Role, Recognised] = {}
         self._left: list[Recognised] = []
         self._problems: list[Problem] = []
@@ -134,9 +135,14 @@ class _Recognition:
 
     def _suspect(self) -> None:
         for table in self._free():
-            if is_named(table, self._profile.carry) or (self._options.only and not is_named(table, self._options.only)):
-                continue
-            self._problems += suspicions(table, self._options.secrets)
+            if self._is_carried(table) and not is_named(table, self._profile.carry):
+                self._problems += suspicions(table, self._options.secrets)
+
+    def _is_carried(self, table: SourceTable) -> bool:
+        """Whether the table is to be moved at all: of the schemas asked for, else of those with auth tables."""
+        only = self._options.only
+        schemas = self._options.schemas or {one.table.schema for one in self._found.values()}
+        return (not schemas or table.schema in schemas) and (not only or is_named(table, only))
 
 
 def _columns_said(found: Match) -> str:

@@ -512,7 +512,7 @@ class TestDeviations:
 
     def test_credentials_as_bytes_and_transports_in_every_form(self, source: Connection) -> None:
         seed(source, "prisma_v5", users=1)
-        source.execute("""ALTER TABLE "Authenticator" 
+        source.execute("""ALTER TABLE "Authenticator"
             ALTER "credentialID" TYPE bytea USING decode("credentialID", 'base64'),
                           ALTER "credentialPublicKey" TYPE bytea USING decode("credentialPublicKey", 'base64')""")
         before = move(source).row("SELECT * FROM authenticators")

@@ -11,10 +11,12 @@ from authstore.mover.shapes import Recognised, SourceTable
 
 def test_tables_columns_and_what_is_carried_are_read(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
-    path.write_text('authstore_profile = 1\ncarry = ["a.b"]\n[users]\ntable = "x.y"\n[users.columns]\nid = "key"\n')
+    path.write_text(
+        'authstore_profile = 1\ncarry = ["a.b"]\nleave = ["c"]\n[users]\ntable = "x.y"\n[users.columns]\nid = "key"\n'
+    )
     profile = read_profile(path)
     assert profile.tables == {"users": ProfileTable("x.y", {"id": "key"})}
-    assert profile.carry == ("a.b",)
+    assert (profile.carry, profile.leave) == (("a.b",), ("c",))
     assert profile.origin == str(path)
 
 
@@ -46,6 +48,7 @@ def test_what_does_not_move_is_not_written() -> None:
         ('authstore_profile = 1\n[users]\ntable = "x"\ncolumns = { nick = "y" }', "users has no field 'nick'"),
         ('authstore_profile = 1\n[users]\ntable = "x"\ncolumns = { id = 1 }', 'field = "column" lines'),
         ("authstore_profile = 1\ncarry = [1]", "carry is a list of table names"),
+        ('authstore_profile = 1\nleave = "x"', "leave is a list of table names"),
     ],
 )
 def test_what_no_profile_says_is_refused_by_name(text: str, message: str) -> None:

@@ -179,8 +179,15 @@ class TestSuspiciousTables:
         create(source, "noormme")
         source.execute("CREATE TABLE reset_tokens (token text, expires timestamptz)")
         assert stops(look(source, 'authstore_profile = 1\ncarry = ["public.reset_tokens"]')[1]) == []
+        assert stops(look(source, 'authstore_profile = 1\nleave = ["reset_tokens"]')[1]) == []
         assert stops(look(source, skip=("reset_tokens",))[1]) == []
         assert stops(look(source, only=("users",))[1]) == []
+
+    def test_of_a_schema_that_is_not_moved_are_none_of_our_business(self, source: Connection[Any]) -> None:
+        create(source, "noormme")
+        source.execute("CREATE SCHEMA auth; CREATE TABLE auth.one_time_tokens (token text, expires_at timestamptz)")
+        assert look(source)[1] == ()
+        assert len(stops(look(source, schemas=("public", "auth"))[1])) == 1
 
     def test_with_secrets_only_are_kept_when_told(self, source: Connection[Any]) -> None:
         create(source, "noormme")
