@@ -3,6 +3,7 @@
 import logging
 import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -27,11 +28,11 @@ _PEOPLE: Final = (
 
 
 class DemoSite:
-    """The application, its provider and its letters, all in this process."""
+    """The application on a database, with its provider and its letters, all in this process."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, database: str, port: int = PORT, *, former_cookies: Sequence[str] = ()) -> None:
         self.url = f"http://localhost:{port}"
-        self.database = f"sqlite:///{folder / 'web.db'}"
+        self.database = database
         self.outbox = Outbox()
         self.provider = OpenIDProvider(f"{self.url}/provider", people=_PEOPLE, ask=True)
         self.auth = Auth(
@@ -50,6 +51,7 @@ class DemoSite:
             mailer=self.outbox,
             insecure_dev=True,
             name="Harbour Notes",
+            former_cookies=former_cookies,
         )
         self.app = self._application()
 
@@ -80,7 +82,7 @@ class DemoSite:
 async def tour(story: Story, folder: Path, *, is_check: bool) -> None:
     """Walks through the application once; then, unless it is only a check, serves it until Ctrl-C."""
     story.chapter("The login: a FastAPI application")
-    site = DemoSite(folder, PORT)
+    site = DemoSite(_database_in(folder))
     async with site.app.router.lifespan_context(site.app), _browser(site) as browser:
         await _by_provider(story, site, browser)
         await _by_letter(story, site, browser)
@@ -89,6 +91,19 @@ async def tour(story: Story, folder: Path, *, is_check: bool) -> None:
         await _sign_out(story, browser)
     if not is_check:
         await _serve(story, folder)
+
+
+async def former_session(story: Story, database: str, cookie: str, token: str) -> None:
+    """Shows that a session's cookie from before a move, `cookie=token`, opens `/me` on the moved database."""
+    story.step(f"a browser comes back with the cookie {cookie} it had before the move: GET /me")
+    site = DemoSite(database, former_cookies=[cookie])
+    async with site.app.router.lifespan_context(site.app), _browser(site) as browser:
+        answer = await browser.get("/me", headers={"cookie": f"{cookie}={token}"})
+        story.expect(answer.status_code == 200, answer.text)
+
+
+def _database_in(folder: Path) -> str:
+    return f"sqlite:///{folder / 'web.db'}"
 
 
 def _browser(site: DemoSite) -> httpx2.AsyncClient:
@@ -179,8 +194,7 @@ async def _sign_out(story: Story, browser: httpx2.AsyncClient) -> None:
 async def _serve(story: Story, folder: Path) -> None:
     with _listener() as listener:
         port = listener.getsockname()[1]
-        (folder / "served").mkdir()
-        site = DemoSite(folder / "served", port)
+        site = DemoSite(_database_in(folder / "served"), port)
         story.step(f"served now: open {site.url}/ and click on “Sign in” (letters: {site.url}/letters)")
         story.shows("Ctrl-C ends it")
         await uvicorn.Server(uvicorn.Config(site.app, log_level="warning")).serve(sockets=[listener])
