@@ -19,10 +19,9 @@ from authstore.testing.contract import (
 )
 
 POLICIES = {
-    "aal2": SessionPolicy.aal2(),
     "sliding": SessionPolicy(lifetime=None, idle=timedelta(hours=1), touch_every=timedelta(minutes=1), max_per_user=6),
     "absolute": SessionPolicy(lifetime=timedelta(hours=8), idle=None, max_per_user=5),
-    "unlimited": SessionPolicy(lifetime=None, idle=None, token_lifetime=None),
+    "unlimited": SessionPolicy(lifetime=None, idle=None),
     "restless": SessionPolicy(idle=timedelta(minutes=6), touch_every=timedelta(minutes=5)),
 }
 
@@ -41,10 +40,15 @@ class TestSQLiteInMemory(AdapterContract):
             yield store
 
 
-class TestSQLiteUnderOtherPolicies(
-    SessionsContract, SessionExpiryContract, SessionChangesContract, VerificationTokensContract, PruneContract
-):
+class TestSQLiteUnderOtherPolicies(SessionsContract, SessionExpiryContract, SessionChangesContract, PruneContract):
     @pytest.fixture(params=POLICIES)
     async def adapter(self, clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
         async with connect("sqlite://", clock=clock, policy=POLICIES[request.param]) as store:
+            yield store
+
+
+class TestSQLiteWithEndlessTokens(VerificationTokensContract):
+    @pytest.fixture
+    async def adapter(self, clock: Clock) -> AsyncIterator[Adapter]:
+        async with connect("sqlite://", clock=clock, policy=SessionPolicy(token_lifetime=None)) as store:
             yield store

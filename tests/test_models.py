@@ -136,7 +136,7 @@ def test_an_instant_may_be_iso_8601_text():
     assert aware_utc("2031-05-06T14:00:00.123456+02:00") == NOON
 
 
-@pytest.mark.parametrize("text", BAD_TEXTS)
+@pytest.mark.parametrize("text", BAD_TEXTS, ids=ascii)
 @pytest.mark.parametrize(("model", "field"), TEXTS)
 def test_nul_and_lone_surrogates_are_refused_in_every_text(model: type[Model], field: str, text: str):
     with pytest.raises(ValidationError):
@@ -166,7 +166,7 @@ def test_check_text_gives_the_text_back():
     assert check_text("ünïcode 🔑") == "ünïcode 🔑"
 
 
-@pytest.mark.parametrize("text", BAD_TEXTS)
+@pytest.mark.parametrize("text", BAD_TEXTS, ids=ascii)
 def test_nul_and_lone_surrogates_are_refused_in_data(text: str):
     for data in ({"key": text}, {text: 1}, {"deep": [[{"list": [text]}]]}, {"deep": {text: None}}):
         with pytest.raises(ValidationError):

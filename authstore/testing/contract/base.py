@@ -16,12 +16,7 @@ MANY = 50
 FAR_AWAY = datetime.max.replace(tzinfo=UTC)
 
 # Texts no database can keep: NUL ends a C string, a lone surrogate has no UTF-8 form.
-BAD_TEXTS = [
-    pytest.param("nul\0inside", id="nul"),
-    pytest.param("\0", id="only-nul"),
-    pytest.param("lone\ud800surrogate", id="high-surrogate"),
-    pytest.param("\udfff", id="low-surrogate"),
-]
+BAD_TEXTS = ["nul\0inside", "\0", "lone\ud800surrogate", "\udfff"]
 
 
 class ContractBase:

@@ -68,6 +68,13 @@ class IntegrityContract(ContractBase):
         assert await adapter.has_permission("ABC", "posts", "read") is False
         assert await adapter.revoke_role("ABC", "editor") is False
         assert await adapter.revoke_sessions("ABC") == 0
+        await adapter.delete_user("ABC")
+        refused = [
+            adapter.create_session("ABC"), adapter.link_account("ABC", "github", "1"),
+            adapter.create_authenticator("ABC", "c1", b"key"), adapter.grant_role("ABC", "editor"),
+        ]  # fmt: skip
+        assert [type(error) for error in await settled(*refused)] == [UserNotFoundError] * len(refused)
+        await make_user(adapter, id="ABC")
         before = await _what_is_left(adapter, ada, "ada")
         await adapter.update_user("ABC", disabled=True)
         await adapter.delete_user("ABC")

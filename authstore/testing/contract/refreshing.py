@@ -178,6 +178,36 @@ class RefreshContract(ContractBase):
         assert account is not None
         assert account.access_token == "access-1"
 
+    async def test_a_replaced_holder_that_gives_up_frees_nobody_else(self, adapter: Adapter, clock: Clock) -> None:
+        await _linked(adapter)
+        stuck, provider = [Stuck(), Stuck()], Provider()
+        holders = []
+        for each in stuck:
+            holders.append(asyncio.create_task(adapter.refresh_account("github", "42", each)))
+            await asyncio.wait_for(each.entered.wait(), PATIENCE)
+            clock.advance(REPLACED_AFTER)
+        clock.advance(-REPLACED_AFTER)
+        await _stopped(holders[0])
+        waiter = asyncio.create_task(adapter.refresh_account("github", "42", provider))
+        await asyncio.sleep(0.3)
+        assert provider.asked == 0
+        await _stopped(holders[1])
+        assert (await asyncio.wait_for(waiter, PATIENCE)).access_token == "access-1"
+
+    async def test_another_account_that_fails_frees_nobody_else(self, adapter: Adapter) -> None:
+        await _linked(adapter)
+        other = await make_account(adapter, await make_user(adapter))
+        stuck, provider = Stuck(), Provider()
+        holder = asyncio.create_task(adapter.refresh_account("github", "42", stuck))
+        await stuck.entered.wait()
+        with pytest.raises(ProviderError):
+            await adapter.refresh_account("github", other.provider_account_id, Provider(failures=1))
+        waiter = asyncio.create_task(adapter.refresh_account("github", "42", provider))
+        await asyncio.sleep(0.1)
+        assert provider.asked == 0
+        await _stopped(holder)
+        assert (await asyncio.wait_for(waiter, PATIENCE)).access_token == "access-1"
+
     async def test_an_account_unlinked_meanwhile_stays_unlinked(self, adapter: Adapter) -> None:
         await _linked(adapter)
 

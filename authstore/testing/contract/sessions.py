@@ -188,6 +188,8 @@ class SessionsContract(ContractBase):
         assert await adapter.revoke_session(session.id) is True
         assert await adapter.revoke_session(session.id) is False
         assert await adapter.revoke_session(secret(other)) is False
+        if other.id != other.id.swapcase():
+            assert await adapter.revoke_session(other.id.swapcase()) is False
         assert await living(adapter, [session, other]) == [other.id]
 
     async def test_all_sessions_of_a_user_are_revoked_and_counted(self, adapter: Adapter) -> None:

@@ -60,11 +60,15 @@ class TransactionsContract(ContractBase):
 
     async def test_nobody_else_sees_it_or_waits_for_it_to_read(self, adapter: Adapter) -> None:
         ada = await make_user(adapter)
+        session = await make_session(adapter, ada)
         async with adapter.transaction() as transaction:
             await make_user(transaction)
-            await transaction.update_user(ada.id, name="Changed")
+            await transaction.update_user(ada.id, disabled=True)
             assert await asyncio.wait_for(adapter.list_users(), AT_ONCE) == [ada]
+            found = await asyncio.wait_for(adapter.get_session_and_user(str(session.token)), AT_ONCE)
+            assert found == (session, ada)
         assert len(await adapter.list_users()) == 2
+        assert await adapter.get_session_and_user(str(session.token)) is None
 
     async def test_a_refused_call_leaves_nothing_and_is_survived(self, adapter: Adapter) -> None:
         await make_user(adapter, email="taken@example.com")
