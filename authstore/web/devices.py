@@ -1,5 +1,6 @@
 """Your devices: where a user is signed in, and in which ways. `/sessions`, `/sessions/revoke`, `/accounts/unlink`."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from authstore.web.signin_page import provider_buttons
 from authstore.web.site import Site
 from authstore.web.user_agents import device_kind, device_name
 from authstore.web.ways_in import WaysIn, ways_in
+
+log = logging.getLogger("authstore.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class Devices:
         )
 
     async def revoke(self, asked: Asked) -> Response:
-        """Ends one session of the user, or all others."""
-        session, user = asked.signed_in()
+        """Ends one session of the user, or all others (ASVS 7.5.2: soon after signing in)."""
+        session, user = asked.freshly_signed_in()
         if asked.text("all") == "others":
             number = await self.site.store.revoke_sessions(user.id, except_token=asked.presence.token)
             return asked.done(self.site.path("/sessions"), revoked=number)
@@ -78,6 +81,7 @@ class Devices:
                 raise RefusedError("not_found", 404)
             ways.check_account(account)
             await store.unlink_account(*named)
+        log.info("account unlinked: user %r, %s", user.id, account.provider)
         return asked.done(self.site.path("/sessions"), unlinked=True)
 
     def _json(self, sessions: list[Session], current: Session, ways: WaysIn) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class EmailLinks:
     async def _letter(self, asked: Asked, address: str) -> EmailMessage | None:
         """The letter, or `None` where this client or address has had enough."""
         if not await self._is_allowed(asked, address):
-            log.warning("no letter: too many asked for")
+            log.warning("no letter: too many asked for, from %s", ip_of(asked.request))
             return None
         made = await self.site.store.create_verification_token(
             address, purpose=_PURPOSE, data={"next": asked.next}, expires=self.site.deadline()
@@ -162,4 +162,4 @@ async def _evict(store: Adapter, user: User) -> None:
         await store.unlink_account(account.provider, account.provider_account_id)
     for passkey in await store.list_authenticators(user.id):
         await store.delete_authenticator(passkey.credential_id)
-    log.warning("user %s: the address was proved by somebody else; other ways in were ended", user.id)
+    log.warning("user %r: the address was proved by somebody else; other ways in were ended", user.id)

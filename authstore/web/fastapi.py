@@ -11,6 +11,7 @@ They appear in OpenAPI, work for WebSockets too (refused with close code 1008), 
 `app.dependency_overrides[current_user] = lambda: user`, `app.dependency_overrides[require_role("editor")] = …`.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -35,6 +36,8 @@ __all__ = [
     "require_permission",
     "require_role",
 ]
+
+log = logging.getLogger("authstore.web")
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 
@@ -132,6 +135,9 @@ def _presence(connection: HTTPConnection) -> Presence:
 
 
 def _refused(connection: HTTPConnection, status: int, detail: str) -> Exception:
+    if status == 403:
+        user = _presence(connection).user
+        log.info("not permitted: user %r, %r", user and user.id, connection.url.path)
     if connection.scope["type"] == "websocket":
         return WebSocketException(_POLICY_VIOLATION, detail)
     # RFC 9110 §15.5.2 wants a challenge; for cookies there is no registered one.

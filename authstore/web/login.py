@@ -71,6 +71,8 @@ class Login:
         async with self.site.store.transaction() as store:
             signed_in = await self._accept(store, client, flow, arrival)
             session = await self.site.begin_session(store, asked.request, signed_in.user)
+        if signed_in.linked_account:
+            log.info("account linked: user %r, %s", signed_in.user.id, client.provider.name)
         return self.site.greet(redirect(str(flow["next"])), session)
 
     async def posted_back(self, asked: Asked) -> Response:

@@ -75,7 +75,7 @@ class Passkeys:
             )
         except ConflictError:
             raise RefusedError("passkey", 409) from None
-        log.info("passkey added: user %s", user.id)
+        log.info("passkey added: user %r", user.id)
         return JSONResponse({"credential_id": passkey.credential_id, "name": passkey.name}, 201)
 
     async def sign_in_options(self, asked: Asked) -> Response:
@@ -103,7 +103,7 @@ class Passkeys:
                 raise RefusedError("not_found", 404)
             ways.check_passkey()
             await store.delete_authenticator(wanted)
-        log.info("passkey removed: user %s", user.id)
+        log.info("passkey removed: user %r", user.id)
         return asked.done(self.site.path("/sessions"), deleted=True)
 
     async def _begun(self, asked: Asked, purpose: str, data: JsonObject) -> str:

@@ -15,12 +15,13 @@ from authstore.web.presence import Presence
 from authstore.web.reading import Fields, read_fields, text_field, wants_json
 from authstore.web.redirects import MAX_LENGTH, safe_next
 from authstore.web.refusals import RefusedError, refusal_of
-from authstore.web.site import Site
+from authstore.web.site import Site, ip_of
 
 log = logging.getLogger("authstore.web")
 
 _HEADERS: Final = {
     "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     # The origin alone: links with tokens in them are never told on, and browsers still say who posts.
@@ -136,7 +137,8 @@ def _known(error: AuthStoreError) -> RefusedError:
 
 
 def _refusal(asked: Asked, refused: RefusedError) -> Response:
-    log.info("refused %s %s: %s", asked.request.method, asked.request.url.path, refused.code)
+    request = asked.request
+    log.info("refused: %s, %s %r, from %s", refused.code, request.method, request.url.path, ip_of(request))
     text = asked.site.pages.error_text(refused.code, provider=refused.provider, site=asked.site.settings.name)
     if asked.wants_json:
         return JSONResponse({"error": refused.code, "message": text}, refused.status)

@@ -172,7 +172,7 @@ class Site:
         if presence.token is not None:
             await store.delete_session(presence.token)
         session = await store.create_session(user.id, ip=ip_of(connection), user_agent=user_agent_of(connection))
-        log.info("signed in: user %s, session %s", user.id, session.id)
+        log.info("signed in: user %r, session %r, from %s", user.id, session.id, session.ip)
         return session
 
     def greet(self, response: Response, session: Session) -> Response:
@@ -187,7 +187,7 @@ class Site:
         if presence.token is not None:
             await self.store.delete_session(presence.token)
         if presence.session is not None:
-            log.info("signed out: user %s, session %s", presence.session.user_id, presence.session.id)
+            log.info("signed out: user %r, session %r", presence.session.user_id, presence.session.id)
         return self.dismiss(response)
 
     def dismiss(self, response: Response) -> Response:

@@ -94,6 +94,7 @@ class Texts:
     error_request: str = "The request could not be understood."
     error_not_found: str = "There is nothing here."
     error_email: str = "That is not an e-mail address."
+    error_sign_in: str = "Sign in first."
     error_unavailable: str = "Signing in is not possible right now. Try again in a minute."
     error_back: str = "Back to sign-in"
     error_home: str = "Go to {site}"

@@ -148,3 +148,10 @@ async def test_the_ways_in_are_changed_only_soon_after_signing_in(world: Any, br
 def test_a_device_is_called_by_what_its_browser_says(agent: str | None, name: str, kind: str) -> None:
     assert device_name(agent, "{browser} on {system}") == name
     assert device_kind(agent) == kind
+
+
+async def test_sessions_are_ended_only_soon_after_signing_in(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    world.clock.advance(timedelta(hours=1))
+    assert (await browser.submit("/auth/sessions/revoke", all="others")).status_code == 403
+    assert (await browser.submit("/auth/logout")).status_code == 303
