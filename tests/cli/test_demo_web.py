@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from authstore import connect
 from authstore.cli.demo import web
 from authstore.cli.demo.story import Story
 
@@ -30,17 +29,6 @@ async def test_the_application_is_served_afterwards(tmp_path: Path, capsys: pyte
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
-
-
-async def test_a_cookie_from_before_a_move_opens_me(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    database, token = f"sqlite:///{tmp_path / 'moved.db'}", "a-token-of-the-former-system"
-    async with connect(database) as store:
-        user = await store.create_user(email="ada@example.com")
-        await store.create_session(user.id, token=token)
-    await web.former_session(Story(), database, "authjs.session-token", token)
-    assert "ada@example.com" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        await web.former_session(Story(), database, "authjs.session-token", "a-token-that-never-was")
 
 
 async def _address(capsys: pytest.CaptureFixture[str]) -> str:

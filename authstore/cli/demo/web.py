@@ -3,7 +3,6 @@
 import logging
 import secrets
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -30,7 +29,7 @@ _PEOPLE: Final = (
 class DemoSite:
     """The application on a database, with its provider and its letters, all in this process."""
 
-    def __init__(self, database: str, port: int = PORT, *, former_cookies: Sequence[str] = ()) -> None:
+    def __init__(self, database: str, port: int = PORT) -> None:
         self.url = f"http://localhost:{port}"
         self.database = database
         self.outbox = Outbox()
@@ -51,7 +50,6 @@ class DemoSite:
             mailer=self.outbox,
             insecure_dev=True,
             name="Harbour Notes",
-            former_cookies=former_cookies,
         )
         self.app = self._application()
 
@@ -91,15 +89,6 @@ async def tour(story: Story, folder: Path, *, is_check: bool) -> None:
         await _sign_out(story, browser)
     if not is_check:
         await _serve(story, folder)
-
-
-async def former_session(story: Story, database: str, cookie: str, token: str) -> None:
-    """Shows that a session's cookie from before a move, `cookie=token`, opens `/me` on the moved database."""
-    story.step(f"a browser comes back with the cookie {cookie} it had before the move: GET /me")
-    site = DemoSite(database, former_cookies=[cookie])
-    async with site.app.router.lifespan_context(site.app), _browser(site) as browser:
-        answer = await browser.get("/me", headers={"cookie": f"{cookie}={token}"})
-        story.expect(answer.status_code == 200, answer.text)
 
 
 def _database_in(folder: Path) -> str:
