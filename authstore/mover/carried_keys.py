@@ -5,10 +5,9 @@ from functools import cached_property
 
 from authstore.mover.carried_columns import CarriedColumn, CarriedTable, source_value
 from authstore.mover.carried_ddl import create_index
-from authstore.mover.names import Namespace, folded, quote, relation
+from authstore.mover.names import ROW_IDS, Namespace, folded, quote, relation
 from authstore.mover.shapes import Problem, SourceKey, TargetColumn
 
-_ROW_IDS = ("rowid", "_rowid_", "oid")
 _COUNTED = ("int2", "int4", "int8")
 
 
@@ -68,7 +67,7 @@ class Keys:
     @cached_property
     def _row_id_name(self) -> str:
         taken = {folded(column.name) for column in self._table.columns.values()}
-        return next((name for name in _ROW_IDS if name not in taken), "")
+        return next((name for name in ROW_IDS if name not in taken), "")
 
     @cached_property
     def _ordinal(self) -> str:

@@ -15,6 +15,7 @@ OWN_TABLES = (
     "role_permissions",
     "user_roles",
 )
+ROW_IDS = ("rowid", "_rowid_", "oid")  # what SQLite calls the number of a row, where no column is called so
 _RESERVED = ("sqlite_", "authstore_")
 
 
