@@ -30,7 +30,7 @@ def home_page(user: User | None) -> str:
     links = (
         _button("/auth/sessions", "Your account: devices, passkeys", "primary")
         + _button("/me", "/me: you, as JSON")
-        + _button("/engine-room", "/engine-room: needs the role “engineer”")
+        + _button("/engine-room", "/engine-room: for engineers, as Grace is")
         + _button("/letters", "Letters")
     )
     name = escape(user.name or user.email or user.id)

@@ -183,7 +183,7 @@ async def _sign_out(story: Story, browser: httpx2.AsyncClient) -> None:
 async def _serve(story: Story, folder: Path) -> None:
     with _listener() as listener:
         port = listener.getsockname()[1]
-        site = DemoSite(_database_in(folder / "served"), port)
+        site = DemoSite(_database_in(folder), port)
         story.step(f"served now: open {site.url}/ and click on “Sign in” (letters: {site.url}/letters)")
         story.shows("Ctrl-C ends it")
         await uvicorn.Server(uvicorn.Config(site.app, log_level="warning")).serve(sockets=[listener])
