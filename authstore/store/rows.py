@@ -8,10 +8,9 @@ from typing import Any
 from authstore.database import Found, Row
 from authstore.encryption import Cipher
 from authstore.models import Account, Authenticator, Permission, Role, Session, User, VerificationToken
+from authstore.store import kept
 
 _parsed = datetime.fromisoformat
-_validated_session = Session.__pydantic_validator__.validate_python
-_validated_user = User.__pydantic_validator__.validate_python
 
 SEALED = ("access_token", "refresh_token", "id_token")
 
@@ -98,7 +97,7 @@ def session_and_user(found: Found, token: str) -> tuple[Session, User]:
         "created_at": _parsed(user_created),
         "updated_at": _parsed(updated),
     }
-    return _validated_session(session), _validated_user(user)
+    return kept.session(session), kept.user(user)
 
 
 def account(row: Row, cipher: Cipher) -> Account:
