@@ -107,6 +107,12 @@ def test_the_fixtures_and_the_contract_run_under(pytester: pytest.Pytester, runn
     assert outcomes["passed"] > 20
 
 
+def test_a_store_is_closed_where_the_event_loop_outlives_the_test(pytester: pytest.Pytester):
+    _configured(pytester, "strict")
+    pytester.makepyfile(FIXTURES.format(mark="pytestmark = pytest.mark.asyncio(loop_scope='module')"))
+    pytester.runpytest_subprocess("-q", "-p", "no:anyio").assert_outcomes(passed=4)
+
+
 def test_two_suites_in_one_run_may_use_different_runners(pytester: pytest.Pytester):
     _configured(pytester, "strict")
     asyncio_fixture = "@__import__('pytest_asyncio').fixture"
@@ -122,7 +128,7 @@ def test_two_suites_in_one_run_may_use_different_runners(pytester: pytest.Pytest
 
 def test_without_a_runner_the_contract_fails_instead_of_passing_unseen(pytester: pytest.Pytester):
     pytester.makepyfile(test_contract=CONTRACT.format(mark="", fixture="@pytest.fixture"))
-    result = pytester.runpytest_subprocess("-q", "-p", "no:asyncio", "-p", "no:anyio")
+    result = pytester.runpytest_subprocess("-q", "-x", "-p", "no:asyncio", "-p", "no:anyio")
     assert result.parseoutcomes().get("passed", 0) == 0
     assert result.ret != 0
 

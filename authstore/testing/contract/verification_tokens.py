@@ -115,6 +115,17 @@ class VerificationTokensContract(ContractBase):
         newest = await adapter.create_verification_token(ADA)
         assert secret(newest) in await _valid(adapter, [*made, newest])
 
+    async def test_identifiers_and_purposes_that_differ_by_case_have_tokens_of_their_own(
+        self, adapter: VerificationTokens
+    ) -> None:
+        kinds = [("User-42", "reset"), ("user-42", "reset"), ("User-42", "Reset")]
+        made = [await adapter.create_verification_token(who, purpose=why) for who, why in kinds for _ in range(5)]
+        assert len(await _valid(adapter, made)) == 15
+        assert await adapter.use_verification_token("User-42", secret(made[0]), purpose="reset") == made[0]
+        assert await _valid(adapter, made) == [secret(token) for token in made[5:]]
+        assert await adapter.use_verification_token("User-42", secret(made[5]), purpose="reset") is None
+        assert await adapter.use_verification_token("user-42", secret(made[5]), purpose="Reset") is None
+
     async def test_an_address_is_the_same_in_every_spelling(self, adapter: VerificationTokens) -> None:
         made = await adapter.create_verification_token(" ADA@Example.COM\n")
         assert made.identifier == ADA
@@ -131,6 +142,7 @@ class VerificationTokensContract(ContractBase):
     ) -> None:
         made = await adapter.create_verification_token(identifier)
         assert made.identifier == identifier
+        assert await adapter.peek_verification_token(other, secret(made)) is None
         assert await adapter.use_verification_token(other, secret(made)) is None
         assert await adapter.use_verification_token(identifier, secret(made)) == made
 
