@@ -12,6 +12,7 @@ from authstore.mover.events import Event, ProgressEvent, TableDifference, TableE
 from authstore.mover.failures import TargetError
 from authstore.mover.feed import Feed
 from authstore.mover.ledger import Ledger, as_moved
+from authstore.mover.names import ROW_IDS
 from authstore.mover.place import Place, connect_file, logs, place_of
 from authstore.mover.plan import Scheme, scheme_of
 from authstore.mover.rows import Rows, rows_of
@@ -31,7 +32,8 @@ def run_verify(url: str, target: str | Path, options: MoveOptions, emit: Emit, s
         notes = _notes(connection, place)
         scheme = scheme_of(view.main, as_moved(options, notes))
         tables = dict(_compared(connection, view, scheme, emit, stop))
-    return VerifyReport(tables, _findings(place, list(tables), emit), scheme.problems)
+        # Inside, so that of all connections the one that may write is the last to go.
+        return VerifyReport(tables, _findings(place, list(tables), emit), scheme.problems)
 
 
 @contextmanager
@@ -119,6 +121,7 @@ class _Comparison:
             row[0]
             for row in self._connection.execute("SELECT name FROM pragma_table_xinfo(?)", (self._rows.copy.target,))
         }
+        known.update(ROW_IDS)
         lost = [column.name for column in self._rows.copy.columns if column.name not in known]
         self._samples += [f"the target has no column {name}" for name in lost]
         return not lost
