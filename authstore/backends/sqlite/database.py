@@ -13,6 +13,7 @@ import aiosqlite
 from pydantic import JsonValue
 
 from authstore.adapter import Clock, Durability
+from authstore.backends.sqlite import fork
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.exit import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.files import FileOptions, open_in_memory, open_reader, open_writer
@@ -182,6 +183,7 @@ async def open_file(
     steps: Sequence[Migration] | None = None,
 ) -> SqliteDatabase:
     """Opens the store in this file; `steps` are the migrations, authstore's own unless told."""
+    fork.let_go()
     options = FileOptions(path, durability, create, migrate, clock, steps or migrations("sqlite"))
     writer = await _start(partial(open_writer, options))
     try:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from authstore import schema
 from authstore.adapter import Clock, Durability
+from authstore.backends.sqlite import fork
 from authstore.backends.sqlite.errors import is_busy, ours, translated
 from authstore.backends.sqlite.work import UnitConnection, fetch
 from authstore.errors import (
@@ -65,6 +66,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
         except BaseException:
             connection.close()
             raise
+        connection.is_at_work = False
         return connection
 
 
@@ -76,6 +78,7 @@ def open_reader(path: Path) -> UnitConnection:
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA busy_timeout = 5000").fetchall()
+        connection.is_at_work = False
         return connection
 
 
@@ -101,7 +104,7 @@ def _check_version() -> None:
 def _connect(path: Path, mode: str) -> UnitConnection:
     # The path is quoted: `?`, `#` and `%` in it mean something to a URI.
     uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri,
         uri=True,
         isolation_level=None,
@@ -110,6 +113,8 @@ def _connect(path: Path, mode: str) -> UnitConnection:
         timeout=TRY_SECONDS,
         cached_statements=256,
     )
+    fork.note(connection)
+    return connection
 
 
 def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:

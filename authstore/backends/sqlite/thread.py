@@ -1,5 +1,6 @@
 """A connection, and the thread on which all its work is done."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -26,7 +27,12 @@ class ConnectionThread:
         if self._is_closed:
             raise closed()
         results: list[T] = []
-        await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
+        try:
+            await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
+        except asyncio.CancelledError:
+            # The thread answers to this event loop, which may be about to close.
+            await self._connection.executemany(RUN, lambda _: ())
+            raise
         return results[0]
 
     async def close(self) -> None:

@@ -26,11 +26,16 @@ class UnitConnection(sqlite3.Connection):
     """
 
     snapshot: sqlite3.Connection | None = None  # memory only: what readers see while a transaction is open
+    is_at_work = True  # in its thread; from its opening on
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         if sql is not RUN:
             return super().executemany(sql, parameters)
-        return parameters(self)
+        self.is_at_work = True
+        try:
+            return parameters(self)
+        finally:
+            self.is_at_work = False
 
 
 RUN = "-- run a function"
