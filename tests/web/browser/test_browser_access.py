@@ -155,3 +155,17 @@ def test_an_address_the_server_refuses_is_marked_and_kept(visitor: Any) -> None:
     expect(field).to_have_accessible_description("That is not an e-mail address.")
     expect(field).to_have_value("\u212aim@example.com")
     visitor.forgive("400")
+
+
+def test_the_letter_is_for_everybody_too(visitor: Any) -> None:
+    page = visitor.tab()
+    open_check_mail(visitor, page)
+    html = visitor.site.outbox.last().get_body(("html",)).get_content()
+    page.goto("about:blank")
+    page.set_content(html)
+    page.screenshot(path=ARTEFACTS / "letter.png")
+    page.evaluate(AXE)
+    assert faults_of(page) == []
+    expect(page.get_by_role("link", name="Sign in to Harbour Notes")).to_have_attribute(
+        "href", visitor.site.outbox.link()
+    )

@@ -4,6 +4,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from authstore.testing.web import Lies
+
 
 def ask_for_link(page: Page, address: str, next_path: str = "/me") -> None:
     page.goto(f"/auth/sign-in?next={next_path}")
@@ -55,6 +57,18 @@ def test_somebody_signs_in_at_a_provider_and_out_again(visitor: Any) -> None:
 
     visitor.context.add_cookies([cookie])
     assert visitor.name_on_page(page) == "nobody", "a cookie from before signing out must be worth nothing"
+
+
+def test_somebody_who_changes_their_mind_at_the_provider_is_taken_back(visitor: Any) -> None:
+    visitor.site.provider.lies = Lies(error="access_denied")
+    page = visitor.tab()
+    page.goto("/auth/sign-in")
+    page.get_by_role("link", name="Continue with Pretend").click()
+    page.get_by_role("button", name="Ada Lovelace").click()
+    expect(page.get_by_text("You did not continue at Pretend.")).to_be_visible()
+    page.get_by_role("link", name="Back to sign-in").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    visitor.forgive("400")
 
 
 def test_a_provider_may_answer_with_a_form_from_its_own_site(visitor: Any) -> None:
