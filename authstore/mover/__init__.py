@@ -33,7 +33,7 @@ from authstore.mover.failures import (
     UndecidedError,
 )
 from authstore.mover.plan import Plan, TablePlan
-from authstore.mover.rollback import RollbackReport
+from authstore.mover.undo import RollbackReport
 from authstore.mover.shapes import MoveOptions, Problem
 
 __all__ = [

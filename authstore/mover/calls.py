@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from authstore.mover.events import Event, MoveReport, OnProgress, VerifyReport
-from authstore.mover.move import run_move
+from authstore.mover.engine import run_move
 from authstore.mover.place import place_of
 from authstore.mover.plan import Plan, plan_of, scheme_of
-from authstore.mover.rollback import RollbackReport, run_rollback
+from authstore.mover.undo import RollbackReport, run_rollback
 from authstore.mover.shapes import MoveOptions
 from authstore.mover.source import Snapshot
-from authstore.mover.verify import run_verify
+from authstore.mover.comparison import run_verify
 
 _Result = TypeVar("_Result")
 _PLAIN = MoveOptions()

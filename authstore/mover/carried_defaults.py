@@ -11,7 +11,8 @@ from authstore.mover.carried_columns import CarriedColumn
 from authstore.mover.field_values import key_text
 from authstore.mover.names import literal
 from authstore.mover.phrases import UnsayableError
-from authstore.mover.translate import bare, parse
+from authstore.mover.translate import parse
+from authstore.mover.translation import bare
 from authstore.mover.types import land
 
 _NOW = "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
@@ -58,14 +59,14 @@ def default_of(column: CarriedColumn, connection: psycopg.Connection[Any]) -> st
     return _constant(column, connection)
 
 
-def _uncast(node: exp.Expression) -> exp.Expression:
+def _uncast(node: exp.Expr) -> exp.Expr:
     node = bare(node)
     while isinstance(node, exp.Cast) and not isinstance(bare(node.this), exp.Literal | exp.Array):
         node = bare(node.this)
     return node
 
 
-def _moving(node: exp.Expression, column: CarriedColumn) -> str | None:
+def _moving(node: exp.Expr, column: CarriedColumn) -> str | None:
     """What is another value each time."""
     base = column.source.base
     if _is_now(node) and not column.mapped:
@@ -77,7 +78,7 @@ def _moving(node: exp.Expression, column: CarriedColumn) -> str | None:
     return None
 
 
-def _is_now(node: exp.Expression) -> bool:
+def _is_now(node: exp.Expr) -> bool:
     node = _uncast(node)
     if isinstance(node, exp.AtTimeZone):
         return _is_utc(node.args["zone"]) and _is_now(node.this)
@@ -87,13 +88,13 @@ def _is_now(node: exp.Expression) -> bool:
     return clock or type(node).__name__ in ("CurrentTimestamp", "Localtimestamp")
 
 
-def _is_utc(zone: exp.Expression) -> bool:
+def _is_utc(zone: exp.Expr) -> bool:
     zone = bare(zone)
     zone = bare(zone.this) if isinstance(zone, exp.Cast) else zone
     return isinstance(zone, exp.Literal) and zone.name.upper() in ("UTC", "ETC/UTC", "GMT", "Z")
 
 
-def _is_uuid(node: exp.Expression) -> bool:
+def _is_uuid(node: exp.Expr) -> bool:
     if isinstance(node, exp.Dot):
         node = node.expression
     named = isinstance(node, exp.Anonymous) and node.name.lower() in ("gen_random_uuid", "uuid_generate_v4", "uuidv4")

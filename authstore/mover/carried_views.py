@@ -11,7 +11,8 @@ from authstore.mover.carried_references import At
 from authstore.mover.names import Namespace, folded, label, quote
 from authstore.mover.phrases import Phrase, UnsayableError
 from authstore.mover.shapes import Problem
-from authstore.mover.translate import Translation, bare
+from authstore.mover.translate import translation
+from authstore.mover.translation import bare
 from authstore.mover.types import Reading
 
 _PARTS = ("expressions", "from_", "from", "joins", "where", "group")
@@ -77,15 +78,15 @@ class _View:
         chosen = ", ".join(phrase.sql for _, phrase in self._selected)
         return f"CREATE VIEW {quote(name)} ({listed}) AS SELECT {chosen} FROM {self._from}{self._where}{self._group}"
 
-    def _walk(self, node: exp.Expression) -> Phrase:
-        return Translation(self._names).phrase(node)
+    def _walk(self, node: exp.Expr) -> Phrase:
+        return translation(self._names).phrase(node)
 
-    def _sources(self, clause: exp.Expression | None) -> Iterator[str]:
+    def _sources(self, clause: exp.Expr | None) -> Iterator[str]:
         if clause is None:
             raise UnsayableError("a query without a table")
         yield self._source(clause.this)
 
-    def _source(self, node: exp.Expression) -> str:
+    def _source(self, node: exp.Expr) -> str:
         if isinstance(node, exp.Subquery) and not node.alias and not isinstance(node.this, exp.Query):
             return self._source(node.this) + "".join(self._joins(node.args.get("joins") or ()))
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
@@ -103,7 +104,7 @@ class _View:
             self._names[alias, name] = known
             self._names["", name] = known  # Postgres prints it without the table only where there is one table
 
-    def _joins(self, joins: Sequence[exp.Expression]) -> Iterator[str]:
+    def _joins(self, joins: Sequence[exp.Expr]) -> Iterator[str]:
         for join in joins:
             side, kind = str(join.args.get("side") or ""), str(join.args.get("kind") or "")
             if join.args.get("using") or join.args.get("method") or side not in ("", "LEFT") or kind == "NATURAL":
@@ -112,7 +113,7 @@ class _View:
             word = "LEFT JOIN" if side else "CROSS JOIN" if kind == "CROSS" else "JOIN"
             yield f" {word} {source}{self._condition(' ON ', join.args.get('on'))}"
 
-    def _condition(self, word: str, node: exp.Expression | None) -> str:
+    def _condition(self, word: str, node: exp.Expr | None) -> str:
         if node is None:
             return ""
         phrase = self._walk(bare(node.this if isinstance(node, exp.Where) else node))
@@ -120,29 +121,29 @@ class _View:
             raise UnsayableError(node.sql(dialect="postgres"))
         return f"{word}{phrase.sql}"
 
-    def _grouped(self, clause: exp.Expression | None) -> str:
+    def _grouped(self, clause: exp.Expr | None) -> str:
         if clause is None:
             return ""
         if any(value for name, value in clause.args.items() if name != "expressions"):
             raise UnsayableError(clause.sql(dialect="postgres"))
-        phrases = Translation(self._names).strict(clause.expressions, *_GROUPED)
+        phrases = translation(self._names).strict(clause.expressions, *_GROUPED)
         return f" GROUP BY {', '.join(phrase.sql for phrase in phrases)}"
 
-    def _item(self, item: exp.Expression) -> tuple[str, Phrase]:
+    def _item(self, item: exp.Expr) -> tuple[str, Phrase]:
         name, node = item.alias_or_name, bare(item.this if isinstance(item, exp.Alias) else item)
         if not name:
             raise UnsayableError(item.sql(dialect="postgres"))
         return name, self._aggregate(node) or self._walk(node)
 
-    def _aggregate(self, node: exp.Expression) -> Phrase | None:
+    def _aggregate(self, node: exp.Expr) -> Phrase | None:
         if isinstance(node, exp.Count) and not node.expressions:
             counted = "*" if isinstance(node.this, exp.Star) else self._walk(node.this).sql
             return Phrase(f"count({counted})", "integer")
         if isinstance(node, exp.Max | exp.Min) and not node.expressions:
-            (value,) = Translation(self._names).strict([node.this], *_ORDERED)
+            (value,) = translation(self._names).strict([node.this], *_ORDERED)
             return Phrase(f"{'max' if isinstance(node, exp.Max) else 'min'}({value.sql})", value.reading)
         if isinstance(node, exp.Sum):
-            (value,) = Translation(self._names).strict([node.this], "integer")
+            (value,) = translation(self._names).strict([node.this], "integer")
             return Phrase(f"sum({value.sql})", "integer")
         return None
 

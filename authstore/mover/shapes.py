@@ -11,8 +11,15 @@ from typing import Literal
 # int8 | float8 | text | bytea; "any" columns may hold more than one of them.
 Storage = Literal["INTEGER", "REAL", "TEXT", "BLOB", "ANY"]
 Role = Literal[
-    "users", "accounts", "sessions", "verification_tokens", "authenticators",
-    "roles", "permissions", "role_permissions", "user_roles",
+    "users",
+    "accounts",
+    "sessions",
+    "verification_tokens",
+    "authenticators",
+    "roles",
+    "permissions",
+    "role_permissions",
+    "user_roles",
 ]
 
 

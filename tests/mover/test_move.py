@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -337,7 +338,7 @@ async def test_sessions_count_as_used_at_the_last_catch_up(
     first = one(target, "SELECT min(last_used_at) FROM sessions")
     await moved(source_url, target)
     assert one(target, "SELECT max(last_used_at) FROM sessions") == first
-    monkeypatch.setattr("authstore.mover.move.SESSIONS_MAY_LAG", __import__("datetime").timedelta(0))
+    monkeypatch.setattr("authstore.mover.engine.SESSIONS_MAY_LAG", timedelta(0))
     await moved(source_url, target)
     assert one(target, "SELECT min(last_used_at) FROM sessions") > first
     assert (await verified(source_url, target)).ok
