@@ -113,7 +113,7 @@ def _constant(column: CarriedColumn, connection: psycopg.Connection[Any]) -> str
     try:
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             row = cursor.execute(f"SELECT {expression}".encode()).fetchone()
-    except psycopg.DataError as error:
+    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
         raise UnsayableError(f"the default {column.source.default}") from error
     return None if row is None or row[0] is None else _written(row[0])
 

@@ -18,6 +18,7 @@ SETUP = """
 CREATE EXTENSION hstore;
 CREATE EXTENSION citext;
 CREATE EXTENSION ltree;
+CREATE EXTENSION cube;
 CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'happy');
 CREATE TYPE pair AS (a int, b text);
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
@@ -161,6 +162,7 @@ OTHERS = [
     ("regclass", ["'pg_class'"], ["pg_class"], "%s::regclass"),
     ("int2vector", ["'1 2'"], ["1 2"], "%s::int2vector"),
     ("jsonpath", ["'$.a'"], ['$."a"'], "%s::jsonpath"),
+    ("cube", ["'(1,2),(3,4)'"], ["(1, 2),(3, 4)"], "%s::cube"),
     ("ltree", ["'Top.Science'"], ["Top.Science"], "%s::ltree"),
 ]
 _FLAT = "ARRAY(SELECT json_array_elements_text(%s::json))"
