@@ -161,6 +161,26 @@ class ValuesContract(ContractBase):
         assert await adapter.get_role(text) is None
         assert await adapter.has_permission(text, text, text) is False
 
+    @pytest.mark.parametrize("text", BAD_TEXTS, ids=ascii)
+    async def test_what_cannot_be_stored_is_neither_listed_nor_changed_nor_deleted(
+        self, adapter: Adapter, text: str
+    ) -> None:
+        assert await adapter.list_accounts(text) == []
+        assert await adapter.list_sessions(text) == []
+        assert await adapter.list_authenticators(text) == []
+        assert await adapter.get_roles(text) == []
+        assert await adapter.list_users_with_role(text) == []
+        assert await adapter.update_user(text, name="X") is None
+        assert await adapter.update_role(text, description="X") is None
+        assert await adapter.delete_user(text) is False
+        assert await adapter.unlink_account("github", text) is False
+        assert await adapter.delete_session(text * 16) is False
+        assert await adapter.revoke_session(text) is False
+        assert await adapter.revoke_sessions(text, except_token=text) == 0
+        assert await adapter.delete_authenticator(text) is False
+        assert await adapter.delete_role(text) is False
+        assert await adapter.revoke_role(text, text) is False
+
     async def test_models_do_not_show_their_secrets(self, adapter: Adapter) -> None:
         user = await make_user(adapter)
         tokens = {"access_token": "secret-access", "refresh_token": "secret-refresh", "id_token": "secret-id"}
