@@ -1,94 +1,15 @@
 """The fields of users, accounts, sessions, verification tokens and authenticators: from which column, made how."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import psycopg
-
 from authstore.email import MAX_LENGTH
 from authstore.mover import field_values
 from authstore.mover.addresses import Addresses, read_addresses, read_identifiers
-from authstore.mover.drafts import Draft, Fault, Fields, Unique
-from authstore.mover.field_values import Value, derived_id, token_hash, token_is_bad
-from authstore.mover.json_data import data_object, doubtful_json, is_storable_json
-from authstore.mover.moments import UNKNOWN, Moments
+from authstore.mover.drafts import Draft, Fields, Unique
+from authstore.mover.field_values import derived_id, token_hash, token_is_bad
+from authstore.mover.moments import UNKNOWN
 from authstore.mover.names import literal, quote
-from authstore.mover.shapes import MoveOptions, SourceColumn, Storage, TargetColumn
-from authstore.mover.statements import is_any, rows
+from authstore.mover.shapes import TargetColumn
+from authstore.mover.sheet import Sheet, Surroundings
 from authstore.mover.user_links import UserLink
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a draft is drawn up in: the snapshot, the options and the moments of the run."""
-
-    connection: psycopg.Connection[Any]
-    options: MoveOptions
-    moments: Moments
-
-
-class Sheet:
-    """Collects a draft's columns and faults, field by field."""
-
-    def __init__(self, fields: Fields, around: Surroundings) -> None:
-        self.fields = fields
-        self.around = around
-        self.columns: list[TargetColumn] = []
-        self.faults: list[Fault] = []
-
-    def put(self, name: str, storage: Storage, sql: str) -> None:
-        self.columns.append(TargetColumn(name, storage, sql))
-
-    def fault(self, reason: str, where: str, field: str) -> None:
-        if where != "FALSE":
-            self.faults.append(Fault(reason, where, column=self.fields.one.fields.get(field)))
-
-    def put_text(self, *names: str) -> None:
-        for name in names:
-            self.put(name, "TEXT", self.fields.text(name))
-
-    def put_key(self, name: str) -> Value:
-        value = self.fields.key(name)
-        self.put(name, "TEXT", value.sql)
-        self.fault(f"no {name}", value.bad, name)
-        return value
-
-    def put_value(
-        self, name: str, storage: Storage, make: Callable[[SourceColumn, str], Value], otherwise: str
-    ) -> None:
-        """A field made by one of `field_values`; `otherwise` where the source lacks it."""
-        if name not in self.fields:
-            self.put(name, storage, otherwise)
-            return
-        value = make(self.fields.column(name), self.fields.ref(name))
-        self.put(name, storage, value.sql)
-        self.fault(f"bad {name}", value.bad, name)
-
-    def instant(self, name: str) -> str:
-        """SQL of a date field, null where the source lacks it; its bad values are faults."""
-        found = self.fields.instant(name)
-        if found is None:
-            return "NULL::text"
-        self.fault("bad date", found.bad, name)
-        return found.sql
-
-    def put_data(self) -> None:
-        """What has no field; secrets only with --secrets keep."""
-        keep = self.around.options.secrets == "keep"
-        columns = [c for c in self.fields.extra if keep or c not in self.fields.secret]
-        self.put("data", "TEXT", data_object(columns, self.fields.zone, self.fields.alias))
-        self._judge_json(columns)
-
-    def _judge_json(self, columns: Sequence[SourceColumn]) -> None:
-        for name, doubtful in doubtful_json(columns, self.fields.alias).items():
-            statement = (
-                f"SELECT {self.fields.identity}, {self.fields.alias}.{quote(name)}::text "
-                f"FROM {self.fields.source_from()} WHERE {doubtful}"
-            )
-            bad = [identity for identity, text in rows(self.around.connection, statement) if not is_storable_json(text)]
-            if bad:
-                self.faults.append(Fault("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))
 
 
 def users_draft(fields: Fields, around: Surroundings) -> Draft:

@@ -7,7 +7,6 @@ import psycopg
 
 from authstore.errors import ConfigurationError
 from authstore.mover import auth_fields, role_fields
-from authstore.mover.auth_fields import Surroundings
 from authstore.mover.drafts import Draft, Fields
 from authstore.mover.moments import moments
 from authstore.mover.names import literal
@@ -15,6 +14,7 @@ from authstore.mover.problems import column_problems, inactive_roles, left_behin
 from authstore.mover.profile import is_named
 from authstore.mover.settle import Settled, settle
 from authstore.mover.shapes import MoveOptions, Problem, Recognised, Role, Source, TableCopy, UserChanges
+from authstore.mover.sheet import Surroundings
 from authstore.mover.statements import is_any, rows
 from authstore.mover.user_links import UserLink, link_to_user
 

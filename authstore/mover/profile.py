@@ -61,7 +61,9 @@ def parse_profile(text: str, *, origin: str = "the profile") -> Profile:
     if content.pop("authstore_profile", None) != VERSION:
         raise ConfigurationError(f"{origin}: a profile begins with authstore_profile = {VERSION}")
     carry, leave = (_names(content.pop(key, []), key, origin) for key in ("carry", "leave"))
-    tables = {_role(key, origin): _table(key, entry, origin) for key, entry in content.items()}
+    tables: dict[Role, ProfileTable] = {
+        _role(key, origin): _table(key, entry, origin) for key, entry in content.items()
+    }
     return Profile(tables, carry, leave, origin)
 
 
@@ -77,9 +79,10 @@ def is_named(table: SourceTable, names: Iterable[str]) -> bool:
 
 
 def _role(key: str, origin: str) -> Role:
-    if key not in ROLES:
-        raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(ROLES)}, carry and leave")
-    return key
+    for role in ROLES:
+        if role == key:
+            return role
+    raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(ROLES)}, carry and leave")
 
 
 def _table(role: str, entry: Any, origin: str) -> ProfileTable:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from authstore.mover.auth_fields import Sheet, Surroundings
 from authstore.mover.drafts import Draft, Fault, Fields, Unique
 from authstore.mover.field_values import key_text
 from authstore.mover.json_data import data_object
 from authstore.mover.names import relation
 from authstore.mover.shapes import Recognised, TargetColumn
+from authstore.mover.sheet import Sheet, Surroundings
 from authstore.mover.statements import is_any
 from authstore.mover.user_links import UserLink
 

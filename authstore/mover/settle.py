@@ -6,11 +6,11 @@ A reject that no row has is left out of the query, so that a clean source is rea
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from authstore.mover.auth_fields import Surroundings
 from authstore.mover.drafts import Draft, Fault, Unique
 from authstore.mover.duplicates import AllVerified, Group, find_duplicates
 from authstore.mover.problems import count_faults, duplicate_problems, expired_problem, fault_problem
 from authstore.mover.shapes import Problem, Reject, TableCopy
+from authstore.mover.sheet import Surroundings
 from authstore.mover.statements import is_any, rows
 from authstore.mover.user_links import UserLink
 

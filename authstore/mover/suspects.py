@@ -11,7 +11,8 @@ from authstore.mover.shapes import Problem, SourceColumn, SourceTable
 
 _RAW = re.compile(
     r"(token|tokensecret|secret|secretkey|clientsecret|apikey|privatekey|signingkey|accesskey|sessionkey|sessionsecret"
-    r"|totpsecret|otp|otpcode|pwd|passwd|password|passphrase|passcode|backupcodes?|recoverycodes?|jwt)(plain|value|s)?"
+    r"|totpsecret|otp|otpcode|pwd|passwd|password|passphrase|passcode|backupcodes?|recoverycodes?"
+    r"|devicecode|authcode|authorizationcode|verificationcode|confirmationcode|resetcode|codeverifier|jwt)(plain|value|s)?"
 )
 _HASHED = re.compile(
     r".*(password|passwd|secret|token|key|code).*(hash|digest|hashed|bcrypt|argon2)|hashedpassword|salt"
