@@ -33,7 +33,7 @@ def run_verify(url: str, target: str | Path, options: MoveOptions, emit: Emit, s
         scheme = scheme_of(view.main, as_moved(options, notes))
         tables = dict(_compared(connection, view, scheme, emit, stop))
         # Inside, so that of all connections the one that may write is the last to go.
-        return VerifyReport(tables, _findings(place, list(tables), emit), scheme.problems)
+        return VerifyReport(tables, _findings(place, tables_of(connection), emit), scheme.problems)
 
 
 @contextmanager

@@ -215,7 +215,9 @@ class _Work:
             self._run.emit(ProgressEvent(copy.target, phase, rows, self._scheme.rows[copy.target]))
 
         rows = rows_of(copy, self._view.main)
-        return Table(self._building, self._ledger, rows, self._scheme.widths[copy.target], say)
+        return Table(
+            self._building, self._ledger, rows, self._scheme.widths[copy.target], say, self._run.table is not None
+        )
 
     def _fill_one(self, table: Table, reading: Reading, link: Link) -> None:
         self._run.heed_stop()
@@ -269,20 +271,22 @@ class _Work:
 
     def _check(self) -> None:
         tables = sorted(tables_of(self._building), key=self._count, reverse=True)
-        say = self._run.emit
-        say(ProgressEvent("", "check", 0, 2))
-        broken = broken_references(self._run.place.building, tables)
-        if broken:
-            said = "; ".join(
-                f"{count} rows of {table} point to no {parent}" for (table, parent), count in broken.items()
-            )
-            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
+        self._run.emit(ProgressEvent("", "check", 0, 2))
+        self._refuse_orphans(tables)
         self._run.heed_stop()
-        say(ProgressEvent("", "check", 1, 2))
+        self._run.emit(ProgressEvent("", "check", 1, 2))
         damage = check_integrity(self._run.place.building, tables)
         if damage:
             raise TargetError(f"the new file does not stand SQLite's check: {damage[0]}")
-        say(ProgressEvent("", "check", 2, 2))
+        self._run.emit(ProgressEvent("", "check", 2, 2))
+
+    def _refuse_orphans(self, tables: Sequence[str]) -> None:
+        if self._run.table is not None:
+            return  # of a target in use, what else is broken may be recovered next: `verify` tells
+        broken = broken_references(self._run.place.building, tables)
+        if broken:
+            said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
+            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
 
     def _finish(self, rejected: dict[str, int]) -> MoveReport:
         place, now = self._run.place, utc_now()

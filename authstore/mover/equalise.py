@@ -40,6 +40,7 @@ class Table:
     rows: Rows
     width: int
     say: Say
+    keeps_referred: bool = False  # rows that only the target has stay where others refer to them
     outcome: Outcome = field(default_factory=Outcome)
 
     @property
@@ -187,7 +188,8 @@ def apply(table: Table, difference: Difference, link: Link) -> None:
     building, writer = table.building, Writer(table.building, table.rows)
     rest = [one for one in table.ledger.stretches(table.name) if difference.leaves(one)]
     building.execute("BEGIN IMMEDIATE")
-    writer.delete(whole(key) for key in (*difference.gone, *difference.changed))
+    writer.delete(whole(key) for key in difference.changed)
+    writer.delete((whole(key) for key in difference.gone), unless_referred_to=table.keeps_referred)
     if difference.changed:
         with closing(_wanted_rows(table, difference.changed, link)) as batches:
             for batch in batches:

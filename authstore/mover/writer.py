@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any
 
 from authstore.mover.failures import TargetError
-from authstore.mover.rows import Rows
+from authstore.mover.names import folded, quote
+from authstore.mover.rows import Key, Rows
 
 Row = Sequence[Any]
 
@@ -35,6 +36,20 @@ class Writer:
         for start in range(0, whole, self._many):
             yield list(chain.from_iterable(batch[start : start + self._many]))
 
-    def delete(self, keys: Iterable[tuple[object, ...]]) -> None:
-        """The rows with these keys, where they are there."""
-        self._target.executemany(self._rows.delete(), keys)
+    def delete(self, keys: Iterable[Key], *, unless_referred_to: bool = False) -> None:
+        """The rows with these keys, where they are there; on demand not those that other rows refer to."""
+        statement = self._rows.delete()
+        if unless_referred_to:
+            statement += "".join(f" AND NOT EXISTS ({query})" for query in self._references())
+        self._target.executemany(statement, keys)
+
+    def _references(self) -> Iterator[str]:
+        own = self._rows.copy.target
+        for (child,) in self._target.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            links: dict[int, list[str]] = {}
+            for number, _, parent, column, to, *_ in self._target.execute(f"PRAGMA foreign_key_list({quote(child)})"):
+                if folded(parent) == folded(own):
+                    to = to or self._rows.copy.key[0]
+                    links.setdefault(number, []).append(f"r.{quote(column)} = {quote(own)}.{quote(to)}")
+            for same in links.values():
+                yield f"SELECT 1 FROM {quote(child)} AS r WHERE {' AND '.join(same)}"

@@ -109,9 +109,7 @@ async def test_the_file_is_private_whole_and_alone(source: _Link, source_url: st
         assert connection.execute("SELECT count(*) FROM sqlite_stat1").fetchone()[0] > 0
 
 
-async def test_a_counter_goes_on_behind_the_last_number_given_out(
-    source: _Link, source_url: str, target: Path
-) -> None:
+async def test_a_counter_goes_on_behind_the_last_number_given_out(source: _Link, source_url: str, target: Path) -> None:
     people(source, users=2, notes=2)
     source.execute("SELECT setval('note_id_seq', 900)")
     await moved(source_url, target)
@@ -132,9 +130,7 @@ async def test_rejected_rows_are_in_a_private_file_with_their_reason(
     assert {line["table"] for line in lines} == {name for name, table in report.tables.items() if table.rejected}
 
 
-async def test_what_is_undecided_stops_before_anything_is_written(
-    source: _Link, source_url: str, target: Path
-) -> None:
+async def test_what_is_undecided_stops_before_anything_is_written(source: _Link, source_url: str, target: Path) -> None:
     seeds.seed(source, "pg_adapter", nasty=True)
     plan = await make_plan(source_url, target)
     assert not plan.ok
@@ -177,7 +173,7 @@ async def test_hostile_names_are_names(source: _Link, source_url: str, target: P
     people(source, users=3)
     table, column = 'no"te; DROP TABLE "User";--', "%s a\"b'c\\"
     source.execute(
-        psycopg.sql.SQL("CREATE TABLE {} ({} int PRIMARY KEY, {} text REFERENCES \"User\" (id))").format(
+        psycopg.sql.SQL('CREATE TABLE {} ({} int PRIMARY KEY, {} text REFERENCES "User" (id))').format(
             psycopg.sql.Identifier(table), psycopg.sql.Identifier(column), psycopg.sql.Identifier("select %")
         )
     )
