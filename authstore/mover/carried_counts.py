@@ -6,10 +6,12 @@ from typing import Any
 
 import psycopg
 
-from authstore.mover.carried_columns import CarriedTable, count_rows
+from authstore.mover.carried_columns import CarriedTable, count_rows, source_value
+from authstore.mover.names import label, relation
 from authstore.mover.problems import SAMPLES, is_undecided
-from authstore.mover.shapes import MoveOptions, Problem, Reject, TableCopy
+from authstore.mover.shapes import MoveOptions, Problem, Reject, Source, SourceTable, TableCopy
 from authstore.mover.statements import rows
+from authstore.mover.types import is_no_text, land
 
 _KINDS = {"--on-bad-row": "bad-row", "--on-orphan": "orphan", "--on-duplicate": "duplicate"}
 
@@ -22,6 +24,25 @@ def counted(
     found = [(reject, count) for reject, count in zip(copy.rejects, counts, strict=True) if count]
     problems = [_problem(table, copy, reject, count, connection, options) for reject, count in found]
     return replace(copy, rejects=tuple(reject for reject, _ in found)), problems
+
+
+def unreadable_texts(
+    source: Source, tables: Sequence[SourceTable], connection: psycopg.Connection[Any]
+) -> list[Problem]:
+    """Columns with texts that Postgres would give to no client, not even as rejects: to be mended in the source first.
+
+    Only a database in SQL_ASCII has such: there nobody checks what comes in.
+    """
+    problems = []
+    for table in tables if source.encoding == "SQL_ASCII" else ():
+        names = [one.name for one in table.columns if land(one, source_value(one.name)).storage == "TEXT"]
+        counts = count_rows(connection, relation(table), [is_no_text(source_value(name)) for name in names])
+        problems += [
+            Problem("bad-row", label(table.schema, table.name), f'column "{name}" is not UTF-8', count, stops=True)
+            for name, count in zip(names, counts, strict=True)
+            if count
+        ]
+    return problems
 
 
 def _problem(

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from authstore.mover.carried_columns import CarriedTable, land_columns, settle_columns
-from authstore.mover.carried_counts import counted
+from authstore.mover.carried_counts import counted, unreadable_texts
 from authstore.mover.carried_ddl import create_table
 from authstore.mover.carried_expressions import Expressions
 from authstore.mover.carried_keys import Keys
@@ -86,6 +86,7 @@ def _tables(
 ) -> tuple[dict[At, CarriedTable], list[Problem]]:
     """The tables that move, with their columns settled. All get their names, so that --skip and --only change none."""
     problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
+    problems += unreadable_texts(source, [one.table for one in recognised if one.moved], connection)
     carried: dict[At, CarriedTable] = {}
     for found in _candidates(source, recognised, options):
         table, said = without_secrets(found, recognised, options)
@@ -94,6 +95,7 @@ def _tables(
         if obstacle is not None:
             problems.append(obstacle)
             continue
+        problems += unreadable_texts(source, [table], connection)
         carried[named.at], noted = settle_columns(named, connection)
         problems += [*said, *_about(named), *noted]
     return carried, problems

@@ -34,7 +34,7 @@ def read_source(connection: psycopg.Connection[Any], schemas: tuple[str, ...] = 
     collation.
     """
     ask = _Asker(connection, schemas)
-    oid, name, version, may_identify = ask("system")[0]
+    oid, name, version, may_identify, encoding = ask("system")[0]
     cluster = ask("cluster")[0][0] if may_identify else name
     return Source(
         system=f"{cluster}/{oid}",
@@ -42,6 +42,7 @@ def read_source(connection: psycopg.Connection[Any], schemas: tuple[str, ...] = 
         tables=_tables(ask),
         views=tuple((schema, view, definition) for schema, view, definition in ask("views")),
         left_behind=tuple(text for (text,) in [*ask("left_behind"), *ask("other_schemas")]),
+        encoding=encoding,
     )
 
 

@@ -3,7 +3,7 @@
 
 -- name: system
 SELECT oid::text, datname::text, current_setting('server_version_num')::int8,
-       has_function_privilege('pg_control_system()', 'execute')
+       has_function_privilege('pg_control_system()', 'execute'), pg_encoding_to_char(encoding)::text
 FROM pg_database WHERE datname = current_database();
 
 -- name: cluster

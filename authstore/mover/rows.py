@@ -73,7 +73,8 @@ class Rows:
             f"{_source_text(f'c{number}', self.types[number], f'o{number}' if column.otherwise else '')}, {_END}"
             for number, column in enumerate(self.copy.columns)
         )
-        return f"decode(md5(concat({', '.join(parts)})), 'hex')"
+        # In UTF-8, as SQLite has it, whatever the source's own encoding.
+        return f"decode(md5(convert_to(concat({', '.join(parts)}), 'UTF8')), 'hex')"
 
     def all_rows(self, after: bool) -> str:
         """Every row in key order, its digest first; `after`: of keys greater than the parameters."""

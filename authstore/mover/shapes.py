@@ -127,6 +127,7 @@ class Source:
     tables: tuple[SourceTable, ...]
     views: tuple[tuple[str, str, str], ...] = ()  # schema, name, definition
     left_behind: tuple[str, ...] = ()  # functions, triggers, policies, foreign tables, …: reported
+    encoding: str = "UTF8"  # SQL_ASCII: nobody has checked what bytes its texts are
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,17 @@ def land(column: SourceColumn, value: str, *, naive_tz: str = "UTC") -> Landing:
     return Landing("TEXT", _output(value), "composite" if column.kind == "c" else "opaque")
 
 
+_UTF8 = (
+    "^([0-7][0-9a-f]|(c[2-9a-f]|d[0-9a-f])@|e0[ab][0-9a-f]@|e[1-9a-cef]@@|ed[89][0-9a-f]@|f0[9ab][0-9a-f]@@|f[1-3]@@@"
+    "|f48[0-9a-f]@@)*$"
+).replace("@", "[89ab][0-9a-f]")  # RFC 3629, §4, in hexadecimal digits
+
+
+def is_no_text(value: str) -> str:
+    """Predicate, for databases in SQL_ASCII: the value's text is not UTF-8, or holds half a surrogate pair."""
+    return f"encode(convert_to(concat({value}), 'SQL_ASCII'), 'hex') !~ '{_UTF8}'"
+
+
 def land_with_nan(landing: Landing, value: str) -> Landing:
     """The landing of a number column in which NaN was found: SQLite would make it NULL, so it is kept as a text.
 
