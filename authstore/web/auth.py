@@ -98,7 +98,7 @@ class Auth:
         templates: str | PathLike[str] | None = None,
         texts: Texts = ENGLISH,
     ) -> None:
-        checked, address = checked_secrets(secrets), Address.parse(base_url, insecure_dev=insecure_dev)
+        address, pages = Address.parse(base_url, insecure_dev=insecure_dev), Pages(templates, texts)
         settings = Settings(
             name=name or address.host,
             route_prefix=prefix,
@@ -110,11 +110,9 @@ class Auth:
             mails_per_client=mails_per_client,
             allowed_origins=tuple(allowed_origins),
         )
-        cookies = Cookies(checked, is_secure=address.is_secure, former=former_cookies)
-        values = {"email_enabled": mailer is not None, "passkeys_enabled": passkeys}
-        self.site = Site(address, settings, cookies, CsrfTokens(checked), Pages(templates, texts), values)
-        self._source = _Source(self.site, store, policy or SessionPolicy(), tuple(keys), clock)
-        self._prune_every = prune_every
+        enabled = {"email_enabled": mailer is not None, "passkeys_enabled": passkeys}
+        self.site = _site(address, settings, checked_secrets(secrets), pages, enabled, former_cookies)
+        self._source, self._prune_every = _Source(self.site, store, policy, keys, clock), prune_every
         self._providers = _by_name(providers, trust_email_of)
         self._clients = {each.name: ProviderClient(each, self.site.now) for each in providers}
         self.routes = self._made_routes(mailer, mail_from, frozenset(trust_email_of), with_passkeys=passkeys)
@@ -219,6 +217,18 @@ class Auth:
                 log.warning("pruning failed: %s", type(error).__name__)
 
 
+def _site(
+    address: Address,
+    settings: Settings,
+    secrets: Sequence[str | bytes],
+    pages: Pages,
+    enabled: Mapping[str, bool],
+    former_cookies: Sequence[str],
+) -> Site:
+    cookies = Cookies(secrets, is_secure=address.is_secure, former=former_cookies)
+    return Site(address, settings, cookies, CsrfTokens(secrets), pages, enabled)
+
+
 class _Source:
     """Where the store comes from: opened here, or given open."""
 
@@ -226,13 +236,13 @@ class _Source:
         self,
         site: Site,
         store: str | PathLike[str] | Adapter,
-        policy: SessionPolicy,
-        keys: tuple[str | bytes, ...],
+        policy: SessionPolicy | None,
+        keys: Sequence[str | bytes],
         clock: Clock,
     ) -> None:
         self._site = site
         self._url: str | Path | None = None
-        self._policy, self._keys, self._clock = policy, keys, clock
+        self._policy, self._keys, self._clock = policy or SessionPolicy(), tuple(keys), clock
         if isinstance(store, (str, PathLike)):
             self._url = store if isinstance(store, str) else Path(store)
         else:

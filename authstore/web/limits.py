@@ -18,7 +18,7 @@ async def is_within_limit(
     identifier = "limit:" + sha256(subject.encode()).hexdigest()
     number = int(now.timestamp() // window.total_seconds())
     for place in range(limit):
-        purpose, token = f"limit-{place}", f"{number}-{place}"
+        purpose, token = f"limit-{place}", f"window-{number:012}-{place:04}"
         if await store.peek_verification_token(identifier, token, purpose=purpose) is None:
             try:
                 await store.create_verification_token(identifier, purpose=purpose, token=token, expires=now + window)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -148,8 +149,14 @@ def _refusal(asked: Asked, refused: RefusedError) -> Response:
         code=refused.code,
         text=text,
         status=refused.status,
-        sign_in_url=asked.site.path("/sign-in"),
+        sign_in_url=_sign_in_url(asked.site, refused),
     )
+
+
+def _sign_in_url(site: Site, refused: RefusedError) -> str:
+    """The sign-in page; who must sign in anew for something in their account comes back there."""
+    page = site.path("/sign-in")
+    return f"{page}?{urlencode({'next': site.path('/sessions')})}" if refused.code in ("fresh", "sign_in") else page
 
 
 def _finished(asked: Asked, response: Response) -> Response:
