@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from authstore.errors import ConfigurationError
+from authstore.mover.aliases import role_aliases
 from authstore.mover.profile import ProfileTable, is_named, parse_profile, read_profile, write_profile
 from authstore.mover.shapes import Recognised, SourceTable
 
@@ -63,3 +64,18 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         read_profile(tmp_path / "bytes.toml")
+
+
+def test_the_example_of_the_documentation_is_a_profile() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")
+    profile = parse_profile(page.split("```toml\n")[1].split("```")[0])
+    assert profile.tables["sessions"].columns == {"token": "secret", "user_id": "person", "expires": "valid_until"}
+    assert profile.tables["users"].columns["image"] == ""
+
+
+def test_the_documentation_names_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")
+    missing = [
+        (role, name) for role, found in role_aliases().items() for name in found.fields if f"`{name}`" not in page
+    ]
+    assert missing == []
