@@ -64,10 +64,11 @@ class UnitJob(Job):
 
 
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
-    """All rows of a statement: a half-read `RETURNING` would keep the write lock."""
+    """All rows of a statement (a half-read `RETURNING` would keep the write lock), or an empty one for each row
+    that it wrote."""
     cursor = connection.execute(statement.sql, _encoded(statement.parameters))
     if cursor.description is None:
-        return []
+        return [{}] * cursor.rowcount
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -78,9 +79,10 @@ def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def iso(value: datetime) -> str:
     """An instant as it is stored: ISO-8601 of one width."""
-    text = value.astimezone(UTC).isoformat()
-    # isoformat() drops a zero fraction, and text order with it.
-    return f"{text[:26]}Z" if len(text) == 32 else f"{text[:19]}.000000Z"
+    v = value.astimezone(UTC)
+    # isoformat() takes twice as long, and drops a zero fraction.
+    date = (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % date  # noqa: UP031 - an f-string takes longer
 
 
 def drive(connection: sqlite3.Connection, unit: Unit[T]) -> T:
