@@ -9,7 +9,7 @@ from psycopg.rows import tuple_row
 
 from authstore.mover.names import Namespace, label, quote, relation
 from authstore.mover.phrases import Phrase
-from authstore.mover.shapes import Problem, SourceColumn, SourceTable
+from authstore.mover.shapes import Problem, SourceColumn, SourceKey, SourceTable
 from authstore.mover.types import Landing, Oddity, land, land_with_nan
 
 
@@ -86,7 +86,35 @@ def settle_columns(table: CarriedTable, connection: psycopg.Connection[Any]) -> 
         )
         for name, odd, count in found
     ]
-    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems]
+    columns, folded_otherwise = _unfolded(replace(table, columns=columns), connection)
+    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems, *folded_otherwise]
+
+
+def _unfolded(
+    table: CarriedTable, connection: psycopg.Connection[Any]
+) -> tuple[dict[str, CarriedColumn], list[Problem]]:
+    """Without NOCASE where keys that Postgres tells apart would be one: a Turkish I and i, for example."""
+    columns, problems = dict(table.columns), []
+    for key in table.source.keys:
+        names = [name for name in key.columns if columns[name].landing.collation == "NOCASE"]
+        if names and _collides(table, key, names, connection):
+            for name in names:
+                columns[name] = replace(columns[name], landing=replace(columns[name].landing, collation=""))
+            message = (
+                f'unique key "{key.name}" holds texts that differ in the case of ASCII letters: its case is kept apart'
+            )
+            problems.append(Problem("type", table.label, message))
+    return columns, problems
+
+
+def _collides(table: CarriedTable, key: SourceKey, names: list[str], connection: psycopg.Connection[Any]) -> bool:
+    parts = [
+        f'lower({source_value(name)}::text COLLATE "C")' if name in names else source_value(name)
+        for name in key.columns
+    ]
+    given = " AND ".join(f"{source_value(name)} IS NOT NULL" for name in key.columns)
+    groups = f"SELECT FROM {relation(table.source)} WHERE {given} GROUP BY {', '.join(parts)} HAVING count(*) > 1"
+    return count_rows(connection, f"({groups} LIMIT 1) AS g", ["TRUE"]) != [0]
 
 
 def count_rows(connection: psycopg.Connection[Any], source_from: str, predicates: Sequence[str]) -> list[int]:

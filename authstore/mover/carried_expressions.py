@@ -71,7 +71,7 @@ class Expressions:
                 found[name] = self._formula(column)
             except UnsayableError as error:
                 self._lost(f'the formula of generated column "{name}" (its values are copied)', error)
-        return found
+        return found if len(found) < len(self._table.columns) else {}
 
     def _formula(self, column: CarriedColumn) -> str:
         """Only where SQLite's result is the very value that Postgres has."""
@@ -125,6 +125,8 @@ class Expressions:
         )
 
     def _term(self, index: SourceIndex, name: str | None, expression: str) -> str:
+        if name is None and index.unique and "->>" in expression:
+            raise UnsayableError("->> in a unique index: 1 and 1.0 would be equal")
         if name is None:
             return f"({translate(expression, self._names, folding=True).sql})"
         column = self._table.columns.get(name)

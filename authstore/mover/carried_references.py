@@ -161,7 +161,30 @@ def _same(child: CarriedColumn, key: CarriedColumn) -> bool:
         return False
     if left.reading == "digits":
         return child.source.modifier == key.source.modifier >= 4
-    return left.reading not in ("citext", "json") and child.source.base != "interval"
+    if left.reading != right.reading and {left.reading, right.reading} != {"integer", "decimal"}:
+        return False
+    return left.reading in _EQUAL_BY_VALUE or child.source.base in _EQUAL_BY_TEXT
+
+
+_EQUAL_BY_VALUE = frozenset(
+    (
+        "boolean",
+        "integer",
+        "decimal",
+        "double",
+        "single",
+        "text",
+        "padded",
+        "label",
+        "date",
+        "instant",
+        "bytes",
+        "exact",
+    )
+)
+_PRINTED = frozenset(("inet", "cidr", "macaddr", "macaddr8", "time", "timetz", "bit", "varbit"))
+# Columns in which infinities or NaN stand read as no moment and no number any more.
+_EQUAL_BY_TEXT = _PRINTED | {"date", "timestamp", "timestamptz", "numeric", "float4", "float8"}
 
 
 def _lost(table: CarriedTable, reference: SourceReference, why: str) -> Problem:

@@ -64,6 +64,7 @@ def carried_plan(
     """
     space = own_namespace()
     tables, problems = _tables(source, recognised, options, connection, space)
+    views = _views(source, recognised, options, space)
     references = References(tables, recognised, changes)
     rejects = Rejects(references, changes, options.naive_tz)
     copies: list[TableCopy] = []
@@ -73,8 +74,8 @@ def carried_plan(
         copies.append(copy)
         problems += [*said, *kept_back]
     relations = {at: Relation(table.target, table.columns_by_name()) for at, table in references.tables.items()}
-    views, unsaid = create_views(_views(source, recognised, options), relations, space)
-    return Carried(tuple(copies), views, (*problems, *references.problems, *unsaid))
+    created, unsaid = create_views(views, relations)
+    return Carried(tuple(copies), created, (*problems, *references.problems, *unsaid))
 
 
 def _tables(
@@ -101,9 +102,16 @@ def _tables(
     return carried, problems
 
 
-def _views(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[tuple[str, str, str]]:
+def _views(
+    source: Source, recognised: Sequence[Recognised], options: MoveOptions, space: Namespace
+) -> dict[At, tuple[str, str]]:
+    """Views take their names before indexes do."""
     schemas = _schemas(recognised, options)
-    return [view for view in source.views if not schemas or view[0] in schemas]
+    return {
+        (schema, name): (space.take_table(name), definition)
+        for schema, name, definition in source.views
+        if not schemas or schema in schemas
+    }
 
 
 def _left_behind(source: Source) -> list[Problem]:
@@ -112,7 +120,7 @@ def _left_behind(source: Source) -> list[Problem]:
     for text in source.left_behind:
         kinds.setdefault(_kind(text), []).append(text)
     return [
-        Problem("left-behind", "", f"{kind}: {len(found)} left behind", len(found), tuple(found))
+        Problem("left-behind", "", f"{kind}: {len(found)} left behind", len(found), tuple(found[:_SAMPLES]))
         for kind, found in kinds.items()
     ]
 
@@ -121,6 +129,7 @@ def _kind(text: str) -> str:
     return next((kind for kind in _KINDS if text.startswith(kind)), text.split(" ", 1)[0])
 
 
+_SAMPLES = 20
 _KINDS = ("foreign table", "materialized view", "exclusion constraint", "grants", "comment", "large objects")
 
 
@@ -131,7 +140,13 @@ def _other_schemas(source: Source, recognised: Sequence[Recognised], options: Mo
         if schemas and table.schema not in schemas and not any(one.table is table for one in recognised):
             others.setdefault(table.schema, []).append(label(table.schema, table.name))
     return [
-        Problem("left-behind", "", f'schema "{schema}": its tables are not moved (--schema)', len(names), tuple(names))
+        Problem(
+            "left-behind",
+            "",
+            f'schema "{schema}": its tables are not moved (--schema)',
+            len(names),
+            tuple(names[:_SAMPLES]),
+        )
         for schema, names in others.items()
     ]
 

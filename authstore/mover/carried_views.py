@@ -8,7 +8,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from authstore.mover.carried_references import At
-from authstore.mover.names import Namespace, folded, label, quote
+from authstore.mover.names import folded, label, quote
 from authstore.mover.phrases import Phrase, UnsayableError
 from authstore.mover.shapes import Problem
 from authstore.mover.translate import translation
@@ -29,23 +29,24 @@ class Relation:
 
 
 def create_views(
-    views: Sequence[tuple[str, str, str]], relations: Mapping[At, Relation], space: Namespace
+    views: Mapping[At, tuple[str, str]], relations: Mapping[At, Relation]
 ) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """CREATE VIEW for each that can be said, after those it reads; and why the others stay behind."""
-    known = dict(relations)
-    waiting = {(schema, name): definition for schema, name, definition in views}
+    """CREATE VIEW for each that can be said, after those it reads; and why the others stay behind.
+
+    `views`: by their place in the source, the name in the target and the definition.
+    """
+    known, waiting = dict(relations), dict(views)
     statements: list[str] = []
     reasons: dict[At, str] = {}
     grown = True
     while grown:
         grown = False
-        for at, definition in list(waiting.items()):
+        for at, (target, definition) in list(waiting.items()):
             try:
                 view = _View(definition, at[0], known)
             except UnsayableError as error:
                 reasons[at] = str(error)
                 continue
-            target = space.take_table(at[1])
             statements.append(view.create(target))
             known[at] = Relation(target, view.columns)
             del waiting[at]

@@ -72,7 +72,8 @@ class Namespace:
 
     def take_index(self, table: str, wanted: str) -> str:
         """As `take`; an index is named after its table, for SQLite knows each name once in the whole file."""
-        return self.take(wanted if folded(wanted).startswith(folded(table)) else f"{table}_{wanted}")
+        own = folded(wanted).startswith(folded(table)) and not folded(wanted).startswith(_RESERVED)
+        return self.take(wanted if own else f"{table}_{wanted}")
 
 
 def own_namespace() -> Namespace:

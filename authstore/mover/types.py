@@ -218,7 +218,7 @@ def _naive(column: SourceColumn, value: str, naive_tz: str) -> Landing:
     # A day inside the edges, so that no zone carries a local time over them.
     inside = f"{value} >= timestamp '0001-01-02' AND {value} < timestamp '9999-12-31'"
     landing = _instant(value, f"(({value} AT TIME ZONE {zone}) AT TIME ZONE 'UTC')", inside)
-    skipped = f"{inside} AND (({value} AT TIME ZONE {zone}) AT TIME ZONE {zone}) <> {value}"
+    skipped = f"CASE WHEN {inside} THEN (({value} AT TIME ZONE {zone}) AT TIME ZONE {zone}) <> {value} ELSE FALSE END"
     return replace(landing, reading="opaque", bad=((f"no such local time in {naive_tz}", skipped),))
 
 

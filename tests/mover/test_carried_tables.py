@@ -2,15 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from authstore.mover.carried_columns import CarriedTable, land_columns, settle_columns
 from authstore.mover.carried_tables import Carried, carried_plan
 from authstore.mover.catalog import read_source
 from authstore.mover.names import own_namespace, quote
-from authstore.mover.shapes import MoveOptions, Problem, Recognised, Role, TableCopy, UserChanges
+from authstore.mover.shapes import MoveOptions, Problem, Recognised, Role, SourceKey, TableCopy, UserChanges
 from tests.mover.arriving import arrive, empty_target, pinned
 from tests.postgres import fresh_database
 
@@ -40,11 +42,17 @@ class Move:
         self.source.execute(script.encode())
 
     def plan(self) -> Carried:
-        source = read_source(self.source, self.options.schemas)
-        recognised = [
-            Recognised(table.name, table, FIELDS[table.name]) for table in source.tables if table.name in FIELDS
-        ]  # type: ignore[arg-type, index]  # the tables are named after their roles
-        return carried_plan(source, recognised, self.options, self.source, self.changes)
+        """As the engine reads: with no schema of the user's in the search path."""
+        with self.source.transaction():
+            self.source.execute("SET LOCAL search_path = 'pg_catalog'")
+            source = read_source(self.source, self.options.schemas)
+            recognised = [
+                Recognised(role, table, FIELDS[role])
+                for table in source.tables
+                for role in FIELDS
+                if table.name == role
+            ]
+            return carried_plan(source, recognised, self.options, self.source, self.changes)
 
     def arrive(self) -> sqlite3.Connection:
         """The target; that no row refers to nothing, and no text stands where a column was meant, is checked."""
@@ -589,6 +597,75 @@ def test_case_insensitive_text_stays_so_for_ascii(move: Move) -> None:
     assert target.execute("SELECT name FROM t WHERE code = 'ab'").fetchall() == [("Ada",)]
     assert refused(target, "INSERT INTO t VALUES ('ADA', 'zz')")
     assert refused(target, "INSERT INTO t VALUES ('z', 'ab')")
+
+
+def test_case_is_kept_apart_where_a_key_would_lose_rows_otherwise(move: Move) -> None:
+    move.seed(
+        """
+        CREATE EXTENSION citext;
+        CREATE TABLE t (a citext, b int);
+        INSERT INTO t VALUES ('I', 1), ('i', 1), (NULL, 1)
+        """
+    )
+    # As under a Turkish locale, where these are two letters, and unique.
+    table = replace(read_source(move.source, ("public",)).tables[-2], keys=(SourceKey("k", ("a", "b"), primary=False),))
+
+    settled, problems = settle_columns(CarriedTable(table, "t", land_columns(table, "UTC")), move.source)
+
+    assert settled.columns["a"].landing.collation == ""
+    assert said(problems, '"k"', "kept apart")
+
+
+def test_references_between_texts_that_are_equal_in_postgres_only_are_reported(move: Move) -> None:
+    move.seed(
+        """
+        CREATE EXTENSION citext;
+        CREATE TABLE p (c citext UNIQUE, r real UNIQUE, d float8 UNIQUE, s interval UNIQUE, g numrange UNIQUE,
+            k char(4) UNIQUE);
+        CREATE TABLE t (c citext REFERENCES p (c), r real REFERENCES p (d),
+            s interval REFERENCES p (s),
+            g numrange REFERENCES p (g), k char(4) REFERENCES p (k),
+            d float8 REFERENCES p (d));
+        INSERT INTO p VALUES ('É', 0.1, 0.1::real, '1 day', '[1.0,2.0)', 'ab'), (NULL, NULL, 'NaN', NULL, NULL,
+            NULL);
+        INSERT INTO t VALUES ('é', 0.1, '24:00:00', '[1,2)', 'ab', 'NaN');
+        """
+    )
+    carried = move.plan()
+
+    assert rows(move.arrive(), "t") == [("é", 0.1, "PT24H", "[1,2)", "ab  ", "NaN")]
+    assert [len(said(carried.problems, f"t_{name}_fkey")) for name in "crsgkd"] == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_unique_index_into_json_is_reported(move: Move) -> None:
+    move.seed("CREATE TABLE t (id int PRIMARY KEY, doc jsonb); CREATE UNIQUE INDEX inside ON t ((doc ->> 'k'))")
+    move.seed("""INSERT INTO t VALUES (1, '{"k": 1}'), (2, '{"k": 1.0}'), (3, '{"k": true}')""")
+
+    assert len(rows(move.arrive(), "t")) == 3
+    assert said(move.plan().problems, '"inside"', "unique index")
+
+
+def test_views_come_before_indexes_of_their_name(move: Move) -> None:
+    move.seed("CREATE SCHEMA two; CREATE TABLE t (id int PRIMARY KEY, a int); CREATE INDEX t_a ON t (a)")
+    move.seed("CREATE VIEW two.t_a AS SELECT id FROM public.t")
+    move.options = MoveOptions(schemas=("public", "two"))
+    carried = move.plan()
+
+    assert carried.views == ('CREATE VIEW "t_a" ("id") AS SELECT "t"."id" FROM "t" AS "t"',)
+    assert copy_of(carried, "t").indexes == ('CREATE INDEX "t_a_2" ON "t" ("a")',)
+    assert move.arrive().execute("SELECT count(*) FROM t_a").fetchall() == [(0,)]
+
+
+def test_a_table_of_generated_columns_alone_keeps_their_values(move: Move) -> None:
+    move.seed(
+        """
+        CREATE TABLE t (a int GENERATED ALWAYS AS (1) STORED);
+        INSERT INTO t DEFAULT VALUES;
+        INSERT INTO t DEFAULT VALUES
+        """
+    )
+
+    assert rows(move.arrive(), "t") == [(1,), (1,)]
 
 
 def test_views_follow_where_every_part_can_be_said(move: Move) -> None:
