@@ -12,6 +12,8 @@ from authstore.cli import move_commands, store_commands
 from authstore.cli.output import masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="authstore",
     help="Users, sessions, accounts, tokens, passkeys and roles, kept safely in one SQLite file.",
@@ -33,12 +35,18 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
-        _complain("stopped", "run the same command again to go on", is_json)
-        return 130
+        return _stopped(is_json)
     except AuthStoreError as error:
         _complain(masked(str(error)), getattr(error, "hint", ""), is_json)
         return 2 if isinstance(error, ConfigurationError) else 1
+    if result == _INTERRUPTED:  # typer's own word for Ctrl-C
+        return _stopped(is_json)
     return result if isinstance(result, int) else 0
+
+
+def _stopped(is_json: bool) -> int:
+    _complain("stopped", "run the same command again to go on", is_json)
+    return _INTERRUPTED
 
 
 def _complain(message: str, hint: str, is_json: bool) -> None:

@@ -73,6 +73,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
         if self.watched and _is_at_work(self.watched, self.info.backend_pid):
             return looks
         if looks + 1 >= LOOKS:
+            self.pgconn.finish()
             raise psycopg.OperationalError("the server has fallen silent")
         return looks + 1
 

@@ -95,6 +95,7 @@ class Snapshot:
             with suppress(psycopg.Error, OSError):
                 if link.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                     link.cancel_safe(timeout=2.0)
+            with suppress(psycopg.Error, OSError):
                 link.close()
         self._links.clear()
 
