@@ -17,7 +17,7 @@ SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind = 'p',
              FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
              WHERE i.inhrelid = c.oid ORDER BY i.inhseqno),
        c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
-       has_schema_privilege(n.oid, 'usage') AND has_table_privilege(c.oid, 'select')
+       has_schema_privilege(n.oid, 'usage') AND has_table_privilege(c.oid, 'select') AND NOT row_security_active(c.oid)
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (
@@ -171,6 +171,8 @@ WITH space AS (
     FROM pg_description d JOIN relation r ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid
     LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.objsubid AND d.objsubid > 0
     WHERE r.relkind IN ('r', 'p', 'v', 'm') AND NOT r.relispartition
+    UNION ALL
+    SELECT 11, format('large objects (%%s)', count(*)) FROM pg_largeobject_metadata HAVING count(*) > 0
 )
 SELECT text FROM word ORDER BY rank, text COLLATE "C";
 

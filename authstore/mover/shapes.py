@@ -115,7 +115,7 @@ class SourceTable:
     partitioned: bool = False
     parents: tuple[str, ...] = ()  # tables it inherits from (not: is a partition of)
     inherited: bool = False  # others inherit from it: read it with ONLY, they are tables of their own
-    readable: bool = True  # this role may SELECT from it
+    readable: bool = True  # this role may SELECT from it, and no policy hides rows
 
 
 @dataclass(frozen=True, slots=True)
