@@ -1,17 +1,8 @@
 """authstore keeps who your users are: users, accounts, sessions, tokens, passkeys and roles in one SQLite file."""
 
-from authstore.adapter import (
-    UNSET,
-    Accounts,
-    Adapter,
-    Authenticators,
-    Maintenance,
-    Roles,
-    Sessions,
-    Unset,
-    Users,
-    VerificationTokens,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from authstore.connect import connect
 from authstore.errors import (
     AccountLinkedError,
@@ -42,18 +33,32 @@ from authstore.errors import (
     UserNotFoundError,
 )
 from authstore.expiry import SessionPolicy, utc_now
-from authstore.models import (
-    Account,
-    Authenticator,
-    Health,
-    Permission,
-    PruneReport,
-    Role,
-    Session,
-    SignIn,
-    User,
-    VerificationToken,
-)
+
+if TYPE_CHECKING:  # loaded when first asked for, as pydantic loads its own
+    from authstore.adapter import (
+        UNSET,
+        Accounts,
+        Adapter,
+        Authenticators,
+        Maintenance,
+        Roles,
+        Sessions,
+        Unset,
+        Users,
+        VerificationTokens,
+    )
+    from authstore.models import (
+        Account,
+        Authenticator,
+        Health,
+        Permission,
+        PruneReport,
+        Role,
+        Session,
+        SignIn,
+        User,
+        VerificationToken,
+    )
 
 __all__ = [
     "UNSET",
@@ -106,3 +111,13 @@ __all__ = [
     "connect",
     "utc_now",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The models and the protocols, which need all of pydantic."""
+    if name in __all__:
+        for room in ("authstore.models", "authstore.adapter"):
+            if hasattr(module := import_module(room), name):
+                found = globals()[name] = getattr(module, name)
+                return found
+    raise AttributeError(f"module 'authstore' has no attribute {name!r}")

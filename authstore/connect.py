@@ -4,34 +4,34 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from authstore.adapter import Adapter, Clock, Durability
-from authstore.backends.sqlite import open_file, open_memory
-from authstore.database import Database
 from authstore.encryption import Cipher
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy, utc_now
-from authstore.store import Store
 
-_Open = Callable[[], Coroutine[Any, Any, Database]]
+if TYPE_CHECKING:  # importing authstore takes a third of the time so: what opening needs is loaded by opening
+    from authstore.adapter import Adapter, Clock, Durability
+    from authstore.database import Database
+
+_Open = Callable[[], Coroutine[Any, Any, "Database"]]
 _DEFAULT_POLICY = SessionPolicy()
 
 
 class Connecting:
     """What `connect` returns: `async with` it, or `await` it and close the store yourself."""
 
-    def __init__(self, open_database: _Open, policy: SessionPolicy, clock: Clock, cipher: Cipher) -> None:
+    def __init__(self, open_database: _Open, policy: SessionPolicy, clock: "Clock", cipher: Cipher) -> None:
         self._open_database = open_database
         self._policy = policy
         self._clock = clock
         self._cipher = cipher
         self._store: Adapter | None = None
 
-    def __await__(self) -> Generator[Any, None, Adapter]:
+    def __await__(self) -> "Generator[Any, None, Adapter]":
         return self._open().__await__()
 
-    async def __aenter__(self) -> Adapter:
+    async def __aenter__(self) -> "Adapter":
         self._store = await self._open()
         return self._store
 
@@ -41,7 +41,9 @@ class Connecting:
         if self._store is not None:
             await self._store.close()
 
-    async def _open(self) -> Adapter:
+    async def _open(self) -> "Adapter":
+        from authstore.store import Store
+
         return Store(await self._open_database(), self._policy, self._clock, self._cipher)
 
 
@@ -50,8 +52,8 @@ def connect(
     *,
     policy: SessionPolicy = _DEFAULT_POLICY,
     keys: Sequence[str | bytes] = (),
-    clock: Clock = utc_now,
-    durability: Durability = "full",
+    clock: "Clock" = utc_now,
+    durability: "Durability" = "full",
     create: bool = True,
     migrate: bool = True,
 ) -> Connecting:
@@ -72,12 +74,18 @@ def connect(
     if not callable(clock):
         raise ConfigurationError("clock is a function that gives an aware datetime")
     path = _sqlite_path(url)
-    opener: _Open
-    if path is None:
-        opener = partial(open_memory, clock=clock)
-    else:
-        opener = partial(open_file, path, durability=durability, create=create, migrate=migrate, clock=clock)
+    opener = partial(_open_sqlite, path, durability=durability, create=create, migrate=migrate, clock=clock)
     return Connecting(opener, policy, clock, Cipher(keys))
+
+
+async def _open_sqlite(
+    path: Path | None, *, durability: "Durability", create: bool, migrate: bool, clock: "Clock"
+) -> "Database":
+    from authstore.backends.sqlite import open_file, open_memory
+
+    if path is None:
+        return await open_memory(clock=clock)
+    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=clock)
 
 
 def _sqlite_path(url: str | Path) -> Path | None:
