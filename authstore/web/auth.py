@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from authstore.adapter import Adapter, Clock
 from authstore.connect import connect
@@ -115,7 +115,7 @@ class Auth:
         self._source, self._prune_every = _Source(self.site, store, policy, keys, clock), prune_every
         self._providers = _by_name(providers, trust_email_of)
         self._clients = {each.name: ProviderClient(each, self.site.now) for each in providers}
-        self.routes = self._made_routes(mailer, mail_from, frozenset(trust_email_of), with_passkeys=passkeys)
+        self.route = self._made_route(mailer, mail_from, frozenset(trust_email_of), with_passkeys=passkeys)
 
     @property
     def store(self) -> Adapter:
@@ -145,7 +145,7 @@ class Auth:
     def install(self, app: Starlette) -> None:
         """Adds the middleware and the routes; `app.state.authstore` is this object then."""
         app.add_middleware(PresenceMiddleware, site=self.site)
-        app.router.routes.extend(self.routes)
+        app.router.routes.append(self.route)
         app.state.authstore = self
 
     async def sign_in(self, connection: HTTPConnection, response: Response, user: User) -> Session:
@@ -189,16 +189,16 @@ class Auth:
             return True
         return self.site.now() < account.expires_at - _REFRESH_EARLY
 
-    def _made_routes(
+    def _made_route(
         self, mailer: Mailer | None, mail_from: str | None, trusted: frozenset[str], *, with_passkeys: bool
-    ) -> list[BaseRoute]:
+    ) -> Mount:
         site, providers, sends_mail = self.site, list(self._providers.values()), mailer is not None
         routes: list[BaseRoute] = [
             *SignInPage(site, providers).routes(),
             *Login(site, self._clients, trusted).routes(),
             *Sessions(site).routes(),
             *Devices(site, self._providers, sends_mail).routes(),
-            static_mount(site.settings.route_prefix),
+            static_mount(),
         ]
         if mailer is not None:
             sender = mail_from or f"no-reply@{site.address.host}"
@@ -206,7 +206,8 @@ class Auth:
         if with_passkeys:
             ceremonies = Ceremonies(site.address, site.settings.name)
             routes += Passkeys(site, ceremonies, self._providers, sends_mail).routes()
-        return routes
+        # One route of the application's, so that its own are found as quickly as without us.
+        return Mount(site.settings.route_prefix, routes=routes, name="authstore")
 
     async def _prune_for_ever(self) -> None:
         while self._prune_every is not None:

@@ -96,9 +96,7 @@ def redirect(path: str) -> Response:
 
 def get(site: Site, path: str, handler: Handler, name: str, *, answers_head: bool = True) -> Route:
     """A page. `answers_head=False` for what must not happen because a scanner looks at a link."""
-    route = Route(
-        site.settings.route_prefix + path, _endpoint(site, handler), methods=["GET"], name=f"authstore:{name}"
-    )
+    route = Route(path, _endpoint(site, handler), methods=["GET"], name=name)
     if not answers_head and route.methods is not None:
         route.methods.discard("HEAD")
     return route
@@ -106,8 +104,7 @@ def get(site: Site, path: str, handler: Handler, name: str, *, answers_head: boo
 
 def post(site: Site, path: str, handler: Handler, name: str, *, checks_csrf: bool = True) -> Route:
     """A change; only pages and scripts of this site can make it unless `checks_csrf=False`."""
-    endpoint = _endpoint(site, handler, checks_csrf=checks_csrf)
-    return Route(site.settings.route_prefix + path, endpoint, methods=["POST"], name=f"authstore:{name}")
+    return Route(path, _endpoint(site, handler, checks_csrf=checks_csrf), methods=["POST"], name=name)
 
 
 def _endpoint(site: Site, handler: Handler, *, checks_csrf: bool = True) -> Callable[[Request], Awaitable[Response]]:

@@ -26,6 +26,6 @@ class OwnFiles(StaticFiles):
         return response
 
 
-def static_mount(prefix: str) -> Mount:
-    """Serves them under `{prefix}/static`."""
-    return Mount(f"{prefix}/static", app=OwnFiles(directory=str(STATIC_FILES)), name="authstore:static")
+def static_mount() -> Mount:
+    """Serves them under `/static`."""
+    return Mount("/static", app=OwnFiles(directory=str(STATIC_FILES)), name="static")
