@@ -9,6 +9,7 @@ from authstore.mover.shapes import Recognised, Role, SourceColumn, SourceTable
 _TEXT = frozenset({"text", "varchar", "bpchar", "citext", "uuid", "name"})
 # What may be a secret that a browser presents; anything else under the same name is something else.
 _MUST_BE_TEXT = frozenset({"token", "identifier", "email"})
+_YES_OR_NO = frozenset({"bool", "int2", "int4", "int8"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class _Finder:
 
 
 def _fits(field: str, column: SourceColumn) -> bool:
+    if field == "disabled":
+        return column.base in _YES_OR_NO
     return field not in _MUST_BE_TEXT or is_texty(column)
 
 

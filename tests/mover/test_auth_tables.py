@@ -575,3 +575,14 @@ def test_moments_are_bound_to_the_snapshot_where_nobody_gives_them(source: Conne
     seed(source, "pg_adapter", users=1)
     created = datetime.fromisoformat(move(source).one("SELECT created_at FROM users"))
     assert abs(created - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "disabled"), [("boolean", "true", 1), ("int", "1", 1), ("timestamptz", "now", 0)]
+)
+def test_disabled_users_stay_disabled(source: Connection, kind: str, value: str, disabled: int) -> None:
+    seed(source, "pg_adapter", users=1)
+    source.execute(f"ALTER TABLE users ADD disabled {kind} DEFAULT '{value}'".encode())
+    moved = move(source)
+    assert moved.one("SELECT disabled FROM users") == disabled
+    assert moved.one("SELECT json_type(data, '$.disabled') FROM users") == (None if disabled else "text")
