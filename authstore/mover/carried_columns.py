@@ -12,6 +12,26 @@ from authstore.mover.phrases import Phrase
 from authstore.mover.shapes import Problem, SourceColumn, SourceKey, SourceTable
 from authstore.mover.types import Landing, Oddity, land, land_with_nan
 
+_EQUAL_BY_VALUE = frozenset(
+    (
+        "boolean",
+        "integer",
+        "decimal",
+        "double",
+        "single",
+        "text",
+        "padded",
+        "label",
+        "date",
+        "instant",
+        "bytes",
+        "exact",
+    )
+)
+_PRINTED = frozenset(("inet", "cidr", "macaddr", "macaddr8", "time", "timetz", "bit", "varbit"))
+# Columns in which infinities or NaN stand read as no moment and no number any more.
+_EQUAL_BY_TEXT = _PRINTED | {"date", "timestamp", "timestamptz", "float4", "float8"}
+
 
 @dataclass(frozen=True, slots=True)
 class CarriedColumn:
@@ -25,6 +45,15 @@ class CarriedColumn:
     @property
     def value(self) -> str:
         return source_value(self.source.name)
+
+    @property
+    def keeps_equality(self) -> bool:
+        """Whether two values are equal in SQLite if and only if they are in Postgres."""
+        if self.landing.reading == "digits":
+            return self.source.modifier >= 4  # one scale, one spelling
+        if self.mapped or self.landing.storage == "ANY":
+            return True
+        return self.landing.reading in _EQUAL_BY_VALUE or self.source.base in _EQUAL_BY_TEXT
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,10 +93,11 @@ class Keys:
 
     @cached_property
     def row_id(self) -> str:
-        """How reports name a row: by its key."""
+        """How reports name a row of the source: by its key there."""
         if self._copied_by is None:
             return f"{source_value(self._ordinal)}::text"
-        parts = [f"({self._table.columns[name].landing.expression})::text" for name in self._copied_by.columns]
+        columns = [self._table.columns[name] for name in self._copied_by.columns]
+        parts = [f"({column.value if column.mapped else column.landing.expression})::text" for column in columns]
         return parts[0] if len(parts) == 1 else f"concat_ws(', ', {', '.join(parts)})"
 
     def indexes(self, space: Namespace) -> list[str]:
@@ -126,9 +127,7 @@ class Keys:
             said.append("NULLS NOT DISTINCT: SQLite lets several nulls in")
         if key.deferrable:
             said.append("deferrable: SQLite judges it at once")
-        if any(
-            self._table.columns[name].landing.reading in ("digits", "citext", "opaque", "json") for name in key.columns
-        ):
+        if not all(self._table.columns[name].keeps_equality for name in key.columns):
             said.append("SQLite compares the texts, Postgres the values: it may let more in")
         return [Problem("left-behind", self._table.label, f'unique key "{key.name}": {text}') for text in said]
 

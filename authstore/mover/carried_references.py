@@ -159,32 +159,11 @@ def _same(child: CarriedColumn, key: CarriedColumn) -> bool:
     left, right = child.landing, key.landing
     if (left.storage, left.collation) != (right.storage, right.collation):
         return False
-    if left.reading == "digits":
-        return child.source.modifier == key.source.modifier >= 4
+    if left.reading == "digits" and child.source.modifier != key.source.modifier:
+        return False
     if left.reading != right.reading and {left.reading, right.reading} != {"integer", "decimal"}:
         return False
-    return left.reading in _EQUAL_BY_VALUE or child.source.base in _EQUAL_BY_TEXT
-
-
-_EQUAL_BY_VALUE = frozenset(
-    (
-        "boolean",
-        "integer",
-        "decimal",
-        "double",
-        "single",
-        "text",
-        "padded",
-        "label",
-        "date",
-        "instant",
-        "bytes",
-        "exact",
-    )
-)
-_PRINTED = frozenset(("inet", "cidr", "macaddr", "macaddr8", "time", "timetz", "bit", "varbit"))
-# Columns in which infinities or NaN stand read as no moment and no number any more.
-_EQUAL_BY_TEXT = _PRINTED | {"date", "timestamp", "timestamptz", "numeric", "float4", "float8"}
+    return child.keeps_equality
 
 
 def _lost(table: CarriedTable, reference: SourceReference, why: str) -> Problem:

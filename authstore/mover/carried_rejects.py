@@ -50,9 +50,7 @@ class Rejects:
             causes.setdefault(self._changes.reasons[gone], []).append(gone)
         user = user_id(column, source_value(column.source.name, alias))
         for (reason, option), users in sorted(causes.items()):
-            yield Reject(
-                f"its user is left out: {reason}", is_any(user, sorted(users)), option, column.source.name, True
-            )
+            yield Reject(reason, is_any(user, sorted(users)), option, column.source.name, follows=True)
 
     def _duplicates(self, table: CarriedTable, key: SourceKey, alias: str, depth: int) -> Iterator[Reject]:
         """Of rows that merging makes equal, the one that was the oldest user's already stays, else the first."""
