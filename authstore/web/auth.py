@@ -109,10 +109,11 @@ class Auth:
             mails_per_address=mails_per_address,
             mails_per_client=mails_per_client,
             allowed_origins=tuple(allowed_origins),
+            prune_every=prune_every,
         )
         enabled = {"email_enabled": mailer is not None, "passkeys_enabled": passkeys}
         self.site = _site(address, settings, checked_secrets(secrets), pages, enabled, former_cookies)
-        self._source, self._prune_every = _Source(self.site, store, policy, keys, clock), prune_every
+        self._source = _Source(self.site, store, policy, keys, clock)
         self._providers = _by_name(providers, trust_email_of)
         self._clients = {each.name: ProviderClient(each, self.site.now) for each in providers}
         self.route = self._made_route(mailer, mail_from, frozenset(trust_email_of), with_passkeys=passkeys)
@@ -210,8 +211,8 @@ class Auth:
         return Mount(site.settings.route_prefix, routes=routes, name="authstore")
 
     async def _prune_for_ever(self) -> None:
-        while self._prune_every is not None:
-            await asyncio.sleep(self._prune_every.total_seconds())
+        while (every := self.site.settings.prune_every) is not None:
+            await asyncio.sleep(every.total_seconds())
             try:
                 await self.store.prune(max_seconds=_PRUNE_SECONDS)
             except StoreError as error:
@@ -246,8 +247,10 @@ class _Source:
         self._policy, self._keys, self._clock = policy or SessionPolicy(), tuple(keys), clock
         if isinstance(store, (str, PathLike)):
             self._url = store if isinstance(store, str) else Path(store)
-        else:
+        elif isinstance(store, Adapter):
             site.open(store)
+        else:
+            raise ConfigurationError("store is a URL, a path, or an open store: `async with connect(…) as store`")
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -22,13 +22,14 @@ class Settings:
     mails_per_address: int
     mails_per_client: int
     allowed_origins: tuple[str, ...] = ()
+    prune_every: timedelta | None = None
 
     def __post_init__(self) -> None:
         if not self.route_prefix.startswith("/") or self.route_prefix.endswith("/"):
             raise ConfigurationError('prefix begins with a slash and does not end with one: "/auth"')
         if not timedelta(0) < self.link_lifetime <= MAX_LINK_LIFETIME:
             raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
-        if self.fresh_for <= timedelta(0):
-            raise ConfigurationError("fresh_for must be positive")
+        if self.fresh_for <= timedelta(0) or (self.prune_every is not None and self.prune_every <= timedelta(0)):
+            raise ConfigurationError("fresh_for and prune_every must be positive")
         if min(self.mails_per_address, self.mails_per_client) < 1:
             raise ConfigurationError("at least one letter per address and client")

@@ -116,6 +116,7 @@ def test_an_address_that_cannot_work_is_refused(base_url: str) -> None:
         {"providers": [github("a", "b"), github("c", "d")]},
         {"fresh_for": timedelta(0)},
         {"mails_per_address": 0},
+        {"prune_every": timedelta(0)},
         {"link_lifetime": timedelta(0)},
     ],
     ids=str,
@@ -123,6 +124,12 @@ def test_an_address_that_cannot_work_is_refused(base_url: str) -> None:
 def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Auth("sqlite://", base_url=BASE, secrets=[SECRET], **options)
+
+
+@pytest.mark.parametrize("store", [None, 7, object()])
+def test_what_is_no_store_is_refused(store: Any) -> None:
+    with pytest.raises(ConfigurationError, match="store"):
+        Auth(store, base_url=BASE, secrets=[SECRET])
 
 
 async def test_a_site_below_a_path_keeps_to_it(make_world: Any) -> None:
