@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 
 class Load(NamedTuple):
-    """What came of it: answers a second, and milliseconds that half of them and 99 % of them took at most."""
+    """What came of it: answers, answers a second, and milliseconds that half and 99 % of them took at most."""
 
+    answers: int
     per_second: float
     p50: float
     p99: float
@@ -69,4 +70,4 @@ async def load(port: int, requests: Iterator[bytes], connections: int, seconds: 
     ]
     await asyncio.gather(*(connection.done for _, connection in made))
     cuts = quantiles(spent, n=100)
-    return Load(len(spent) / (time.perf_counter() - started), cuts[49] * 1000, cuts[98] * 1000)
+    return Load(len(spent), len(spent) / (time.perf_counter() - started), cuts[49] * 1000, cuts[98] * 1000)

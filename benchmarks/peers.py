@@ -24,7 +24,9 @@ from benchmarks.dataset import USER_AGENT, Dataset, iso
 
 SESSION = ("id", "user_id", "expires", "created_at", "last_used_at", "authenticated_at", "ip", "user_agent", "data")
 USER = ("id", "email", "email_verified", "name", "image", "disabled", "data", "created_at", "updated_at")
-BOTH = ", ".join([f"s.{column}" for column in (*SESSION, "token_hash")] + [f"u.{column} AS user_{column}" for column in USER])
+BOTH = ", ".join(
+    [f"s.{column}" for column in (*SESSION, "token_hash")] + [f"u.{column} AS user_{column}" for column in USER]
+)
 BY_ID = f"SELECT {BOTH} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = "
 LIFETIME = timedelta(days=30)
 
@@ -71,7 +73,8 @@ class Postgres:
         columns = [name for name in values if name != "token"]
         marks = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
         await self.pool.execute(
-            f"INSERT INTO sessions ({', '.join(columns)}) VALUES ({marks})", *[_stored(values[column]) for column in columns]
+            f"INSERT INTO sessions ({', '.join(columns)}) VALUES ({marks})",
+            *[_stored(values[column]) for column in columns],
         )
         return session
 

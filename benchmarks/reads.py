@@ -19,7 +19,12 @@ async def get(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
     async with _contestants(data) as contestants:
         values = await alternate(contestants, rounds, seconds)
     ratio = {peer: times(values, "authstore", peer) for peer in contestants}
-    wanted = {"sqlite3 in the thread, raw rows": 1.0, "asyncpg": 5.0, "redis-py": 5.0, "SQLAlchemy ORM + aiosqlite": 40.0}
+    wanted = {
+        "sqlite3 in the thread, raw rows": 1.0,
+        "asyncpg": 5.0,
+        "redis-py": 5.0,
+        "SQLAlchemy ORM + aiosqlite": 40.0,
+    }
     demands = [Demand(peer, ratio[peer], least, "×") for peer, least in wanted.items()]
     return [Figure(f"get_session_and_user, {TASKS} tasks", "calls/s", medians(values), demands)]
 

@@ -1,9 +1,6 @@
 """The table and the plot."""
 
 import argparse
-import platform
-import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.dataset import Size

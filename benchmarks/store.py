@@ -5,7 +5,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 
-from benchmarks import reads, report, writes
+from benchmarks import life, reads, report, writes
 from benchmarks.dataset import FULL, Dataset, dataset
 from benchmarks.rounds import Figure
 
@@ -17,7 +17,15 @@ MEASURES: dict[str, Measure] = {
     "create": writes.create,
     "sign-up": writes.sign_up,
     "use": writes.use,
+    "prune": life.prune,
+    "processes": life.processes,
+    "open": life.opening,
+    "import": life.imports,
+    "memory": life.memory,
+    "large": life.large,
 }
+
+LONG = {"memory", "large"}  # minutes; only when asked for
 
 
 def main() -> None:
@@ -25,7 +33,7 @@ def main() -> None:
     options = _options()
     data = dataset(FULL.scaled(options.scale))
     figures: list[Figure] = []
-    for name in options.only or MEASURES:
+    for name in options.only or [name for name in MEASURES if name not in LONG]:
         print(f"{name} …", flush=True)
         measured = asyncio.run(MEASURES[name](data, options.rounds, options.seconds))
         gc.collect()

@@ -19,6 +19,7 @@ from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
@@ -62,9 +63,35 @@ def requests(cookies: list[str]) -> Iterator[bytes]:
     return cycle([f"GET /me HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode() for cookie in cookies])
 
 
+class Server(NamedTuple):
+    """A running application."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What its process has used so far, all threads together (Linux: proc(5))."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Measured(NamedTuple):
+    """One round of one application: the load, and the server's processor time for an answer, in microseconds."""
+
+    load: Load
+    cpu: float
+
+
+async def measured(server: Server, asked: Iterator[bytes], seconds: float) -> Measured:
+    """One round."""
+    before = server.cpu_seconds()
+    result = await load(server.port, asked, CONNECTIONS, seconds)
+    return Measured(result, (server.cpu_seconds() - before) / result.answers * 1e6)
+
+
 @asynccontextmanager
-async def served(name: str, file: Path) -> AsyncIterator[int]:
-    """The application under uvicorn, in a process of its own: its port."""
+async def served(name: str, file: Path) -> AsyncIterator[Server]:
+    """The application under uvicorn, in a process of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -73,7 +100,7 @@ async def served(name: str, file: Path) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, env=environment)
     try:
         await _answering(port)
-        yield port
+        yield Server(port, process.pid)
     finally:
         process.terminate()
         await process.wait()
@@ -93,30 +120,30 @@ async def _answering(port: int) -> None:
             return
 
 
-async def measure(rounds: int, seconds: float, users: int) -> dict[str, list[Load]]:
+async def measure(rounds: int, seconds: float, users: int) -> dict[str, list[Measured]]:
     """Each application once a round; who begins changes."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "auth.db"
         asked = {name: requests(cookies) for name, cookies in (await fill(file, users)).items()}
-        loads: dict[str, list[Load]] = {name: [] for name in APPS}
+        results: dict[str, list[Measured]] = {name: [] for name in APPS}
         async with AsyncExitStack() as stack:
-            ports = {name: await stack.enter_async_context(served(name, file)) for name in APPS}
+            servers = {name: await stack.enter_async_context(served(name, file)) for name in APPS}
             for name in APPS:
-                await load(ports[name], asked[name], CONNECTIONS, min(seconds, 1.0))
+                await measured(servers[name], asked[name], min(seconds, 1.0))
             for number in range(rounds):
                 for name in APPS[number % len(APPS) :] + APPS[: number % len(APPS)]:
-                    loads[name].append(await load(ports[name], asked[name], CONNECTIONS, seconds))
-        return loads
+                    results[name].append(await measured(servers[name], asked[name], seconds))
+        return results
 
 
-def demands(loads: dict[str, list[Load]]) -> list[Demand]:
+def demands(results: dict[str, list[Measured]]) -> list[Demand]:
     """What was asked for."""
 
     def ratio(peer: str) -> float:
-        pairs = zip(loads["authstore"], loads[peer], strict=True)
-        return median(ours.per_second / theirs.per_second for ours, theirs in pairs)
+        pairs = zip(results["authstore"], results[peer], strict=True)
+        return median(ours.load.per_second / theirs.load.per_second for ours, theirs in pairs)
 
-    spread = median(one.p99 / one.p50 for one in loads["authstore"])
+    spread = median(one.load.p99 / one.load.p50 for one in results["authstore"])
     return [
         Demand("the same application with the user hard-coded", ratio("hard_coded"), 0.85, "×"),
         Demand("fastapi-users, database strategy, same file", ratio("fastapi_users"), 2.0, "×"),
@@ -124,27 +151,28 @@ def demands(loads: dict[str, list[Load]]) -> list[Demand]:
     ]
 
 
-def table(loads: dict[str, list[Load]]) -> str:
+def table(results: dict[str, list[Measured]]) -> str:
     """The figures as Markdown."""
     rows = [
-        f"| {name.replace('_', ' ')} | {median(one.per_second for one in each):,.0f} "
-        f"| {median(one.p50 for one in each):.1f} | {median(one.p99 for one in each):.1f} |"
-        for name, each in loads.items()
+        f"| {name.replace('_', ' ')} | {median(one.load.per_second for one in each):,.0f} "
+        f"| {median(one.load.p50 for one in each):.1f} | {median(one.load.p99 for one in each):.1f} "
+        f"| {median(one.cpu for one in each):,.0f} |"
+        for name, each in results.items()
     ]
     asked = [
         f"| {demand.against} | {'≤' if demand.at_most else '≥'} {demand.wanted:g} × | {demand.got:.2f} × "
         f"| {'reached' if demand.reached else 'missed'} |"
-        for demand in demands(loads)
+        for demand in demands(results)
     ]
     head = f"`GET /me`, {CONNECTIONS} connections, {os.cpu_count()} cores, Python {platform.python_version()}, "
     return "\n".join(
         [
             "# Authenticated requests through FastAPI under uvicorn",
             "",
-            head + f"{datetime.now(UTC):%Y-%m-%d}; medians of {len(loads['authstore'])} alternating rounds.",
+            head + f"{datetime.now(UTC):%Y-%m-%d}; medians of {len(results['authstore'])} alternating rounds.",
             "",
-            "| application | requests/s | p50 ms | p99 ms |",
-            "|---|---:|---:|---:|",
+            "| application | requests/s | p50 ms | p99 ms | server CPU µs a request |",
+            "|---|---:|---:|---:|---:|",
             *rows,
             "",
             "| against | asked | measured | |",

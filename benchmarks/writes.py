@@ -75,7 +75,9 @@ async def sign_up(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
             values = await alternate(contestants, rounds, seconds)
     remove(ours), remove(theirs)
     demand = Demand(RAW, times(values, "authstore", RAW), 2.0, "×")
-    return [Figure(f"create_user + link_account in one step, {TASKS} tasks, durable", "calls/s", medians(values), [demand])]
+    return [
+        Figure(f"create_user + link_account in one step, {TASKS} tasks, durable", "calls/s", medians(values), [demand])
+    ]
 
 
 def _insert_user(raw: sqlite3.Connection) -> Callable[[], object]:
