@@ -132,6 +132,8 @@ class Expressions:
         column = self._table.columns.get(name)
         if column is None:
             raise UnsayableError(f'column "{name}", which stays behind')
+        if index.unique and column.mapped == "users" and column.landing.reading == "opaque":
+            raise UnsayableError("what merging users may break")
         if column.landing.reading == "digits":
             message = f'index "{index.name}" orders "{name}" as text, not as numbers'
             self.problems.append(Problem("type", self._table.label, message))

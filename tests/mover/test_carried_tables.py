@@ -772,6 +772,16 @@ def test_what_hangs_on_a_merged_user_goes_to_the_oldest(move: Move) -> None:
     assert (double.count, double.samples, double.option) == (1, ("2",), "--on-duplicate")
 
 
+def test_a_unique_index_that_merging_may_break_is_left_out_and_said(move: Move) -> None:
+    move.seed("CREATE TABLE seats (id int PRIMARY KEY, fan int REFERENCES users, gone date)")
+    move.seed("CREATE UNIQUE INDEX one_seat ON seats (fan) WHERE gone IS NULL; INSERT INTO seats VALUES (1, 1), (2, 2)")
+
+    assert len(copy_of(move.plan(), "seats").indexes) == 1
+    move.changes = UserChanges(merged={"2": "1"})
+    assert rows(move.arrive(), "seats", "id, fan") == [(1, "1"), (2, "1")]
+    assert said(move.plan().problems, '"one_seat"', "merging users")
+
+
 def test_orphans_that_postgres_never_checked_are_asked_about(move: Move) -> None:
     move.seed(
         """
