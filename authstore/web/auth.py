@@ -108,7 +108,7 @@ class Auth:
             link_lifetime=link_lifetime,
             mails_per_address=mails_per_address,
             mails_per_client=mails_per_client,
-            allowed_origins=tuple(allowed_origins),
+            allowed_origins=tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in allowed_origins),
             prune_every=prune_every,
         )
         enabled = {"email_enabled": mailer is not None, "passkeys_enabled": passkeys}

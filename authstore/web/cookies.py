@@ -82,7 +82,7 @@ class Cookies:
 
     def signed(self, token: str) -> str:
         """The value of the session cookie for a token."""
-        return self._signer.sign(token.encode()).decode("ascii", "replace")
+        return self._signer.sign(token.encode()).decode("ascii")
 
     def session_header(self, token: str, max_age: int) -> str:
         """The Set-Cookie header that signs a browser in; `max_age` in seconds."""

@@ -1,6 +1,7 @@
 """How often something may be done: counted in the store, so in all processes together, and across restarts.
 
-A count is kept as numbered places, each a verification token; who finds no free place in this window has had enough.
+A count is kept as numbered places, each a verification token that lives as long as the window; who finds no free place
+has had enough.
 """
 
 from datetime import datetime, timedelta
@@ -35,5 +36,6 @@ def client_of(ip: str | None) -> str:
     except ValueError:
         return "unknown"
     if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, 64), strict=False))
+        # A server that listens on both kinds of address tells IPv4 ones as "::ffff:203.0.113.7".
+        return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
     return str(address)

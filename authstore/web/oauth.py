@@ -202,7 +202,7 @@ class ProviderClient:
         told = await self._userinfo(url, token)
         if told.get("sub") != claims["sub"]:
             raise ValueError("the user info is somebody else's")  # OpenID Connect Core §5.3.2
-        return {**told, **claims}
+        return {**told, **claims, "email": told.get("email"), "email_verified": told.get("email_verified")}
 
     async def _userinfo(self, url: str | None, token: dict[str, Any]) -> Mapping[str, Any]:
         told = await self._fetch(url or "", token)

@@ -25,6 +25,7 @@ from authstore.web.settings import Settings
 log = logging.getLogger("authstore.web")
 
 _MAX_USER_AGENT: Final = 512
+_MAX_IP: Final = 64
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -222,7 +223,7 @@ class Site:
 
 def ip_of(connection: HTTPConnection) -> str | None:
     """The client's address, as the server tells it (behind a proxy: run uvicorn with `--proxy-headers`)."""
-    return connection.client.host if connection.client else None
+    return connection.client.host[:_MAX_IP] if connection.client else None
 
 
 def user_agent_of(connection: HTTPConnection) -> str | None:

@@ -116,6 +116,8 @@ def test_an_address_that_cannot_work_is_refused(base_url: str) -> None:
         {"providers": [github("a", "b"), github("c", "d")]},
         {"fresh_for": timedelta(0)},
         {"mails_per_address": 0},
+        {"allowed_origins": ["spa.example"]},
+        {"allowed_origins": ["http://spa.example"]},
         {"prune_every": timedelta(0)},
         {"link_lifetime": timedelta(0)},
     ],

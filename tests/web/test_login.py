@@ -142,6 +142,12 @@ async def test_the_address_is_asked_of_the_user_info_where_the_id_token_has_none
     assert (await world.store.get_user(await browser.who())).email == "ada@example.com"
 
 
+async def test_an_address_counts_as_verified_only_by_whoever_gave_it(world: Any, browser: Any) -> None:
+    world.pretend.lies = Lies(claims={"email": None}, userinfo={"email_verified": False})
+    await world.sign_in(browser, ADA)
+    assert (await world.store.get_user(await browser.who())).email_verified is None
+
+
 async def test_user_info_of_somebody_else_is_refused(world: Any, browser: Any) -> None:
     world.pretend.lies = Lies(claims={"email": None}, userinfo={"sub": "bob-1"})
     assert (await world.sign_in(browser, ADA)).status_code == 502
