@@ -4,6 +4,7 @@ A count is kept as numbered places, each a verification token that lives as long
 has had enough.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
@@ -15,18 +16,24 @@ from authstore.errors import ConflictError
 async def is_within_limit(
     store: VerificationTokens, subject: str, limit: int, *, window: timedelta, now: datetime
 ) -> bool:
-    """Counts one more for `subject`; `False` where it had `limit` in this window already."""
+    """Counts one more for `subject`; `False` where it had `limit` within the last `window` already."""
     identifier = "limit:" + sha256(subject.encode()).hexdigest()
     number = int(now.timestamp() // window.total_seconds())
     for place in range(limit):
-        purpose, token = f"limit-{place}", f"window-{number:012}-{place:04}"
-        if await store.peek_verification_token(identifier, token, purpose=purpose) is None:
-            try:
+        purpose, token = f"limit-{place}", _token(number, place)
+        # Taken in the stretch of time before, a place is still taken in a part of this one.
+        for taken in (token, _token(number - 1, place)):
+            if await store.peek_verification_token(identifier, taken, purpose=purpose) is not None:
+                break
+        else:
+            with suppress(ConflictError):
                 await store.create_verification_token(identifier, purpose=purpose, token=token, expires=now + window)
-            except ConflictError:
-                continue
-            return True
+                return True
     return False
+
+
+def _token(number: int, place: int) -> str:
+    return f"window-{number:012}-{place:04}"
 
 
 def client_of(ip: str | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from authstore import ConfigurationError
 from authstore.testing.web import Person, link_in, text_of
+from authstore.web.limits import client_of
 from authstore.web.texts import ENGLISH
 
 
@@ -115,6 +116,38 @@ async def test_an_address_gets_five_letters_in_ten_minutes(world: Any, browser: 
     world.clock.advance(timedelta(minutes=10))
     await browser.submit("/auth/email", email="ada@example.com")
     assert len(world.outbox.messages) == 7
+
+
+async def test_the_ten_minutes_are_any_ten_minutes(world: Any, browser: Any) -> None:
+    """At most five links live at once: a sixth letter would end the link of the first."""
+    world.clock.advance(timedelta(minutes=9, seconds=50))
+    first = await world.letter_to(browser, "ada@example.com")
+    for _ in range(4):
+        await browser.submit("/auth/email", email="ada@example.com")
+    world.clock.advance(timedelta(seconds=20))
+    for _ in range(5):
+        await browser.submit("/auth/email", email="ada@example.com")
+    assert len(world.outbox.messages) == 5
+    assert (await browser.get(first)).status_code == 200
+    world.clock.advance(timedelta(minutes=9, seconds=40))
+    await browser.submit("/auth/email", email="ada@example.com")
+    assert len(world.outbox.messages) == 6
+
+
+@pytest.mark.parametrize(
+    ("told", "counted_as"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        (None, "unknown"),
+        ("testclient", "unknown"),
+    ],
+)
+def test_a_client_is_counted_by_what_one_subscriber_has(told: str | None, counted_as: str) -> None:
+    assert client_of(told) == counted_as
 
 
 async def test_the_limits_hold_in_several_processes(make_world: Any) -> None:
