@@ -18,6 +18,7 @@ from authstore.store import rows
 from authstore.store.base import StoreBase, Values
 
 _REKEY_BATCH = 200
+_PRUNE_BATCH = 250  # at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 
 
 class _Prunable(NamedTuple):
@@ -61,7 +62,7 @@ class MaintenanceStore(StoreBase):
         deleted = 0
         after: Any = steps.first
         while deadline is None or time.monotonic() < deadline:
-            stretch = await self._db.one(steps.scan(**{**cutoffs, "after": after, "limit": batch}))
+            stretch = await self._db.one(steps.scan(**{**cutoffs, "after": after, "limit": min(batch, _PRUNE_BATCH)}))
             if stretch is None or stretch["last"] is None:
                 break
             after = stretch["last"]
