@@ -20,8 +20,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
     sheet.put("email", "TEXT", addresses.canonical)
     sheet.fault("not an e-mail address", addresses.bad, "email")
     created = f"COALESCE({sheet.instant('created_at')}, {literal(around.moments.moved)})"
-    verified = _verified(sheet, created)
-    sheet.put("email_verified", "TEXT", verified)
+    _put_verified(sheet, created)
     sheet.put_text("name", "image")
     sheet.put_value("disabled", "INTEGER", field_values.boolean, "0::int8")
     sheet.put_data()
@@ -41,7 +40,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
         ),
         order=_oldest_first(fields),
         user=user_id,
-        verified=f"({verified}) IS NOT NULL",
+        verified=is_verified(fields),
         shown=fields.text("email"),
     )
 
@@ -211,21 +210,39 @@ def _put_expiry(sheet: Sheet) -> str:
     return "" if sheet.around.options.with_expired else found.is_over(sheet.around.moments.judged)
 
 
-def _verified(sheet: Sheet, created: str) -> str:
+def is_verified(fields: Fields) -> str:
+    """Predicate, never null: the address of a user is verified."""
+    return f"({_verified(fields, literal(UNKNOWN))}) IS NOT NULL"
+
+
+def _put_verified(sheet: Sheet, created: str) -> None:
+    sheet.put("email_verified", "TEXT", _verified(sheet.fields, created))
+    found = sheet.fields.instant("email_verified")
+    if found is None or sheet.fields.column("email_verified").base == "bool":
+        return
+    yes, no = _yes_or_no(sheet.fields)
+    mere = f" AND NOT {yes} AND NOT {no}" if yes != "FALSE" else ""
+    sheet.fault("bad date", f"({found.bad}{mere})" if found.bad != "FALSE" else "FALSE", "email_verified")
+
+
+def _verified(fields: Fields, created: str) -> str:
     """When the address was verified. A mere yes (Better Auth) dates from the creation of the user."""
-    fields = sheet.fields
-    if "email_verified" not in fields:
-        return "NULL::text"
-    column, ref = fields.column("email_verified"), fields.ref("email_verified")
-    if column.base == "bool":
-        return f"CASE WHEN {ref} THEN {created} END"
     found = fields.instant("email_verified")
-    if found is None or column.base in ("timestamp", "timestamptz", "date"):
-        return sheet.instant("email_verified")
-    said = f"lower(btrim({field_values.text(column, ref).sql}))"
-    yes, no = f"COALESCE({said} IN ('1', 't', 'true'), FALSE)", f"COALESCE({said} IN ('0', 'f', 'false'), FALSE)"
-    sheet.fault("bad date", f"({found.bad} AND NOT {yes} AND NOT {no})", "email_verified")
-    return f"CASE WHEN {yes} THEN {created} WHEN NOT {no} THEN {found.sql} END"
+    if found is None:
+        return "NULL::text"
+    if fields.column("email_verified").base == "bool":
+        return f"CASE WHEN {fields.ref('email_verified')} THEN {created} END"
+    yes, no = _yes_or_no(fields)
+    return found.sql if yes == "FALSE" else f"CASE WHEN {yes} THEN {created} WHEN NOT {no} THEN {found.sql} END"
+
+
+def _yes_or_no(fields: Fields) -> tuple[str, str]:
+    """Predicates: the field says yes or no and no more, in a column that is not for dates alone."""
+    column = fields.column("email_verified")
+    if column.base in ("timestamp", "timestamptz", "date"):
+        return "FALSE", "FALSE"
+    said = f"lower(btrim({fields.text('email_verified')}))"
+    return f"COALESCE({said} IN ('1', 't', 'true'), FALSE)", f"COALESCE({said} IN ('0', 'f', 'false'), FALSE)"
 
 
 def _put_times(sheet: Sheet, created: str) -> None:

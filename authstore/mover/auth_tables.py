@@ -112,7 +112,7 @@ class _AuthCopies:
         if "users" not in self._roles:
             return None
         draft = auth_fields.users_draft(self._fields("users"), self._around)
-        return settle(draft, None, self._around, lambda users: False)
+        return settle(draft, None, self._around, lambda users: frozenset())
 
     def _settle(self, role: Role) -> Settled | None:
         needed: set[Role] = {role}
@@ -124,7 +124,7 @@ class _AuthCopies:
             return None
         fields = self._fields(role)
         link = link_to_user(fields, self._roles["users"], self.changes) if role in _OF_USERS else None
-        settled = settle(self._draft(fields, link), link, self._around, self._all_verified)
+        settled = settle(self._draft(fields, link), link, self._around, self._verified)
         if role == "roles":
             self._gone_roles = settled.gone
         return settled
@@ -149,10 +149,13 @@ class _AuthCopies:
         roles, permissions = self._roles["roles"], self._roles["permissions"]
         return role_fields.role_permissions_draft(fields, roles, permissions, self._gone_roles, self._around)
 
-    def _all_verified(self, users: frozenset[str]) -> bool:
-        draft = auth_fields.users_draft(self._fields("users"), self._around)
-        where = f"{is_any(draft.user, sorted(users))} AND {draft.verified}"
-        return len(rows(self._around.connection, f"SELECT 1 FROM {draft.source_from} WHERE {where}")) == len(users)
+    def _verified(self, users: frozenset[str]) -> frozenset[str]:
+        fields = self._fields("users")
+        where = f"{is_any(fields.key('id').sql, sorted(users))} AND {auth_fields.is_verified(fields)}"
+        found = rows(
+            self._around.connection, f"SELECT {fields.key('id').sql} FROM {fields.source_from()} WHERE {where}"
+        )
+        return frozenset(user for (user,) in found)
 
 
 def _changes(users: Settled | None) -> UserChanges:

@@ -11,7 +11,8 @@ from authstore.mover.drafts import Draft, Unique
 from authstore.mover.shapes import MoveOptions, SourceTable
 from authstore.mover.statements import rows
 
-AllVerified = Callable[[frozenset[str]], bool]
+# Of these users, those whose address is verified.
+Verified = Callable[[frozenset[str]], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Group:
 
 
 def find_duplicates(
-    connection: psycopg.Connection[Any], draft: Draft, unique: Unique, movable: str, all_verified: AllVerified
+    connection: psycopg.Connection[Any], draft: Draft, unique: Unique, movable: str, verified: Verified
 ) -> tuple[Group, ...]:
-    """The groups among the rows that `movable` (a predicate) lets through; one query where there are none."""
+    """The groups among the rows that `movable` (a predicate) lets through; one query at most where there are none."""
     if _is_vouched_for(draft.one.table, unique):
         return ()
     shared = _shared(draft, unique, movable)
@@ -57,15 +58,17 @@ def find_duplicates(
         f"ORDER BY {', '.join([*(_sorted(sql) for sql in unique.sql), *draft.order])}"
     )
     width = len(unique.sql)
-    found = rows(connection, statement)
-    return tuple(_group(draft, group, all_verified) for _, group in groupby(found, key=lambda row: row[:width]))
+    found = groupby(rows(connection, statement), key=lambda row: row[:width])
+    groups = [tuple(Member(*row[width:]) for row in group) for _, group in found]
+    trusted = _trusted(draft, groups, verified)
+    return tuple(Group(members, _may_merge(draft, members, trusted)) for members in groups)
 
 
-def undecided(groups: Iterable[Group], unique: Unique, options: MoveOptions) -> tuple[Group, ...]:
-    """The groups for which no option has decided."""
+def is_open(group: Group, unique: Unique, options: MoveOptions) -> bool:
+    """Whether no option has decided about this group."""
     if unique.harmless or options.on_duplicate == "keep-oldest":
-        return ()
-    return tuple(group for group in groups if options.on_duplicate == "stop" or not group.may_merge)
+        return False
+    return options.on_duplicate == "stop" or not group.may_merge
 
 
 def _is_vouched_for(table: SourceTable, unique: Unique) -> bool:
@@ -87,14 +90,20 @@ def _sorted(sql: str) -> str:
     return f'({sql}) COLLATE "C"'
 
 
-def _group(draft: Draft, found: Iterable[Sequence[Any]], all_verified: AllVerified) -> Group:
-    members = tuple(Member(*row[-5:]) for row in found)
-    return Group(members, _may_merge(draft, members, all_verified))
+def _trusted(draft: Draft, groups: Iterable[Sequence[Member]], verified: Verified) -> frozenset[str]:
+    if draft.one.role in ("users", "roles"):
+        return frozenset()
+    several = [users for users in map(_users, groups) if len(users) > 1]
+    return verified(frozenset().union(*several)) if several else frozenset()
 
 
-def _may_merge(draft: Draft, members: Sequence[Member], all_verified: AllVerified) -> bool:
+def _may_merge(draft: Draft, members: Sequence[Member], trusted: frozenset[str]) -> bool:
     """Whether nobody can get at another's account by merging: one user, or every address involved is verified."""
     if draft.one.role == "users":
         return all(member.verified for member in members)
-    users = frozenset(member.user for member in members if member.user is not None)
-    return draft.one.role == "roles" or len(users) < 2 or all_verified(users)
+    users = _users(members)
+    return draft.one.role == "roles" or len(users) < 2 or users <= trusted
+
+
+def _users(members: Iterable[Member]) -> frozenset[str]:
+    return frozenset(member.user for member in members if member.user is not None)

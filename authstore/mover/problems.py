@@ -8,7 +8,7 @@ import psycopg
 from authstore.email import masked_email
 from authstore.mover.aliases import normalised
 from authstore.mover.drafts import Draft, Fault, Fields, Unique
-from authstore.mover.duplicates import Group, undecided
+from authstore.mover.duplicates import Group, is_open
 from authstore.mover.names import label, quote, relation
 from authstore.mover.shapes import MoveOptions, Problem, Recognised, SourceColumn
 from authstore.mover.statements import rows
@@ -31,8 +31,9 @@ def count_faults(
     if not branches:
         return 0, ()
     which = " ".join(f"WHEN {where} THEN {place}" for where, place in branches)
-    statement = f"SELECT CASE {which} END AS which, count(*) FROM {draft.source_from} GROUP BY 1"
-    counts = dict(rows(connection, statement))
+    # OFFSET 0: PostgreSQL 18 searches constant arrays in an expression that is grouped by without a hash table.
+    seen = f"SELECT CASE {which} END AS which FROM {draft.source_from} OFFSET 0"
+    counts = dict(rows(connection, f"SELECT which, count(*) FROM ({seen}) AS seen GROUP BY which"))
     return counts.get(0, 0), tuple(counts.get(place, 0) for place in range(1, len(faults) + 1))
 
 
@@ -72,13 +73,10 @@ def samples(connection: psycopg.Connection[Any], draft: Draft, where: str) -> tu
 
 def duplicate_problems(draft: Draft, unique: Unique, groups: Sequence[Group], options: MoveOptions) -> list[Problem]:
     """One problem for what is decided, one for what is not."""
-    open_groups = undecided(groups, unique, options)
-    closed = [group for group in groups if group not in open_groups]
-    return [
-        _duplicates(draft, unique, some, options, stops)
-        for some, stops in ((open_groups, True), (closed, False))
-        if some
-    ]
+    parts: dict[bool, list[Group]] = {True: [], False: []}
+    for group in groups:
+        parts[is_open(group, unique, options)].append(group)
+    return [_duplicates(draft, unique, some, options, stops) for stops, some in parts.items() if some]
 
 
 def _duplicates(draft: Draft, unique: Unique, groups: Sequence[Group], options: MoveOptions, stops: bool) -> Problem:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from authstore.mover.drafts import Draft, Fault, Unique
-from authstore.mover.duplicates import AllVerified, Group, find_duplicates
+from authstore.mover.duplicates import Group, Verified, find_duplicates
 from authstore.mover.problems import count_faults, duplicate_problems, expired_problem, fault_problem
 from authstore.mover.shapes import Problem, Reject, TableCopy
 from authstore.mover.sheet import Surroundings
@@ -25,9 +25,9 @@ class Settled:
     merged: dict[str, str] = field(default_factory=dict)
 
 
-def settle(draft: Draft, link: UserLink | None, around: Surroundings, all_verified: AllVerified) -> Settled:
-    """Looks at the rows of a draft. `all_verified` tells of users whether each has a verified address."""
-    settling = _Settling(draft, around, all_verified)
+def settle(draft: Draft, link: UserLink | None, around: Surroundings, verified: Verified) -> Settled:
+    """Looks at the rows of a draft. `verified` picks out of users those with a verified address."""
+    settling = _Settling(draft, around, verified)
     settling.leave_faulty((*draft.faults, *_of_link(link)))
     for unique in draft.uniques:
         settling.leave_duplicates(unique)
@@ -44,10 +44,10 @@ def _of_link(link: UserLink | None) -> Iterable[Fault]:
 
 
 class _Settling:
-    def __init__(self, draft: Draft, around: Surroundings, all_verified: AllVerified) -> None:
+    def __init__(self, draft: Draft, around: Surroundings, verified: Verified) -> None:
         self._draft = draft
         self._around = around
-        self._all_verified = all_verified
+        self._verified = verified
         self._where = f"NOT COALESCE({draft.over}, FALSE)" if draft.over else "TRUE"
         self._rejects: list[Reject] = []
         self._problems: list[Problem] = []
@@ -82,7 +82,7 @@ class _Settling:
         """All but the oldest row of each group, also of those that nobody has decided on (then the move stops)."""
         movable = " AND ".join([self._where, *(f"NOT ({reject.where})" for reject in self._rejects)])
         connection, options = self._around.connection, self._around.options
-        groups = find_duplicates(connection, self._draft, unique, movable, self._all_verified)
+        groups = find_duplicates(connection, self._draft, unique, movable, self._verified)
         if not groups:
             return
         self._problems += duplicate_problems(self._draft, unique, groups, options)
