@@ -46,3 +46,8 @@ def is_foreign(headers: Headers, origins: Collection[str]) -> bool:
     if fetched_by is not None:
         return fetched_by not in ("same-origin", "none")
     return said is not None
+
+
+def is_embedded(headers: Headers) -> bool:
+    """Whether the browser says that a page fetches this as a part of itself (a picture, a frame), unseen by anybody."""
+    return headers.get("sec-fetch-dest", "document") != "document"

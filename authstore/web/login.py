@@ -14,6 +14,7 @@ from authstore.adapter import Adapter, JsonObject
 from authstore.errors import AuthStoreError
 from authstore.models import SignIn
 from authstore.tokens import new_secret
+from authstore.web.csrf import is_embedded
 from authstore.web.flows import finish_flow, start_flow
 from authstore.web.oauth import Arrival, ProviderClient, ProviderError
 from authstore.web.refusals import RefusedError, refusal_of
@@ -52,9 +53,10 @@ class Login:
     async def depart(self, asked: Asked) -> Response:
         """Sends the browser to the provider."""
         client = self._client(asked)
-        # Another site could send the browser here while it is signed in at the provider as somebody else:
-        # a person has to click on a page of ours.
-        if asked.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        # Another site, or a picture in a page, could send the browser here while it is signed in at the provider as
+        # somebody else: a person has to click on a page of ours.
+        headers = asked.request.headers
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") or is_embedded(headers):
             return redirect(f"{self.site.path('/sign-in')}?{urlencode({'next': asked.next})}")
         links_to = await self._linking_user(asked, client)
         return RedirectResponse(await self._remembered(asked, client, links_to), 303)
@@ -62,6 +64,8 @@ class Login:
     async def arrive(self, asked: Asked) -> Response:
         """The browser comes back: state first, then everything else."""
         client = self._client(asked)
+        if is_embedded(asked.request.headers):
+            raise RefusedError("flow")
         browser = self.site.browser_of(asked.request.scope)
         flow = await finish_flow(self.site.store, browser, _purpose(client), asked.query("state", _MAX_STATE))
         user = asked.presence.user

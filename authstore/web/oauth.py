@@ -219,6 +219,9 @@ class ProviderClient:
         """A token answer as fields of `link_account`; times by the store's clock."""
         names = ("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
         fields: dict[str, Any] = {name: token[name] for name in names if isinstance(token.get(name), str)}
+        for name, value in fields.items():
+            if not value.isprintable():  # RFC 6749 appendix A
+                raise ValueError(f"a {name} of control characters")
         seconds = token.get("expires_in")
         if isinstance(seconds, (int, str)) and not isinstance(seconds, bool) and 0 < int(seconds) < 10**9:
             fields["expires_at"] = self._now().astimezone(UTC) + timedelta(seconds=int(seconds))

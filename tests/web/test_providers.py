@@ -1,6 +1,7 @@
 """The presets and the generic providers, each spoken to in this process."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -264,6 +265,16 @@ async def test_a_refresh_the_provider_refuses_is_told_to_the_application(world: 
     world.clock.advance(timedelta(hours=1))
     world.pretend.lies = Lies(status=400, body=b'{"error": "invalid_grant"}')
     with pytest.raises(ProviderError, match="pretend"):
+        await world.auth.fresh_account("pretend", "ada-1")
+
+
+@pytest.mark.parametrize("token", ["a\0b", "\ud800", "a\nb"])
+async def test_a_token_that_is_no_printable_text_is_the_providers_fault(world: Any, browser: Any, token: str) -> None:
+    await world.sign_in(browser)
+    world.clock.advance(timedelta(hours=1))
+    answer = {"access_token": "fresh", "token_type": "Bearer", "refresh_token": token}
+    world.pretend.lies = Lies(body=json.dumps(answer).encode())
+    with pytest.raises(ProviderError, match="refresh_token"):
         await world.auth.fresh_account("pretend", "ada-1")
 
 

@@ -138,3 +138,24 @@ async def test_a_provider_that_does_not_exist_is_simply_not_found(visitor: Any, 
 async def test_looking_at_a_login_url_with_head_starts_nothing(site: Any, visitor: Any) -> None:
     assert (await visitor.head("/auth/login/pretend")).status_code == 405
     assert site.pretend.seen == []
+
+
+@pytest.mark.parametrize("dest", ["image", "iframe", "empty", "script", "object"])
+async def test_a_picture_in_a_page_of_ours_links_no_account(site: Any, visitor: Any, dest: str) -> None:
+    """What users write may hold <img src="/auth/login/other">: where the browser is signed in at the provider as the
+    attacker, following its redirects would link the attacker's account to the victim's user."""
+    await visitor.sign_in_at(site.pretend)
+    victim, embedded = await visitor.who(), {"sec-fetch-site": "same-origin", "sec-fetch-dest": dest}
+    answer = await visitor.get("/auth/login/other", headers=embedded)
+    assert answer.headers["location"].startswith("/auth/sign-in")
+    answer_url = await site.other.approve(await visitor.depart("other"), MALLORY)
+    assert (await visitor.get(answer_url, headers={**embedded, "sec-fetch-site": "cross-site"})).status_code == 400
+    assert [account.provider for account in await site.store.list_accounts(victim)] == ["pretend"]
+
+
+async def test_a_browser_that_says_it_goes_there_itself_is_let_through(site: Any, visitor: Any) -> None:
+    said = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    departure = await visitor.get("/auth/login/pretend", headers=said)
+    answer_url = await site.pretend.approve(departure.headers["location"])
+    assert (await visitor.get(answer_url, headers={**said, "sec-fetch-site": "cross-site"})).status_code == 303
+    assert await visitor.who() is not None
