@@ -29,6 +29,8 @@ from authstore.web.refusals import RefusedError
 
 TRANSPORTS: Final = frozenset(transport.value for transport in AuthenticatorTransport)
 
+HANDLE: Final = "user_handle"  # in the data of a passkey registered here
+
 # What malformed input makes the library and its parsers raise.
 _FAULTS: Final = (
     WebAuthnException,
@@ -58,7 +60,7 @@ class Ceremonies:
             generate_registration_options(
                 rp_id=self.address.host,
                 rp_name=self.name,
-                user_id=user_handle(user),
+                user_id=base64url_to_bytes(user_handle(user)),
                 user_name=shown,
                 user_display_name=user.name or shown,
                 challenge=base64url_to_bytes(challenge),
@@ -82,7 +84,7 @@ class Ceremonies:
 
     def registered(self, credential: Credential, challenge: str) -> VerifiedRegistration:
         """The new passkey. Raises `RefusedError`."""
-        return _guarded(
+        made = _guarded(
             lambda: verify_registration_response(
                 credential=dict(credential),
                 expected_challenge=base64url_to_bytes(challenge),
@@ -91,6 +93,10 @@ class Ceremonies:
                 require_user_verification=True,
             )
         )
+        # The library does not compare the id that the script tells with the one that the authenticator made.
+        if bytes_to_base64url(made.credential_id) != credential["id"]:
+            raise RefusedError("passkey")
+        return made
 
     def authenticated(self, credential: Credential, challenge: str, passkey: Authenticator) -> VerifiedAuthentication:
         """The proof that this passkey was used, its counter still to be judged by the store. Raises `RefusedError`."""
@@ -123,15 +129,15 @@ def challenge_of(credential: Credential) -> str:
     return _guarded(parse)
 
 
-def user_handle(user: User) -> bytes:
-    """What a passkey remembers of its user: 32 bytes that tell nothing, whatever the id looks like."""
-    return sha256(b"authstore user handle:" + user.id.encode()).digest()
+def user_handle(user: User) -> str:
+    """What a passkey remembers of its user: 32 bytes in base64url that tell nothing, whatever the id looks like."""
+    return bytes_to_base64url(sha256(b"authstore user handle:" + user.id.encode()).digest())
 
 
-def is_handle_of(credential: Credential, user: User) -> bool:
-    """Whether the passkey remembers this user; one that remembers nobody was found by its id."""
-    handle = credential["response"].get("userHandle")
-    return handle is None or _guarded(lambda: base64url_to_bytes(handle)) == user_handle(user)
+def is_handle_known(credential: Credential, passkey: Authenticator) -> bool:
+    """Whether it remembers the user it was made for; one that was moved here remembers what another system chose."""
+    known, told = passkey.data.get(HANDLE), credential["response"].get("userHandle")
+    return known is None or _guarded(lambda: bytes_to_base64url(base64url_to_bytes(told))) == known
 
 
 def _descriptor(passkey: Authenticator) -> PublicKeyCredentialDescriptor:

@@ -12,7 +12,15 @@ from authstore.adapter import JsonObject
 from authstore.errors import ConflictError
 from authstore.models import Authenticator, User
 from authstore.tokens import new_secret
-from authstore.web.ceremonies import TRANSPORTS, Ceremonies, Credential, challenge_of, is_handle_of
+from authstore.web.ceremonies import (
+    HANDLE,
+    TRANSPORTS,
+    Ceremonies,
+    Credential,
+    challenge_of,
+    is_handle_known,
+    user_handle,
+)
 from authstore.web.flows import finish_flow, start_flow
 from authstore.web.refusals import RefusedError
 from authstore.web.routing import Asked, post
@@ -72,6 +80,7 @@ class Passkeys:
                 backed_up=made.credential_backed_up,
                 transports=[name for name in TRANSPORTS if isinstance(told, list) and name in told],
                 name=self._name(asked),
+                data={HANDLE: user_handle(user)},
             )
         except ConflictError:
             raise RefusedError("passkey", 409) from None
@@ -122,7 +131,7 @@ class Passkeys:
     async def _owner(self, credential: Credential) -> tuple[Authenticator, User]:
         passkey = await self.site.store.get_authenticator(credential["id"])
         user = await self.site.store.get_user(passkey.user_id) if passkey is not None else None
-        if passkey is None or user is None or not is_handle_of(credential, user):
+        if passkey is None or user is None or not is_handle_known(credential, passkey):
             raise RefusedError("passkey")
         return passkey, user
 
