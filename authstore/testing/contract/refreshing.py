@@ -23,16 +23,18 @@ class ProviderError(Exception):
 
 
 class Provider:
-    """Counts how often it is asked; the first `failures` times it fails."""
+    """Counts how often it is asked; the first `failures` times it fails. It answers while its gate is open."""
 
     def __init__(self, failures: int = 0) -> None:
         self.asked = 0
         self.failures = failures
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def __call__(self, account: Account) -> Mapping[str, Any]:
         self.asked += 1
         number = self.asked
-        await asyncio.sleep(0.02)
+        await self.gate.wait()
         if number <= self.failures:
             raise ProviderError(f"attempt {number}")
         return {"access_token": f"access-{number}", "refresh_token": f"{account.refresh_token}+{number}"}
@@ -55,6 +57,14 @@ async def _linked(adapter: Adapter) -> Account:
     return await make_account(
         adapter, user, provider_account_id="42", access_token="access-0", refresh_token="refresh-0", scope="email"
     )
+
+
+async def _all_waiting(adapter: Adapter, provider: Provider, callers: int) -> list[asyncio.Task[Account]]:
+    """So many callers at once: one asks the provider, whose gate is shut, and the others wait for it."""
+    provider.gate.clear()
+    tasks = [asyncio.create_task(adapter.refresh_account("github", "42", provider)) for _ in range(callers)]
+    await asyncio.sleep(0.1)
+    return tasks
 
 
 async def _stopped(task: asyncio.Task[Any]) -> None:
@@ -92,7 +102,9 @@ class RefreshContract(ContractBase):
     async def test_of_many_at_once_one_asks_and_all_get_its_result(self, adapter: Adapter) -> None:
         await _linked(adapter)
         provider = Provider()
-        results = await settled(*(adapter.refresh_account("github", "42", provider) for _ in range(MANY)))
+        tasks = await _all_waiting(adapter, provider, MANY)
+        provider.gate.set()
+        results = await asyncio.wait_for(settled(*tasks), PATIENCE)
         assert provider.asked == 1
         assert [account.access_token for account in results] == ["access-1"] * MANY
 
@@ -135,8 +147,9 @@ class RefreshContract(ContractBase):
     async def test_after_a_failure_the_next_waiter_tries(self, adapter: Adapter) -> None:
         await _linked(adapter)
         provider = Provider(failures=2)
-        calls = (adapter.refresh_account("github", "42", provider) for _ in range(8))
-        results = await asyncio.wait_for(settled(*calls), PATIENCE)
+        tasks = await _all_waiting(adapter, provider, 8)
+        provider.gate.set()
+        results = await asyncio.wait_for(settled(*tasks), PATIENCE)
         assert provider.asked == 3
         assert sorted(map(str, errors(results))) == ["attempt 1", "attempt 2"]
         assert [account.access_token for account in winners(results)] == ["access-3"] * 6
@@ -154,13 +167,14 @@ class RefreshContract(ContractBase):
     async def test_a_cancelled_waiter_disturbs_nobody(self, adapter: Adapter) -> None:
         await _linked(adapter)
         provider = Provider()
-        tasks = [asyncio.create_task(adapter.refresh_account("github", "42", provider)) for _ in range(4)]
-        await asyncio.sleep(0.01)
-        tasks[2].cancel()
-        results = await settled(*tasks)
-        assert isinstance(results[2], asyncio.CancelledError)
+        tasks = await _all_waiting(adapter, provider, 4)
+        await _stopped(tasks[3])
+        provider.gate.set()
+        results = await asyncio.wait_for(settled(*tasks), PATIENCE)
+        # Whoever it was, the one who asks or one who waits: the others end with one result.
+        assert isinstance(results[3], asyncio.CancelledError)
+        assert {account.access_token for account in winners(results)} == {f"access-{provider.asked}"}
         assert len(winners(results)) == 3
-        assert provider.asked == 1
 
     async def test_a_stuck_holder_is_replaced_after_thirty_seconds(self, adapter: Adapter, clock: Clock) -> None:
         await _linked(adapter)
