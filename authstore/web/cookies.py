@@ -121,13 +121,16 @@ def header_length(scope: Scope) -> int:
 
 
 def read_cookie(scope: Scope, name: str) -> str | None:
-    """The value of a cookie; `None` where it is missing, or there twice: then somebody planted one."""
+    """The value of a cookie; `None` where it is missing, or there twice: then somebody planted one.
+
+    Of white space only what browsers take off too: with more, a planted name would become one with a prefix.
+    """
     wanted = name.encode()
     found = [
-        value.strip()
+        value.strip(b" \t")
         for header, line in scope["headers"]
         if header == b"cookie"
         for key, is_pair, value in (pair.partition(b"=") for pair in line.split(b";"))
-        if is_pair and key.strip() == wanted
+        if is_pair and key.strip(b" \t") == wanted
     ]
     return found[0].decode("latin-1") if len(found) == 1 else None

@@ -38,6 +38,15 @@ def test_a_cookie_that_is_missing_or_there_twice_is_none(lines: list[str]) -> No
     assert read_cookie(scope_with(*lines), "n") is None
 
 
+@pytest.mark.parametrize("space", ["\x0b", "\x0c", "\r", "\n", "\x1c", "\x85", "\xa0", "\x00"])
+def test_no_other_name_becomes_one_with_a_prefix(space: str) -> None:
+    """PortSwigger 2025, "Cookie Chaos": browsers let a subdomain plant these, servers strip what is in front."""
+    cookies = Cookies([NEW], is_secure=True)
+    line = f"{space}__Host-authstore={cookies.signed('t' * 20)}"
+    assert cookies.presented_token(scope_with(line)) is None
+    assert cookies.presented_token(scope_with(f"a=b; {line}")) is None
+
+
 @pytest.mark.parametrize("value", ["", ".", "a.b", "ÿ" * 40, "x" * 5000, "t.\x00", '"quoted"'])
 def test_whatever_was_not_signed_is_nobodys(value: str) -> None:
     assert Cookies([NEW], is_secure=True).presented_token(scope_with(f"__Host-authstore={value}")) is None
