@@ -253,6 +253,38 @@ async def test_pruning_does_not_keep_other_writers_waiting(tmp_path: Path) -> No
     assert sorted(waits)[len(waits) // 2] < 0.1
 
 
+async def test_opening_and_closing_the_file_once_more_drops_no_lock_of_this_process(tmp_path: Path) -> None:
+    """Closing any descriptor of a file drops all POSIX locks that the process has on it."""
+    path = tmp_path / "auth.db"
+    attempt = (
+        "import sqlite3, sys\n"
+        "try:\n    sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')\n"
+        "except sqlite3.OperationalError as error:\n    print(error.sqlite_errorname)\n"
+    )
+    async with connect(path) as store, store.transaction() as inside:
+        await inside.create_user()
+        async with connect(path) as other:
+            await other.list_users()
+        command = [sys.executable, "-c", attempt, str(path)]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20)
+        assert done.stdout == "SQLITE_BUSY\n"
+        await inside.create_user()
+
+
+async def test_reading_pins_nothing_and_the_log_stays_small(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path, durability="relaxed") as store:
+        session = await store.create_session((await store.create_user()).id)
+        for _ in range(30):
+            writes = [store.create_user(name="x" * 2000) for _ in range(100)]
+            reads = [store.get_session_and_user(session.token or "") for _ in range(20)]
+            await asyncio.gather(*writes, *reads, store.list_users(), store.get_roles("ada"))
+        size = (await asyncio.to_thread(os.stat, f"{path}-wal")).st_size
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+    assert size < 16_000_000
+
+
 async def test_another_event_loop_is_misuse(store: Adapter) -> None:
     async def elsewhere() -> list[type]:
         return [
@@ -547,6 +579,32 @@ async def test_a_loop_closed_in_the_middle_of_an_operation_does_not_hang_the_exi
             print("misuse")
     """
     assert await run(script, tmp_path) == "misuse\n"
+    async with connect(tmp_path / "auth.db") as store:
+        assert await store.get_user("ada") is not None
+
+
+async def test_an_interrupt_from_the_keyboard_closes_the_store_on_the_way_out(tmp_path: Path) -> None:
+    script = """
+        import signal
+
+        async def main():
+            async with connect(PATH) as store:
+                await store.create_user(id="ada")
+                threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+                while True:
+                    writes = (store.create_user() for _ in range(20))
+                    await asyncio.gather(*writes, store.list_users(), in_a_transaction(store))
+
+        async def in_a_transaction(store):
+            async with store.transaction() as transaction:
+                await transaction.create_user()
+
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            print(os.listdir(PATH.parent))
+    """
+    assert await run(script, tmp_path) == "['auth.db']\n"
     async with connect(tmp_path / "auth.db") as store:
         assert await store.get_user("ada") is not None
 
