@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from authstore import ConfigurationError, SessionPolicy, StoreClosedError, connect
 from authstore.testing.web import sign_in
 from authstore.web import Auth, github
+from authstore.web.address import Address
 
 SECRET = "s" * 32
 BASE = "https://app.example"
@@ -98,11 +99,42 @@ async def test_dead_rows_are_deleted_while_the_application_runs() -> None:
         "https://a/?x",
         "https://a:x",
         "",
+        None,
+        b"https://app.example",
+        "https://m\u00fcnchen.example",
+        "https://app.example/caf\u00e9",
+        "https://app.example/a b",
+        "https://app.example//evil.example",
+        "https://app.ex\nample",
+        "https://app.example\\x",
+        "https://*.example",
+        "https://app.example.",
+        'https://app.example/"x',
     ],
 )
-def test_an_address_that_cannot_work_is_refused(base_url: str) -> None:
+def test_an_address_that_cannot_work_is_refused(base_url: Any) -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         Auth("sqlite://", base_url=base_url, secrets=[SECRET])
+
+
+@pytest.mark.parametrize(
+    ("base_url", "origin", "host", "path"),
+    [
+        ("https://App.Example:443/x/", "https://app.example", "app.example", "/x"),
+        ("https://app.example:8443", "https://app.example:8443", "app.example", ""),
+        (
+            "https://xn--mnchen-3ya.example/~a/b-c/",
+            "https://xn--mnchen-3ya.example",
+            "xn--mnchen-3ya.example",
+            "/~a/b-c",
+        ),
+        ("https://[2001:DB8::1]:444/", "https://[2001:db8::1]:444", "2001:db8::1", ""),
+        ("https://my_service", "https://my_service", "my_service", ""),
+    ],
+)
+def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str, path: str) -> None:
+    address = Address.parse(base_url)
+    assert (address.origin, address.host, address.path) == (origin, host, path)
 
 
 @pytest.mark.parametrize(
