@@ -90,7 +90,7 @@ class EmailLinks:
 
     @property
     def _minutes(self) -> int:
-        return int(self.site.settings.link_lifetime.total_seconds() // 60)
+        return max(1, int(self.site.link_lifetime.total_seconds() // 60))
 
     def _retyped(self, asked: Asked) -> Response:
         if asked.wants_json:

@@ -82,9 +82,15 @@ class Site:
         """The store's "now"."""
         return utc_now() if self.timed is None else self.timed.clock()
 
+    @property
+    def link_lifetime(self) -> timedelta:
+        """How long what is mailed or begun lives: as set, or as the store's policy says where that is shorter."""
+        limit = None if self.policy is None else self.policy.token_lifetime
+        return self.settings.link_lifetime if limit is None else min(limit, self.settings.link_lifetime)
+
     def deadline(self) -> datetime | None:
         """When what is mailed or begun now dies; `None` leaves that to a store whose clock is not known."""
-        return None if self.timed is None else self.now() + self.settings.link_lifetime
+        return None if self.timed is None else self.now() + self.link_lifetime
 
     def is_fresh(self, session: Session, limit: timedelta) -> bool:
         """Whether its user proved who they are within `limit`."""

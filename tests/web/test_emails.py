@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from authstore import ConfigurationError
+from authstore import ConfigurationError, SessionPolicy
 from authstore.testing.web import Person, link_in, text_of
 from authstore.web.limits import client_of
 from authstore.web.texts import ENGLISH
@@ -54,6 +54,20 @@ async def test_a_link_dies_after_ten_minutes(world: Any, browser: Any, minutes: 
     assert (await browser.get(link)).status_code == 400
     assert (await browser.submit(link)).status_code == 400
     assert await browser.who() is None
+
+
+@pytest.mark.parametrize(("allowed", "minutes"), [(timedelta(minutes=3), 3), (timedelta(hours=3), 10), (None, 10)])
+async def test_the_policy_of_the_store_may_be_stricter(
+    make_world: Any, allowed: timedelta | None, minutes: int
+) -> None:
+    world = await make_world(SessionPolicy(token_lifetime=allowed))
+    browser = world.new_browser()
+    link = await world.letter_to(browser, "ada@example.com")
+    assert f"for {minutes} minutes" in text_of(world.outbox.last())
+    world.clock.advance(timedelta(minutes=minutes, microseconds=-1))
+    assert (await browser.get(link)).status_code == 200
+    world.clock.advance(timedelta(microseconds=1))
+    assert (await browser.get(link)).status_code == 400
 
 
 async def test_looking_consumes_nothing_and_of_many_clicks_one_signs_in(world: Any, browser: Any) -> None:
