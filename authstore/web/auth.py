@@ -193,12 +193,12 @@ class Auth:
     def _made_route(
         self, mailer: Mailer | None, mail_from: str | None, trusted: frozenset[str], *, with_passkeys: bool
     ) -> Mount:
-        site, providers, sends_mail = self.site, list(self._providers.values()), mailer is not None
+        site, providers = self.site, list(self._providers.values())
         routes: list[BaseRoute] = [
             *SignInPage(site, providers).routes(),
             *Login(site, self._clients, trusted).routes(),
             *Sessions(site).routes(),
-            *Devices(site, self._providers, sends_mail).routes(),
+            *Devices(site, self._providers).routes(),
             static_mount(),
         ]
         if mailer is not None:
@@ -206,7 +206,7 @@ class Auth:
             routes += EmailLinks(site, mailer, sender, providers).routes()
         if with_passkeys:
             ceremonies = Ceremonies(site.address, site.settings.name)
-            routes += Passkeys(site, ceremonies, self._providers, sends_mail).routes()
+            routes += Passkeys(site, ceremonies, self._providers).routes()
         # One route of the application's, so that its own are found as quickly as without us.
         return Mount(site.settings.route_prefix, routes=routes, name="authstore")
 

@@ -28,7 +28,6 @@ class Devices:
 
     site: Site
     providers: Mapping[str, Provider]
-    sends_mail: bool
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -44,7 +43,7 @@ class Devices:
             return redirect(f"{self.site.path('/sign-in')}?{urlencode({'next': self.site.path('/sessions')})}")
         session, user = asked.signed_in()
         sessions = await self.site.store.list_sessions(user.id)
-        ways = await ways_in(self.site.store, user, self.providers, sends_mail=self.sends_mail)
+        ways = await ways_in(self.site, self.site.store, user, self.providers)
         if asked.wants_json:
             return JSONResponse(self._json(sessions, session, ways))
         linked = {account.provider for account in ways.accounts}
@@ -75,7 +74,7 @@ class Devices:
         _, user = asked.freshly_signed_in()
         named = asked.text("provider"), asked.text("provider_account_id")
         async with self.site.store.transaction() as store:
-            ways = await ways_in(store, user, self.providers, sends_mail=self.sends_mail)
+            ways = await ways_in(self.site, store, user, self.providers)
             account = next((a for a in ways.accounts if (a.provider, a.provider_account_id) == named), None)
             if account is None:
                 raise RefusedError("not_found", 404)

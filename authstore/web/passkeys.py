@@ -42,7 +42,6 @@ class Passkeys:
     site: Site
     ceremonies: Ceremonies
     providers: Collection[str]
-    sends_mail: bool
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -107,7 +106,7 @@ class Passkeys:
         _, user = asked.freshly_signed_in()
         wanted = asked.text("credential_id")
         async with self.site.store.transaction() as store:
-            ways = await ways_in(store, user, self.providers, sends_mail=self.sends_mail)
+            ways = await ways_in(self.site, store, user, self.providers)
             if all(passkey.credential_id != wanted for passkey in ways.passkeys):
                 raise RefusedError("not_found", 404)
             ways.check_passkey()

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from authstore.adapter import Adapter
 from authstore.models import Account, Authenticator, User
 from authstore.web.refusals import RefusedError
+from authstore.web.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class WaysIn:
-    """Of one user: accounts at providers in use, passkeys, and the mailbox where letters are sent."""
+    """Of one user: accounts at providers in use, passkeys where they are, and the mailbox where letters are sent."""
 
     accounts: list[Account]
     passkeys: list[Authenticator]
     providers: Collection[str]
+    by_passkey: bool
     by_mail: bool
 
     def counts(self, account: Account) -> bool:
@@ -24,7 +26,8 @@ class WaysIn:
     @property
     def number(self) -> int:
         """How many there are."""
-        return sum(map(self.counts, self.accounts)) + len(self.passkeys) + int(self.by_mail)
+        passkeys = len(self.passkeys) if self.by_passkey else 0
+        return sum(map(self.counts, self.accounts)) + passkeys + int(self.by_mail)
 
     def check_account(self, account: Account) -> None:
         """Raises `RefusedError` where this account is the last way in."""
@@ -37,8 +40,9 @@ class WaysIn:
             raise RefusedError("last_way", 409)
 
 
-async def ways_in(store: Adapter, user: User, providers: Collection[str], *, sends_mail: bool) -> WaysIn:
-    """Looks them up."""
-    by_mail = sends_mail and user.email is not None and user.email_verified is not None
+async def ways_in(site: Site, store: Adapter, user: User, providers: Collection[str]) -> WaysIn:
+    """Looks them up, the user too: what the request began with may have changed meanwhile."""
+    now = await store.get_user(user.id) or user
+    by_mail = bool(site.page_values["email_enabled"]) and now.email is not None and now.email_verified is not None
     accounts, passkeys = await store.list_accounts(user.id), await store.list_authenticators(user.id)
-    return WaysIn(accounts, passkeys, providers, by_mail)
+    return WaysIn(accounts, passkeys, providers, bool(site.page_values["passkeys_enabled"]), by_mail)

@@ -126,6 +126,15 @@ async def test_an_account_of_a_provider_no_longer_in_use_is_no_way_in(make_world
     assert (await browser.submit("/auth/accounts/unlink", provider="gone", provider_account_id="1")).status_code == 303
 
 
+async def test_a_passkey_that_cannot_be_used_is_no_way_in(make_world: Any) -> None:
+    world = await make_world(mailer=None, passkeys=False)
+    browser = world.new_browser()
+    await world.sign_in(browser)
+    await world.store.create_authenticator(await browser.who(), "credential", b"key")
+    kept = await browser.submit("/auth/accounts/unlink", provider="pretend", provider_account_id="ada-1")
+    assert kept.status_code == 409
+
+
 async def test_the_ways_in_are_changed_only_soon_after_signing_in(world: Any, browser: Any) -> None:
     await world.sign_in(browser)
     world.clock.advance(timedelta(hours=1))
@@ -148,6 +157,14 @@ async def test_the_ways_in_are_changed_only_soon_after_signing_in(world: Any, br
 def test_a_device_is_called_by_what_its_browser_says(agent: str | None, name: str, kind: str) -> None:
     assert device_name(agent, "{browser} on {system}") == name
     assert device_kind(agent) == kind
+
+
+async def test_who_must_sign_in_anew_is_shown_where(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    world.clock.advance(timedelta(hours=1))
+    page = await browser.submit("/auth/sessions/revoke", all="others")
+    assert page.status_code == 403
+    assert 'href="/auth/sign-in?next=%2Fauth%2Fsessions"' in page.text
 
 
 async def test_sessions_are_ended_only_soon_after_signing_in(world: Any, browser: Any) -> None:
