@@ -19,7 +19,7 @@ def test_the_test_of_an_application():
 
 
 def test_the_third_party_adapter_keeps_the_contract():
-    # The busy timeout is five seconds of waiting, which the store's own run of the suite spends already.
-    summary = _run("third_party_adapter.py", "-k", "not busy_timeout").splitlines()[-1]
+    # A part of the suite, which is run whole on the store beneath; what a wrapper gets wrong is passing on.
+    summary = _run("third_party_adapter.py", "-k", "session or transaction or refresh").splitlines()[-1]
     assert "failed" not in summary
-    assert int(summary.split(" passed")[0].split()[-1]) > 400
+    assert int(summary.split(" passed")[0].split()[-1]) > 80
