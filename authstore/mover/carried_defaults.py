@@ -1,6 +1,6 @@
 """Defaults of columns: constants as they land, the time, random UUIDs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -41,22 +41,32 @@ _CONSTANTS = (
 )
 
 
-def default_of(column: CarriedColumn, connection: psycopg.Connection[Any]) -> str | None:
-    """The words after DEFAULT, or None where there is nothing to say. `UnsayableError` where SQLite cannot say it.
+def defaults_of(
+    columns: Iterable[CarriedColumn], connection: psycopg.Connection[Any]
+) -> tuple[dict[str, str], dict[str, UnsayableError]]:
+    """By column of the source: the words after DEFAULT, and why there are none where SQLite cannot say it.
 
     A constant is put through the column's own landing by the server, so that it is what a moved value would be.
     """
-    if column.source.default is None:
-        return None
-    node = _uncast(parse(column.source.default))
-    moving = _moving(node, column)
-    if moving is not None:
-        return moving
-    if not all(isinstance(part, _CONSTANTS) for part in node.walk()):
-        raise UnsayableError(f"the default {column.source.default}")
-    if any(_is_day_word(part) for part in node.walk()):
-        raise UnsayableError(f"the default {column.source.default}")
-    return _constant(column, connection)
+    said: dict[str, str] = {}
+    unsaid: dict[str, UnsayableError] = {}
+    constants: dict[str, str] = {}
+    for column in columns:
+        name = column.source.name
+        try:
+            moving = _moving(_uncast(parse(column.source.default or "NULL")), column)
+            if moving is not None:
+                said[name] = moving
+            else:
+                constants[name] = _constant(column)
+        except UnsayableError as error:
+            unsaid[name] = error
+    for name, value in _values(constants, connection).items():
+        if isinstance(value, UnsayableError):
+            unsaid[name] = value
+        elif value is not None:
+            said[name] = _written(value)
+    return said, unsaid
 
 
 def _uncast(node: exp.Expr) -> exp.Expr:
@@ -105,24 +115,34 @@ def _is_day_word(node: object) -> bool:
     return isinstance(node, exp.Literal) and node.name.strip().lower() in ("now", "today", "tomorrow", "yesterday")
 
 
-def _constant(column: CarriedColumn, connection: psycopg.Connection[Any]) -> str | None:
+def _constant(column: CarriedColumn) -> str:
+    """The expression whose value the column would hold."""
+    default = column.source.default or "NULL"
+    parts = list(parse(default).walk())
+    if not all(isinstance(part, _CONSTANTS) for part in parts) or any(map(_is_day_word, parts)):
+        raise UnsayableError(f"the default {default}")
     if column.mapped == "roles":
-        raise UnsayableError(f"the default {column.source.default}, a role's old key")
-    value = f"(({column.source.default})::{column.source.type})"
-    expression = key_text(column.source, value).sql if column.mapped else land(column.source, value).expression
+        raise UnsayableError(f"the default {default}, a role's old key")
+    value = f"(({default})::{column.source.type})"
+    return key_text(column.source, value).sql if column.mapped else land(column.source, value).expression
+
+
+def _values(constants: Mapping[str, str], connection: psycopg.Connection[Any]) -> dict[str, Any]:
+    """All at once; where one of them is no value, one by one."""
+    if not constants:
+        return {}
     try:
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-            row = cursor.execute(f"SELECT {expression}".encode()).fetchone()
+            row = cursor.execute(f"SELECT {', '.join(constants.values())}".encode()).fetchone()
+        return dict(zip(constants, row or (), strict=True))
     except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
-        raise UnsayableError(f"the default {column.source.default}") from error
-    return None if row is None or row[0] is None else _written(row[0])
+        if len(constants) == 1:
+            return dict.fromkeys(constants, UnsayableError(f"a default that is no value: {error}".splitlines()[0]))
+    return {name: _values({name: sql}, connection)[name] for name, sql in constants.items()}
 
 
-def _written(value: Any) -> str:
-    writer: Callable[[Any], str] | None = _WRITERS.get(type(value))
-    if writer is None:
-        raise UnsayableError(f"a default of type {type(value).__name__}")
-    return writer(value)
+def _written(value: int | float | str | bytes) -> str:
+    return _WRITERS[type(value)](value)
 
 
 def _float(value: float) -> str:

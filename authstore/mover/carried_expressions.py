@@ -6,7 +6,7 @@ import psycopg
 
 from authstore.mover.carried_columns import CarriedColumn, CarriedTable
 from authstore.mover.carried_ddl import create_index
-from authstore.mover.carried_defaults import default_of
+from authstore.mover.carried_defaults import defaults_of
 from authstore.mover.names import Namespace, quote
 from authstore.mover.phrases import Phrase, UnsayableError
 from authstore.mover.shapes import Problem, SourceIndex
@@ -44,16 +44,11 @@ class Expressions:
         self.problems.append(Problem("left-behind", self._table.label, f"{what} stays behind: SQLite cannot say {why}"))
 
     def _defaults(self, connection: psycopg.Connection[Any]) -> dict[str, str]:
-        found = {}
-        for name, column in self._table.columns.items():
-            try:
-                default = None if self._counts_itself(column) else default_of(column, connection)
-            except UnsayableError as error:
-                self._lost(f'the default of column "{name}"', error)
-                continue
-            if default is not None:
-                found[name] = default
-        return found
+        asked = [one for one in self._table.columns.values() if one.source.default and not self._counts_itself(one)]
+        said, unsaid = defaults_of(asked, connection)
+        for name, error in unsaid.items():
+            self._lost(f'the default of column "{name}"', error)
+        return said
 
     def _counts_itself(self, column: CarriedColumn) -> bool:
         primary = next((key.columns for key in self._table.source.keys if key.primary), ())

@@ -5,6 +5,7 @@ Source: https://www.postgresql.org/docs/current/functions.html beside https://ww
 """
 
 import logging
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -39,8 +40,9 @@ def translation(names: Names, *, exact: bool = True, folding: bool = False) -> T
     return Translation(names, _RULES, exact, folding)
 
 
+@lru_cache(maxsize=4096)
 def parse(expression: str) -> exp.Expr:
-    """One expression as Postgres prints it."""
+    """One expression as Postgres prints it. Not to be changed: the next who asks gets the same."""
     try:
         query = sqlglot.parse_one(f"SELECT {expression}", read="postgres")
     except (SqlglotError, RecursionError) as error:
