@@ -28,7 +28,8 @@ def text(column: SourceColumn, value: str) -> Value:
     if column.category == "A":
         return Value(f"array_to_string({value}, ' ')")
     if column.base in _PLAIN:
-        return Value(f"{value}::text")
+        # By bytes: a collation that ignores case knows no regular expressions, and calls different texts equal.
+        return Value(f'{value}::text COLLATE "C"' if column.collation else f"{value}::text")
     # The type's own output: a cast adds /32 to an inet.
     return Value(f"CASE WHEN {value} IS NOT NULL THEN concat({value}) END")
 

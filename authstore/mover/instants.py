@@ -52,7 +52,7 @@ def instant(column: SourceColumn, value: str, zone: str = "UTC") -> Instant:
     if column.base in _NUMBERS:
         return _read(_within(_fractional_epoch(f"{value}::numeric")), f"{value} IS NOT NULL")
     text = value if column.base in _TEXTS else f"CASE WHEN {value} IS NOT NULL THEN concat({value}) END"
-    trimmed = f"btrim(({text})::text, E' \\t\\n\\r')"
+    trimmed = f"btrim(({text})::text COLLATE \"C\", E' \\t\\n\\r')"
     return _read(_text(trimmed, zone), f"COALESCE({trimmed} <> '', FALSE)")
 
 

@@ -101,7 +101,8 @@ def _pair(group: Group) -> str:
 
 
 def _sample(row_id: str, shown: str | None) -> str:
-    return f"{row_id} ({masked_email(shown.strip())})" if shown and shown.strip() else row_id
+    named = masked_email(row_id) if "@" in row_id else row_id
+    return f"{named} ({masked_email(shown.strip())})" if shown and shown.strip() else named
 
 
 def _rows(count: int) -> str:

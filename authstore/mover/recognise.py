@@ -72,7 +72,7 @@ class _Recognition:
         for shape in unusable_shapes():
             for table in self._free():
                 names = {normalised(column.name) for column in table.columns}
-                if shape.columns <= names and not shape.absent & names:
+                if shape.columns <= names and not shape.absent & names and not is_named(table, self._profile.carry):
                     self._left.append(Recognised(shape.role, table, why=shape.why, moved=False))
 
     def _free(self) -> list[SourceTable]:
@@ -107,7 +107,7 @@ class _Recognition:
             self._found[found.role] = found.recognised(why)
 
     def _leave_rival(self, found: Match) -> None:
-        if not found.certain and not self._options.prefix:
+        if (not found.certain and not self._options.prefix) or is_named(found.table, self._profile.carry):
             return
         chosen = self._found.get(found.role)
         why = f"{label(chosen.table.schema, chosen.table.name)} plays its part" if chosen else "--prefix leaves it"

@@ -1,6 +1,7 @@
 """Fields that are no dates: what becomes of each form they are found in; a bad value is bad, and never raises."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -198,3 +199,11 @@ def test_a_derived_id_is_the_same_every_time_and_tells_parts_apart(emptied_datab
     one, two, three = evaluate(emptied_database, "text", "", first, again, other)
     assert one == two != three
     assert len(one) == 36
+
+
+@pytest.mark.parametrize(("collation", "compared_by"), [("en", '"C"'), (None, '"default"')])
+def test_texts_of_a_collation_of_their_own_are_compared_by_bytes(
+    emptied_database: Connection, collation: str | None, compared_by: str
+) -> None:
+    value = field_values.text(replace(column("text"), collation=collation), "s.x")
+    assert evaluate(emptied_database, "text", "x", f"pg_collation_for({value.sql})") == (compared_by,)

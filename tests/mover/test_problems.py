@@ -55,6 +55,15 @@ def test_no_message_or_sample_holds_a_token_or_a_whole_address(source: Connectio
     assert not [user.email for user in seeded.users if user.email in shown.lower()]
 
 
+def test_an_id_that_is_an_address_is_masked_too(source: Connection) -> None:
+    seed(source, "prisma_mapped", users=2)
+    source.execute("""ALTER TABLE accounts DROP CONSTRAINT accounts_user_id_fkey;
+        ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey; DELETE FROM accounts; DELETE FROM sessions;
+        UPDATE users SET id = email, email = right(email, 3) || id""")
+    samples = move(source).problem("bad-row", "users").samples
+    assert {sample.split(" ")[0] for sample in samples} == {"u…@example.com"}
+
+
 def test_what_is_decided_does_not_stop(source: Connection) -> None:
     seed(source, "pg_adapter", nasty=True)
     asked = {problem.option for problem in move(source).problems if problem.stops}

@@ -73,6 +73,13 @@ def test_case_and_punctuation_of_names_do_not_matter(source: Connection[Any], us
     assert stops(problems) == []
 
 
+def test_it_is_carried_when_told(source: Connection[Any]) -> None:
+    create(source, "better_auth")
+    found, problems = look(source, 'authstore_profile = 1\ncarry = ["verification"]')
+    assert "verification" not in {one.table.name for one in found}
+    assert stops(problems) == []
+
+
 def test_the_table_that_is_referred_to_is_that_of_the_users(source: Connection[Any]) -> None:
     source.execute(f"CREATE TABLE backup {USERS}; CREATE TABLE members (id int PRIMARY KEY, email text)".encode())
     source.execute("CREATE TABLE s (session_token text, user_id int REFERENCES members, expires timestamptz)")
