@@ -1,8 +1,10 @@
 """The cookies, and the secrets that sign them."""
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from itsdangerous import Signer
 
 from authstore.errors import ConfigurationError
 from authstore.web import Auth
@@ -100,7 +102,12 @@ async def test_without_leave_a_bare_token_signs_nobody_in(world: Any, browser: A
     assert await browser.who() is None
 
 
-@pytest.mark.parametrize("secrets", [[], "", [""], ["short"], ["x" * 31], [NEW, "short"], b""])
+@pytest.mark.parametrize("secrets", [[], "", [""], ["short"], ["x" * 31], [NEW, "short"], b"", None, [None], 7])
 def test_secrets_that_can_be_guessed_are_refused(secrets: Any) -> None:
     with pytest.raises(ConfigurationError, match="secret"):
         Auth("sqlite://", base_url="https://app.example", secrets=secrets)
+
+
+def test_signatures_are_those_of_itsdangerous_with_sha_256() -> None:
+    plain = Signer([OLD, NEW], "authstore.session", key_derivation="hmac", digest_method=sha256)
+    assert Cookies([NEW, OLD], is_secure=True).signed("the-token") == plain.sign("the-token").decode()
