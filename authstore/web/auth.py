@@ -26,8 +26,9 @@ from authstore.web.cookies import Cookies, checked_secrets
 from authstore.web.csrf import CsrfTokens
 from authstore.web.devices import Devices
 from authstore.web.emails import EmailLinks
+from authstore.web.letters import checked_sender
 from authstore.web.login import Login
-from authstore.web.mailers import Mailer
+from authstore.web.mailers import Mailer, checked_mailer
 from authstore.web.middleware import PresenceMiddleware
 from authstore.web.oauth import ProviderClient
 from authstore.web.pages import Pages
@@ -115,7 +116,7 @@ class Auth:
         self.site = _site(address, settings, checked_secrets(secrets), pages, enabled, former_cookies)
         self._source = _Source(self.site, store, policy, keys, clock)
         self._providers = _by_name(providers, trust_email_of)
-        self._clients = {each.name: ProviderClient(each, self.site.now) for each in providers}
+        self._clients = {name: ProviderClient(each, self.site.now) for name, each in self._providers.items()}
         self.route = self._made_route(mailer, mail_from, frozenset(trust_email_of), with_passkeys=passkeys)
 
     @property
@@ -202,8 +203,8 @@ class Auth:
             static_mount(),
         ]
         if mailer is not None:
-            sender = mail_from or f"no-reply@{site.address.host}"
-            routes += EmailLinks(site, mailer, sender, providers).routes()
+            sender = checked_sender(mail_from) if mail_from else f"no-reply@{site.address.host}"
+            routes += EmailLinks(site, checked_mailer(mailer), sender, providers).routes()
         if with_passkeys:
             ceremonies = Ceremonies(site.address, site.settings.name)
             routes += Passkeys(site, ceremonies, self._providers).routes()
@@ -266,6 +267,8 @@ class _Source:
 
 
 def _by_name(providers: Sequence[Provider], trusted: Sequence[str]) -> dict[str, Provider]:
+    if not isinstance(providers, Sequence) or not all(isinstance(each, Provider) for each in providers):
+        raise ConfigurationError('providers is a list, each made by calling: [github("client id", "client secret")]')
     by_name = {provider.name: provider for provider in providers}
     if len(by_name) < len(providers):
         raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")

@@ -5,7 +5,21 @@ from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from authstore.errors import ConfigurationError
 from authstore.web.pages import Pages
+
+
+def checked_sender(sender: str) -> str:
+    """The sender. Raises `ConfigurationError` for what is not one mailbox."""
+    message = EmailMessage()
+    try:
+        message["From"] = sender
+        (mailbox,) = message["From"].addresses
+    except ValueError:
+        mailbox = None
+    if mailbox is None or not mailbox.username or not mailbox.domain:
+        raise ConfigurationError('mail_from is one mailbox: "no-reply@app.example" or "Us <us@app.example>"')
+    return sender
 
 
 def sign_in_letter(

@@ -10,6 +10,13 @@ from authstore.errors import ConfigurationError
 Mailer = Callable[[EmailMessage], Awaitable[None]]
 
 
+def checked_mailer(mailer: Mailer) -> Mailer:
+    """The mailer. Raises `ConfigurationError` for what cannot be called, or is not made yet."""
+    if not callable(mailer) or isinstance(mailer, type):
+        raise ConfigurationError("mailer is an async function of a message, or an object such as ConsoleMailer()")
+    return mailer
+
+
 class SmtpMailer:
     """Sends through an SMTP server, encrypted: `use_tls` (usually port 465), else STARTTLS (usually port 587).
 

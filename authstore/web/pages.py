@@ -28,11 +28,13 @@ JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/regist
 from collections.abc import Mapping
 from importlib.resources import files
 from os import PathLike
+from os.path import isdir
 from typing import Any, Final
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from authstore.errors import ConfigurationError
 from authstore.web.texts import ENGLISH, Texts
 
 STATIC_FILES: Final = files("authstore.web") / "static"
@@ -51,6 +53,8 @@ class Pages:
     """Renders the templates; those in `directory` come before ours."""
 
     def __init__(self, directory: str | PathLike[str] | None = None, texts: Texts = ENGLISH) -> None:
+        if directory is not None and not isdir(directory):
+            raise ConfigurationError(f"templates: there is no folder {directory}")
         own: list[BaseLoader] = [] if directory is None else [FileSystemLoader(directory)]
         self.texts = texts
         self._templates = Environment(

@@ -53,8 +53,8 @@ class Provider:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(f"a provider's name is in its URLs: a-z, 0-9, - and _, not {self.name!r}")
-        if not self.client_id:
-            raise ConfigurationError(f"{self.name}: the client id is empty")
+        if not self.client_id or self.client_secret == "":
+            raise ConfigurationError(f"{self.name}: the client id or secret is empty")
         for url in (self.discovery_url, self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
                 raise ConfigurationError(f"{self.name}: {url} must be https (http only on this machine)")
@@ -153,7 +153,7 @@ def github(
     return oauth2(
         "github",
         client_id,
-        client_secret,
+        _stated("github", client_secret),
         authorize_url="https://github.com/login/oauth/authorize",
         token_url="https://github.com/login/oauth/access_token",  # noqa: S106 - an address
         userinfo_url="https://api.github.com/user",
@@ -171,7 +171,7 @@ def discord(
     return oauth2(
         "discord",
         client_id,
-        client_secret,
+        _stated("discord", client_secret),
         authorize_url="https://discord.com/oauth2/authorize",
         token_url="https://discord.com/api/oauth2/token",  # noqa: S106 - an address
         userinfo_url="https://discord.com/api/users/@me",
@@ -186,7 +186,7 @@ def google(
 ) -> Provider:
     """Google."""
     discovery = f"https://accounts.google.com{_WELL_KNOWN}"
-    return oidc("google", client_id, client_secret, discovery, scope=scope, transport=transport)
+    return oidc("google", client_id, _stated("google", client_secret), discovery, scope=scope, transport=transport)
 
 
 def microsoft(
@@ -207,7 +207,7 @@ def microsoft(
     return oidc(
         "microsoft",
         client_id,
-        client_secret,
+        _stated("microsoft", client_secret),
         f"{_MICROSOFT}/{tenant}/v2.0{_WELL_KNOWN}",
         scope=scope,
         issuer=f"{_MICROSOFT}/{home}/v2.0",
@@ -223,7 +223,7 @@ def apple(
     return oidc(
         "apple",
         client_id,
-        client_secret,
+        _stated("apple", client_secret),
         f"https://appleid.apple.com{_WELL_KNOWN}",
         scope=scope,
         authorize_params={"response_mode": "form_post"},
@@ -241,11 +241,26 @@ def gitlab(
 ) -> Provider:
     """GitLab, or a GitLab of your own at `base_url`."""
     discovery = base_url.rstrip("/") + _WELL_KNOWN
-    return oidc("gitlab", client_id, client_secret, discovery, scope=scope, label="GitLab", transport=transport)
+    return oidc(
+        "gitlab",
+        client_id,
+        _stated("gitlab", client_secret),
+        discovery,
+        scope=scope,
+        label="GitLab",
+        transport=transport,
+    )
 
 
 async def _microsoft_identity(claims: Mapping[str, Any], fetch: Fetch) -> Identity:
     return await openid_identity({**claims, "email_verified": False}, fetch)
+
+
+def _stated(name: str, client_secret: str) -> str:
+    """The secret. Raises `ConfigurationError` without one, which would make a public client: a setting is missing."""
+    if not client_secret:
+        raise ConfigurationError(f"{name}: the client secret is missing")
+    return client_secret
 
 
 def is_safe_url(url: object) -> bool:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from authstore import ConfigurationError, SessionPolicy, StoreClosedError, connect
 from authstore.testing.web import sign_in
-from authstore.web import Auth, github
+from authstore.web import Auth, ConsoleMailer, github
 from authstore.web.address import Address
 
 SECRET = "s" * 32
@@ -152,6 +152,20 @@ def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str
         {"allowed_origins": ["http://spa.example"]},
         {"prune_every": timedelta(0)},
         {"link_lifetime": timedelta(0)},
+        {"prefix": "//evil.example"},
+        {"prefix": "/{name}"},
+        {"home": "https://evil.example/"},
+        {"home": "//evil.example"},
+        {"home": "start"},
+        {"name": "Two\nlines"},
+        {"providers": github("a", "b")},
+        {"providers": [github]},
+        {"mailer": "smtp://localhost"},
+        {"mailer": ConsoleMailer},
+        {"mailer": ConsoleMailer(), "mail_from": "nobody"},
+        {"mailer": ConsoleMailer(), "mail_from": "a@b.example\nBcc: c@d.example"},
+        {"mailer": ConsoleMailer(), "mail_from": "a@b.example, c@d.example"},
+        {"templates": "no such folder"},
     ],
     ids=str,
 )

@@ -283,3 +283,11 @@ async def test_accounts_that_are_not_there_are_told_apart(world: Any) -> None:
         await world.auth.fresh_account("pretend", "nobody")
     with pytest.raises(ConfigurationError):
         await world.auth.fresh_account("unknown", "1")
+
+
+@pytest.mark.parametrize("preset", [apple, discord, github, gitlab, google, microsoft])
+@pytest.mark.parametrize("missing", [("", "secret"), (None, "secret"), ("id", ""), ("id", None)], ids=str)
+def test_a_setting_that_is_missing_is_noticed_at_once(preset: Any, missing: Any) -> None:
+    """`github(os.environ.get("ID"), os.environ.get("SECRET"))` must not quietly make a public client."""
+    with pytest.raises(ConfigurationError, match=preset.__name__):
+        preset(*missing)
