@@ -181,9 +181,12 @@ def _as_written(addresses: Addresses, fields: Fields) -> tuple[str, ...]:
 
 
 def _put_id(sheet: Sheet, kind: str, *parts: str) -> str:
-    if "id" in sheet.fields:
-        return sheet.put_key("id").sql
+    """The row's own id, or one made of its parts where it has none."""
     made = derived_id(kind, *parts)
+    if "id" in sheet.fields:
+        if not sheet.fields.column("id").nullable:
+            return sheet.put_key("id").sql
+        made = f"COALESCE(NULLIF({sheet.fields.key('id').sql}, ''), {made})"
     sheet.put("id", "TEXT", made)
     return made
 

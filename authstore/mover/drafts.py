@@ -53,6 +53,11 @@ class Draft:
     verified: str = "FALSE"
     shown: str = "NULL::text"  # an address, to be masked
 
+    @property
+    def name(self) -> str:
+        """SQL text that names a row in reports: its id, or where it lies when it has none."""
+        return f"COALESCE(NULLIF({self.row_id}, ''), 'row at ' || s.ctid)"
+
 
 class Fields:
     """A recognised table's columns by the field they play, as SQL over an alias."""

@@ -52,7 +52,7 @@ def find_duplicates(
     if not rows(connection, f"{shared} LIMIT 1"):
         return ()
     keys = ", ".join(unique.sql)
-    about = f"{draft.identity}, {_row_id(draft)}, {draft.user}, {draft.shown}, {draft.verified}"
+    about = f"{draft.identity}, {draft.name}, {draft.user}, {draft.shown}, {draft.verified}"
     statement = (
         f"SELECT {keys}, {about} FROM {draft.source_from} WHERE {movable} AND ({keys}) IN ({shared}) "
         f"ORDER BY {', '.join([*(_sorted(sql) for sql in unique.sql), *draft.order])}"
@@ -80,10 +80,6 @@ def _shared(draft: Draft, unique: Unique, movable: str) -> str:
     keys = ", ".join(unique.sql)
     there = " AND ".join(f"({sql}) IS NOT NULL" for sql in unique.sql)
     return f"SELECT {keys} FROM {draft.source_from} WHERE {movable} AND {there} GROUP BY {keys} HAVING count(*) > 1"
-
-
-def _row_id(draft: Draft) -> str:
-    return f"COALESCE({draft.row_id}, '')"
 
 
 def _sorted(sql: str) -> str:

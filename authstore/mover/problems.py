@@ -66,8 +66,7 @@ def is_undecided(option: str, options: MoveOptions) -> bool:
 
 def samples(connection: psycopg.Connection[Any], draft: Draft, where: str) -> tuple[str, ...]:
     """Up to five rows by their id, with the address masked."""
-    named = f"COALESCE({draft.row_id}, '')"
-    statement = f"SELECT {named}, {draft.shown} FROM {draft.source_from} WHERE {where} ORDER BY 1 LIMIT {SAMPLES}"
+    statement = f"SELECT {draft.name}, {draft.shown} FROM {draft.source_from} WHERE {where} ORDER BY 1 LIMIT {SAMPLES}"
     return tuple(_sample(row_id, shown) for row_id, shown in rows(connection, statement))
 
 
@@ -81,7 +80,7 @@ def duplicate_problems(draft: Draft, unique: Unique, groups: Sequence[Group], op
 
 def _duplicates(draft: Draft, unique: Unique, groups: Sequence[Group], options: MoveOptions, stops: bool) -> Problem:
     count = sum(len(group.others) for group in groups)
-    message = f"{_rows(count)} of {where_from(draft.one)} share their {unique.name} with an older row"
+    message = f"{_rows(count)} of {where_from(draft.one)} with the same {unique.name} as an older row"
     if stops and options.on_duplicate == "merge":
         message += ": not merged, for not every address involved is verified"
     return Problem(

@@ -117,7 +117,7 @@ class _Settling:
             where=self._where,
             left_out="expired" if self._where != "TRUE" else "",
             rejects=tuple(self._rejects),
-            row_id=f"COALESCE({draft.row_id}, '')",
+            row_id=draft.name,
         )
         gone = {why: tuple(ids) for why, ids in self._gone.items()}
         return Settled(copy, tuple(self._problems), gone, self._merged)

@@ -531,6 +531,24 @@ class TestDeviations:
             FROM "Authenticator" """)
         assert move(source).problem("duplicate", "Authenticator").count == 1
 
+    def test_sessions_and_accounts_without_an_id_get_one(self, source: Connection) -> None:
+        seed(source, "supabase", users=3)
+        for table in ("accounts", "sessions"):
+            source.execute(
+                f"ALTER TABLE next_auth.{table} DROP CONSTRAINT {table}_pkey, ALTER id DROP NOT NULL".encode()
+            )
+            lowest = f'(SELECT min("userId"::text)::uuid FROM next_auth.{table})'
+            source.execute(f'UPDATE next_auth.{table} SET id = NULL WHERE "userId" = {lowest}'.encode())
+        once, again = move(source), move(source)
+        assert once.stopping() == []
+        asked = "SELECT id FROM accounts UNION ALL SELECT id FROM sessions ORDER BY 1"
+        assert once.all(asked) == again.all(asked)
+        assert all(len(made) == 36 for (made,) in once.all(asked))
+
+    def test_a_user_without_an_id_is_named_by_its_place(self, source: Connection) -> None:
+        source.execute("CREATE TABLE users (id text, email text); INSERT INTO users VALUES ('', 'a@example.com')")
+        assert move(source).problem("bad-row").samples == ("row at (0,1) (a…@example.com)",)
+
     def test_a_short_token_and_one_for_ever_are_bad_rows(self, source: Connection) -> None:
         seed(source, "noormme", users=1)
         before = move(source).one("SELECT count(*) FROM sessions")
