@@ -344,6 +344,28 @@ async def test_a_read_only_mount_is_told_at_open(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+async def test_nothing_is_acknowledged_that_would_go_into_a_file_nobody_will_find(how: str, tmp_path: Path) -> None:
+    path, aside = tmp_path / "auth.db", tmp_path / "aside.db"
+    await make(tmp_path / "other.db")
+    async with connect(path) as store:
+        await store.create_user(id="before")
+        if how == "replaced":
+            os.link(path, aside)
+            os.replace(tmp_path / "other.db", path)
+        else:
+            path.rename(aside)
+        with pytest.raises(StoreNotFoundError):
+            await store.create_user(id="lost")
+        with pytest.raises(StoreNotFoundError):
+            async with store.transaction():
+                pass
+        assert not (await store.health()).ok
+        if how != "deleted":
+            os.replace(aside, path)
+            await store.create_user(id="after")
+
+
 async def test_a_restored_copy_is_in_wal_mode_again(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
     await make(path)

@@ -19,7 +19,7 @@ from authstore import schema
 from authstore.adapter import Clock, Durability
 from authstore.backends.sqlite import fork
 from authstore.backends.sqlite.errors import is_busy, ours, translated
-from authstore.backends.sqlite.work import UnitConnection, fetch
+from authstore.backends.sqlite.work import Place, UnitConnection, fetch
 from authstore.errors import (
     AuthStoreError,
     ConfigurationError,
@@ -66,6 +66,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
         except BaseException:
             connection.close()
             raise
+        connection.place = Place.of(path)
         connection.is_at_work = False
         return connection
 

@@ -8,14 +8,36 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, ours
 from authstore.database import Row, Unit
-from authstore.errors import StoreError
+from authstore.errors import StoreError, StoreNotFoundError
 from authstore.sql import Statement
 
 T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """A file by its path and by what the file system knows it by."""
+
+    path: Path
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        """Where this file stands. Raises `OSError`."""
+        status = path.stat()
+        return cls(path, status.st_dev, status.st_ino)
+
+    def is_taken(self) -> bool:
+        """Whether the file is gone from here, or another stands in its place."""
+        try:
+            return Place.of(self.path) != self
+        except OSError:
+            return True
 
 
 class UnitConnection(sqlite3.Connection):
@@ -27,6 +49,7 @@ class UnitConnection(sqlite3.Connection):
 
     snapshot: sqlite3.Connection | None = None  # memory only: what readers see while a transaction is open
     is_at_work = True  # in its thread; from its opening on
+    place: "Place | None" = None  # where the file stood when it was opened
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         if sql is not RUN:
@@ -115,8 +138,13 @@ def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) ->
     return result
 
 
-def try_begin(connection: sqlite3.Connection) -> bool:
-    """Takes the write lock; `False` where somebody has it for as long as one try waits."""
+def try_begin(connection: UnitConnection) -> bool:
+    """Takes the write lock; `False` where somebody has it for as long as one try waits.
+
+    Raises `StoreNotFoundError` where the file was deleted, moved or replaced: SQLite would go on writing to it.
+    """
+    if connection.place is not None and connection.place.is_taken():
+        raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
