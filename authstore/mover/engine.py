@@ -275,7 +275,7 @@ class _Work:
         self._refuse_orphans(tables)
         self._run.heed_stop()
         self._run.emit(ProgressEvent("", "check", 1, 2))
-        damage = check_integrity(self._run.place.building, tables)
+        damage = check_integrity(self._run.place.building, tables, thorough=not self._base.is_copy)
         if damage:
             raise TargetError(f"the new file does not stand SQLite's check: {damage[0]}")
         self._run.emit(ProgressEvent("", "check", 2, 2))

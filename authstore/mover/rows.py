@@ -1,12 +1,13 @@
 """The SQL of one table: its rows as the source gives and the target takes them, and a digest of each on both sides.
 
-A row's digest is the MD5 of its columns as text, each `=value` (or nothing, for NULL) and U+001F behind it: any one
-changed value changes it. Postgres computes it in the query; from SQLite the same text comes as one value.
+A row's digest is the MD5 of its columns as text with U+001F between them: any one changed value changes it. Postgres
+computes it in the query; from SQLite the same text comes as one value.
 """
 
+import re
 import sqlite3
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,14 @@ from authstore.mover.link import Link, translated
 from authstore.mover.names import quote
 from authstore.mover.shapes import TableCopy
 
-_END = "E'\\x1f'"
+# Between columns, and in place of NULL.
+_BETWEEN, _NULL = "E'\\x1f'", "E'\\x1enull'"
+_TARGET_BETWEEN, _TARGET_NULL = "char(31)", "char(30, 110, 117, 108, 108)"
+_CONSTANT = re.compile(r"('(?:[^']|'')*'|NULL)::text|(-?\d+)::int8")
 _TYPES = {20: "int8", 701: "float8", 25: "text", 17: "bytea"}
-_DIGEST_BYTES = 16
+_GROUP = 40  # columns
 MOST_ROWS_A_STATEMENT = 100
+_MOST_PARAMETERS = 4000
 _PARAMETER = "\0"  # no query contains it otherwise
 
 Key = tuple[Any, ...]
@@ -69,19 +74,40 @@ class Rows:
 
     @cached_property
     def _digest(self) -> str:
-        parts = (
-            f"{_source_text(f'c{number}', self.types[number], f'o{number}' if column.otherwise else '')}, {_END}"
+        parts = [
+            _source_text(f"c{number}", self.types[number], f"o{number}" if column.otherwise else "")
             for number, column in enumerate(self.copy.columns)
-        )
+        ]
+        groups = [f"concat_ws({_BETWEEN}, {', '.join(group)})" for group in _groups(parts)]
         # In UTF-8, as SQLite has it, whatever the source's own encoding.
-        return f"decode(md5(convert_to(concat({', '.join(parts)}), 'UTF8')), 'hex')"
+        return f"decode(md5(convert_to(concat_ws({_BETWEEN}, {', '.join(groups)}), 'UTF8')), 'hex')"
+
+    @cached_property
+    def constants(self) -> dict[int, str]:
+        """Columns that are the same in every row, and what: they need not come from the source each time."""
+        found = {
+            number: match[1] or match[2]
+            for number, column in enumerate(self.copy.columns)
+            if number not in self.key_columns and (match := _CONSTANT.fullmatch(column.expression.strip()))
+        }
+        return {number: value for number, value in found.items() if not self.copy.columns[number].otherwise}
+
+    @cached_property
+    def _fetched(self) -> tuple[str, ...]:
+        """The names in `base` that a row from the source consists of, behind its digest."""
+        columns = range(len(self.copy.columns))
+        plain = [f"c{number}" for number in columns if number not in self.constants]
+        return (*plain, *(f"o{number}" for number in columns if self.copy.columns[number].otherwise))
+
+    @cached_property
+    def _select(self) -> str:
+        names = ", ".join(f"b.{name}" for name in self._fetched)
+        return f"SELECT {self._digest} AS digest, {names} FROM ({self.base}) AS b"
 
     def all_rows(self, after: bool) -> str:
         """Every row in key order, its digest first; `after`: of keys greater than the parameters."""
         where = f"WHERE ROW({self._source_key}) > ROW({self._placeholders()})" if after else ""
-        return _escaped(
-            f"SELECT {self._digest} AS digest, b.* FROM ({self.base}) AS b {where} ORDER BY {self._source_key}"
-        )
+        return _escaped(f"{self._select} {where} ORDER BY {self._source_key}")
 
     def some_rows(self) -> str:
         """The rows whose keys are in the parameters: one array for each column of the key."""
@@ -89,10 +115,8 @@ class Rows:
         same = " AND ".join(
             f"{self._ordered(f'b.c{number}', self.types[number])} = w.k{number}" for number in self.key_columns
         )
-        return _escaped(
-            f"SELECT {self._digest} AS digest, b.* FROM ({self.base}) AS b"
-            f" JOIN unnest({self._placeholders('[]')}) AS w({wanted}) ON {same} ORDER BY {self._source_key}"
-        )
+        arrays = self._placeholders("[]")
+        return _escaped(f"{self._select} JOIN unnest({arrays}) AS w({wanted}) ON {same} ORDER BY {self._source_key}")
 
     def digests(self, group: int, until: bool) -> str:
         """Keys and digests in key order, packed `group` rows to one; `until`: of keys not beyond the parameters."""
@@ -109,21 +133,23 @@ class Rows:
     @cached_property
     def target_digests(self) -> str:
         """On the target: key columns and the text to digest, in key order."""
-        parts = (
-            f"coalesce({_target_text(quote(column.name), self.types[number], bool(column.otherwise))}, '') || char(31)"
+        parts = [
+            _target_text(quote(column.name), self.types[number], bool(column.otherwise))
             for number, column in enumerate(self.copy.columns)
-        )
+        ]
+        between = f" || {_TARGET_BETWEEN} || "
         keys = ", ".join(quote(name) for name in self.copy.key)
-        text = f"CAST({' || '.join(parts)} AS BLOB)"
+        text = f"CAST({between.join(f'({between.join(group)})' for group in _groups(parts))} AS BLOB)"
         return f"SELECT {keys}, {text} FROM {quote(self.copy.target)} ORDER BY {self._target_key}"
 
     @cached_property
     def _width(self) -> int:
-        return len(self.copy.columns) + sum(1 for column in self.copy.columns if column.otherwise) + 1
+        return len(self._fetched) + 1
 
     def rows_a_statement(self, target: sqlite3.Connection) -> int:
         """How many rows one INSERT can take."""
-        most = target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // self._width
+        # SQLite looks for each numbered parameter among all that came before it.
+        most = min(_MOST_PARAMETERS, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)) // self._width
         return max(1, min(MOST_ROWS_A_STATEMENT, most))
 
     def insert(self, rows: int) -> str:
@@ -136,11 +162,11 @@ class Rows:
         return f"INSERT OR ROLLBACK INTO {quote(self.copy.target)} ({names}) VALUES {values}"
 
     def _values(self, offset: int) -> str:
-        second = offset + 1 + len(self.copy.columns)
+        parameter = {name: f"?{offset + number}" for number, name in enumerate(self._fetched, 2)}
         values = []
-        for number, column in enumerate(self.copy.columns, offset + 2):
-            second += 1 if column.otherwise else 0
-            values.append(f"coalesce(?{number}, ?{second})" if column.otherwise else f"?{number}")
+        for number, column in enumerate(self.copy.columns):
+            value = self.constants.get(number) or parameter[f"c{number}"]
+            values.append(f"coalesce({value}, {parameter[f'o{number}']})" if column.otherwise else value)
         return f"({', '.join(values)})"
 
     def delete(self) -> str:
@@ -151,9 +177,13 @@ class Rows:
         )
         return f"DELETE FROM {quote(self.copy.target)} WHERE {same}"
 
+    @cached_property
+    def _key_positions(self) -> tuple[int, ...]:
+        return tuple(self._fetched.index(f"c{number}") + 1 for number in self.key_columns)
+
     def key_of(self, row: Sequence[object]) -> Key:
         """The key of a row as the source gave it."""
-        return tuple(row[number + 1] for number in self.key_columns)
+        return tuple(row[position] for position in self._key_positions)
 
 
 def rows_of(copy: TableCopy, link: Link) -> Rows:
@@ -162,6 +192,11 @@ def rows_of(copy: TableCopy, link: Link) -> Rows:
         cursor = link.execute(Rows(copy, ()).base.replace("OFFSET 0", "LIMIT 0").encode())
     kinds = [column.type_code for column in cursor.description or ()]
     return Rows(copy, tuple(_TYPES.get(kind, "text") for kind in kinds[: len(copy.columns)]))
+
+
+def _groups(parts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Tables have up to 1600 columns; a function of Postgres takes 100, an expression of SQLite is 1000 deep."""
+    return (parts[start : start + _GROUP] for start in range(0, len(parts), _GROUP))
 
 
 def moving(copy: TableCopy) -> str:
@@ -180,20 +215,20 @@ def _with(copy: TableCopy) -> str:
 
 def _source_text(name: str, type_: str, otherwise: str) -> str:
     plain = {
-        "int8": f"'=' || {name}::text",
+        "int8": f"{name}::text",
         # + 0: SQLite keeps -0.0 as 0.0
-        "float8": f"'=' || encode(float8send({name} + 0), 'hex')",
-        "bytea": f"'=' || encode({name}, 'hex')",
-    }.get(type_, f"'=' || {name}")
-    return f"coalesce({plain}, '=' || {otherwise})" if otherwise else plain
+        "float8": f"encode(float8send({name} + 0), 'hex')",
+        "bytea": f"encode({name}, 'hex')",
+    }.get(type_, name)
+    return f"coalesce({plain}, {otherwise}, {_NULL})" if otherwise else f"coalesce({plain}, {_NULL})"
 
 
 def _target_text(name: str, type_: str, is_mixed: bool) -> str:
-    plain = {
-        "float8": f"'=' || real_hex({name})",
-        "bytea": f"CASE WHEN {name} IS NOT NULL THEN '=' || lower(hex({name})) END",
-    }.get(type_, f"'=' || {name}")
-    return f"CASE WHEN typeof({name}) = 'text' THEN '=' || {name} ELSE {plain} END" if is_mixed else plain
+    if type_ == "bytea":
+        return f"CASE WHEN {name} IS NULL THEN {_TARGET_NULL} ELSE lower(hex({name})) END"
+    plain = f"real_hex({name})" if type_ == "float8" else name
+    plain = f"CASE WHEN typeof({name}) = 'text' THEN {name} ELSE {plain} END" if is_mixed else plain
+    return f"coalesce({plain}, {_TARGET_NULL})"
 
 
 def real_hex(value: object) -> str | None:
