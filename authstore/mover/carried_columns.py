@@ -50,7 +50,7 @@ class CarriedColumn:
     def keeps_equality(self) -> bool:
         """Whether two values are equal in SQLite if and only if they are in Postgres."""
         if self.landing.reading == "digits":
-            return self.source.modifier >= 4  # one scale, one spelling
+            return self.source.modifier >= 4 or self.source.base == "money"  # one scale, one spelling
         if self.mapped or self.landing.storage == "ANY":
             return True
         return self.landing.reading in _EQUAL_BY_VALUE or self.source.base in _EQUAL_BY_TEXT
