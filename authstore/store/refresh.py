@@ -30,6 +30,14 @@ class RefreshStore(AccountStore):
         key = {"provider": provider, "provider_account_id": provider_account_id}
         seen = await self._existing(key)
         holder = new_secret()
+        try:
+            return await self._refresh_or_wait(key, holder, seen, refresh)
+        except BaseException:
+            # Also who was cancelled while taking the lease may have it.
+            await self._release(key, holder)
+            raise
+
+    async def _refresh_or_wait(self, key: Mapping[str, str], holder: str, seen: Row, refresh: Refresh) -> Account:
         wait = _FIRST_WAIT_SECONDS
         while True:
             held = await self._hold(key, holder, seen["refresh_count"])
@@ -56,14 +64,10 @@ class RefreshStore(AccountStore):
         return await self._db.unit(lambda: _hold(lease, seen_count))
 
     async def _refresh(self, key: Mapping[str, str], holder: str, held: Row, refresh: Refresh) -> Account:
-        try:
-            async with self._renewed(key, holder, held["refresh_count"]):
-                fields = given(dict(await refresh(rows.account(held, self._cipher))))
-            now = self._now()
-            return await self._db.unit(lambda: _finish(key, held["refresh_count"], fields, now, self._cipher))
-        except BaseException:
-            await self._release(key, holder)
-            raise
+        async with self._renewed(key, holder, held["refresh_count"]):
+            fields = given(dict(await refresh(rows.account(held, self._cipher))))
+        now = self._now()
+        return await self._db.unit(lambda: _finish(key, held["refresh_count"], fields, now, self._cipher))
 
     async def _release(self, key: Mapping[str, str], holder: str) -> None:
         # Shielded: a cancelled caller must not leave the others waiting for the lease to run out.

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,22 @@ async def test_cancelled_after_any_number_of_turns_of_the_loop(name: str) -> Non
             assert await deed.look(store, prize) in (deed.before, deed.after)
             async with asyncio.timeout(PROMPTLY):
                 await store.create_user(email="next@example.com")
+
+
+@pytest.mark.parametrize("stubborn", [False, True], ids=["once", "stubborn"])
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_cancelled_refresh_keeps_nobody_waiting(moment: Moment, stubborn: bool) -> None:
+    for step in range(FAR):
+        async with connect("sqlite://") as store:
+            await _ada_with_everything(store)
+            interrupted = Interrupted(store.refresh_account("google", "1", _answer), step, moment, stubborn=stubborn)
+            with suppress(asyncio.CancelledError):
+                await interrupted.run()
+            async with asyncio.timeout(PROMPTLY):
+                assert (await store.refresh_account("google", "1", _answer)).access_token == "new"
+        if not interrupted.happened:
+            break
+    assert 0 < step < FAR - 1
 
 
 async def test_neighbours_in_the_same_commit_do_not_notice(store: Adapter) -> None:
