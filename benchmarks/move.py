@@ -189,9 +189,9 @@ def naive_queries() -> list[tuple[str, tuple[str, ...], str]]:
                 "expires_at",
                 "created_at",
                 "updated_at",
-            ),  # fmt: skip
-            'SELECT md5(provider || chr(10) || "providerAccountId") AS id, "userId", provider, "providerAccountId", type, '
-            "access_token, refresh_token, id_token, token_type, scope, session_state, "
+            ),
+            'SELECT md5(provider || chr(10) || "providerAccountId") AS id, "userId", provider, "providerAccountId", '
+            "type, access_token, refresh_token, id_token, token_type, scope, session_state, "
             f"{instant('to_timestamp(expires_at)')}, {iso('createdAt')}, {iso('updatedAt')} "
             'FROM "Account" ORDER BY 1',
         ),
@@ -206,7 +206,7 @@ def naive_queries() -> list[tuple[str, tuple[str, ...], str]]:
                 "created_at",
                 "last_used_at",
                 "authenticated_at",
-            ),  # fmt: skip
+            ),
             'SELECT md5("sessionToken") AS id, sha256(convert_to("sessionToken", \'UTF8\')), 1::int8, "userId", '
             f'{iso("expires")}, {now}, {now}, {iso("createdAt")} FROM "Session" ORDER BY 1',
         ),

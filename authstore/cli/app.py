@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from authstore.cli import move_commands, store_commands
@@ -13,6 +12,10 @@ from authstore.cli.output import masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
 _INTERRUPTED = 130
+# click's ClickException, wherever this typer keeps its click.
+_WrongUsage: type[typer.BadParameter] = next(  # or rather what it inherits from
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="authstore",
@@ -31,10 +34,12 @@ def run(arguments: Sequence[str]) -> int:
     is_json = "--json" in arguments
     try:
         result = app(list(arguments), standalone_mode=False)
-    except click.ClickException as error:
+    except _WrongUsage as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
+    except typer.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
         return _stopped(is_json)
     except AuthStoreError as error:
         _complain(masked(str(error)), getattr(error, "hint", ""), is_json)

@@ -101,7 +101,8 @@ def people(source: psycopg.Connection[Any], users: int = 50, sessions: int = 3, 
         (users,),
     )
     source.execute(
-        """INSERT INTO "Session" SELECT 's' || n, 'token-of-session-' || n, now() + interval '20 days', 'u' || 1 + n %% %s
+        """INSERT INTO "Session"
+           SELECT 's' || n, 'token-of-session-' || n, now() + interval '20 days', 'u' || 1 + n %% %s
            FROM generate_series(1, %s) AS n""",
         (users, users * sessions),
     )

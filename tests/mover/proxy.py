@@ -50,7 +50,7 @@ class Proxy:
             while data := await reader.read(1 << 16):
                 if count:
                     self._count(len(data))
-                while self.silent:
+                while self.silent:  # noqa: ASYNC110  # set from another thread
                     await asyncio.sleep(0.05)
                 writer.write(data)
                 await writer.drain()

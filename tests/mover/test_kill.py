@@ -1,10 +1,10 @@
 """Killed at any moment, run again, the target is what one undisturbed move makes of it."""
 
+import asyncio
 import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ async def test_killed_more_than_twenty_times_it_still_arrives(source: _Link, sou
     while killed < KILLS:
         process = _start(source_url, target)
         _wait_for_start(process)
-        time.sleep(moments.random() * 0.5)
+        await asyncio.sleep(moments.random() * 0.5)
         assert process.poll() is None or target.exists()
         process.kill()
         process.communicate()

@@ -17,10 +17,11 @@ from authstore.mover import (
     RetryEvent,
     SourceChangedError,
     SourceUnavailableError,
+    engine,
+    link,
     make_plan,
     move,
 )
-from authstore.mover import engine, link
 from authstore.mover.source import Identity, Snapshot, masked_url
 from tests.mover.moving import actual, expected, moved, names, people, verified
 from tests.mover.proxy import Proxy

@@ -40,7 +40,8 @@ def look(path: Path) -> FileSize:
         _check_ours(connection, path)
         version = connection.execute("SELECT count(*) FROM authstore_migrations").fetchone()[0]
         names = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+            "SELECT name FROM sqlite_master"
+            " WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
         ).fetchall()
         sizes = _sizes(connection)
         tables = tuple(_table(connection, name, sizes) for (name,) in names)
