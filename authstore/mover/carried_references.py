@@ -52,13 +52,25 @@ class References:
     def _resolve(self, table: CarriedTable) -> tuple[list[Link], list[Problem]]:
         links, problems = [], []
         for reference in table.source.references:
-            link = self._link(table, reference)
+            link = self._link(table, self._shortened(reference))
             if isinstance(link, Link):
                 links.append(link)
-                problems += _weaker(table, reference)
+                problems += _weaker(table, reference, link)
             else:
                 problems.append(_lost(table, reference, link))
         return links, problems
+
+    def _shortened(self, reference: SourceReference) -> SourceReference:
+        """Of a composite reference to the users, the part that points to the user's id; the rest has no place there."""
+        role = self.roles.get(reference.table)
+        if role is None or role.role != "users" or len(reference.columns) == 1 or reference.unsayable:
+            return reference
+        pairs = zip(reference.columns, reference.target_columns, strict=True)
+        own = next((name for name, target in pairs if target == role.fields.get("id")), None)
+        if own is None:
+            return reference
+        # Not validated: the source let rows pass in which another part was null.
+        return replace(reference, columns=(own,), target_columns=(role.fields["id"],), validated=False)
 
     def _following(self, table: CarriedTable) -> CarriedTable:
         columns = dict(table.columns)
@@ -113,8 +125,9 @@ def _key_columns(carried: Mapping[At, CarriedTable], roles: Mapping[At, Recognis
     pairs = [(table.at, reference) for table in carried.values() for reference in table.source.references]
     for at, reference in pairs:
         role = roles.get(reference.table)
-        if role is not None and _points_to_key(role, reference):
-            found[at, reference.columns[0]] = _Key(role, reference.target_columns[0])
+        for name, target in zip(reference.columns, reference.target_columns, strict=True) if role else ():
+            if role is not None and _is_key(role, target, alone=len(reference.columns) == 1):
+                found[at, name] = _Key(role, target)
     grown = True
     while grown:
         before = len(found)
@@ -128,11 +141,14 @@ def _key_columns(carried: Mapping[At, CarriedTable], roles: Mapping[At, Recognis
 
 def _points_to_key(role: Recognised, reference: SourceReference) -> bool:
     """Whether it points to the key of authstore's table, or to what that can be looked up by."""
-    if reference.unsayable or len(reference.target_columns) != 1:
-        return False
+    alone = len(reference.target_columns) == 1
+    return alone and not reference.unsayable and _is_key(role, reference.target_columns[0], alone=True)
+
+
+def _is_key(role: Recognised, column: str, *, alone: bool) -> bool:
     if role.role == "roles":
-        return "name" in role.fields
-    return role.role == "users" and reference.target_columns[0] == role.fields.get("id")
+        return alone and "name" in role.fields
+    return role.role == "users" and column == role.fields.get("id")
 
 
 def _own_link(role: Recognised, reference: SourceReference) -> Link | str:
@@ -171,8 +187,10 @@ def _lost(table: CarriedTable, reference: SourceReference, why: str) -> Problem:
     return Problem("left-behind", table.label, f'foreign key "{reference.name}" to {pointed}: {why}')
 
 
-def _weaker(table: CarriedTable, reference: SourceReference) -> list[Problem]:
-    if reference.match == "FULL" and len(reference.columns) > 1:
-        message = f'foreign key "{reference.name}": MATCH FULL becomes SIMPLE, a partly null key is allowed'
-        return [Problem("left-behind", table.label, message)]
-    return []
+def _weaker(table: CarriedTable, reference: SourceReference, link: Link) -> list[Problem]:
+    said = ""
+    if len(link.columns) < len(reference.columns):
+        said = f'only "{link.reference.columns[0]}" refers to the users, of whom no more than the id is a key'
+    elif reference.match == "FULL" and len(reference.columns) > 1:
+        said = "MATCH FULL becomes SIMPLE, a partly null key is allowed"
+    return [Problem("left-behind", table.label, f'foreign key "{reference.name}": {said}')] if said else []

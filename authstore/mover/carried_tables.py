@@ -15,7 +15,7 @@ from authstore.mover.carried_references import At, References
 from authstore.mover.carried_rejects import Rejects
 from authstore.mover.carried_secrets import without_secrets
 from authstore.mover.carried_views import Relation, create_views
-from authstore.mover.names import Namespace, label, own_namespace
+from authstore.mover.names import Namespace, folded, label, own_namespace
 from authstore.mover.shapes import (
     MoveOptions,
     Problem,
@@ -69,6 +69,7 @@ def carried_plan(
     rejects = Rejects(references, changes, options.naive_tz)
     copies: list[TableCopy] = []
     for table in references.tables.values():
+        problems += _unfollowed(table, changes)
         copy, said = _copy(table, references, rejects, connection, space)
         copy, kept_back = counted(table, copy, connection, options)
         copies.append(copy)
@@ -190,6 +191,21 @@ def _about(table: CarriedTable) -> list[Problem]:
     if source.partitioned:
         said.append(Problem("left-behind", table.label, "is partitioned and becomes one table"))
     return said
+
+
+def _unfollowed(table: CarriedTable, changes: UserChanges) -> list[Problem]:
+    """Columns that seem to hold users' ids but say so nowhere, when some of these ids are gone or merged."""
+    if not changes.gone and not changes.merged:
+        return []
+    return [
+        Problem(
+            "orphan",
+            table.label,
+            f'column "{name}" has no foreign key: it is not followed where users are gone or merged',
+        )
+        for name, column in table.columns.items()
+        if folded(name).replace("_", "") == "userid" and not column.mapped
+    ]
 
 
 def _copy(

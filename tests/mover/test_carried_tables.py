@@ -320,6 +320,34 @@ def test_the_users_key_is_followed_through_other_tables(move: Move) -> None:
     assert refused(target, "INSERT INTO badges VALUES (2, 6, '1')")
 
 
+def test_of_a_composite_reference_to_the_users_the_id_is_kept(move: Move) -> None:
+    move.seed("ALTER TABLE users ADD org int; UPDATE users SET org = 7; ALTER TABLE users ADD UNIQUE (org, id)")
+    move.seed(
+        """
+        CREATE TABLE seats (id int PRIMARY KEY, org int, fan int, FOREIGN KEY (org, fan) REFERENCES users (org,
+            id))
+        """
+    )
+    move.seed("INSERT INTO seats VALUES (1, 7, 1), (2, 7, 2), (3, NULL, 99)")
+    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "--on-bad-row")})
+    carried, target = move.plan(), move.arrive()
+
+    assert rows(target, "seats") == [(1, 7, "1")]
+    assert refused(target, "INSERT INTO seats VALUES (4, 7, 'nobody')")
+    assert said(carried.problems, "seats_org_fan_fkey", 'only "fan"')
+    assert [problem.samples for problem in said(carried.problems, "orphan")] == [("3",)]
+
+
+def test_ids_of_users_that_say_so_nowhere_are_pointed_out_once_it_matters(move: Move) -> None:
+    move.seed('CREATE TABLE visits (id int PRIMARY KEY, "userId" int); INSERT INTO visits VALUES (1, 2)')
+    before = said(move.plan().problems, "visits")
+    move.changes = UserChanges(merged={"2": "1"})
+
+    assert before == []
+    assert [problem.stops for problem in said(move.plan().problems, "visits", '"userId"')] == [False]
+    assert rows(move.arrive(), "visits") == [(1, 2)]
+
+
 def test_a_column_that_refers_to_a_role_holds_the_roles_name(move: Move) -> None:
     move.seed(
         "CREATE TABLE invites (id int PRIMARY KEY, role_id uuid REFERENCES roles);"
