@@ -12,12 +12,13 @@ They appear in OpenAPI, work for WebSockets too (refused with close code 1008), 
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, HTTPException, WebSocketException
 from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.params import Depends as Dependency
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
@@ -85,11 +86,37 @@ CurrentUser = Annotated[User, Depends(current_user)]
 CurrentSession = Annotated[Session, Depends(current_session)]
 
 
-@dataclass(frozen=True)
-class require_role:
+class _Requirement(Dependency):
+    """`Depends(require_role("editor"))`, and `require_role("editor")` by itself.
+
+    FastAPI takes anything but a `Depends` for a default value: who forgot it would let everybody in. Requirements of
+    the same are equal, so that `dependency_overrides` finds them.
+    """
+
+    _what: tuple[object, ...]
+
+    def _require(self, **what: object) -> None:
+        super().__init__(cast("Callable[..., Any]", self))
+        for name, value in {**what, "_what": tuple(what.values())}.items():
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Requirement) and (type(self), self._what) == (type(other), other._what)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._what))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._what))})"
+
+
+class require_role(_Requirement):
     """The signed-in user, where they have this role; else 403."""
 
     name: str
+
+    def __init__(self, name: str) -> None:
+        self._require(name=name)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
         """The user. Raises 401, 403."""
@@ -99,12 +126,14 @@ class require_role:
         return user
 
 
-@dataclass(frozen=True)
-class require_permission:
+class require_permission(_Requirement):
     """The signed-in user, where one of their roles permits `action` on `resource`; else 403."""
 
     resource: str
     action: str
+
+    def __init__(self, resource: str, action: str) -> None:
+        self._require(resource=resource, action=action)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
         """The user. Raises 401, 403."""
@@ -114,11 +143,13 @@ class require_permission:
         return user
 
 
-@dataclass(frozen=True)
-class require_fresh:
+class require_fresh(_Requirement):
     """The signed-in user, where they proved who they are no longer than `limit` ago; else 403."""
 
     limit: timedelta
+
+    def __init__(self, limit: timedelta) -> None:
+        self._require(limit=limit)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser, session: CurrentSession) -> User:
         """The user. Raises 401, 403."""

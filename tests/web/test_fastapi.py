@@ -54,6 +54,26 @@ def add_routes(app: FastAPI) -> None:
         await websocket.close()
 
 
+async def _nothing() -> None: ...
+
+
+async def _grant(world: Any, user: User) -> None:
+    if await world.store.get_role("editor") is None:
+        await world.store.create_role("editor")
+    await world.store.grant_role(user.id, "editor")
+
+
+async def _annotated(user: Annotated[User, require_role("editor")]) -> str:
+    return user.id
+
+
+EDITOR: Any = require_role("editor")
+
+
+async def _default(user: User = EDITOR) -> str:
+    return user.id
+
+
 @pytest.fixture
 async def signed_in(world: Any, browser: Any) -> User:
     add_routes(world.app)
@@ -85,6 +105,29 @@ async def test_a_role_opens_what_needs_it(world: Any, signed_in: User, browser: 
     assert (await browser.get("/editors")).json() == signed_in.id
     await world.store.revoke_role(signed_in.id, "editor")
     assert (await browser.get("/editors")).status_code == 403
+
+
+async def test_a_requirement_holds_where_depends_was_forgotten(world: Any, browser: Any) -> None:
+    """FastAPI would take it for a default value, and let everybody in."""
+    world.app.get("/listed", dependencies=[require_role("editor")])(_nothing)
+    world.app.get("/annotated")(_annotated)
+    world.app.get("/default")(_default)
+    for status in (401, 403, 200):
+        answers = [await browser.get(path) for path in ("/listed", "/annotated", "/default")]
+        assert [answer.status_code for answer in answers] == [status] * 3
+        if status == 401:
+            user = await world.store.create_user()
+            await sign_in(browser, user)
+        else:
+            await _grant(world, user)
+
+
+def test_equal_requirements_are_equal_and_others_are_not() -> None:
+    assert require_role("a") == require_role("a") != require_role("b")
+    assert hash(require_permission("a", "b")) == hash(require_permission("a", "b"))
+    assert require_permission("a", "b") != require_permission("b", "a")
+    assert len({require_role("a"), require_role("a"), require_fresh(timedelta(1)), require_fresh(timedelta(2))}) == 3
+    assert repr(require_permission("post", "delete")) == "require_permission('post', 'delete')"
 
 
 async def test_a_permission_of_a_role_opens_what_needs_it(world: Any, signed_in: User, browser: Any) -> None:
