@@ -124,19 +124,23 @@ def left_behind_problem(connection: psycopg.Connection[Any], one: Recognised) ->
 def secret_problems(connection: psycopg.Connection[Any], fields: Fields, options: MoveOptions) -> Iterable[Problem]:
     """Secret columns that hold something and have no field."""
     for column in fields.secret:
-        count = _filled(connection, fields, column)
+        count, some = _filled(connection, fields, column)
         if count:
             done = {"stop": "", "keep": ": kept in data", "drop": ": dropped"}[options.secrets]
             message = f"{column.name} of {where_from(fields.one)} seems to hold secrets and has no field{done}"
             stops = options.secrets == "stop"
-            yield Problem("secret", where_from(fields.one), message, count, option="--secrets", stops=stops)
+            yield Problem("secret", where_from(fields.one), message, count, some, "--secrets", stops)
 
 
-def _filled(connection: psycopg.Connection[Any], fields: Fields, column: SourceColumn) -> int:
+def _filled(connection: psycopg.Connection[Any], fields: Fields, column: SourceColumn) -> tuple[int, tuple[str, ...]]:
     value = f"{fields.alias}.{quote(column.name)}"
-    statement = f"SELECT count(*) FROM {fields.source_from()} WHERE {value} IS NOT NULL AND concat({value}) <> ''"
-    ((count,),) = rows(connection, statement)
-    return int(count)
+    filled = f"FROM {fields.source_from()} WHERE {value} IS NOT NULL AND concat({value}) <> ''"
+    ((count,),) = rows(connection, f"SELECT count(*) {filled}")
+    if not count or "id" not in fields:
+        return int(count), ()
+    row_id = fields.text("id")
+    some = rows(connection, f"SELECT {row_id} {filled} AND {row_id} IS NOT NULL ORDER BY 1 LIMIT {SAMPLES}")
+    return int(count), tuple(_sample(found, None) for (found,) in some)
 
 
 def column_problems(fields: Fields) -> Iterable[Problem]:

@@ -90,6 +90,7 @@ class TestSecrets:
         moved = move(guarded)
         assert moved.stopping() == [("secret", "--secrets")]
         assert moved.problem("secret").count == 1
+        assert moved.problem("secret").samples == (moved.one("SELECT id FROM users WHERE email LIKE 'user1@%'"),)
 
     def test_are_kept_or_dropped_as_told(self, guarded: Connection) -> None:
         guarded.execute("UPDATE users SET password_hash = '$2b$…'")
