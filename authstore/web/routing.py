@@ -14,7 +14,7 @@ from authstore.errors import AuthStoreError
 from authstore.models import Session, User
 from authstore.web.presence import Presence
 from authstore.web.reading import Fields, read_fields, text_field, wants_json
-from authstore.web.redirects import MAX_LENGTH, safe_next
+from authstore.web.redirects import MAX_LENGTH, leads_into, safe_next
 from authstore.web.refusals import RefusedError, refusal_of
 from authstore.web.site import Site, ip_of
 
@@ -48,11 +48,13 @@ class Asked:
 
     @property
     def next(self) -> str:
-        """Where to go afterwards: posted, else in the query; a path of this site in any case."""
+        """Where to go afterwards: posted, else in the query; a path of this site, where nothing else is begun."""
         wanted = self.fields.get("next") or self.request.query_params.get("next")
         # Starlette's @requires(redirect=…) passes the whole URL on.
         local = wanted.removeprefix(self.site.address.origin) if isinstance(wanted, str) else None
-        return safe_next(local, self.site.settings.home)
+        kept = safe_next(local, self.site.settings.home)
+        # Who signs in must not find themselves linking another account by it: that takes a click of its own.
+        return self.site.settings.home if leads_into(kept, self.site.path("/login/")) else kept
 
     def text(self, name: str, max_length: int = MAX_LENGTH) -> str:
         """A posted field as text; "" where it is missing or too long."""

@@ -153,6 +153,23 @@ async def test_a_picture_in_a_page_of_ours_links_no_account(site: Any, visitor: 
     assert [account.provider for account in await site.store.list_accounts(victim)] == ["pretend"]
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "/auth/login/other?intent=link",
+        "/auth/%6cogin/other",
+        "/auth/%2e/login/other",
+        "/x/../auth/login/other",
+        "/x/%2e%2E/auth/login/other#x",
+        "https://app.example/auth/login/other",
+    ],
+)
+async def test_signing_in_does_not_go_on_to_link_an_account(visitor: Any, wanted: str) -> None:
+    """Somebody's link to the sign-in page must not end in an account linked without a word."""
+    answer = await visitor.follow(await visitor.letter_to("ada@example.com", wanted))
+    assert answer.headers["location"] == "/"
+
+
 async def test_a_browser_that_says_it_goes_there_itself_is_let_through(site: Any, visitor: Any) -> None:
     said = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
     departure = await visitor.get("/auth/login/pretend", headers=said)
