@@ -12,6 +12,7 @@ from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from authstore.errors import ConfigurationError
 from authstore.mover.failures import SourceChangedError
@@ -144,7 +145,7 @@ def checked_url(url: str) -> str:
     if not isinstance(url, str) or not url.startswith(("postgresql://", "postgres://")):
         raise ConfigurationError("the source is a URL like postgresql://user@host/database")
     try:
-        psycopg.conninfo.conninfo_to_dict(url)
+        conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         raise ConfigurationError("the source's URL cannot be read: is a character of the password not encoded?") from (
             error if "://" not in str(error) else None

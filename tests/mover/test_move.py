@@ -169,6 +169,15 @@ async def test_circles_of_foreign_keys_and_references_to_oneself_are_moved(
     assert contents(target)["a"] == [(1, 1, None), (2, 1, 1)]
 
 
+async def test_a_view_moves_along_and_survives_catching_up(source: _Link, source_url: str, target: Path) -> None:
+    people(source, users=5)
+    source.execute("CREATE VIEW long_note AS SELECT id, author FROM note WHERE pages > 7")
+    await moved(source_url, target)
+    source.execute("UPDATE note SET pages = 100 WHERE id = 1")
+    await moved(source_url, target)
+    assert one(target, "SELECT count(*) FROM long_note") == 4
+
+
 async def test_hostile_names_are_names(source: _Link, source_url: str, target: Path) -> None:
     people(source, users=3)
     table, column = 'no"te; DROP TABLE "User";--', "%s a\"b'c\\"
