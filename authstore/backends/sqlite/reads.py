@@ -50,7 +50,8 @@ class ReadPump:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Job] = []
         self._hops: set[asyncio.Task[None]] = set()
-        self._is_sending = False
+        self._is_starting = False
+        self._running = 0
 
     def read(self, statement: Statement) -> "asyncio.Future[list[Row]]":
         """The rows of a statement."""
@@ -66,33 +67,31 @@ class ReadPump:
 
     async def finish(self) -> None:
         """Waits until nobody waits."""
-        self._send()
         while self._hops:
             await asyncio.wait(self._hops)
 
     def _submit(self, job: Job) -> None:
         self._waiting.append(job)
-        if not self._is_sending and len(self._hops) < HOPS:
-            # Not at once: who else is ready to run now may ask too.
-            self._is_sending = True
-            self._loop.call_soon(self._send)
+        if not self._is_starting and self._running < HOPS:
+            self._start()
 
-    def _send(self) -> None:
-        self._is_sending = False
-        while self._waiting and len(self._hops) < HOPS:
-            task = self._loop.create_task(self._hop(self._take()))
-            self._hops.add(task)
-            task.add_done_callback(self._hopped)
+    def _start(self) -> None:
+        # It begins when everybody who is ready to run now has asked.
+        self._is_starting = True
+        task = self._loop.create_task(self._answer_all())
+        self._hops.add(task)
+        task.add_done_callback(self._hops.discard)
 
-    def _take(self) -> list[Job]:
-        count = len(self._waiting)
-        if count >= MIN_SPLIT and not self._hops:
-            count = (count + 1) // 2
-        count = min(count, MAX_READS)
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        return taken
+    async def _answer_all(self) -> None:
+        self._is_starting = False
+        self._running += 1
+        try:
+            while self._waiting:
+                await self._answer(self._take())
+        finally:
+            self._running -= 1
 
-    async def _hop(self, jobs: list[Job]) -> None:
+    async def _answer(self, jobs: list[Job]) -> None:
         try:
             await self._thread.run(partial(run_reads, jobs))
         except asyncio.CancelledError:
@@ -103,10 +102,13 @@ class ReadPump:
         for job in jobs:
             settle(job)
 
-    def _hopped(self, task: "asyncio.Task[None]") -> None:
-        self._hops.discard(task)
-        if self._waiting and not task.cancelled():
-            self._send()
+    def _take(self) -> list[Job]:
+        count = min(len(self._waiting), MAX_READS)
+        if self._running == 1 and count >= MIN_SPLIT and not self._is_starting:
+            count = (count + 1) // 2
+            self._start()
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
 
 
 def run_reads(jobs: Iterable[Job], connection: UnitConnection) -> None:
