@@ -84,7 +84,6 @@ class ProviderClient:
     def __init__(self, provider: Provider, now: Now) -> None:
         self.provider = provider
         self._now = now
-        self._loading = asyncio.Lock()
         self._fresh_until = 0.0
         self._client = OAuth().register(
             provider.name,
@@ -159,12 +158,10 @@ class ProviderClient:
         known: dict[str, Any] = self._client.server_metadata
         if not self.provider.is_openid or monotonic() < self._fresh_until:
             return known
-        async with self._loading:
-            if monotonic() >= self._fresh_until:
-                document = await self._document()
-                known.clear()
-                known.update(document)
-                self._fresh_until = monotonic() + _METADATA_AGE
+        document = await self._document()
+        known.clear()
+        known.update(document)
+        self._fresh_until = monotonic() + _METADATA_AGE
         return known
 
     async def _document(self) -> dict[str, Any]:
