@@ -94,7 +94,7 @@ def _position(walk: Translation, node: exp.Expr) -> Phrase:
 
 def _starts(walk: Translation, node: exp.Expr) -> Phrase:
     value, start = walk.strict([node.this, node.expression], "text")
-    return Phrase(f"substr({value.sql}, 1, length({start.sql})) = {start.sql}", "boolean")
+    return Phrase(f"(substr({value.sql}, 1, length({start.sql})) = {start.sql})", "boolean")
 
 
 def _absolute(walk: Translation, node: exp.Expr) -> Phrase:
