@@ -22,6 +22,7 @@ _UUID = (
     "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'"
     " || substr('89ab', 1 + (abs(random()) % 4), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))"
 )
+_NO_VALUE = (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError, psycopg.NotSupportedError)
 _CLOCKS = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
 _CONSTANTS = (
     exp.Literal,
@@ -135,7 +136,7 @@ def _values(constants: Mapping[str, str], connection: psycopg.Connection[Any]) -
         with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             row = cursor.execute(f"SELECT {', '.join(constants.values())}".encode()).fetchone()
         return dict(zip(constants, row or (), strict=True))
-    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.NotSupportedError) as error:
+    except _NO_VALUE as error:
         if len(constants) == 1:
             return dict.fromkeys(constants, UnsayableError(f"a default that is no value: {error}".splitlines()[0]))
     return {name: _values({name: sql}, connection)[name] for name, sql in constants.items()}

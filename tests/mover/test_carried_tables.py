@@ -196,6 +196,19 @@ def test_defaults_that_sqlite_cannot_say_are_reported(move: Move) -> None:
     assert move.source.execute("SELECT last_value, is_called FROM s").fetchall() == [(1, False)]
 
 
+def test_a_default_that_its_own_column_refuses_is_reported_and_the_others_stay(move: Move) -> None:
+    move.seed("CREATE DOMAIN positive AS int CHECK (VALUE > 0)")
+    move.seed(
+        "CREATE TABLE t (id int PRIMARY KEY, a positive DEFAULT -1, b numeric(3,1) DEFAULT 1000, c int DEFAULT 5)"
+    )
+    carried, target = move.plan(), move.arrive()
+
+    target.execute("INSERT INTO t (id) VALUES (1)")
+
+    assert rows(target, "t") == [(1, None, None, 5)]
+    assert [len(said(carried.problems, f'the default of column "{name}"')) for name in "abc"] == [1, 1, 0]
+
+
 def test_a_serial_key_counts_on(move: Move) -> None:
     move.seed(
         """
