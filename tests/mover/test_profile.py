@@ -66,9 +66,10 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
         read_profile(tmp_path / "bytes.toml")
 
 
-def test_the_example_of_the_documentation_is_a_profile() -> None:
+def test_the_examples_of_the_documentation_are_profiles() -> None:
     page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8")
-    profile = parse_profile(page.split("```toml\n")[1].split("```")[0])
+    profile, short = (parse_profile(part.split("```")[0]) for part in page.split("```toml\n")[1:])
+    assert short.leave == ("PasswordResetToken", "TwoFactorToken")
     assert profile.tables["sessions"].columns == {"token": "secret", "user_id": "person", "expires": "valid_until"}
     assert profile.tables["users"].columns["image"] == ""
 

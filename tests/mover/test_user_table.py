@@ -67,3 +67,25 @@ class TestTwoCandidates:
             "ALTER TABLE accounts DROP CONSTRAINT accounts_user_id_fkey, ADD FOREIGN KEY (user_id) REFERENCES members"
         )
         assert stops(look(source)[1]) == [("ambiguous", "public.members", "--profile")]
+
+
+def test_three_tables_of_one_shape_are_given_their_parts_by_a_profile(source: Connection[Any]) -> None:
+    source.execute('CREATE TABLE "User" (id text PRIMARY KEY, email text UNIQUE, "emailVerified" timestamp(3))')
+    for name in ("VerificationToken", "PasswordResetToken", "TwoFactorToken"):
+        columns = "id text PRIMARY KEY, email text, token text UNIQUE, expires timestamp(3)"
+        source.execute(f'CREATE TABLE "{name}" ({columns})'.encode())
+    found, problems = look(source)
+    assert tables(found) == {"users": "public.User"}
+    assert len(stops(problems)) == 3
+    found, problems = look(
+        source,
+        """
+        authstore_profile = 1
+        leave = ["PasswordResetToken", "TwoFactorToken"]
+        [verification_tokens]
+        table = "VerificationToken"
+        columns = { identifier = "email" }
+        """,
+    )
+    assert tables(found) == {"users": "public.User", "verification_tokens": "public.VerificationToken"}
+    assert problems == ()
