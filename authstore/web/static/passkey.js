@@ -11,8 +11,17 @@ const encode = (buffer) =>
 
 const described = (credentials = []) => credentials.map((one) => ({ ...one, id: decode(one.id) }));
 
+// The server forgets a challenge after ten minutes.
+const OFFER_LASTS = 8 * 60_000;
+const RENEWED = new Error("renewed");
+
 // The server's own words for the person at the screen.
-class RefusedError extends Error {}
+class RefusedError extends Error {
+  constructor({ error, message }) {
+    super(message);
+    this.code = error;
+  }
+}
 
 async function post(button, path, body) {
   const response = await fetch(`${button.dataset.prefix}/passkeys/${path}`, {
@@ -22,7 +31,7 @@ async function post(button, path, body) {
     body: JSON.stringify(body),
   });
   const answer = await response.json();
-  if (!response.ok) throw new RefusedError(answer.message);
+  if (!response.ok) throw new RefusedError(answer);
   return answer;
 }
 
@@ -43,16 +52,40 @@ function answerOf(credential) {
   };
 }
 
-async function signIn(button) {
+// Ends the offer in the e-mail field: of two requests at once a browser refuses the second.
+let offer = new AbortController();
+
+async function signIn(button, more = {}) {
   const options = await post(button, "sign-in/options", {});
   const publicKey = {
     ...options,
     challenge: decode(options.challenge),
     allowCredentials: described(options.allowCredentials),
   };
-  const credential = await navigator.credentials.get({ publicKey });
+  const credential = await navigator.credentials.get({ publicKey, ...more });
   const signedIn = await post(button, "sign-in", { credential: answerOf(credential), next: button.dataset.next });
   location.assign(signedIn.next);
+}
+
+// Browsers offer passkeys among the addresses they fill in, where a field says so (WebAuthn Level 3 §5.1.4).
+async function signInFromField(button) {
+  const field = document.querySelector("input[autocomplete~=webauthn]");
+  if (!field || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  offer = new AbortController();
+  const renewal = setTimeout(() => offer.abort(RENEWED), OFFER_LASTS);
+  try {
+    await signIn(button, { mediation: "conditional", signal: offer.signal });
+  } catch (error) {
+    if (error instanceof RefusedError && error.code !== "csrf") show(error);
+    if (error === RENEWED) whenVisible(() => signInFromField(button));
+  } finally {
+    clearTimeout(renewal);
+  }
+}
+
+function whenVisible(work) {
+  if (!document.hidden) return work();
+  document.addEventListener("visibilitychange", () => whenVisible(work), { once: true });
 }
 
 async function register(button) {
@@ -74,15 +107,20 @@ function reasonOf(error, { cancelled, exists, failed }) {
   return error.name === "InvalidStateError" ? exists : failed;
 }
 
-async function run(ceremony, button) {
+function show(error) {
   const status = document.querySelector("[data-passkey-status]");
-  status.hidden = true;
+  status.hidden = !error;
+  if (error) status.textContent = reasonOf(error, status.dataset);
+}
+
+async function run(ceremony, button) {
+  show(null);
+  offer.abort();
   button.setAttribute("aria-busy", "true");
   try {
     await ceremony(button);
   } catch (error) {
-    status.textContent = reasonOf(error, status.dataset);
-    status.hidden = false;
+    show(error);
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -95,5 +133,6 @@ if (window.PublicKeyCredential) {
     const ceremony = CEREMONIES[button.dataset.passkey];
     button.addEventListener("click", () => button.hasAttribute("aria-busy") || run(ceremony, button));
     button.hidden = false;
+    if (ceremony === signIn) signInFromField(button);
   }
 }
