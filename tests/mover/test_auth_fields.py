@@ -205,7 +205,7 @@ class TestDeviations:
         assert once.stopping() == []
         asked = "SELECT id FROM accounts UNION ALL SELECT id FROM sessions ORDER BY 1"
         assert once.all(asked) == again.all(asked)
-        assert all(len(made) == 36 for (made,) in once.all(asked))
+        assert all(made and len(made) in (32, 36) for (made,) in once.all(asked))
 
     def test_a_user_without_an_id_is_named_by_its_place(self, source: Connection) -> None:
         source.execute("CREATE TABLE users (id text, email text); INSERT INTO users VALUES ('', 'a@example.com')")
