@@ -51,31 +51,45 @@ class ReadPump:
         self._waiting: list[Job] = []
         self._hops: set[asyncio.Task[None]] = set()
         self._is_starting = False
+        self._is_lonely = True  # the last who asked was alone
         self._running = 0
 
-    def read(self, statement: Statement) -> "asyncio.Future[list[Row]]":
+    async def read(self, statement: Statement) -> list[Row]:
         """The rows of a statement."""
-        future: asyncio.Future[list[Row]] = self._loop.create_future()
-        self._submit(ReadJob(statement, future))
-        return future
+        rows: list[Row] = await self._answer_to(ReadJob(statement, self._loop.create_future()))
+        return rows
 
-    def lookup(self, query: Query, key: str) -> "asyncio.Future[Found | None]":
+    async def lookup(self, query: Query, key: str) -> Found | None:
         """What a look-up finds for one key."""
-        future: asyncio.Future[Found | None] = self._loop.create_future()
-        self._submit(LookupJob(query.sql, key, future))
-        return future
+        found: Found | None = await self._answer_to(LookupJob(query.sql, key, self._loop.create_future()))
+        return found
 
     async def finish(self) -> None:
         """Waits until nobody waits."""
         while self._hops:
             await asyncio.wait(self._hops)
 
-    def _submit(self, job: Job) -> None:
-        self._waiting.append(job)
-        if not self._is_starting and self._running < HOPS:
+    async def _answer_to(self, job: Job) -> Any:
+        if self._is_lonely and not self._running and not self._is_starting:
+            await self._answer_alone(job)
+        else:
+            self._waiting.append(job)
             self._start()
+        return await job.future
+
+    async def _answer_alone(self, job: Job) -> None:
+        """In the caller's own task, which spares a lonely caller two turns of the event loop."""
+        self._running += 1
+        try:
+            await self._thread.run(partial(run_reads, [job]))
+        finally:
+            self._running -= 1
+            self._start()
+        settle(job)
 
     def _start(self) -> None:
+        if not self._waiting or self._is_starting or self._running >= HOPS:
+            return
         # It begins when everybody who is ready to run now has asked.
         self._is_starting = True
         task = self._loop.create_task(self._answer_all())
@@ -104,10 +118,11 @@ class ReadPump:
 
     def _take(self) -> list[Job]:
         count = min(len(self._waiting), MAX_READS)
-        if self._running == 1 and count >= MIN_SPLIT and not self._is_starting:
+        if self._running == 1 and count >= MIN_SPLIT:
             count = (count + 1) // 2
-            self._start()
+        self._is_lonely = count == 1 and self._running == 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._start()
         return taken
 
 
