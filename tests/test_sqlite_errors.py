@@ -21,7 +21,6 @@ from authstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
-    StoreNotFoundError,
     StoreReadOnlyError,
 )
 
@@ -45,7 +44,7 @@ EXPECTED: dict[int, type[AuthStoreError]] = {
     sqlite3.SQLITE_CORRUPT: StoreCorruptError,
     sqlite3.SQLITE_CORRUPT_INDEX: StoreCorruptError,
     sqlite3.SQLITE_NOTADB: StoreCorruptError,
-    sqlite3.SQLITE_CANTOPEN: StoreNotFoundError,
+    sqlite3.SQLITE_CANTOPEN: StoreError,
     sqlite3.SQLITE_CONSTRAINT_UNIQUE: ConflictError,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: ConflictError,
     sqlite3.SQLITE_CONSTRAINT_ROWID: ConflictError,

@@ -1,8 +1,10 @@
 """The file: made whole, private and where it was asked for; what is not ours is refused and left as it was."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import resource
 import shutil
 import sqlite3
 import stat
@@ -364,6 +366,32 @@ async def test_nothing_is_acknowledged_that_would_go_into_a_file_nobody_will_fin
         if how != "deleted":
             os.replace(aside, path)
             await store.create_user(id="after")
+
+
+async def test_without_descriptors_a_store_is_not_taken_for_missing_and_an_open_one_works_on(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+        await store.create_user(id="ada", email="ada@example.com")
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        highest = max(map(int, os.listdir("/dev/fd")))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+        held = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(os.open(os.devnull, os.O_RDONLY))
+            for place in (path, tmp_path / "new.db"):
+                with pytest.raises(StoreError) as refused:
+                    await connect(place)
+                assert type(refused.value) is StoreError
+            await store.create_user(id="meanwhile")
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    async with connect(path) as store:
+        assert await is_whole(store)
+    assert names(tmp_path) == ["auth.db"]
 
 
 async def test_a_restored_copy_is_in_wal_mode_again(tmp_path: Path) -> None:

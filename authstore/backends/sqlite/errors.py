@@ -13,7 +13,6 @@ from authstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
-    StoreNotFoundError,
     StoreReadOnlyError,
 )
 
@@ -27,7 +26,8 @@ _OURS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_CORRUPT: (StoreCorruptError, "the database file is damaged"),
     sqlite3.SQLITE_NOTADB: (StoreCorruptError, "the file is not a SQLite database"),
     sqlite3.SQLITE_FULL: (StoreFullError, "the disk is full"),
-    sqlite3.SQLITE_CANTOPEN: (StoreNotFoundError, "the database file cannot be opened"),
+    # It is there, or was a moment ago (no descriptors left, say): a missing file is found out by looking.
+    sqlite3.SQLITE_CANTOPEN: (StoreError, "the database file cannot be opened"),
     sqlite3.SQLITE_AUTH: (StoreReadOnlyError, "access to the database was denied"),
 }
 _EXTENDED: dict[int, tuple[type[AuthStoreError], str]] = {

@@ -5,6 +5,7 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,22 +23,23 @@ T = TypeVar("T")
 class Place(NamedTuple):
     """A file by its path and by what the file system knows it by."""
 
-    path: Path
+    path: str
     device: int
     inode: int
 
     @classmethod
     def of(cls, path: Path) -> "Place":
         """Where this file stands. Raises `OSError`."""
-        status = path.stat()
-        return cls(path, status.st_dev, status.st_ino)
+        status = os.stat(path)
+        return cls(os.fspath(path), status.st_dev, status.st_ino)
 
     def is_taken(self) -> bool:
         """Whether the file is gone from here, or another stands in its place."""
         try:
-            return Place.of(self.path) != self
+            status = os.stat(self.path)
         except OSError:
             return True
+        return (status.st_dev, status.st_ino) != (self.device, self.inode)
 
 
 class UnitConnection(sqlite3.Connection):
