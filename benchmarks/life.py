@@ -27,7 +27,7 @@ async def imports(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
     for _ in range(max(rounds, 15)):
         for name, program in programs.items():
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([sys.executable, "-c", program], check=True)
+            await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             values[name].append(spent * 1000)

@@ -12,6 +12,7 @@ from benchmarks.dataset import Dataset
 from benchmarks.rounds import TASKS, Demand, Figure, Round, alternate, in_thread, medians, per_second, times, typical
 
 SAMPLE = 200_000
+RAW, ORM = "sqlite3 in the thread, raw rows", "SQLAlchemy ORM + aiosqlite"
 
 
 async def get(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
@@ -44,10 +45,10 @@ async def _contestants(data: Dataset) -> AsyncIterator[dict[str, Round]]:
         alchemy = await open_things.enter_async_context(peers.open_alchemy(data.path))
         yield {
             "authstore": per_second(_asking(store, tokens)),
-            "sqlite3 in the thread, raw rows": in_thread(_raw(raw, tokens)),
+            RAW: in_thread(_raw(raw, tokens)),
             "asyncpg": per_second(_asking(postgres, tokens)),
             "redis-py": per_second(_asking(redis, tokens)),
-            "SQLAlchemy ORM + aiosqlite": per_second(_asking(alchemy, tokens)),
+            ORM: per_second(_asking(alchemy, tokens)),
         }
 
 

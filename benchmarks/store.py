@@ -32,14 +32,13 @@ def main() -> None:
     """Runs what was asked for, one measure after another, each in an event loop of its own."""
     options = _options()
     data = dataset(FULL.scaled(options.scale))
-    figures: list[Figure] = []
+    measured: dict[str, list[Figure]] = {}
     for name in options.only or [name for name in MEASURES if name not in LONG]:
         print(f"{name} …", flush=True)
-        measured = asyncio.run(MEASURES[name](data, options.rounds, options.seconds))
+        measured[name] = asyncio.run(MEASURES[name](data, options.rounds, options.seconds))
         gc.collect()
-        print(report.text(measured), flush=True)
-        figures += measured
-    report.write(figures, data.size, options)
+        print(report.text(measured[name]), flush=True)
+        report.write(measured, data.size, options, list(MEASURES))
 
 
 def _options() -> argparse.Namespace:
