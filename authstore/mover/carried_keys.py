@@ -55,7 +55,7 @@ class Keys:
         if self.counted is None:
             return None
         column = self._table.columns[self.counted]
-        return column.name, column.source.sequence or ""
+        return (column.name, column.source.sequence or "") if column.source.sequence_readable else None
 
     @cached_property
     def chunk(self) -> tuple[str, ...]:
@@ -111,7 +111,14 @@ class Keys:
 
     @property
     def problems(self) -> list[Problem]:
-        return [*self._nameless(), *(problem for key in self._keys for problem in self._weaker(key))]
+        return [*self._nameless(), *self._unasked(), *(problem for key in self._keys for problem in self._weaker(key))]
+
+    def _unasked(self) -> list[Problem]:
+        if self.counted is None or self.sequence is not None:
+            return []
+        sequence = self._table.columns[self.counted].source.sequence
+        message = f"this role may not read sequence {sequence}: numbers go on from the largest that is there"
+        return [Problem("permission", self._table.label, message)]
 
     def _nameless(self) -> list[Problem]:
         if self._copied_by is not None:

@@ -101,7 +101,7 @@ def _table(row: _Row, about: dict[str, list[_Row]]) -> SourceTable:
 
 def _column(row: _Row) -> SourceColumn:
     name, declared, base, schema, kind, category, modifier, nullable, default, *more = row
-    identity, generated, virtual, collation, sequence, labels, position, element, element_kind, checks = more
+    identity, generated, virtual, collation, sequence, feeds, labels, position, element, element_kind, checks = more
     return SourceColumn(
         name=name,
         type=declared,
@@ -115,6 +115,7 @@ def _column(row: _Row) -> SourceColumn:
         generated=generated,
         collation=collation,
         sequence=sequence if identity or _counts(default) else None,
+        sequence_readable=feeds is not False,
         labels=tuple(labels),
         position=position,
         base_schema=schema,

@@ -57,12 +57,7 @@ SELECT a.attrelid::int8, a.attname::text, format_type(a.atttypid, a.atttypmod), 
        CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation THEN
            (SELECT format('%%I.%%I', cn.nspname, co.collname) FROM pg_collation co
             JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
-       CASE WHEN a.attgenerated = '' THEN coalesce(
-           pg_get_serial_sequence(format('%%I.%%I', n.nspname, r.relname), a.attname),
-           (SELECT format('%%I.%%I', sn.nspname, s.relname) FROM pg_depend p
-            JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
-            WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
-            ORDER BY s.oid LIMIT 1)) END,
+       feed.name, feed.readable,
        ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
        a.attnum::int8,
        (SELECT el.typname::text FROM pg_type el WHERE el.oid = t.typelem AND t.typcategory = 'A'),
@@ -76,6 +71,19 @@ JOIN bottom ON bottom.oid = a.atttypid
 JOIN pg_type t ON t.oid = bottom.basis
 JOIN pg_namespace tn ON tn.oid = t.typnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN LATERAL (
+    SELECT format('%%I.%%I', sn.nspname, s.relname) AS name,
+           has_schema_privilege(sn.oid, 'usage') AND has_sequence_privilege(s.oid, 'select') AS readable
+    FROM (SELECT p.refobjid AS oid, 1 AS rank FROM pg_depend p
+          WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
+          UNION ALL
+          SELECT p.objid, 2 FROM pg_depend p
+          WHERE p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum
+            AND p.classid = 'pg_class'::regclass AND p.deptype IN ('a', 'i')) f
+    JOIN pg_class s ON s.oid = f.oid AND s.relkind = 'S'
+    JOIN pg_namespace sn ON sn.oid = s.relnamespace
+    ORDER BY f.rank, s.oid LIMIT 1
+) feed ON a.attgenerated = ''
 WHERE a.attrelid = ANY (%(tables)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum;
 

@@ -46,6 +46,7 @@ class SourceColumn:
     element_kind: str = ""  # and its typtype
     checks: tuple[str, ...] = ()  # of its domains, over the word VALUE
     virtual: bool = False  # generated, but not stored
+    sequence_readable: bool = True  # this role may ask the sequence where it stands
 
 
 @dataclass(frozen=True, slots=True)

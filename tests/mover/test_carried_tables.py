@@ -7,7 +7,7 @@ from authstore.mover.catalog import read_source
 from authstore.mover.names import own_namespace, quote
 from authstore.mover.shapes import MoveOptions, UserChanges
 from tests.mover.arriving import empty_target
-from tests.mover.carrying import TREE, Move, move, refused, rows, said, session
+from tests.mover.carrying import TREE, Move, copy_of, move, refused, rows, said, session
 
 __all__ = ["move", "session"]
 
@@ -157,3 +157,18 @@ def test_a_plan_inside_a_snapshot_leaves_the_snapshot_standing(move: Move) -> No
         carried_plan(source, [], move.options, snapshot, UserChanges())
 
         assert snapshot.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+
+
+def test_a_sequence_that_may_not_be_read_is_pointed_out_and_not_asked(move: Move) -> None:
+    move.seed("CREATE TABLE t (id serial PRIMARY KEY, a int); INSERT INTO t (a) VALUES (1), (2)")
+    role = f"clerk_{move.source.info.backend_pid}"
+    move.seed(f"CREATE ROLE {role}; GRANT USAGE ON SCHEMA public TO {role}; GRANT SELECT ON t TO {role}")
+    move.seed(f"SET ROLE {role}")
+    try:
+        carried = move.plan()
+    finally:
+        move.seed(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+
+    assert copy_of(carried, "t").sequence is None
+    assert "AUTOINCREMENT" in copy_of(carried, "t").create[0]
+    assert [problem.stops for problem in said(carried.problems, "sequence public.t_id_seq")] == [False]

@@ -217,6 +217,25 @@ def test_a_table_that_may_not_be_read_is_listed_and_marked(session: psycopg.Conn
     assert not readable["child"], "a policy would hide rows"
 
 
+def test_a_schema_that_may_not_be_entered_is_no_obstacle_to_reading_the_others(
+    session: psycopg.Connection[Any],
+) -> None:
+    role = f"clerk_{session.info.backend_pid}"
+    session.execute(
+        "CREATE SCHEMA closed CREATE TABLE safe (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY)"
+    )
+    session.execute(f"CREATE ROLE {role}; SET ROLE {role}".encode())
+    try:
+        found = {(table.schema, table.name): table for table in read_source(session).tables}
+    finally:
+        session.execute(f"RESET ROLE; DROP ROLE {role}; DROP SCHEMA closed CASCADE".encode())
+
+    safe = found["closed", "safe"]
+    assert not safe.readable
+    assert [column.sequence for column in safe.columns] == ["closed.safe_id_seq", "closed.safe_n_seq"]
+    assert [column.sequence_readable for column in safe.columns] == [False, False]
+
+
 def test_a_hostile_schema_is_read_like_any_other(session: psycopg.Connection[Any]) -> None:
     session.execute(b"""CREATE SCHEMA "o'""brien %s" CREATE TABLE "t%;"" --" ("c'" serial PRIMARY KEY)""")
 
