@@ -31,6 +31,7 @@ from authstore.web.login import Login
 from authstore.web.mailers import Mailer, checked_mailer
 from authstore.web.middleware import PresenceMiddleware
 from authstore.web.oauth import ProviderClient
+from authstore.web.own_routes import OwnRoutes
 from authstore.web.pages import Pages
 from authstore.web.passkeys import Passkeys
 from authstore.web.providers import Provider
@@ -208,8 +209,7 @@ class Auth:
         if with_passkeys:
             ceremonies = Ceremonies(site.address, site.settings.name)
             routes += Passkeys(site, ceremonies, self._providers).routes()
-        # One route of the application's, so that its own are found as quickly as without us.
-        return Mount(site.settings.route_prefix, routes=routes, name="authstore")
+        return OwnRoutes(site.settings.route_prefix, routes)
 
     async def _prune_for_ever(self) -> None:
         while (every := self.site.settings.prune_every) is not None:

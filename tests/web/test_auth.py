@@ -197,6 +197,19 @@ async def test_another_prefix_moves_every_route(make_world: Any) -> None:
     assert (await browser.get("/auth/sign-in")).status_code == 404
 
 
+async def test_routes_of_the_application_may_stand_beside_ours(world: Any, browser: Any) -> None:
+    world.app.get("/auth/own")(lambda: "own")
+    world.app.get("/auth")(lambda: "root")
+    world.app.post("/auth/own/deeper/{number}")(lambda number: number)
+    assert (await browser.get("/auth/own")).json() == "own"
+    assert (await browser.get("/auth")).json() == "root"
+    assert (await browser.post("/auth/own/deeper/7")).json() == "7"
+    assert (await browser.get("/auth/sign-in")).status_code == 200
+    assert (await browser.get("/auth/static/pages.css")).status_code == 200
+    assert (await browser.get("/auth/logout")).status_code == 405
+    assert (await browser.get("/auth/nothing")).status_code == 404
+
+
 async def test_an_applications_own_way_in_uses_the_same_sessions(world: Any, browser: Any) -> None:
     async def enter(request: Request) -> Response:
         response = JSONResponse({})

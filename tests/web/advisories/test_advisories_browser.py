@@ -59,6 +59,13 @@ async def test_open_redirects_signing_in_never_leads_to_another_site(site: Any, 
     assert await by_link.who() is not None
 
 
+@pytest.mark.parametrize("path", ["/auth/sign-in/", "/auth/sessions/", "/auth/login/pretend/", "/auth/static"])
+async def test_host_poisoning_no_slash_too_many_leads_to_another_site(visitor: Any, path: str) -> None:
+    """Starlette's redirects to the path with or without a slash at the end are made from the Host header."""
+    answer = await visitor.get(path, headers={"host": "evil.example"})
+    assert "evil.example" not in answer.headers.get("location", "")
+
+
 async def test_a_path_of_this_site_is_where_one_ends_up(site: Any, visitor: Any) -> None:
     wanted = "/notes/7?tab=a%20b&x=1"
     answer = await visitor.get(await site.pretend.approve(await visitor.depart("pretend", wanted)))
