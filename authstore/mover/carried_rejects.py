@@ -17,11 +17,24 @@ class Rejects:
         self._references = references
         self._changes = changes
         self._naive_tz = naive_tz
-        self._circles = _circles(references)
+        self._reached = _reached(references)
+        self._circles = {
+            at: tuple(sorted(other for other in tables if at in self._reached.get(other, ())))
+            for at, tables in self._reached.items()
+        }
+        self._spared: set[At] = set()
 
     def of(self, table: CarriedTable) -> tuple[Reject, ...]:
         """Why rows of this table stay behind, over the alias s."""
         return tuple(self._all(table, "s", 0))
+
+    def parents_first(self) -> list[At]:
+        """The tables in an order in which `spare` helps: what a table refers to comes before it, circles apart."""
+        return sorted(self._reached, key=lambda at: (len(self._reached[at]), at))
+
+    def spare(self, at: At) -> None:
+        """No row of this table stays behind, so nothing that hangs on it does."""
+        self._spared.add(at)
 
     def _all(self, table: CarriedTable, alias: str, depth: int) -> list[Reject]:
         return [*self._own(table, alias, depth), *self._in_circle(table, alias, depth)]
@@ -35,7 +48,7 @@ class Rejects:
             yield from self._duplicates(table, key, alias, depth)
         for link in self._references.links(table):
             yield from self._orphans(link, alias, depth)
-            if link.reference.table not in self._circles[table.at]:
+            if link.reference.table not in (*self._circles[table.at], *self._spared):
                 yield from self._after_parent(link, alias, depth)
 
     def _bad(self, column: CarriedColumn, alias: str) -> Iterator[Reject]:
@@ -148,8 +161,8 @@ def _joined(reference: SourceReference, alias: str, other: str) -> str:
     return " AND ".join(f"{source_value(target, other)} = {source_value(name, alias)}" for name, target in pairs)
 
 
-def _circles(references: References) -> dict[At, tuple[At, ...]]:
-    """For each table: the tables that refer to it and that it refers to, itself included if it does; else none."""
+def _reached(references: References) -> dict[At, set[At]]:
+    """For each table: those it refers to, over any number of steps."""
     reached = {
         at: {link.reference.table for link in references.links(table)} for at, table in references.tables.items()
     }
@@ -161,6 +174,4 @@ def _circles(references: References) -> dict[At, tuple[At, ...]]:
             if further:
                 reached[at] = tables | further
                 grown = True
-    return {
-        at: tuple(sorted(other for other in tables if at in reached.get(other, ()))) for at, tables in reached.items()
-    }
+    return reached

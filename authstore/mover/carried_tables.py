@@ -1,7 +1,7 @@
 """Every table that is not one of authstore's: what it becomes, and the query that says what must stand in it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -66,17 +66,14 @@ def carried_plan(
     tables, problems = _tables(source, recognised, options, connection, space)
     views = _views(source, recognised, options, space)
     references = References(tables, recognised, changes)
-    rejects = Rejects(references, changes, options.naive_tz)
-    copies: list[TableCopy] = []
-    for table in references.tables.values():
-        problems += _unfollowed(table, changes)
-        copy, said = _copy(table, references, rejects, connection, space)
-        copy, kept_back = counted(table, copy, connection, options)
-        copies.append(copy)
-        problems += [*said, *kept_back]
+    copies: dict[At, TableCopy] = {}
+    for at, table in references.tables.items():
+        copies[at], said = _copy(table, references, connection, space)
+        problems += [*said, *_unfollowed(table, changes)]
+    problems += _keep_back(copies, references, Rejects(references, changes, options.naive_tz), connection, options)
     relations = {at: Relation(table.target, table.columns_by_name()) for at, table in references.tables.items()}
     created, unsaid = create_views(views, relations)
-    return Carried(tuple(copies), created, (*problems, *references.problems, *unsaid))
+    return Carried(tuple(copies.values()), created, (*problems, *references.problems, *unsaid))
 
 
 def _tables(
@@ -193,6 +190,24 @@ def _about(table: CarriedTable) -> list[Problem]:
     return said
 
 
+def _keep_back(
+    copies: dict[At, TableCopy],
+    references: References,
+    rejects: Rejects,
+    connection: psycopg.Connection[Any],
+    options: MoveOptions,
+) -> list[Problem]:
+    """Gives the copies their rejects, as far as there are such rows."""
+    problems: list[Problem] = []
+    for at in rejects.parents_first():
+        table = references.tables[at]
+        copies[at], found = counted(table, replace(copies[at], rejects=rejects.of(table)), connection, options)
+        problems += found
+        if not copies[at].rejects:
+            rejects.spare(at)
+    return problems
+
+
 def _unfollowed(table: CarriedTable, changes: UserChanges) -> list[Problem]:
     """Columns that seem to hold users' ids but say so nowhere, when some of these ids are gone or merged."""
     if not changes.gone and not changes.merged:
@@ -211,7 +226,6 @@ def _unfollowed(table: CarriedTable, changes: UserChanges) -> list[Problem]:
 def _copy(
     table: CarriedTable,
     references: References,
-    rejects: Rejects,
     connection: psycopg.Connection[Any],
     space: Namespace,
 ) -> tuple[TableCopy, list[Problem]]:
@@ -234,7 +248,6 @@ def _copy(
         columns=(*keys.hidden, *_written(table, said)),
         key=keys.chunk,
         source_from=keys.source_from,
-        rejects=rejects.of(table),
         row_id=keys.row_id,
         create=(created,),
         indexes=(*keys.indexes(space), *said.indexes(space)),

@@ -107,3 +107,16 @@ def test_a_column_that_refers_to_a_token_is_a_secret(move: Move) -> None:
     assert [(problem.option, problem.stops) for problem in asked] == [("--secrets", True)]
     assert kept == [(1, "raw-token-0123456789")]
     assert rows(move.arrive(), "visits") == [(1,)]
+
+
+def test_what_refers_to_tables_that_lose_nothing_is_not_asked_about_them(move: Move) -> None:
+    for number in range(12):
+        parents = ", ".join(f"p{parent} int REFERENCES t{parent}" for parent in range(number))
+        move.seed(f"CREATE TABLE t{number} ({', '.join(filter(None, ['id int PRIMARY KEY', parents]))})")
+    move.seed("CREATE TABLE posts (id int PRIMARY KEY, author int REFERENCES users, t11 int REFERENCES t11)")
+    move.seed("ALTER TABLE t0 ADD author int REFERENCES users; INSERT INTO posts VALUES (1, 2)")
+    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "--on-bad-row")})
+
+    (posts,) = [copy for copy in move.plan().copies if copy.rejects]
+
+    assert (posts.target, len(posts.rejects)) == ("posts", 1)
