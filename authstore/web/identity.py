@@ -55,7 +55,7 @@ def _identity(claims: Mapping[str, Any], number: object) -> Identity:
         email=_text(claims.get("email")),
         email_verified=claims.get("email_verified") is True,
         name=_text(claims.get("name")),
-        image=_text(claims.get("picture") or claims.get("avatar_url")),
+        image=_picture(claims.get("picture") or claims.get("avatar_url")),
     )
 
 
@@ -71,3 +71,9 @@ def _account_id(value: object) -> str:
 def _text(value: object) -> str | None:
     is_usable = isinstance(value, str) and value.isprintable() and 0 < len(value) <= _MAX_TEXT
     return value if is_usable and isinstance(value, str) else None
+
+
+def _picture(value: object) -> str | None:
+    """A picture's address; applications put it into their pages, where `javascript:` would run."""
+    text = _text(value)
+    return text if text is not None and text.lower().startswith(("https://", "http://")) else None

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from authstore.errors import ConfigurationError
+from authstore.tokens import new_secret
 from authstore.web.pages import Pages
 
 
@@ -32,6 +33,7 @@ def sign_in_letter(
     message["From"] = sender
     message["To"] = _exact(to)
     message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{new_secret()}@{sender.rpartition('@')[2].rstrip('> ')}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     paragraphs = (
         texts.mail_intro.format(site=site),

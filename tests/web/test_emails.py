@@ -121,6 +121,18 @@ async def test_a_letter_goes_to_exactly_the_address_that_was_asked_for(world: An
     assert (to.username, to.domain) == (local, "example.com")
 
 
+@pytest.mark.parametrize("mail_from", [None, "Us <us@app.example>", "us@app.example"])
+async def test_every_letter_has_an_id_and_a_date_of_its_own(make_world: Any, mail_from: str | None) -> None:
+    """Large receivers refuse letters without (RFC 5322 §3.6.4)."""
+    world = await make_world(mail_from=mail_from)
+    for _ in range(2):
+        await world.letter_to(world.new_browser(), "ada@example.com")
+    numbers = {str(letter["Message-ID"]) for letter in world.outbox.messages}
+    assert len(numbers) == 2
+    assert all(number.startswith("<") and number.endswith("@app.example>") for number in numbers)
+    assert world.outbox.last()["Date"].datetime == world.clock.now
+
+
 async def test_an_address_gets_five_letters_in_ten_minutes(world: Any, browser: Any) -> None:
     for _ in range(8):
         await browser.submit("/auth/email", email="ada@example.com")

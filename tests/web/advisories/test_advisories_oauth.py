@@ -176,3 +176,13 @@ async def test_a_browser_that_says_it_goes_there_itself_is_let_through(site: Any
     answer_url = await site.pretend.approve(departure.headers["location"])
     assert (await visitor.get(answer_url, headers={**said, "sec-fetch-site": "cross-site"})).status_code == 303
     assert await visitor.who() is not None
+
+
+@pytest.mark.parametrize(
+    "picture", ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "//evil.example", 7]
+)
+async def test_a_picture_is_an_address_on_the_web(site: Any, visitor: Any, picture: Any) -> None:
+    """Applications put it into their pages as it is."""
+    site.pretend.lies = Lies(claims={"picture": picture})
+    await visitor.sign_in_at(site.pretend)
+    assert (await site.store.get_user(await visitor.who())).image is None
