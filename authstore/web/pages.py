@@ -25,7 +25,7 @@ JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/regist
 `{error: code, message: text}` with a 4xx status.
 """  # noqa: E501 - a table row is one line
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from os import PathLike
 from os.path import isdir
@@ -39,8 +39,9 @@ from authstore.web.texts import ENGLISH, Texts
 
 STATIC_FILES: Final = files("authstore.web") / "static"
 
+_POLICY: Final = "Content-Security-Policy"
 PAGE_HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
+    _POLICY: (
         "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
@@ -69,9 +70,19 @@ class Pages:
         """The filled-in template."""
         return self._templates.get_template(template).render(texts=self.texts, **context)
 
-    def page(self, template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
-        """The filled-in template as an answer with a strict Content-Security-Policy."""
-        return HTMLResponse(self.text(template, context), status, headers=PAGE_HEADERS)
+    def page(
+        self, template: str, context: Mapping[str, Any], status: int = 200, *, origins: Sequence[str] = ()
+    ) -> HTMLResponse:
+        """The filled-in template as an answer with a strict Content-Security-Policy.
+
+        Posting a form may end at `origins` too: Chromium holds every redirect after it against the policy.
+        """
+        page = HTMLResponse(self.text(template, context), status, headers=PAGE_HEADERS)
+        if origins:
+            own = "form-action 'self'"
+            policy = PAGE_HEADERS[_POLICY].replace(own, " ".join((own, *origins)))
+            page.headers[_POLICY] = policy
+        return page
 
     def error_text(self, code: str, **names: str) -> str:
         """What a person is told about this error."""

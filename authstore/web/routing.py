@@ -81,7 +81,7 @@ class Asked:
     def page(self, template: str, http_status: int = 200, /, **values: object) -> Response:
         """A page of ours."""
         context = self.site.context(self.request.scope, self.presence, values)
-        return self.site.pages.page(template, context, http_status)
+        return self.site.pages.page(template, context, http_status, origins=self.site.settings.allowed_origins)
 
     def done(self, path: str, **values: object) -> Response:
         """The answer after a change: JSON for a script, a way back for a person."""
