@@ -186,3 +186,15 @@ async def test_a_picture_is_an_address_on_the_web(site: Any, visitor: Any, pictu
     site.pretend.lies = Lies(claims={"picture": picture})
     await visitor.sign_in_at(site.pretend)
     assert (await site.store.get_user(await visitor.who())).image is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 50_000, b'{"a":' * 50_000, b"[]", b"7", b"\xff", b'{"access_token": "x", "token_type": 7, "id_token": {}}'],
+    ids=lambda body: ascii(body)[:24],
+)
+async def test_nonsense_of_a_provider_ends_on_a_page_that_says_so(site: Any, visitor: Any, body: bytes) -> None:
+    site.pretend.lies = Lies(body=body)
+    answer = await visitor.sign_in_at(site.pretend)
+    assert answer.status_code == 502
+    assert "did not sign you in" in answer.text
