@@ -18,7 +18,7 @@ from authstore.store import rows
 from authstore.store.base import StoreBase, Values
 
 _REKEY_BATCH = 200
-_PRUNE_BATCH = 100  # at most, so that another writer waits for milliseconds (a tenth of what 1000 rows take)
+_PRUNE_BATCH = 250  # at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 
 
 class _Prunable(NamedTuple):
