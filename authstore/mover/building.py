@@ -122,32 +122,47 @@ def tables_of(connection: sqlite3.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def check_integrity(path: Path, tables: Sequence[str], *, thorough: bool) -> list[str]:
-    """What SQLite's own check says of these tables, side by side; nothing is well.
+Broken = dict[tuple[str, str], int]
 
-    `thorough`: every index entry and every CHECK too, for a file that was loaded without. One that stood this
-    when it was made, and has been changed row by row since, need not be looked at entry by entry again.
+
+def check(path: Path, tables: Sequence[str], *, thorough: bool) -> tuple[list[str], Broken]:
+    """What SQLite's own check says of these tables (nothing is well), and their rows that point to nothing.
+
+    `tables`: the biggest first, for they are looked at side by side. `thorough`: every index entry and every CHECK
+    too, for a file that was loaded without; one that stood this when it was made, and has been changed row by row
+    since, need not be looked at entry by entry again.
     """
     setting = f"PRAGMA ignore_check_constraints = {'OFF' if thorough else 'ON'}"
-    found = _ask_each(path, "integrity_check" if thorough else "quick_check", tables, setting)
-    return [said for answer in found for (said,) in answer if said != "ok"]
+    pragma = "integrity_check" if thorough else "quick_check"
+    questions = [(setting, f"PRAGMA {pragma}({quote(table)})") for table in tables]
+    questions += [(setting, _references(table)) for table in tables]
+    answers = _ask_each(path, questions)
+    damage = [said for answer in answers[: len(tables)] for (said, *_) in answer if said != "ok"]
+    return damage, _counted(answers[len(tables) :])
 
 
-def broken_references(path: Path, tables: Sequence[str]) -> dict[tuple[str, str], int]:
+def broken_references(path: Path, tables: Sequence[str]) -> Broken:
     """Rows that point to nothing, counted by table and the table they point to."""
-    counts: dict[tuple[str, str], int] = {}
-    for found in _ask_each(path, "foreign_key_check", tables):
-        for table, _, parent, _ in found:
-            counts[table, parent] = counts.get((table, parent), 0) + 1
+    return _counted(_ask_each(path, [("", _references(table)) for table in tables]))
+
+
+def _references(table: str) -> str:
+    return f"PRAGMA foreign_key_check({quote(table)})"
+
+
+def _counted(answers: Iterable[list[tuple[str, ...]]]) -> Broken:
+    counts: Broken = {}
+    for table, _, parent, _ in (row for answer in answers for row in answer):
+        counts[table, parent] = counts.get((table, parent), 0) + 1
     return counts
 
 
-def _ask_each(path: Path, pragma: str, tables: Sequence[str], setting: str = "") -> list[list[tuple[str, ...]]]:
-    def ask(table: str) -> list[tuple[str, ...]]:
+def _ask_each(path: Path, questions: Sequence[tuple[str, str]]) -> list[list[tuple[str, ...]]]:
+    def ask(question: tuple[str, str]) -> list[tuple[str, ...]]:
         with closing(connect_file(path, mode="ro")) as reader:
-            reader.execute(setting)
             reader.execute("PRAGMA cache_size = -32768")
-            return reader.execute(f"PRAGMA {pragma}({quote(table)})").fetchall()
+            reader.execute(question[0])
+            return reader.execute(question[1]).fetchall()
 
     with ThreadPoolExecutor(_CHECKERS) as pool:
-        return list(pool.map(ask, tables))
+        return list(pool.map(ask, questions))

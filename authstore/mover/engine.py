@@ -12,8 +12,7 @@ from pathlib import Path
 from authstore.expiry import utc_now
 from authstore.mover.base import Base, begin, changed_error
 from authstore.mover.building import (
-    broken_references,
-    check_integrity,
+    check,
     make_indexes,
     set_sequence,
     tables_of,
@@ -126,10 +125,11 @@ def _attempt(run: Run) -> MoveReport:
     with Snapshot(run.url, run.stop, run.identity) as view:
         run.identity = view.identity
         base = Base.look(run.place, there, run.table)
-        scheme = scheme_of(view.main, _bound(run, base))
+        options = _bound(run, base)
+        scheme = scheme_of(view.main, options)
         _refuse_undecided(run, scheme)
-        with closing(begin(run.place, base, scheme, run.options, table=run.table)) as building:
-            return _Work(run, view, base, scheme, building).do()
+        with closing(begin(run.place, base, scheme, options, table=run.table)) as building:
+            return _Work(run, options, view, base, scheme, building).do()
 
 
 def _bound(run: Run, base: Base) -> MoveOptions:
@@ -161,8 +161,17 @@ def _refuse_undecided(run: Run, scheme: Scheme) -> None:
 class _Work:
     """An attempt with everything open."""
 
-    def __init__(self, run: Run, view: Snapshot, base: Base, scheme: Scheme, building: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        run: Run,
+        options: MoveOptions,
+        view: Snapshot,
+        base: Base,
+        scheme: Scheme,
+        building: sqlite3.Connection,
+    ) -> None:
         self._run = run
+        self._options = options
         self._view = view
         self._base = base
         self._scheme = scheme
@@ -172,7 +181,7 @@ class _Work:
         self._rows: dict[str, int] = {}
 
     def do(self) -> MoveReport:
-        self._ledger.note(self._moments())
+        self._ledger.note({"moved_at": self._options.moved_at, "sessions_at": self._options.sessions_at})
         self._fill(self._wanted())
         self._refuse_changed()
         rejected = self._reject()
@@ -180,10 +189,6 @@ class _Work:
         self._index()
         self._check()
         return self._finish(rejected)
-
-    def _moments(self) -> dict[str, str]:
-        options = _bound(self._run, self._base)
-        return {"moved_at": options.moved_at, "sessions_at": options.sessions_at}
 
     def _wanted(self) -> Sequence[TableCopy]:
         if self._run.table is None:
@@ -222,7 +227,7 @@ class _Work:
     def _fill_one(self, table: Table, reading: Reading, link: Link) -> None:
         self._run.heed_stop()
         self._run.emit(TableEvent(table.name, "begin", self._scheme.rows[table.name]))
-        judge = self._base.is_copy and self._run.table is None and not self._run.options.replace
+        judge = self._base.is_copy and self._run.table is None and not self._options.replace
         try:
             outcome = equalise(table, reading, link, judge=judge)
         finally:
@@ -238,7 +243,7 @@ class _Work:
     def _refuse_changed(self) -> None:
         """Rows that no move put into the target: nothing of it may be lost."""
         changes = self._foreign()
-        if self._base.is_copy and self._run.table is None and not self._run.options.replace:
+        if self._base.is_copy and self._run.table is None and not self._options.replace:
             changes |= self._base.rows_elsewhere(self._building, self._ledger.tables())
         if changes:
             self._building.close()
@@ -271,22 +276,15 @@ class _Work:
 
     def _check(self) -> None:
         tables = sorted(tables_of(self._building), key=self._count, reverse=True)
-        self._run.emit(ProgressEvent("", "check", 0, 2))
-        self._refuse_orphans(tables)
-        self._run.heed_stop()
-        self._run.emit(ProgressEvent("", "check", 1, 2))
-        damage = check_integrity(self._run.place.building, tables, thorough=not self._base.is_copy)
+        self._run.emit(ProgressEvent("", "check", 0, 1))
+        damage, broken = check(self._run.place.building, tables, thorough=not self._base.is_copy)
         if damage:
             raise TargetError(f"the new file does not stand SQLite's check: {damage[0]}")
-        self._run.emit(ProgressEvent("", "check", 2, 2))
-
-    def _refuse_orphans(self, tables: Sequence[str]) -> None:
-        if self._run.table is not None:
-            return  # of a target in use, what else is broken may be recovered next: `verify` tells
-        broken = broken_references(self._run.place.building, tables)
-        if broken:
+        # Of a target in use, what else is broken may be recovered next: `verify` tells.
+        if broken and self._run.table is None:
             said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
             raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
+        self._run.emit(ProgressEvent("", "check", 1, 1))
 
     def _finish(self, rejected: dict[str, int]) -> MoveReport:
         place, now = self._run.place, utc_now()
@@ -296,8 +294,8 @@ class _Work:
         backup = place.backup(now) if there else None
         self._ledger.note(
             {
-                "judged_at": _bound(self._run, self._base).judged_at,
-                **({} if self._run.table else options_note(self._run.options)),
+                "judged_at": self._options.judged_at,
+                **({} if self._run.table else options_note(self._options)),
                 "finished_at": iso(now),
                 "backup": backup.name if backup else "",
                 "backup_is_moved": "yes" if self._base.is_copy and not self._foreign() else "",

@@ -248,6 +248,7 @@ class TestSomebodyElsesData:
         change(target, "UPDATE users SET name = 'User 5' WHERE id = 'u5'")
         await moved(source_url, target)
         assert one(target, "SELECT count(*) FROM note WHERE more = 'x'") == 100
+        assert (await verified(source_url, target)).ok
 
     async def test_a_target_moved_from_another_source_is_refused(
         self, source: _Link, source_url: str, postgres_url: str, target: Path
