@@ -101,13 +101,17 @@ def _build(path: Path, size: Size) -> None:
     remove(building)
     asyncio.run(_create(building))
     with closing(sqlite3.connect(building, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = OFF").fetchall()
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -500000")
+        index = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'sessions_user_id'").fetchone()[0]
+        connection.execute("DROP INDEX sessions_user_id")
         connection.execute("BEGIN")
         for table, rows in _tables(size):
             insert(connection, table, rows)
+        connection.execute(index)
         connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
     building.rename(path)
 
 

@@ -66,16 +66,16 @@ def _table(kept: dict[str, Any]) -> str:
     ]
     for entry in kept.values():
         for plain in entry["figures"]:
-            lines += _lines(_figure(plain), f"{entry['run']['rounds']}, {entry['run']['load']}")
+            lines += _lines(_figure(plain), entry["run"])
     return "\n".join(lines) + "\n\n![medians](store.svg)\n"
 
 
-def _lines(figure: Figure, run: str) -> list[str]:
+def _lines(figure: Figure, run: dict[str, Any]) -> list[str]:
     values = "<br>".join(f"{name}: {value:,.4g} {figure.unit}" for name, value in figure.values.items())
     return [
         f"| {figure.what if not number else ''} | {values if not number else ''} | {demand.against} "
         f"| {'≤' if demand.at_most else '≥'} {demand.wanted:g} {demand.unit} | {demand.got:.3g} {demand.unit} "
-        f"| {_verdict(demand)} | {run} |"
+        f"| {_verdict(demand, run['load'])} | {run['rounds']}, {run['load']} |"
         for number, demand in enumerate(figure.demands)
     ]
 
@@ -85,10 +85,11 @@ def _got(demand: Demand) -> str:
     return f"{demand.got:.3g} {demand.unit} (asked {sign} {demand.wanted:g} {demand.unit})"
 
 
-def _verdict(demand: Demand) -> str:
+def _verdict(demand: Demand, load: float = 0) -> str:
     if demand.reached:
         return "reached"
-    return f"**missed**: {demand.reason}" if demand.reason else "**missed**"
+    busy = f" (load {load:g} on {os.cpu_count()} cores)" if load > (os.cpu_count() or 1) else ""
+    return f"**missed**{busy}"
 
 
 def _plot(figures: list[Figure]) -> None:

@@ -19,7 +19,6 @@ class Demand(NamedTuple):
     wanted: float
     unit: str
     at_most: bool = False
-    reason: str = ""  # why, where it is missed
 
     @property
     def reached(self) -> bool:
