@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Final, cast
 
-from fastapi import Depends, HTTPException, WebSocketException
+from fastapi import Depends, HTTPException, Path, WebSocketException
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.params import Depends as Dependency
 from fastapi.security.base import SecurityBase
@@ -40,6 +40,8 @@ __all__ = [
 
 log = logging.getLogger("authstore.web")
 
+# `Depends(require_role)`, without arguments: FastAPI would read them from the query, and let in whoever sends any.
+_GIVEN: Final[Any] = Path(alias="call the requirement with its arguments")
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 
 
@@ -115,7 +117,7 @@ class require_role(_Requirement):
 
     name: str
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: Annotated[str, _GIVEN]) -> None:
         self._require(name=name)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
@@ -132,7 +134,7 @@ class require_permission(_Requirement):
     resource: str
     action: str
 
-    def __init__(self, resource: str, action: str) -> None:
+    def __init__(self, resource: Annotated[str, _GIVEN], action: Annotated[str, _GIVEN]) -> None:
         self._require(resource=resource, action=action)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
@@ -148,7 +150,7 @@ class require_fresh(_Requirement):
 
     limit: timedelta
 
-    def __init__(self, limit: timedelta) -> None:
+    def __init__(self, limit: Annotated[timedelta, _GIVEN]) -> None:
         self._require(limit=limit)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser, session: CurrentSession) -> User:

@@ -122,6 +122,21 @@ async def test_a_requirement_holds_where_depends_was_forgotten(world: Any, brows
             await _grant(world, user)
 
 
+@pytest.mark.parametrize("requirement", [require_role, require_permission, require_fresh])
+async def test_a_requirement_without_arguments_lets_nobody_in(world: Any, browser: Any, requirement: Any) -> None:
+    """FastAPI would read them from the query: `?name=whatever`."""
+    world.app.get("/closed/{name}", dependencies=[Depends(requirement)])(_nothing)
+    await sign_in(browser, await world.store.create_user())
+    sent = {
+        "name": "x",
+        "resource": "x",
+        "action": "x",
+        "limit": "PT1H",
+        "call the requirement with its arguments": "1",
+    }
+    assert (await browser.get("/closed/1", params=sent)).status_code == 422
+
+
 def test_equal_requirements_are_equal_and_others_are_not() -> None:
     assert require_role("a") == require_role("a") != require_role("b")
     assert hash(require_permission("a", "b")) == hash(require_permission("a", "b"))
