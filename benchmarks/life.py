@@ -135,8 +135,8 @@ def _resident() -> float:
 
 async def large(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
     """`get_session_and_user` among 10 000 sessions and among 10 million, 64 tasks, warm."""
-    small = dataset(Size(2_000, 2_000, 10_000, 1_000))
-    big = dataset(Size(2_000_000, 1_000, 10_000_000, 1_000))
+    small = await asyncio.to_thread(dataset, Size(2_000, 2_000, 10_000, 1_000))
+    big = await asyncio.to_thread(dataset, Size(2_000_000, 1_000, 10_000_000, 1_000))
     contestants = {}
     async with connect(small.path) as few, connect(big.path) as many:
         for name, store, source in (("10 000 sessions", few, small), ("10 million sessions", many, big)):
