@@ -10,7 +10,7 @@ CHECK ?=
 .PHONY: demo test browser check wheel benchmarks clean
 
 demo: $(READY)
-	$(BIN)/python -m authstore.cli.demo $(if $(CHECK),--check)
+	$(BIN)/authstore demo $(if $(CHECK),--check)
 
 test: $(READY) browser
 	$(BIN)/python -m pytest $(ARGS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from authstore.cli import move_commands, store_commands
+from authstore.cli import demo, move_commands, store_commands
 from authstore.cli.output import masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 store_commands.register(app)
 move_commands.register(app)
+demo.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

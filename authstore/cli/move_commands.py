@@ -123,6 +123,12 @@ def move(
     on_orphan: OnOrphan = "stop",
     on_duplicate: OnDuplicate = "stop",
     secrets: Secrets = "stop",
+    verify_after: Annotated[
+        bool,
+        typer.Option(
+            "--verify/--no-verify", help="Read what was written back, and compare it with the source's digests."
+        ),
+    ] = True,
 ) -> int:
     """Moves; goes on where it was stopped, and catches up, when run again."""
     options = _options(locals())
@@ -135,7 +141,7 @@ def move(
     plan = Plan(source, target, options, (), (), ())
     try:
         with ProgressView(output) as view:
-            report = asyncio.run(start(plan, view))
+            report = asyncio.run(start(plan, view, prove=verify_after))
     except UndecidedError as error:
         show_undecided(output, error.problems)
         raise

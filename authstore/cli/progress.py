@@ -11,7 +11,12 @@ from authstore.mover import Event, ProblemEvent, ProgressEvent, RetryEvent, Tabl
 _JSON_SECONDS = 0.5  # between two progress events of one table
 _LINE_SECONDS = 5.0
 
-_PHASES = {"index": "building indexes", "check": "checking", "finish": "putting it in place"}
+_PHASES = {
+    "index": "building indexes",
+    "check": "checking",
+    "verify": "reading it back",
+    "finish": "putting it in place",
+}
 
 
 class ProgressView:

