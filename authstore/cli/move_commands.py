@@ -125,9 +125,7 @@ def move(
     secrets: Secrets = "stop",
     verify_after: Annotated[
         bool,
-        typer.Option(
-            "--verify/--no-verify", help="Read what was written back, and compare it with the source's digests."
-        ),
+        typer.Option("--verify/--no-verify", help="Read back what was written, and compare its digests."),
     ] = True,
 ) -> int:
     """Moves; goes on where it was stopped, and catches up, when run again."""

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from authstore.mover.events import Event, MoveReport, OnProgress, VerifyReport
+from authstore.mover.comparison import run_verify
 from authstore.mover.engine import run_move
+from authstore.mover.events import Event, MoveReport, OnProgress, VerifyReport
 from authstore.mover.place import place_of
 from authstore.mover.plan import Plan, plan_of, scheme_of
-from authstore.mover.undo import RollbackReport, run_rollback
 from authstore.mover.shapes import MoveOptions
 from authstore.mover.source import Snapshot
-from authstore.mover.comparison import run_verify
+from authstore.mover.undo import RollbackReport, run_rollback
 
 _Result = TypeVar("_Result")
 _PLAIN = MoveOptions()
@@ -35,15 +35,17 @@ async def make_plan(source: str, target: str | Path, options: MoveOptions = _PLA
     return await _in_thread(work, None)
 
 
-async def move(plan: Plan, on_progress: OnProgress | None = None) -> MoveReport:
+async def move(plan: Plan, on_progress: OnProgress | None = None, *, prove: bool = False) -> MoveReport:
     """Does what the plan says, under a snapshot of its own: problems that came since stop it too.
 
+    `prove`: before the file takes its place, what was written is read back and compared with the digests that the
+    source computed (the command line does). `verify` is the whole comparison, with the source as it is then.
     `on_progress` is called in the running loop. Raises `UndecidedError`, `TargetChangedError`, `TargetBusyError`
     and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
     the same call goes on from there.
     """
     return await _in_thread(
-        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop), on_progress
+        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove), on_progress
     )
 
 
@@ -69,7 +71,7 @@ async def recover(
 ) -> MoveReport:
     """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
     options = replace(options, **changes)
-    return await _in_thread(lambda emit, stop: run_move(source, target, options, emit, stop, table), on_progress)
+    return await _in_thread(lambda emit, stop: run_move(source, target, options, emit, stop, table=table), on_progress)
 
 
 async def rollback(target: str | Path) -> RollbackReport:

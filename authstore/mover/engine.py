@@ -42,6 +42,7 @@ from authstore.mover.rejects import write_rejects
 from authstore.mover.rows import rows_of
 from authstore.mover.shapes import MoveOptions, TableCopy
 from authstore.mover.source import Identity, Snapshot
+from authstore.mover.streams import Side, count_foreign, target_packs
 
 SESSIONS_MAY_LAG = timedelta(minutes=5)  # behind the moment that sessions count as used
 _WAITS = (0.5, 1, 2, 4, 8, 15, 15)  # seconds, before the source is asked again
@@ -59,6 +60,7 @@ class Run:
     emit: Emit
     stop: threading.Event
     table: str | None = None
+    proves: bool = False
     started: float = field(default_factory=time.monotonic)
     identity: Identity | None = None
     judged_at: str = field(default_factory=lambda: iso(utc_now()))
@@ -70,10 +72,20 @@ class Run:
 
 
 def run_move(
-    url: str, target: str | Path, options: MoveOptions, emit: Emit, stop: threading.Event, table: str | None = None
+    url: str,
+    target: str | Path,
+    options: MoveOptions,
+    emit: Emit,
+    stop: threading.Event,
+    *,
+    table: str | None = None,
+    proves: bool = False,
 ) -> MoveReport:
-    """Moves, or (with `table`) makes one table equal again. Blocks; errors are `MoverError`s."""
-    run = Run(url, place_of(target), options, emit, stop, table)
+    """Moves, or (with `table`) makes one table equal again. Blocks; errors are `MoverError`s.
+
+    `proves`: what was written is read back and compared with the digests that the source computed.
+    """
+    run = Run(url, place_of(target), options, emit, stop, table, proves)
     with _files_said(), locked(run.place):
         return _persistently(run)
 
@@ -188,6 +200,8 @@ class _Work:
         self._sequences()
         self._index()
         self._check()
+        if self._run.proves:
+            self._prove()
         return self._finish(rejected)
 
     def _wanted(self) -> Sequence[TableCopy]:
@@ -285,6 +299,18 @@ class _Work:
             said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
             raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
         self._run.emit(ProgressEvent("", "check", 1, 1))
+
+    def _prove(self) -> None:
+        """Reads the tables back that rows were written to; what was only compared has been read already."""
+        written = [name for name, outcome in self._outcomes.items() if outcome.copied]
+        queries = self._ledger.queries()
+        for number, name in enumerate(written):
+            self._run.heed_stop()
+            self._run.emit(ProgressEvent("", "verify", number, len(written)))
+            side = Side(target_packs(self._building, queries[name]))
+            if differing := count_foreign(side, self._ledger.stretches(name)):
+                raise TargetError(f"{differing} rows of {name} do not read as the source gave them")
+        self._run.emit(ProgressEvent("", "verify", len(written), len(written)))
 
     def _finish(self, rejected: dict[str, int]) -> MoveReport:
         place, now = self._run.place, utc_now()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from authstore.mover.shapes import Problem
 
-Phase = Literal["compare", "copy", "index", "check", "finish"]
+Phase = Literal["compare", "copy", "index", "check", "verify", "finish"]
 
 
 @dataclass(frozen=True, slots=True)

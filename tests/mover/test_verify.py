@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import TargetError, make_plan, move, recover, rollback
+from authstore.mover import ProgressEvent, TargetError, make_plan, move, recover, rollback
 from tests.mover import seeds
 from tests.mover.moving import actual, change, contents, expected, moved, names, one, people, verified
 
@@ -162,6 +162,23 @@ async def test_recovering_keeps_rows_that_others_refer_to(source: _Link, source_
     assert one(target, "SELECT count(*) FROM users WHERE id = 'mine'") == 1
     assert one(target, "SELECT count(*) FROM users WHERE id = 'alone'") == 0
     assert one(target, "SELECT count(*) FROM sessions WHERE user_id = 'mine'") == 1
+
+
+async def test_a_file_that_does_not_read_as_the_source_gave_it_never_takes_the_name(
+    source: _Link, source_url: str, target: Path
+) -> None:
+    people(source)
+
+    def spoil(event: object) -> None:
+        if isinstance(event, ProgressEvent) and event.phase == "index" and event.rows == 0:
+            change(target.with_name(".auth.db.moving"), "UPDATE note SET body = 'rot' WHERE id = 60")
+
+    with pytest.raises(TargetError, match="do not read as the source gave them"):
+        await move(await make_plan(source_url, target), spoil, prove=True)
+    assert not target.exists()
+    report = await move(await make_plan(source_url, target), prove=True)
+    assert report.tables["note"].copied == 1
+    assert actual(target) == expected(source)
 
 
 class TestRollback:
