@@ -61,7 +61,7 @@ class TableReport:
 
 @dataclass(frozen=True, slots=True)
 class MoveReport:
-    """A finished move. `rejects`: the file with the rows that were left out, if any; `backup`: what was there before."""
+    """A finished move. `rejects`: the file of the rows that were left out, if any; `backup`: what was there."""
 
     target: str
     tables: Mapping[str, TableReport]

@@ -1,5 +1,6 @@
 """`verify` finds one changed value, one missing and one extra row in any table; `recover` mends; `rollback` undoes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import ProgressEvent, TargetError, make_plan, move, recover, rollback
+from authstore.mover import TargetError, engine, make_plan, move, recover, rollback
 from tests.mover import seeds
 from tests.mover.moving import actual, change, contents, expected, moved, names, one, people, verified
 
@@ -165,16 +166,19 @@ async def test_recovering_keeps_rows_that_others_refer_to(source: _Link, source_
 
 
 async def test_a_file_that_does_not_read_as_the_source_gave_it_never_takes_the_name(
-    source: _Link, source_url: str, target: Path
+    source: _Link, source_url: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people(source)
+    looks_well = engine.check
 
-    def spoil(event: object) -> None:
-        if isinstance(event, ProgressEvent) and event.phase == "index" and event.rows == 0:
-            change(target.with_name(".auth.db.moving"), "UPDATE note SET body = 'rot' WHERE id = 60")
+    def rots_after(path: Path, tables: Sequence[str], *, thorough: bool) -> Any:
+        found = looks_well(path, tables, thorough=thorough)
+        change(path, "UPDATE note SET body = 'rot' WHERE id = 60")
+        return found
 
-    with pytest.raises(TargetError, match="do not read as the source gave them"):
-        await move(await make_plan(source_url, target), spoil, prove=True)
+    with monkeypatch.context() as patched, pytest.raises(TargetError, match="do not read as the source gave them"):
+        patched.setattr(engine, "check", rots_after)
+        await move(await make_plan(source_url, target), prove=True)
     assert not target.exists()
     report = await move(await make_plan(source_url, target), prove=True)
     assert report.tables["note"].copied == 1
