@@ -116,7 +116,9 @@ class Rows:
             f"{self._ordered(f'b.c{number}', self.types[number])} = w.k{number}" for number in self.key_columns
         )
         arrays = self._placeholders("[]")
-        return _escaped(f"{self._select} JOIN unnest({arrays}) AS w({wanted}) ON {same} ORDER BY {self._source_key}")
+        # Without the fence, so that of rows which are not wanted only the key is worked out.
+        select = self._select.removesuffix(" OFFSET 0) AS b") + ") AS b"
+        return _escaped(f"{select} JOIN unnest({arrays}) AS w({wanted}) ON {same} ORDER BY {self._source_key}")
 
     def digests(self, group: int, until: bool) -> str:
         """Keys and digests in key order, packed `group` rows to one; `until`: of keys not beyond the parameters."""
