@@ -188,16 +188,35 @@ def apply(table: Table, difference: Difference, link: Link) -> None:
     building, writer = table.building, Writer(table.building, table.rows)
     rest = [one for one in table.ledger.stretches(table.name) if difference.leaves(one)]
     building.execute("BEGIN IMMEDIATE")
-    writer.delete(whole(key) for key in difference.changed)
     writer.delete((whole(key) for key in difference.gone), unless_referred_to=table.keeps_referred)
     if difference.changed:
-        with closing(_wanted_rows(table, difference.changed, link)) as batches:
-            for batch in batches:
-                writer.insert(batch)
-                table.outcome.copied += len(batch)
+        table.outcome.copied += _replace(table, writer, difference.changed, link)
     table.ledger.replace(table.name, [*difference.stretches, *_renumbered(rest, len(difference.stretches))])
     building.execute("COMMIT")
     table.outcome.deleted += len(difference.gone)
+
+
+def _replace(table: Table, writer: Writer, keys: Keys, link: Link) -> int:
+    """Row over row; where two rows exchange something unique, all go first and then come."""
+    table.building.execute("SAVEPOINT replacing")
+    try:
+        return _write_wanted(table, keys, link, writer.upsert)
+    except sqlite3.DatabaseError as error:
+        # A full disk has rolled everything back already. A key without a unique index of its own cannot be upserted.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR):
+            raise
+        table.building.execute("ROLLBACK TO replacing")
+    writer.delete(whole(key) for key in keys)
+    return _write_wanted(table, keys, link, writer.insert)
+
+
+def _write_wanted(table: Table, keys: Keys, link: Link, write: Callable[[Batch], None]) -> int:
+    count = 0
+    with closing(_wanted_rows(table, keys, link)) as batches:
+        for batch in batches:
+            write(batch)
+            count += len(batch)
+    return count
 
 
 def _renumbered(stretches: list[Stretch], first: int) -> list[Stretch]:

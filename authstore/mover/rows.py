@@ -163,6 +163,14 @@ class Rows:
         values = ", ".join(self._values(row * self._width) for row in range(rows))
         return f"INSERT OR ROLLBACK INTO {quote(self.copy.target)} ({names}) VALUES {values}"
 
+    def upsert(self) -> str:
+        """As `insert` of one row, over the one with its key if there is one: what an index holds and stays, stays."""
+        names = [quote(column.name) for column in self.copy.columns]
+        key = ", ".join(quote(name) for name in self.copy.key)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        into = f"INSERT INTO {quote(self.copy.target)} ({', '.join(names)}) VALUES {self._values(0)}"
+        return f"{into} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+
     def _values(self, offset: int) -> str:
         parameter = {name: f"?{offset + number}" for number, name in enumerate(self._fetched, 2)}
         values = []

@@ -36,6 +36,10 @@ class Writer:
         for start in range(0, whole, self._many):
             yield list(chain.from_iterable(batch[start : start + self._many]))
 
+    def upsert(self, batch: Sequence[Row]) -> None:
+        """Over the rows with their keys. Raises SQLite's own error where two of them change places."""
+        self._target.executemany(self._rows.upsert(), batch)
+
     def delete(self, keys: Iterable[Key], *, unless_referred_to: bool = False) -> None:
         """The rows with these keys, where they are there; on demand not those that other rows refer to."""
         statement = self._rows.delete()
