@@ -31,8 +31,8 @@ async def leave(source: str, target: str) -> bool:
         return False
     print(f"moved in {report.seconds:.1f} s, {report.rejected} rows left out")
     compared = await verify(source, target)
-    for name, table in compared.tables.items():
-        print(f"  {name}: {table.missing} missing, {table.extra} extra, {table.changed} changed")
+    for name, found in compared.tables.items():
+        print(f"  {name}: {found.missing} missing, {found.extra} extra, {found.changed} changed")
     return compared.ok
 
 

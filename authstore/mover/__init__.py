@@ -33,8 +33,8 @@ from authstore.mover.failures import (
     UndecidedError,
 )
 from authstore.mover.plan import Plan, TablePlan
-from authstore.mover.undo import RollbackReport
 from authstore.mover.shapes import MoveOptions, Problem
+from authstore.mover.undo import RollbackReport
 
 __all__ = [
     "Event",

@@ -212,8 +212,9 @@ class MoveOptions:
     # Three moments as ISO text (…T00:00:00.000000Z), bound by whoever runs the move, so that an expression gives the
     # same on every run; "" means the time of the snapshot.
     # moved_at: of the first move, kept in the ledger for ever: created_at and updated_at where the source has none.
-    # sessions_at: when sessions count as created and last used. Kept in the ledger too, but renewed by a move more than
-    # five minutes later (sessions are then copied again): with the first move's they would be idle at the last catch-up.
+    # sessions_at: when sessions count as created and last used. Kept in the ledger too, but renewed by a move more
+    # than five minutes later (sessions are then copied again): with the first move's they would be idle at the last
+    # catch-up.
     # judged_at: when expiry is judged: each move's own time; verify takes that of the last move from the ledger.
     moved_at: str = ""
     sessions_at: str = ""
@@ -228,8 +229,9 @@ class Recognised:
     table: SourceTable
     fields: dict[str, str] = field(default_factory=dict)  # field of authstore → source column
     why: str = ""
-    # False: an auth table all the same, never to be carried as it is, but left behind (reported by `auth_tables`): Better
-    # Auth's verification, a second set of auth tables that --prefix or the profile leaves out. Not a target of references.
+    # False: an auth table all the same, never to be carried as it is, but left behind (reported by `auth_tables`):
+    # Better Auth's verification, a second set of auth tables that --prefix or the profile leaves out. Not a target of
+    # references.
     moved: bool = True
 
 
