@@ -1,6 +1,6 @@
 """The mover against its peers, in one run on one machine.
 
-    python benchmarks/move.py [--scale 1.0] [--only move,verify,again,naive,db-to-sqlite] [--json]
+    python -m benchmarks.move [--scale 1.0] [--only move,verify,again,naive,db-to-sqlite] [--json]
 
 Data: 200 k users, 300 k accounts, 1 M sessions, 50 k verification tokens (times the scale), in the shape that
 Prisma makes, on an embedded PostgreSQL. Each contender runs in a process of its own, whose peak memory is taken.
