@@ -1,1 +1,0 @@
-"""authstore.ops"""
