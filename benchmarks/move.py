@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import platform
 import resource
 import shutil
 import sqlite3
@@ -253,6 +254,23 @@ def ratios(results: dict[str, dict[str, float]]) -> list[str]:
     return [f"{text}: {took[a] / took[b]:.2f} ({goal})" for a, b, text, goal in wanted if a in took and b in took]
 
 
+def write_table(results: dict[str, dict[str, float]], rows: int) -> None:
+    """results/move.md, of a whole run."""
+    lines = [
+        "# The move against its peers",
+        "",
+        f"{rows:,} rows, one round, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.",
+        "",
+        "| contender | seconds | rows/s | peak MB |",
+        "|---|---|---|---|",
+    ]
+    for name, result in results.items():
+        lines.append(f"| {name} | {result['seconds']:.1f} | {rows / result['seconds']:,.0f} | {result['peak']:.0f} |")
+    lines += ["", *(f"- {ratio}" for ratio in ratios(results)), ""]
+    (Path(__file__).parent / "results" / "move.md").write_text("\n".join(lines))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0)
@@ -274,6 +292,8 @@ def main() -> None:
             with embedded_server() as server:
                 rows = load(server.url, given.scale)
                 results = race(server.url, Path(scratch), names, rows)
+        if names == list(CONTENDERS) and not given.source:
+            write_table(results, rows)
     print(json.dumps(results) if given.json else "\n".join(ratios(results)))
 
 

@@ -89,7 +89,7 @@ def _verdict(demand: Demand, load: float = 0) -> str:
     if demand.reached:
         return "reached"
     busy = f" (load {load:g} on {os.cpu_count()} cores)" if load > (os.cpu_count() or 1) else ""
-    return f"**missed**{busy}"
+    return f"**missed**{busy}" + (f": {demand.reason}" if demand.reason else "")
 
 
 def _plot(figures: list[Figure]) -> None:

@@ -19,6 +19,7 @@ class Demand(NamedTuple):
     wanted: float
     unit: str
     at_most: bool = False
+    reason: str = ""  # why it is missed, where it is
 
     @property
     def reached(self) -> bool:
