@@ -376,7 +376,7 @@ class Maintenance(Protocol):
     """Keeping the store itself in order."""
 
     async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
-        """Deletes dead sessions and tokens in short transactions of `batch` rows, until none is left or
+        """Deletes dead sessions and tokens in short transactions of at most `batch` rows, until none is left or
         `max_seconds` are over."""
         ...
 

@@ -14,8 +14,8 @@ from benchmarks.rounds import TASKS, Demand, Figure, Round, alternate, in_thread
 SAMPLE = 200_000
 RAW, ORM = "sqlite3 in the thread, raw rows", "SQLAlchemy ORM + aiosqlite"
 
-LOCK = "hashing, two validated models and the event loop take about 17 µs a call, all under Python's lock"
-ALONE = "hashing, validating and waiting, on top of the same hop, in a process whose caches are cold"
+LOCK = "hashing, two validated models and the event loop take about 16 µs of CPU a call, all under Python's lock"
+ALONE = "hashing, validating and waiting come on top of the same hop"
 
 
 async def get(data: Dataset, rounds: int, seconds: float) -> list[Figure]:

@@ -13,9 +13,7 @@ from benchmarks.rounds import TASKS, Demand, Figure, Round, alternate, in_thread
 
 RAW = "sqlite3 in the thread, a commit each"
 
-TURNS = (
-    "callers and the writer's thread take turns for Python's lock, and a flush of this disk costs only 0.2 ms to share"
-)
+TURNS = "callers and the writer's thread take turns for Python's lock: 18 to 27 and 37 to 48 µs of CPU a session"
 
 
 async def create(data: Dataset, rounds: int, seconds: float) -> list[Figure]:

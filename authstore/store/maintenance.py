@@ -58,7 +58,7 @@ class MaintenanceStore(StoreBase):
 
     async def _prune(self, steps: _Prunable, cutoffs: Values, batch: int, deadline: float | None) -> int:
         """Walks the table by key on the reading side, so that no index on dates burdens every sign-in, and
-        writes only where something is dead, `batch` rows a transaction."""
+        writes only where something is dead, at most `batch` rows a transaction."""
         deleted = 0
         after: Any = steps.first
         while deadline is None or time.monotonic() < deadline:
