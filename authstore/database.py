@@ -1,12 +1,12 @@
 """The few verbs a backend offers. The store is written once, on these."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
-from authstore.sql import Query, Statement
+from authstore.sql import Statement
 
 Row = Mapping[str, Any]
 Found = Sequence[Any]  # the values of a look-up, in the order of its query
@@ -17,6 +17,17 @@ T = TypeVar("T")
 # start, so one text serves a driver with its own thread, where a whole unit is one hop, and a driver that awaits
 # every statement.
 Unit = Generator[Statement, list[Row], T]
+
+
+class Lookup(NamedTuple):
+    """A question that can be asked for many keys at once, so that those who wait together are answered together.
+
+    `sql` takes a JSON array `:keys` and answers with the UTF-8 bytes of one JSON object, from each key that was
+    found to an array of values, which `read` takes apart and checks (`ValueError`).
+    """
+
+    sql: str
+    read: Callable[[bytes], Mapping[str, Found]]
 
 
 class Database(Protocol):
@@ -31,9 +42,8 @@ class Database(Protocol):
         """All rows of a reading statement."""
         ...
 
-    async def lookup(self, query: Query, key: str) -> Found | None:
-        """What there is under this `key`. `query` takes a JSON array `:keys` and answers with one JSON object,
-        from each key that was found to an array, so that look-ups that wait together are asked together."""
+    def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
+        """What there is under this key."""
         ...
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:

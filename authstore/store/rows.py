@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from authstore.database import Found, Row
+from authstore.database import Row
 from authstore.encryption import Cipher
 from authstore.models import Account, Authenticator, Permission, Role, Session, User, VerificationToken
-from authstore.store import kept
-
-_parsed = datetime.fromisoformat
 
 SEALED = ("access_token", "refresh_token", "id_token")
 
@@ -68,36 +65,6 @@ def session(row: Row, token: str | None = None) -> Session:
         user_agent=row["user_agent"],
         data=_json(row["data"]),
     )
-
-
-def session_and_user(found: Found, token: str) -> tuple[Session, User]:
-    """The hot path: what `sessions_and_users_by_ids` and `session_and_user_by_hash` found for a token."""
-    (_, id, user_id, expires, created, used, authenticated, ip, user_agent, data) = found[:10]
-    (email, verified, name, image, disabled, user_data, user_created, updated) = found[10:]
-    session = {
-        "id": id,
-        "token": token,
-        "user_id": user_id,
-        "expires": _parsed(expires),
-        "created_at": _parsed(created),
-        "last_used_at": _parsed(used),
-        "authenticated_at": _parsed(authenticated),
-        "ip": ip,
-        "user_agent": user_agent,
-        "data": {} if data == "{}" else json.loads(data),
-    }
-    user = {
-        "id": user_id,
-        "email": email,
-        "email_verified": verified and _parsed(verified),
-        "name": name,
-        "image": image,
-        "disabled": bool(disabled),
-        "data": {} if user_data == "{}" else json.loads(user_data),
-        "created_at": _parsed(user_created),
-        "updated_at": _parsed(updated),
-    }
-    return kept.session(session), kept.user(user)
 
 
 def account(row: Row, cipher: Cipher) -> Account:

@@ -1,6 +1,5 @@
 """Sessions: found by their token, judged by the policy of whoever looks, never revived."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from hmac import compare_digest
@@ -11,7 +10,7 @@ from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
 from authstore.sql import queries
-from authstore.store import rows
+from authstore.store import kept, rows
 from authstore.store.base import StoreBase, Values, is_storable, json_object
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
@@ -62,10 +61,13 @@ class SessionStore(StoreBase):
         """See `authstore.adapter.Sessions.get_session_and_user`."""
         if not is_presentable(token):
             return None
-        found = await self._found(token)
-        if found is None:
-            return None
-        session, user = rows.session_and_user(found, token)
+        presented, named = hash_token(token), named_session(token)
+        found = await self._db.lookup(kept.BY_ID, named) if named else None
+        if found is None or not compare_digest(bytes.fromhex(found[0]), presented):
+            found = await self._found_by_hash(presented)
+            if found is None:
+                return None
+        session, user = kept.session_and_user(found, token)
         is_alive = not user.disabled and self._is_alive(session, self._now())
         return (session, user) if is_alive else None
 
@@ -126,15 +128,9 @@ class SessionStore(StoreBase):
             return 0
         return await self._db.unit(lambda: _revoke_sessions(user_id, except_token))
 
-    async def _found(self, token: str) -> Found | None:
-        presented = hash_token(token)
-        named = named_session(token)
-        if named is not None:
-            found = await self._db.lookup(queries.sessions_and_users_by_ids, named)
-            if found is not None and compare_digest(bytes.fromhex(found[0]), presented):
-                return found
+    async def _found_by_hash(self, presented: bytes) -> Found | None:
         row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
-        return json.loads(row["found"]) if row else None
+        return next(iter(kept.read(row["found"]).values())) if row else None
 
     def _is_alive(self, session: Session, now: datetime) -> bool:
         return is_session_alive(
@@ -168,8 +164,8 @@ class SessionStore(StoreBase):
         new = change(old, now)
         if new is None:
             return old
-        kept = new.token == token
-        yield queries.update_session(**_session_values(new, bool(row["token_indexed"]) if kept else None))
+        is_same = new.token == token
+        yield queries.update_session(**_session_values(new, bool(row["token_indexed"]) if is_same else None))
         return new
 
     def _insert_session(self, session: Session, is_given: bool) -> Unit[Session]:

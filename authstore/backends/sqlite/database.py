@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,10 @@ from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.work import UnitConnection, roll_back, try_begin
-from authstore.database import Database, Found, Row, Unit
+from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.schema import Migration, migrations
-from authstore.sql import Query, Statement
+from authstore.sql import Statement
 
 T = TypeVar("T")
 
@@ -60,10 +60,10 @@ class SqliteDatabase:
         self.check()
         return await self._reads.read(statement)
 
-    async def lookup(self, query: Query, key: str) -> Found | None:
+    def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
         """See `authstore.database.Database`."""
         self.check()
-        return await self._reads.lookup(query, key)
+        return self._reads.lookup(lookup, key)
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""

@@ -68,7 +68,7 @@ class WritePump:
                 jobs = []
         finally:
             self._task = None
-            abandon(jobs + self._waiting)
+            abandon(job.future for job in jobs + self._waiting)
 
     async def _run_batch(self, jobs: list[UnitJob]) -> None:
         if not jobs:
@@ -81,7 +81,7 @@ class WritePump:
             self._batch = None
         if is_done:
             for job in jobs:
-                settle(job)
+                settle(job.future, job.result, job.error)
         else:
             self._waiting[:0] = jobs
             self._expire()
@@ -131,4 +131,4 @@ async def uninterrupted(future: "asyncio.Future[T]") -> None:
 def _refuse(jobs: list[UnitJob], error: Callable[[], StoreError]) -> None:
     for job in jobs:
         job.error = error()
-        settle(job)
+        settle(job.future, job.result, job.error)

@@ -7,39 +7,32 @@ row), the callers of the other run.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
+from authstore.backends.sqlite.errors import ours
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.work import Job, UnitConnection, abandon, fail, fetch, settle
-from authstore.database import Found, Row
-from authstore.sql import Query, Statement
+from authstore.backends.sqlite.work import UnitConnection, abandon, fetch, settle
+from authstore.database import Found, Lookup, Row
+from authstore.errors import StoreCorruptError
+from authstore.sql import Statement
 
 HOPS = 2
 MAX_READS = 512  # in one hop
 MIN_SPLIT = 32  # fewer are not worth a second hop
 
-
-class ReadJob(Job):
-    """A statement."""
-
-    __slots__ = ("statement",)
-
-    def __init__(self, statement: Statement, future: "asyncio.Future[Any]") -> None:
-        super().__init__(future)
-        self.statement = statement
+Outcome: TypeAlias = tuple[Any, BaseException | None]
 
 
-class LookupJob(Job):
-    """A look-up by key."""
+class Wanted(NamedTuple):
+    """A look-up, and the key it is for."""
 
-    __slots__ = ("key", "sql")
+    lookup: Lookup
+    key: str
 
-    def __init__(self, sql: str, key: str, future: "asyncio.Future[Any]") -> None:
-        super().__init__(future)
-        self.sql = sql
-        self.key = key
+
+Question: TypeAlias = Statement | Wanted
 
 
 class ReadPump:
@@ -48,44 +41,46 @@ class ReadPump:
     def __init__(self, thread: ConnectionThread) -> None:
         self._thread = thread
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[Job] = []
+        self._questions: list[Question] = []
+        self._waiting: list[asyncio.Future[Any]] = []  # one for each question
         self._hops: set[asyncio.Task[None]] = set()
         self._is_starting = False
         self._is_lonely = True  # the last who asked was alone
         self._running = 0
 
-    async def read(self, statement: Statement) -> list[Row]:
+    def read(self, statement: Statement) -> Awaitable[list[Row]]:
         """The rows of a statement."""
-        rows: list[Row] = await self._answer_to(ReadJob(statement, self._loop.create_future()))
-        return rows
+        return self._answer_to(statement)
 
-    async def lookup(self, query: Query, key: str) -> Found | None:
+    def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
         """What a look-up finds for one key."""
-        found: Found | None = await self._answer_to(LookupJob(query.sql, key, self._loop.create_future()))
-        return found
+        return self._answer_to(Wanted(lookup, key))
 
     async def finish(self) -> None:
         """Waits until nobody waits."""
         while self._hops:
             await asyncio.wait(self._hops)
 
-    async def _answer_to(self, job: Job) -> Any:
+    def _answer_to(self, question: Question) -> Awaitable[Any]:
         if self._is_lonely and not self._running and not self._is_starting:
-            await self._answer_alone(job)
-        else:
-            self._waiting.append(job)
+            return self._answer_alone(question)
+        waiting = self._loop.create_future()
+        self._questions.append(question)
+        self._waiting.append(waiting)
+        if not self._is_starting and self._running < HOPS:
             self._start()
-        return await job.future
+        return waiting
 
-    async def _answer_alone(self, job: Job) -> None:
+    async def _answer_alone(self, question: Question) -> Any:
         """In the caller's own task, which spares a lonely caller two turns of the event loop."""
         self._running += 1
         try:
-            await self._thread.run(partial(run_reads, [job]))
+            return await self._thread.run(partial(answer, question))
+        except sqlite3.Error as error:
+            raise ours(error) from error
         finally:
             self._running -= 1
             self._start()
-        settle(job)
 
     def _start(self) -> None:
         if not self._waiting or self._is_starting or self._running >= HOPS:
@@ -101,59 +96,77 @@ class ReadPump:
         self._running += 1
         try:
             while self._waiting:
-                await self._answer(self._take())
+                await self._answer(*self._take())
         finally:
             self._running -= 1
 
-    async def _answer(self, jobs: list[Job]) -> None:
+    async def _answer(self, questions: list[Question], waiting: "list[asyncio.Future[Any]]") -> None:
         try:
-            await self._thread.run(partial(run_reads, jobs))
+            outcomes = await self._thread.run(partial(answers, questions))
         except asyncio.CancelledError:
-            abandon(jobs + self._waiting)
+            abandon(waiting + self._waiting)
             raise
         except Exception as error:
-            fail(jobs, error)
-        for job in jobs:
-            settle(job)
+            outcomes = [(None, error)] * len(waiting)
+        for future, outcome in zip(waiting, outcomes, strict=True):
+            settle(future, *outcome)
 
-    def _take(self) -> list[Job]:
+    def _take(self) -> "tuple[list[Question], list[asyncio.Future[Any]]]":
         count = min(len(self._waiting), MAX_READS)
         if self._running == 1 and count >= MIN_SPLIT:
             count = (count + 1) // 2
         self._is_lonely = count == 1 and self._running == 1
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        questions, self._questions = self._questions[:count], self._questions[count:]
+        waiting, self._waiting = self._waiting[:count], self._waiting[count:]
         self._start()
-        return taken
+        return questions, waiting
 
 
-def run_reads(jobs: Iterable[Job], connection: UnitConnection) -> None:
-    """Answers everything that waits."""
+def answer(question: Question, connection: UnitConnection) -> Any:
+    """What a question finds. Raises what it fails with."""
     source = connection.snapshot or connection
-    merged: dict[str, list[LookupJob]] = {}
-    for job in jobs:
-        if isinstance(job, LookupJob):
-            merged.setdefault(job.sql, []).append(job)
-        elif isinstance(job, ReadJob):
-            _read(source, job)
-    for sql, lookups in merged.items():
-        try:
-            found = look_up(source, sql, [job.key for job in lookups])
-        except BaseException as error:
-            fail(lookups, error)
-        else:
-            for job in lookups:
-                job.result = found.get(job.key)
+    if isinstance(question, Statement):
+        return fetch(source, question)
+    return look_up(source, question.lookup, [question.key]).get(question.key)
 
 
-def _read(connection: sqlite3.Connection, job: ReadJob) -> None:
+def answers(questions: Sequence[Question], connection: UnitConnection) -> list[Outcome]:
+    """An outcome for each question."""
+    source = connection.snapshot or connection
+    keys: dict[Lookup, list[str]] = {}
+    for question in questions:
+        if isinstance(question, Wanted):
+            keys.setdefault(question.lookup, []).append(question.key)
+    found = {lookup: _look_up_each(source, lookup, wanted) for lookup, wanted in keys.items()}
+    return [
+        _read(source, question) if isinstance(question, Statement) else found[question.lookup][question.key]
+        for question in questions
+    ]
+
+
+def _read(connection: sqlite3.Connection, statement: Statement) -> Outcome:
     try:
-        job.result = fetch(connection, job.statement)
+        return fetch(connection, statement), None
     except BaseException as error:
-        job.error = error
+        return None, error
 
 
-def look_up(connection: sqlite3.Connection, sql: str, keys: Sequence[str]) -> dict[str, Found]:
-    """Asks for all keys at once. See `authstore.database.Database.lookup`."""
-    rows = connection.execute(sql, {"keys": json.dumps(keys)}).fetchall()
-    found: dict[str, Found] = json.loads(rows[0][0])
-    return found
+def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> dict[str, Outcome]:
+    try:
+        found = look_up(connection, lookup, keys)
+    except StoreCorruptError as error:
+        if len(keys) == 1:
+            return {keys[0]: (None, error)}
+        return {key: _look_up_each(connection, lookup, [key])[key] for key in keys}  # only one of them fails
+    except BaseException as error:
+        return dict.fromkeys(keys, (None, error))
+    return {key: (found.get(key), None) for key in keys}
+
+
+def look_up(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> Mapping[str, Found]:
+    """Asks for all keys at once. Raises `StoreCorruptError` where a row does not hold what the schema says."""
+    [(answer,)] = connection.execute(lookup.sql, {"keys": json.dumps(keys)}).fetchall()
+    try:
+        return lookup.read(answer)
+    except ValueError:
+        raise StoreCorruptError("a row of the database cannot be read") from None

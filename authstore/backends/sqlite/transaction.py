@@ -14,9 +14,9 @@ from authstore.backends.sqlite.reads import look_up
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.turn import Turn
 from authstore.backends.sqlite.work import UnitConnection, fetch, in_savepoint
-from authstore.database import Database, Found, Row, Unit
+from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
-from authstore.sql import Query, Statement
+from authstore.sql import Statement
 
 T = TypeVar("T")
 
@@ -45,9 +45,9 @@ class SqliteTransaction:
         """See `authstore.database.Database`."""
         return await self._call(lambda connection: fetch(_still_open(connection), statement))
 
-    async def lookup(self, query: Query, key: str) -> Found | None:
+    async def lookup(self, lookup: Lookup, key: str) -> Found | None:
         """See `authstore.database.Database`."""
-        found = await self._call(lambda connection: look_up(_still_open(connection), query.sql, [key]))
+        found = await self._call(lambda connection: look_up(_still_open(connection), lookup, [key]))
         return found.get(key)
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:

@@ -66,26 +66,17 @@ class UnitConnection(sqlite3.Connection):
 RUN = "-- run a function"
 
 
-class Job:
-    """Something that somebody waits for: `result` in the end, or `error`."""
+class UnitJob:
+    """A unit of work that somebody waits for: `result` in the end, or `error`."""
 
-    __slots__ = ("error", "future", "result")
-
-    def __init__(self, future: "asyncio.Future[Any]") -> None:
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
-class UnitJob(Job):
-    """A unit of work."""
-
-    __slots__ = ("deadline", "make")
+    __slots__ = ("deadline", "error", "future", "make", "result")
 
     def __init__(self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", deadline: float) -> None:
-        super().__init__(future)
         self.make = make
+        self.future = future
         self.deadline = deadline
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
@@ -212,28 +203,28 @@ def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> None:
             job.error = error
 
 
-def fail(jobs: Iterable[Job], error: BaseException) -> None:
+def fail(jobs: Iterable[UnitJob], error: BaseException) -> None:
     """Gives all the same error."""
     for job in jobs:
         job.error = error
 
 
-def settle(job: Job) -> None:
-    """Gives the waiting caller its outcome, on the event loop's thread."""
-    if job.future.done():
+def settle(future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    """Gives a waiting caller the outcome, on the event loop's thread."""
+    if future.done():
         return
-    if job.error is None:
-        job.future.set_result(job.result)
-    elif isinstance(job.error, sqlite3.Error):
-        error = ours(job.error)
-        error.__cause__ = job.error
-        job.future.set_exception(error)
+    if error is None:
+        future.set_result(result)
+    elif isinstance(error, sqlite3.Error):
+        translated = ours(error)
+        translated.__cause__ = error
+        future.set_exception(translated)
     else:
-        job.future.set_exception(job.error)
+        future.set_exception(error)
 
 
-def abandon(jobs: Iterable[Job]) -> None:
+def abandon(futures: "Iterable[asyncio.Future[Any]]") -> None:
     """The event loop is shutting down: nobody is left waiting for ever."""
-    for job in jobs:
-        if not job.future.done() and not job.future.get_loop().is_closed():
-            job.future.cancel()
+    for future in futures:
+        if not future.done() and not future.get_loop().is_closed():
+            future.cancel()
