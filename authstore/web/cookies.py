@@ -5,12 +5,13 @@ The prefix makes browsers refuse them from a subdomain or without TLS, so nobody
 
 import hmac
 import re
-from collections.abc import Sequence
+from binascii import b2a_base64
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
 from itsdangerous import Signer
-from itsdangerous.signer import SigningAlgorithm
+from itsdangerous.encoding import want_bytes
 from starlette.types import Scope
 
 from authstore.errors import ConfigurationError
@@ -22,33 +23,45 @@ MAX_AGE: Final = 400 * 86_400  # seconds; browsers keep no cookie longer
 BROWSER_AGE: Final = 86_400  # seconds
 
 _SIGNATURE_LENGTH: Final = 43
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-class OneShot(SigningAlgorithm):
-    """HMAC-SHA-256 in one call of OpenSSL instead of three: every request waits for it."""
-
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        """See `itsdangerous.SigningAlgorithm.get_signature`."""
-        return hmac.digest(key, value, "sha256")
-
-
 class QuickSigner(Signer):
-    """Derives each key once instead of at every signature."""
+    """The signatures of itsdangerous: HMAC-SHA-256, of which each key's part is worked out once (RFC 2104 §4)."""
 
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        """See `itsdangerous.Signer.derive_key`."""
-        secret = self.secret_keys[-1] if secret_key is None else secret_key
-        derived: dict[str | bytes, bytes] = self.__dict__.setdefault("_derived", {})
-        if secret not in derived:
-            derived[secret] = super().derive_key(secret)
-        return derived[secret]
+    def __init__(self, keys: Sequence[bytes], salt: str) -> None:
+        super().__init__(keys, salt, key_derivation="hmac", digest_method=sha256)
+        self._newest_first = [_signatures(self.derive_key(key)) for key in reversed(keys)]
+
+    def get_signature(self, value: str | bytes) -> bytes:
+        """See `itsdangerous.Signer.get_signature`."""
+        return self._newest_first[0](want_bytes(value))
+
+    def verify_signature(self, value: str | bytes, sig: str | bytes) -> bool:
+        """See `itsdangerous.Signer.verify_signature`; of each signature only one spelling counts."""
+        signed, given = want_bytes(value), want_bytes(sig)
+        return any(hmac.compare_digest(signature(signed), given) for signature in self._newest_first)
+
+
+def _signatures(key: bytes) -> Callable[[bytes], bytes]:
+    block = key.ljust(sha256().block_size, b"\0")
+    begun_inside, begun_outside = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+
+    def signature(value: bytes) -> bytes:
+        inside, outside = begun_inside.copy(), begun_outside.copy()
+        inside.update(value)
+        outside.update(inside.digest())
+        return b2a_base64(outside.digest(), newline=False).translate(_URL_SAFE, b"=")
+
+    return signature
 
 
 def signer(secrets: Sequence[str | bytes], salt: str) -> Signer:
     """A signer with a salt of its own; `secrets` newest first (itsdangerous signs with the last of its list)."""
     keys = [secret.encode() if isinstance(secret, str) else secret for secret in reversed(secrets)]
-    return QuickSigner(keys, salt, key_derivation="hmac", digest_method=sha256, algorithm=OneShot())
+    return QuickSigner(keys, salt)
 
 
 def checked_secrets(secrets: str | bytes | Sequence[str | bytes]) -> tuple[str | bytes, ...]:
@@ -76,21 +89,21 @@ class Cookies:
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if is_secure else "")
         self._signer = signer(secrets, "authstore.session")
 
-    def presented_token(self, scope: Scope) -> str | None:
-        """The session token of this request, if it carries one that we signed, or one of a former system."""
-        signed = read_cookie(scope, self.session_name)
+    def presented_token(self, line: bytes) -> str | None:
+        """The session token among these cookies, if there is one that we signed, or one of a former system."""
+        signed = read_cookie(line, self.session_name)
         if signed is not None:
             return self._unsigned(signed)
         for name in self._former:
-            token = read_cookie(scope, name)
+            token = read_cookie(line, name)
             if token is not None and len(token) <= MAX_TOKEN_LENGTH:
-                return token
+                return token.decode("latin-1")
         return None
 
-    def presented_browser(self, scope: Scope) -> str | None:
+    def presented_browser(self, line: bytes) -> str | None:
         """What names this browser, if anything does yet."""
-        value = read_cookie(scope, self.browser_name)
-        return value if value is not None and _BROWSER.fullmatch(value) else None
+        value = (read_cookie(line, self.browser_name) or b"").decode("latin-1")
+        return value if _BROWSER.fullmatch(value) else None
 
     def signed(self, token: str) -> str:
         """The value of the session cookie for a token."""
@@ -108,13 +121,11 @@ class Cookies:
         """The Set-Cookie headers that end the cookies of a session, a former system's included."""
         return [self._header(name, "", 0) for name in (self.session_name, *self._former)]
 
-    def _unsigned(self, value: str) -> str | None:
+    def _unsigned(self, value: bytes) -> str | None:
         if len(value) > MAX_TOKEN_LENGTH + 1 + _SIGNATURE_LENGTH:
             return None
-        token, _, signature = value.encode("latin-1").rpartition(b".")
-        # Nearly always the newest secret made it, and making it again is quicker than trying them all.
-        is_newest = hmac.compare_digest(self._signer.get_signature(token), signature)
-        return token.decode() if is_newest or self._signer.verify_signature(token, signature) else None
+        token, _, signature = value.rpartition(b".")
+        return token.decode() if self._signer.verify_signature(token, signature) else None
 
     def _header(self, name: str, value: str, max_age: int) -> str:
         # A former system's cookie with such a prefix can only be ended with the attribute Secure.
@@ -127,22 +138,19 @@ def new_browser() -> str:
     return new_secret()
 
 
-def header_length(scope: Scope) -> int:
-    """Bytes of all Cookie headers of a request together."""
-    return sum(len(value) for name, value in scope["headers"] if name == b"cookie")
+def cookie_line(scope: Scope) -> bytes:
+    """All cookies of a request, in one line; HTTP/2 may bring them in several (RFC 9113 §8.2.3)."""
+    return b";".join([value for name, value in scope["headers"] if name == b"cookie"])
 
 
-def read_cookie(scope: Scope, name: str) -> str | None:
+def read_cookie(line: bytes, name: str) -> bytes | None:
     """The value of a cookie; `None` where it is missing, or there twice: then somebody planted one.
 
     Of white space only what browsers take off too: with more, a planted name would become one with a prefix.
     """
     wanted = name.encode()
-    found = [
-        value.strip(b" \t")
-        for header, line in scope["headers"]
-        if header == b"cookie"
-        for key, is_pair, value in (pair.partition(b"=") for pair in line.split(b";"))
-        if is_pair and key.strip(b" \t") == wanted
-    ]
-    return found[0].decode("latin-1") if len(found) == 1 else None
+    if wanted not in line:
+        return None
+    pairs = [pair.partition(b"=") for pair in line.split(b";")]
+    found = [value for key, is_pair, value in pairs if is_pair and key.strip(b" \t") == wanted]
+    return found[0].strip(b" \t") if len(found) == 1 else None

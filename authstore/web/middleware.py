@@ -1,9 +1,11 @@
 """Pure ASGI middleware: sets `request.state.user` and `request.state.session` for every request and WebSocket."""
 
+from collections.abc import Awaitable
+
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from authstore.web.cookies import MAX_HEADER, header_length
+from authstore.web.cookies import MAX_HEADER, cookie_line
 from authstore.web.site import Site
 
 
@@ -18,10 +20,11 @@ class PresenceMiddleware:
         """ASGI."""
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
-        if header_length(scope) > MAX_HEADER:
+        cookies = cookie_line(scope)
+        if len(cookies) > MAX_HEADER:
             # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.
             return await self._refuse(scope, receive, send)
-        presence = await self._site.presence(scope)
+        presence = await self._site.presence(scope, cookies)
         if presence.user is None or scope["type"] == "websocket":
             return await self._app(scope, receive, send)
         return await self._app(scope, receive, _private(send))
@@ -33,11 +36,11 @@ class PresenceMiddleware:
 
 
 def _private(send: Send) -> Send:
-    async def send_private(message: Message) -> None:
+    def send_private(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
-            headers = message.get("headers", ())
-            if all(name != b"cache-control" for name, _ in headers):
+            headers = list(message.get("headers", ()))
+            if b"cache-control" not in [name for name, _ in headers]:
                 message = {**message, "headers": [*headers, (b"cache-control", b"private")]}
-        await send(message)
+        return send(message)
 
     return send_private

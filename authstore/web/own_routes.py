@@ -15,6 +15,8 @@ class OwnRoutes(Mount):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See `starlette.routing.Mount.matches`; ours too is a path of ours but for the slash at its end."""
+        if self.path not in scope["path"]:
+            return Match.NONE, {}  # as the pattern would say too: every request of the application comes by here
         match, child = super().matches(scope)
         if match is not Match.NONE:
             path = scope["path"]

@@ -15,7 +15,7 @@ from authstore.errors import ConfigurationError, StoreError
 from authstore.expiry import SessionPolicy, is_touch_due, utc_now
 from authstore.models import Session, User
 from authstore.web.address import Address
-from authstore.web.cookies import MAX_AGE, Cookies, new_browser
+from authstore.web.cookies import MAX_AGE, Cookies, cookie_line, new_browser
 from authstore.web.csrf import CsrfTokens, is_foreign
 from authstore.web.pages import Pages
 from authstore.web.presence import KEY, Presence
@@ -104,25 +104,27 @@ class Site:
         """The absolute URL of one of our routes."""
         return self.address.url(self.path(path))
 
-    async def presence(self, scope: Scope) -> Presence:
-        """Who makes this request; asked of the store once, and left where applications look for it."""
+    async def presence(self, scope: Scope, cookies: bytes | None = None) -> Presence:
+        """Who makes this request; asked of the store once, and left where applications look for it.
+
+        `cookies`: its `cookie_line`, where the caller has it. Raises `StoreError`.
+        """
         known: Presence | None = scope.get(KEY)
         if known is not None and known.site is self:
             return known
-        presence = await self._found(scope)
-        scope[KEY] = presence
+        token = self._presented(scope, cookie_line(scope) if cookies is None else cookies)
+        found = None if token is None else await self.store.get_session_and_user(token)
+        session, user = found or (None, None)
+        if token is not None and session is not None and self._is_touch_due(session):
+            session = await self._touched(token, session)
+        presence = scope[KEY] = Presence(self, token, session, user)
         state = scope.setdefault("state", {})
-        state["user"], state["session"] = presence.user, presence.session
+        state["user"], state["session"] = user, session
         return presence
 
-    async def _found(self, scope: Scope) -> Presence:
-        token = self.cookies.presented_token(scope)
-        if token is None or self._is_abused(scope):
-            return Presence(self, None, None, None)
-        found = await self.store.get_session_and_user(token)
-        if found is None:
-            return Presence(self, token, None, None)
-        return Presence(self, token, await self._touched(token, found[0]), found[1])
+    def _presented(self, scope: Scope, cookies: bytes) -> str | None:
+        token = self.cookies.presented_token(cookies)
+        return None if token is not None and self._is_abused(scope) else token
 
     def _is_abused(self, scope: Scope) -> bool:
         """Whether another site makes this browser change something, or opens a WebSocket: cookies count for nothing
@@ -133,11 +135,13 @@ class Site:
         """Whether the browser says that another site makes this request."""
         return is_foreign(connection.headers, (self.address.origin, *self.settings.allowed_origins))
 
+    def _is_touch_due(self, session: Session) -> bool:
+        """Whether the use is worth a write; a store that does not tell its policy decides that itself."""
+        timed = self.timed
+        return timed is None or is_touch_due(timed.policy, timed.clock(), last_used_at=session.last_used_at)
+
     async def _touched(self, token: str, session: Session) -> Session:
-        """Notes the use where it is worth a write; a store that cannot write now does not stop the reading."""
-        policy = self.policy
-        if policy is not None and not is_touch_due(policy, self.now(), last_used_at=session.last_used_at):
-            return session
+        """Notes the use; a store that cannot write now does not stop the reading."""
         try:
             return await self.store.touch_session(token) or session
         except StoreError as error:
@@ -148,7 +152,7 @@ class Site:
 
     def browser_of(self, scope: Scope) -> str | None:
         """The name of this browser: the one it has, or the one it is being given in this very answer."""
-        return scope.get(f"{KEY}.browser") or self.cookies.presented_browser(scope)
+        return scope.get(f"{KEY}.browser") or self.cookies.presented_browser(cookie_line(scope))
 
     def named_browser(self, scope: Scope) -> str:
         """The name of this browser; a new one is sent with the answer."""
@@ -165,7 +169,7 @@ class Site:
 
     def check_csrf(self, connection: HTTPConnection, presence: Presence, token: object) -> None:
         """Raises `RefusedError` unless a page of this site, in this browser and session, sent the request."""
-        browser = self.cookies.presented_browser(connection.scope)
+        browser = self.cookies.presented_browser(cookie_line(connection.scope))
         binding = f"session:{presence.session.id}" if presence.session else f"browser:{browser}"
         known = presence.session is not None or browser is not None
         if not known or self.is_foreign(connection) or not self.csrf.is_valid(token, binding):
