@@ -99,6 +99,7 @@ Name = Annotated[str, StringConstraints(strict=True, pattern=r"^[^\x00]+$")]  # 
 Secret = Annotated[Text | None, Field(repr=False)]
 Instant = Annotated[datetime, _AwareUtc]
 Flag = Annotated[bool, Field(strict=True)]
+# Its default is a factory everywhere: pydantic would copy a value deeply for every model made.
 Data = Annotated[dict[str, JsonValue], AfterValidator(_checked_data)]
 
 AccountType = Literal["oauth", "oidc", "email", "webauthn", "credentials"]
@@ -145,7 +146,7 @@ class User(Model, frozen=True):
     name: Text | None = None
     image: Text | None = None
     disabled: Flag = False
-    data: Data = {}
+    data: Data = Field(default_factory=dict)
     created_at: Instant
     updated_at: Instant
 
@@ -167,7 +168,7 @@ class Account(_WithSecrets, frozen=True):
     scope: Text | None = None
     session_state: Text | None = None
     expires_at: Instant | None = None
-    data: Data = {}
+    data: Data = Field(default_factory=dict)
     created_at: Instant
     updated_at: Instant
 
@@ -186,7 +187,7 @@ class Session(_WithSecrets, frozen=True):
     authenticated_at: Instant
     ip: Text | None = None
     user_agent: Text | None = None
-    data: Data = {}
+    data: Data = Field(default_factory=dict)
 
 
 class VerificationToken(_WithSecrets, frozen=True):
@@ -198,7 +199,7 @@ class VerificationToken(_WithSecrets, frozen=True):
     purpose: Name
     token: Secret = None
     expires: Instant
-    data: Data = {}
+    data: Data = Field(default_factory=dict)
 
 
 class Authenticator(Model, frozen=True):
@@ -212,7 +213,7 @@ class Authenticator(Model, frozen=True):
     backed_up: Flag = False
     transports: tuple[Text, ...] = ()
     name: Text | None = None
-    data: Data = {}
+    data: Data = Field(default_factory=dict)
     created_at: Instant
     last_used_at: Instant | None = None
 
@@ -230,7 +231,7 @@ class Role(Model, frozen=True):
     name: Name
     description: Text | None = None
     permissions: frozenset[Permission] = frozenset()
-    data: Data = {}
+    data: Data = Field(default_factory=dict)
 
 
 class SignIn(Model, frozen=True):

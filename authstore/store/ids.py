@@ -1,6 +1,6 @@
 """UUIDv7 (RFC 9562 §5.7): ids whose order is the order of their making."""
 
-import secrets
+import os
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -8,6 +8,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _VERSION = 7 << 76
 _VARIANT = 2 << 62
 _LOW_12 = 0xFFF
+_LOW_62 = (1 << 62) - 1
 _48_BITS = (1 << 48) - 1
 
 
@@ -22,6 +23,7 @@ class TimeOrderedIds:
         microseconds = max((now - _EPOCH) // _MICROSECOND, 0)
         # 4096ths of a millisecond; a step per id where the clock gives none.
         tick = self._last = max((microseconds << 12) // 1000, self._last + 1)
-        value = (tick >> 12 & _48_BITS) << 80 | _VERSION | (tick & _LOW_12) << 64 | _VARIANT | secrets.randbits(62)
+        random = int.from_bytes(os.urandom(8)) & _LOW_62
+        value = (tick >> 12 & _48_BITS) << 80 | _VERSION | (tick & _LOW_12) << 64 | _VARIANT | random
         text = f"{value:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -120,7 +120,7 @@ def _connect(path: Path, mode: str) -> UnitConnection:
 
 def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA journal_size_limit = 67108864").fetchall()
     connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
 

@@ -90,7 +90,14 @@ def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
 
 
 def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: iso(value) if isinstance(value, datetime) else value for name, value in parameters.items()}
+    encoded = dict(parameters)
+    last, text = None, ""
+    for name, value in parameters.items():
+        if isinstance(value, datetime):
+            if value is not last:  # what is new was made, changed and used at one moment
+                last, text = value, iso(value)
+            encoded[name] = text
+    return encoded
 
 
 def iso(value: datetime) -> str:
