@@ -14,6 +14,8 @@ from authstore.errors import (
     UserDisabledError,
 )
 
+RETRY_AFTER: Final = "60"  # seconds, of a 503
+
 
 class RefusedError(Exception):
     """This request is refused: `code` names the sentence in `Texts` (`error_<code>`), `status` the HTTP status.

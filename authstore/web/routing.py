@@ -15,7 +15,7 @@ from authstore.models import Session, User
 from authstore.web.presence import Presence
 from authstore.web.reading import Fields, read_fields, text_field, wants_json
 from authstore.web.redirects import MAX_LENGTH, leads_into, safe_next
-from authstore.web.refusals import RefusedError, refusal_of
+from authstore.web.refusals import RETRY_AFTER, RefusedError, refusal_of
 from authstore.web.site import Site, ip_of
 
 log = logging.getLogger("authstore.web")
@@ -137,6 +137,13 @@ def _known(error: AuthStoreError) -> RefusedError:
 
 
 def _refusal(asked: Asked, refused: RefusedError) -> Response:
+    response = _told(asked, refused)
+    if refused.status == 503:
+        response.headers["retry-after"] = RETRY_AFTER
+    return response
+
+
+def _told(asked: Asked, refused: RefusedError) -> Response:
     request = asked.request
     log.info("refused: %s, %s %r, from %s", refused.code, request.method, request.url.path, ip_of(request))
     text = asked.site.pages.error_text(refused.code, provider=refused.provider, site=asked.site.settings.name)

@@ -243,7 +243,7 @@ async def test_templates_of_the_application_come_first(make_world: Any, tmp_path
 async def test_a_store_that_cannot_be_reached_is_said_so(world: Any, browser: Any) -> None:
     await world.store.close()
     answer = await browser.get("/auth/login/pretend")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert "not possible right now" in answer.text
 
 

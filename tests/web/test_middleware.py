@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from authstore import SessionPolicy
+from authstore import SessionPolicy, StoreBusyError
 from authstore.testing.web import sign_in
 
 
@@ -75,6 +75,44 @@ async def test_long_cookies_are_refused_before_anything_parses_them(browser: Any
     answer = await browser.get("/public", headers={"cookie": 'x="' + "\\" * (length - 4) + '"'})
     assert answer.status_code == 431
     assert time.perf_counter() - started < 1
+
+
+async def test_a_store_that_fails_is_said_to_be_unavailable(world: Any, browser: Any) -> None:
+    await sign_in(browser, await world.store.create_user())
+    await world.store.close()
+    answer = await browser.get("/public")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "not possible right now" in answer.text
+    assert (await world.new_browser().get("/public")).status_code == 200, "who brings no session needs no store"
+
+
+@pytest.mark.parametrize(("cookie", "code"), [(None, 1013), ("x" * 8193, 1009)], ids=["no store", "too long"])
+async def test_a_websocket_that_cannot_be_let_in_is_closed(world: Any, cookie: str | None, code: int) -> None:
+    session = await world.store.create_session((await world.store.create_user()).id)
+    await world.store.close()
+    line = cookie or "=".join(world.auth.cookie_for(session))
+    headers = [(b"cookie", line.encode()), (b"origin", b"https://app.example")]
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    await world.app({"type": "websocket", "path": "/socket", "headers": headers}, receive, send)
+    assert sent == [{"type": "websocket.close", "code": code}]
+
+
+async def test_an_error_of_the_application_is_not_taken_for_one_of_the_look_up(world: Any, browser: Any) -> None:
+    async def fail(_request: Request) -> Response:
+        raise StoreBusyError("the application's own")
+
+    world.app.add_route("/fail", fail)
+    await sign_in(browser, await world.store.create_user())
+    with pytest.raises(StoreBusyError):
+        await browser.get("/fail")
 
 
 async def test_what_signed_in_people_see_stays_out_of_shared_caches(world: Any, browser: Any) -> None:
