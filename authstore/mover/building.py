@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -19,13 +18,12 @@ _LOADING = (
     "PRAGMA foreign_keys = OFF",
     "PRAGMA journal_mode = TRUNCATE",
     "PRAGMA synchronous = FULL",
-    "PRAGMA cache_size = -65536",
+    "PRAGMA cache_size = -32768",
     # integrity_check looks at every CHECK once more at the end, at a third of the price.
     "PRAGMA ignore_check_constraints = ON",
 )
 # A big cache and temp_store = MEMORY would switch off the sorter's runs on disk and its threads.
 _INDEXING = ("PRAGMA temp_store = FILE", "PRAGMA cache_size = -4000", "PRAGMA threads = 2")
-_CHECKERS = 2
 
 
 def open_building(path: Path) -> sqlite3.Connection:
@@ -120,49 +118,3 @@ def tables_of(connection: sqlite3.Connection) -> list[str]:
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     )
     return [name for (name,) in rows]
-
-
-Broken = dict[tuple[str, str], int]
-
-
-def check(path: Path, tables: Sequence[str], *, thorough: bool) -> tuple[list[str], Broken]:
-    """What SQLite's own check says of these tables (nothing is well), and their rows that point to nothing.
-
-    `tables`: the biggest first, for they are looked at side by side. `thorough`: every index entry and every CHECK
-    too, for a file that was loaded without; one that stood this when it was made, and has been changed row by row
-    since, need not be looked at entry by entry again.
-    """
-    setting = f"PRAGMA ignore_check_constraints = {'OFF' if thorough else 'ON'}"
-    pragma = "integrity_check" if thorough else "quick_check"
-    questions = [(setting, f"PRAGMA {pragma}({quote(table)})") for table in tables]
-    questions += [(setting, _references(table)) for table in tables]
-    answers = _ask_each(path, questions)
-    damage = [said for answer in answers[: len(tables)] for (said, *_) in answer if said != "ok"]
-    return damage, _counted(answers[len(tables) :])
-
-
-def broken_references(path: Path, tables: Sequence[str]) -> Broken:
-    """Rows that point to nothing, counted by table and the table they point to."""
-    return _counted(_ask_each(path, [("", _references(table)) for table in tables]))
-
-
-def _references(table: str) -> str:
-    return f"PRAGMA foreign_key_check({quote(table)})"
-
-
-def _counted(answers: Iterable[list[tuple[str, ...]]]) -> Broken:
-    counts: Broken = {}
-    for table, _, parent, _ in (row for answer in answers for row in answer):
-        counts[table, parent] = counts.get((table, parent), 0) + 1
-    return counts
-
-
-def _ask_each(path: Path, questions: Sequence[tuple[str, str]]) -> list[list[tuple[str, ...]]]:
-    def ask(question: tuple[str, str]) -> list[tuple[str, ...]]:
-        with closing(connect_file(path, mode="ro")) as reader:
-            reader.execute("PRAGMA cache_size = -32768")
-            reader.execute(question[0])
-            return reader.execute(question[1]).fetchall()
-
-    with ThreadPoolExecutor(_CHECKERS) as pool:
-        return list(pool.map(ask, questions))

@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from authstore.mover.building import broken_references, tables_of
+from authstore.mover.building import tables_of
+from authstore.mover.checks import references_of
 from authstore.mover.events import Event, ProgressEvent, TableDifference, TableEvent, VerifyReport
 from authstore.mover.failures import TargetError
 from authstore.mover.feed import Feed
@@ -158,7 +159,7 @@ def shown_key(copy: TableCopy, key: object) -> str:
 
 def _findings(place: Place, tables: list[str], emit: Emit) -> tuple[Problem, ...]:
     emit(ProgressEvent("", "check", 0, 1))
-    broken = broken_references(place.target, tables)
+    broken = references_of(place.target, tables)
     found = [
         Problem("orphan", table, f"{count} rows point to no {parent}", count)
         for (table, parent), count in broken.items()

@@ -11,12 +11,8 @@ from pathlib import Path
 
 from authstore.expiry import utc_now
 from authstore.mover.base import Base, begin, changed_error
-from authstore.mover.building import (
-    check,
-    make_indexes,
-    set_sequence,
-    tables_of,
-)
+from authstore.mover.building import make_indexes, set_sequence, tables_of
+from authstore.mover.checks import check
 from authstore.mover.equalise import Outcome, Reading, Table, equalise
 from authstore.mover.events import (
     Event,

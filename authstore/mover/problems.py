@@ -31,8 +31,8 @@ def count_faults(
     if not branches:
         return 0, ()
     which = " ".join(f"WHEN {where} THEN {place}" for where, place in branches)
-    # OFFSET 0: PostgreSQL 18 searches constant arrays in an expression that is grouped by without a hash table.
-    seen = f"SELECT CASE {which} END AS which FROM {draft.source_from} OFFSET 0"
+    # OFFSET: PostgreSQL 18 searches constant arrays in an expression that is grouped by without a hash table.
+    seen = f"SELECT CASE {which} END AS which FROM {draft.source_from} OFFSET '0'"
     counts = dict(rows(connection, f"SELECT which, count(*) FROM ({seen}) AS seen GROUP BY which"))
     return counts.get(0, 0), tuple(counts.get(place, 0) for place in range(1, len(faults) + 1))
 

@@ -10,12 +10,15 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from authstore.mover.link import Link, translated
 from authstore.mover.names import quote
 from authstore.mover.shapes import TableCopy
 
+# Each column is worked out once. '0' and not 0: an offset that is yet to be cast rules parallel workers out.
+_FENCE = " OFFSET '0'"
 # Between columns, and in place of NULL.
 _BETWEEN, _NULL = "E'\\x1f'", "E'\\x1enull'"
 _TARGET_BETWEEN, _TARGET_NULL = "char(31)", "char(30, 110, 117, 108, 108)"
@@ -45,7 +48,7 @@ class Rows:
         ]
         return (
             f"{_with(self.copy)}SELECT {', '.join(columns)} FROM {self.copy.source_from}"
-            f" WHERE {moving(self.copy)} OFFSET 0"
+            f" WHERE {moving(self.copy)}{_FENCE}"
         )
 
     @cached_property
@@ -74,13 +77,21 @@ class Rows:
 
     @cached_property
     def _digest(self) -> str:
-        parts = [
-            _source_text(f"c{number}", self.types[number], f"o{number}" if column.otherwise else "")
-            for number, column in enumerate(self.copy.columns)
-        ]
-        groups = [f"concat_ws({_BETWEEN}, {', '.join(group)})" for group in _groups(parts)]
+        groups = [f"concat_ws({_BETWEEN}, {', '.join(group)})" for group in _groups(list(self._digested()))]
+        text = groups[0] if len(groups) == 1 else f"concat_ws({_BETWEEN}, {', '.join(groups)})"
         # In UTF-8, as SQLite has it, whatever the source's own encoding.
-        return f"decode(md5(convert_to(concat_ws({_BETWEEN}, {', '.join(groups)}), 'UTF8')), 'hex')"
+        return f"decode(md5(convert_to({text}, 'UTF8')), 'hex')"
+
+    def _digested(self) -> Iterator[str]:
+        """What a digest is made of; neighbours that are the same in every row are one."""
+        for are_constant, numbers in groupby(range(len(self.copy.columns)), self.constants.__contains__):
+            texts = [self._text(number) for number in numbers]
+            yield from [f" || {_BETWEEN} || ".join(texts)] if are_constant else texts
+
+    def _text(self, number: int) -> str:
+        name = self.copy.columns[number].expression if number in self.constants else f"c{number}"
+        otherwise = f"o{number}" if self.copy.columns[number].otherwise else ""
+        return _source_text(name, self.types[number], otherwise)
 
     @cached_property
     def constants(self) -> dict[int, str]:
@@ -117,20 +128,14 @@ class Rows:
         )
         arrays = self._placeholders("[]")
         # Without the fence, so that of rows which are not wanted only the key is worked out.
-        select = self._select.removesuffix(" OFFSET 0) AS b") + ") AS b"
+        select = self._select.removesuffix(f"{_FENCE}) AS b") + ") AS b"
         return _escaped(f"{select} JOIN unnest({arrays}) AS w({wanted}) ON {same} ORDER BY {self._source_key}")
 
-    def digests(self, group: int, until: bool) -> str:
-        """Keys and digests in key order, packed `group` rows to one; `until`: of keys not beyond the parameters."""
+    def digests(self, until: bool) -> str:
+        """Keys and the digest of each row, in key order; `until`: of keys not beyond the parameters."""
         keys = ", ".join(f"c{number}" for number in self.key_columns)
-        packed = ", ".join(f"array_agg(c{number} ORDER BY n)" for number in self.key_columns)
         where = f"WHERE ROW({self._source_key}) <= ROW({self._placeholders()})" if until else ""
-        return _escaped(
-            f"SELECT {packed}, string_agg(digest, ''::bytea ORDER BY n) FROM ("
-            f"SELECT {keys}, digest, row_number() OVER (ORDER BY {self._source_key}) - 1 AS n FROM ("
-            f"SELECT {keys}, {self._digest} AS digest FROM ({self.base}) AS b {where} OFFSET 0) AS h OFFSET 0) AS g"
-            f" GROUP BY n / {group} ORDER BY n / {group}"
-        )
+        return _escaped(f"SELECT {keys}, {self._digest} FROM ({self.base}) AS b {where} ORDER BY {self._source_key}")
 
     @cached_property
     def target_digests(self) -> str:
@@ -199,7 +204,7 @@ class Rows:
 def rows_of(copy: TableCopy, link: Link) -> Rows:
     """The queries of a table, once the source has said what type each expression has."""
     with translated():
-        cursor = link.execute(Rows(copy, ()).base.replace("OFFSET 0", "LIMIT 0").encode())
+        cursor = link.execute(Rows(copy, ()).base.replace(_FENCE, " LIMIT 0").encode())
     kinds = [column.type_code for column in cursor.description or ()]
     return Rows(copy, tuple(_TYPES.get(kind, "text") for kind in kinds[: len(copy.columns)]))
 

@@ -34,6 +34,8 @@ _PINNED = (
     "SET idle_in_transaction_session_timeout = 0",
     "SET work_mem = '64MB'",
     "SET jit = off",
+    # What is asked of each row costs far more than PostgreSQL believes: workers, where the server allows them, pay.
+    "SET parallel_tuple_cost = 0.001",
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 

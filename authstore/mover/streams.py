@@ -5,6 +5,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from authstore.mover.feed import Feed
@@ -21,15 +22,20 @@ Pack = tuple[Keys, Digests]
 
 def source_packs(rows: Rows, link: Link, until: Key | None = None) -> Feed[Pack]:
     """The source's side, read ahead in a thread; `until`: the last key wanted."""
-    query = rows.digests(PACK, until is not None)
+    query = rows.digests(until is not None)
 
     def produce(link: Link) -> Iterator[Pack]:
         with link.cursor(binary=True) as cursor:
-            for *columns, packed in cursor.stream(query.encode(), until or None, size=1):
-                digests = [packed[start : start + 16] for start in range(0, len(packed), 16)]
-                yield (columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))), digests
+            found = cursor.stream(query.encode(), until or None, size=PACK)
+            while batch := list(islice(found, PACK)):
+                yield _pack(batch)
 
     return Feed(produce, link)
+
+
+def _pack(batch: Sequence[tuple[Any, ...]]) -> Pack:
+    keys = [row[0] for row in batch] if len(batch[0]) == 2 else [row[:-1] for row in batch]
+    return keys, [row[-1] for row in batch]
 
 
 def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
@@ -37,10 +43,9 @@ def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
     target.create_function("real_hex", 1, real_hex, deterministic=True)
     md5 = hashlib.md5
     cursor = target.execute(query)
-    is_single = len(cursor.description) == 2
     while batch := cursor.fetchmany(PACK):
-        keys = [row[0] for row in batch] if is_single else [row[:-1] for row in batch]
-        yield keys, [md5(row[-1], usedforsecurity=False).digest() for row in batch]
+        keys, texts = _pack(batch)
+        yield keys, [md5(text, usedforsecurity=False).digest() for text in texts]
 
 
 @dataclass(slots=True)
