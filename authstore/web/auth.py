@@ -63,7 +63,8 @@ class Auth:
     passkeys: whether people may register and use them.
     fresh_for: how long after signing in someone may change the ways in.
     link_lifetime: of mailed links and of sign-ins begun, at most ten minutes; within it, one address gets at most
-        `mails_per_address` letters, and one client may ask for `mails_per_client`.
+        `mails_per_address` letters, and one client may ask for `mails_per_client` and begin `sign_ins_per_client`
+        sign-ins at providers, and as many with passkeys.
     prune_every: how often, while the application runs, dead rows are deleted; `None`: never.
     former_cookies: names of the cookies of a former system whose values are session tokens that were moved.
     allowed_origins: other origins whose pages may act for signed-in users ("https://spa.example"); everybody else's
@@ -94,6 +95,7 @@ class Auth:
         link_lifetime: timedelta = MAX_LINK_LIFETIME,
         mails_per_address: int = 5,
         mails_per_client: int = 30,
+        sign_ins_per_client: int = 100,
         prune_every: timedelta | None = timedelta(hours=1),
         former_cookies: Sequence[str] = (),
         allowed_origins: Sequence[str] = (),
@@ -110,6 +112,7 @@ class Auth:
             link_lifetime=link_lifetime,
             mails_per_address=mails_per_address,
             mails_per_client=mails_per_client,
+            sign_ins_per_client=sign_ins_per_client,
             allowed_origins=tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in allowed_origins),
             prune_every=prune_every,
         )

@@ -18,7 +18,7 @@ from authstore.errors import InvalidEmailError, UserDisabledError
 from authstore.models import User
 from authstore.tokens import MAX_TOKEN_LENGTH
 from authstore.web.letters import sign_in_letter
-from authstore.web.limits import client_of, is_within_limit
+from authstore.web.limits import client_of
 from authstore.web.mailers import Mailer
 from authstore.web.providers import Provider
 from authstore.web.redirects import safe_next
@@ -125,8 +125,7 @@ class EmailLinks:
             (f"mail-address:{address}", settings.mails_per_address),
         )
         for subject, limit in counts:
-            window, now = settings.link_lifetime, self.site.now()
-            if not await is_within_limit(self.site.store, subject, limit, window=window, now=now):
+            if not await self.site.is_within_limit(subject, limit):
                 return False
         return True
 

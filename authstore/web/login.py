@@ -109,6 +109,7 @@ class Login:
         return asked.freshly_signed_in()[1].id
 
     async def _remembered(self, asked: Asked, client: ProviderClient, links_to: str | None) -> str:
+        await self.site.check_begins(asked.request, "login")
         browser, state = self.site.named_browser(asked.request.scope), new_secret()
         try:
             departure = await client.depart(self._callback(client), state)

@@ -115,6 +115,7 @@ class Passkeys:
         return asked.done(self.site.path("/sessions"), deleted=True)
 
     async def _begun(self, asked: Asked, purpose: str, data: JsonObject) -> str:
+        await self.site.check_begins(asked.request, "passkey")
         browser, challenge = self.site.named_browser(asked.request.scope), new_secret()
         await start_flow(self.site.store, browser, purpose, challenge, data, self.site.deadline())
         return challenge

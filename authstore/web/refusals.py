@@ -14,7 +14,7 @@ from authstore.errors import (
     UserDisabledError,
 )
 
-RETRY_AFTER: Final = "60"  # seconds, of a 503
+RETRY_AFTER: Final = "60"  # seconds, of a 429 or 503
 
 
 class RefusedError(Exception):

@@ -138,7 +138,7 @@ def _known(error: AuthStoreError) -> RefusedError:
 
 def _refusal(asked: Asked, refused: RefusedError) -> Response:
     response = _told(asked, refused)
-    if refused.status == 503:
+    if refused.status in (429, 503):
         response.headers["retry-after"] = RETRY_AFTER
     return response
 

@@ -25,6 +25,7 @@ class Settings:
     link_lifetime: timedelta
     mails_per_address: int
     mails_per_client: int
+    sign_ins_per_client: int
     allowed_origins: tuple[str, ...] = ()
     prune_every: timedelta | None = None
 
@@ -34,8 +35,8 @@ class Settings:
             raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
         if self.fresh_for <= timedelta(0) or (self.prune_every is not None and self.prune_every <= timedelta(0)):
             raise ConfigurationError("fresh_for and prune_every must be positive")
-        if min(self.mails_per_address, self.mails_per_client) < 1:
-            raise ConfigurationError("at least one letter per address and client")
+        if min(self.mails_per_address, self.mails_per_client, self.sign_ins_per_client) < 1:
+            raise ConfigurationError("at least one letter per address and client, and one sign-in")
 
     def _check_texts(self) -> None:
         if not _PREFIX.fullmatch(self.route_prefix):

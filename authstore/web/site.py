@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from authstore.models import Session, User
 from authstore.web.address import Address
 from authstore.web.cookies import MAX_AGE, Cookies, cookie_line, new_browser
 from authstore.web.csrf import CsrfTokens, is_foreign
+from authstore.web.limits import Limits, client_of
 from authstore.web.pages import Pages
 from authstore.web.presence import KEY, Presence
 from authstore.web.refusals import RefusedError
@@ -56,6 +57,7 @@ class Site:
     page_values: Mapping[str, Any]
     opened: Adapter | None = None
     timed: TimedStore | None = None  # the same, where it tells its limits and its clock
+    limits: Limits = field(default_factory=Limits)
 
     def open(self, store: Adapter) -> None:
         """From now on this is the store."""
@@ -176,6 +178,17 @@ class Site:
             raise RefusedError("csrf", 403)
 
     # Signing in and out
+
+    async def is_within_limit(self, subject: str, limit: int) -> bool:
+        """Counts one more for `subject`, of which there may be `limit` while a link lives."""
+        return await self.limits.allow(self.store, subject, limit, window=self.settings.link_lifetime, now=self.now())
+
+    async def check_begins(self, connection: HTTPConnection, what: str) -> None:
+        """Counts one more sign-in that this client begins. Raises `RefusedError` where it began too many."""
+        ip = ip_of(connection)
+        if not await self.is_within_limit(f"{what}-client:{client_of(ip)}", self.settings.sign_ins_per_client):
+            log.warning("too many sign-ins begun, from %s", ip)
+            raise RefusedError("too_many", 429)
 
     async def begin_session(self, store: Adapter, connection: HTTPConnection, user: User) -> Session:
         """Signs this browser in: always a new session (ASVS 7.2.4); the one it had ends, whoever's it was."""

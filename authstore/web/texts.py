@@ -96,6 +96,7 @@ class Texts:
     error_email: str = "That is not an e-mail address."
     error_sign_in: str = "Sign in first."
     error_unavailable: str = "Signing in is not possible right now. Try again in a minute."
+    error_too_many: str = "Too many people are signing in from your network. Try again in a few minutes."
     error_back: str = "Back to sign-in"
     error_home: str = "Go to {site}"
 

@@ -76,7 +76,7 @@ async function signInFromField(button) {
   try {
     await signIn(button, { mediation: "conditional", signal: offer.signal });
   } catch (error) {
-    if (error instanceof RefusedError && error.code !== "csrf") show(error);
+    if (error instanceof RefusedError && !["csrf", "too_many"].includes(error.code)) show(error);
     if (error === RENEWED) whenVisible(() => signInFromField(button));
   } finally {
     clearTimeout(renewal);
