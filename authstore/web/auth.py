@@ -36,7 +36,7 @@ from authstore.web.pages import Pages
 from authstore.web.passkeys import Passkeys
 from authstore.web.providers import Provider
 from authstore.web.sessions import Sessions
-from authstore.web.settings import MAX_LINK_LIFETIME, Settings
+from authstore.web.settings import MAX_LINK_LIFETIME, Allowances, Settings
 from authstore.web.signin_page import SignInPage
 from authstore.web.site import Site
 from authstore.web.static_files import static_mount
@@ -110,17 +110,13 @@ class Auth:
             home=address.path + home,
             fresh_for=fresh_for,
             link_lifetime=link_lifetime,
-            mails_per_address=mails_per_address,
-            mails_per_client=mails_per_client,
-            sign_ins_per_client=sign_ins_per_client,
+            allowances=Allowances(mails_per_address, mails_per_client, sign_ins_per_client),
             allowed_origins=tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in allowed_origins),
             prune_every=prune_every,
         )
-        enabled = {"email_enabled": mailer is not None, "passkeys_enabled": passkeys}
-        self.site = _site(address, settings, checked_secrets(secrets), pages, enabled, former_cookies)
+        self.site = _site(address, settings, checked_secrets(secrets), pages, former_cookies)
         self._source = _Source(self.site, store, policy, keys, clock)
-        self._providers = _by_name(providers, trust_email_of)
-        self._clients = {name: ProviderClient(each, self.site.now) for name, each in self._providers.items()}
+        self._clients = {each.name: ProviderClient(each, self.site.now) for each in _checked(providers, trust_email_of)}
         self.route = self._made_route(mailer, mail_from, frozenset(trust_email_of), with_passkeys=passkeys)
 
     @property
@@ -198,12 +194,14 @@ class Auth:
     def _made_route(
         self, mailer: Mailer | None, mail_from: str | None, trusted: frozenset[str], *, with_passkeys: bool
     ) -> Mount:
-        site, providers = self.site, list(self._providers.values())
+        site, by_name = self.site, {name: client.provider for name, client in self._clients.items()}
+        providers = list(by_name.values())
+        site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": with_passkeys}
         routes: list[BaseRoute] = [
             *SignInPage(site, providers).routes(),
             *Login(site, self._clients, trusted).routes(),
             *Sessions(site).routes(),
-            *Devices(site, self._providers).routes(),
+            *Devices(site, by_name).routes(),
             static_mount(),
         ]
         if mailer is not None:
@@ -211,7 +209,7 @@ class Auth:
             routes += EmailLinks(site, checked_mailer(mailer), sender, providers).routes()
         if with_passkeys:
             ceremonies = Ceremonies(site.address, site.settings.name)
-            routes += Passkeys(site, ceremonies, self._providers).routes()
+            routes += Passkeys(site, ceremonies, by_name).routes()
         return OwnRoutes(site.settings.route_prefix, routes)
 
     async def _prune_for_ever(self) -> None:
@@ -228,11 +226,10 @@ def _site(
     settings: Settings,
     secrets: Sequence[str | bytes],
     pages: Pages,
-    enabled: Mapping[str, bool],
     former_cookies: Sequence[str],
 ) -> Site:
     cookies = Cookies(secrets, is_secure=address.is_secure, former=former_cookies)
-    return Site(address, settings, cookies, CsrfTokens(secrets), pages, enabled)
+    return Site(address, settings, cookies, CsrfTokens(secrets), pages)
 
 
 class _Source:
@@ -269,12 +266,12 @@ class _Source:
                 self._site.close()
 
 
-def _by_name(providers: Sequence[Provider], trusted: Sequence[str]) -> dict[str, Provider]:
+def _checked(providers: Sequence[Provider], trusted: Sequence[str]) -> Sequence[Provider]:
     if not isinstance(providers, Sequence) or not all(isinstance(each, Provider) for each in providers):
         raise ConfigurationError('providers is a list, each made by calling: [github("client id", "client secret")]')
-    by_name = {provider.name: provider for provider in providers}
-    if len(by_name) < len(providers):
+    names = {provider.name for provider in providers}
+    if len(names) < len(providers):
         raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")
-    if isinstance(trusted, str) or not set(trusted) <= by_name.keys():
+    if isinstance(trusted, str) or not set(trusted) <= names:
         raise ConfigurationError("trust_email_of is a list of names of the providers that are set up")
-    return by_name
+    return providers

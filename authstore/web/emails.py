@@ -119,10 +119,10 @@ class EmailLinks:
         )
 
     async def _is_allowed(self, asked: Asked, address: str) -> bool:
-        settings = self.site.settings
+        allowances = self.site.settings.allowances
         counts = (
-            (f"mail-client:{client_of(ip_of(asked.request))}", settings.mails_per_client),
-            (f"mail-address:{address}", settings.mails_per_address),
+            (f"mail-client:{client_of(ip_of(asked.request))}", allowances.mails_per_client),
+            (f"mail-address:{address}", allowances.mails_per_address),
         )
         for subject, limit in counts:
             if not await self.site.is_within_limit(subject, limit):

@@ -13,6 +13,19 @@ MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """How often one may ask while a link lives."""
+
+    mails_per_address: int
+    mails_per_client: int
+    sign_ins_per_client: int
+
+    def __post_init__(self) -> None:
+        if min(self.mails_per_address, self.mails_per_client, self.sign_ins_per_client) < 1:
+            raise ConfigurationError("at least one letter per address and client, and one sign-in")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`route_prefix` is where our routes stand in the application, `prefix` where a browser sees them."""
@@ -23,9 +36,7 @@ class Settings:
     home: str
     fresh_for: timedelta
     link_lifetime: timedelta
-    mails_per_address: int
-    mails_per_client: int
-    sign_ins_per_client: int
+    allowances: Allowances
     allowed_origins: tuple[str, ...] = ()
     prune_every: timedelta | None = None
 
@@ -35,8 +46,6 @@ class Settings:
             raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
         if self.fresh_for <= timedelta(0) or (self.prune_every is not None and self.prune_every <= timedelta(0)):
             raise ConfigurationError("fresh_for and prune_every must be positive")
-        if min(self.mails_per_address, self.mails_per_client, self.sign_ins_per_client) < 1:
-            raise ConfigurationError("at least one letter per address and client, and one sign-in")
 
     def _check_texts(self) -> None:
         if not _PREFIX.fullmatch(self.route_prefix):

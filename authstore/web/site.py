@@ -54,7 +54,7 @@ class Site:
     cookies: Cookies
     csrf: CsrfTokens
     pages: Pages
-    page_values: Mapping[str, Any]
+    page_values: Mapping[str, Any] = field(default_factory=dict)  # for every template
     opened: Adapter | None = None
     timed: TimedStore | None = None  # the same, where it tells its limits and its clock
     limits: Limits = field(default_factory=Limits)
@@ -186,7 +186,9 @@ class Site:
     async def check_begins(self, connection: HTTPConnection, what: str) -> None:
         """Counts one more sign-in that this client begins. Raises `RefusedError` where it began too many."""
         ip = ip_of(connection)
-        if not await self.is_within_limit(f"{what}-client:{client_of(ip)}", self.settings.sign_ins_per_client):
+        if not await self.is_within_limit(
+            f"{what}-client:{client_of(ip)}", self.settings.allowances.sign_ins_per_client
+        ):
             log.warning("too many sign-ins begun, from %s", ip)
             raise RefusedError("too_many", 429)
 

@@ -69,7 +69,8 @@ class Counted:
 async def test_to_refuse_costs_no_look_up_until_a_place_is_free_again() -> None:
     now = [START]
     async with connect("sqlite://", clock=lambda: now[0]) as opened:
-        store, ours = Counted(opened), Limits()
+        store: Any = Counted(opened)
+        ours = Limits()
 
         async def allow() -> bool:
             return await ours.allow(store, "x", 4, window=WINDOW, now=now[0])
