@@ -55,7 +55,7 @@ def _private(send: Send) -> Send:
     def send_private(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
-            if b"cache-control" not in [name for name, _ in headers]:
+            if b"cache-control" not in dict(headers):
                 message = {**message, "headers": [*headers, (b"cache-control", b"private")]}
         return send(message)
 

@@ -185,8 +185,7 @@ def google(
     client_id: str, client_secret: str, *, scope: str = "openid email profile", transport: Transport | None = None
 ) -> Provider:
     """Google."""
-    discovery = f"https://accounts.google.com{_WELL_KNOWN}"
-    return oidc("google", client_id, _stated("google", client_secret), discovery, scope=scope, transport=transport)
+    return _preset("google", client_id, client_secret, "https://accounts.google.com", scope=scope, transport=transport)
 
 
 def microsoft(
@@ -204,11 +203,11 @@ def microsoft(
     home = "{tenantid}" if tenant in ("common", "organizations") else _MICROSOFT_TENANTS.get(tenant, tenant)
     if home != "{tenantid}" and not _UUID.fullmatch(home):
         raise ConfigurationError("microsoft: tenant is an id, not a domain name")
-    return oidc(
+    return _preset(
         "microsoft",
         client_id,
-        _stated("microsoft", client_secret),
-        f"{_MICROSOFT}/{tenant}/v2.0{_WELL_KNOWN}",
+        client_secret,
+        f"{_MICROSOFT}/{tenant}/v2.0",
         scope=scope,
         issuer=f"{_MICROSOFT}/{home}/v2.0",
         identify=_microsoft_identity,
@@ -220,11 +219,11 @@ def apple(
     client_id: str, client_secret: str, *, scope: str = "openid email name", transport: Transport | None = None
 ) -> Provider:
     """Apple; `client_secret` is the JWT made with your key, at most six months old."""
-    return oidc(
+    return _preset(
         "apple",
         client_id,
-        _stated("apple", client_secret),
-        f"https://appleid.apple.com{_WELL_KNOWN}",
+        client_secret,
+        "https://appleid.apple.com",
         scope=scope,
         authorize_params={"response_mode": "form_post"},
         transport=transport,
@@ -240,16 +239,13 @@ def gitlab(
     transport: Transport | None = None,
 ) -> Provider:
     """GitLab, or a GitLab of your own at `base_url`."""
-    discovery = base_url.rstrip("/") + _WELL_KNOWN
-    return oidc(
-        "gitlab",
-        client_id,
-        _stated("gitlab", client_secret),
-        discovery,
-        scope=scope,
-        label="GitLab",
-        transport=transport,
-    )
+    base = base_url.rstrip("/")
+    return _preset("gitlab", client_id, client_secret, base, scope=scope, label="GitLab", transport=transport)
+
+
+def _preset(name: str, client_id: str, client_secret: str, base: str, **more: Any) -> Provider:
+    """An OpenID provider whose discovery document stands below `base`; `more`: as for `oidc`."""
+    return oidc(name, client_id, _stated(name, client_secret), base + _WELL_KNOWN, **more)
 
 
 async def _microsoft_identity(claims: Mapping[str, Any], fetch: Fetch) -> Identity:
