@@ -12,6 +12,7 @@ from authstore.mover.ledger import TABLES, Ledger
 from authstore.mover.names import quote
 from authstore.mover.place import Place, connect_file, copy_to_building, drop_building, fingerprint, new_building
 from authstore.mover.plan import Scheme
+from authstore.mover.seal import is_sealed
 from authstore.mover.shapes import MoveOptions
 from authstore.mover.streams import Side, count_foreign, target_packs
 
@@ -25,6 +26,7 @@ class Base:
     touched: str  # what the target looked like, "" where there was none
     resumes: bool
     is_copy: bool = field(default=False)  # the building began as a copy of the target
+    is_sealed: bool = field(default=False)  # to which nobody had written since its move
 
     @classmethod
     def look(cls, place: Place, there: bool, table: str | None = None) -> "Base":
@@ -93,8 +95,9 @@ def begin(
 
 def _from_target(place: Place, base: Base, table: str | None) -> sqlite3.Connection:
     copy_to_building(place)
+    # Whoever recovers a table has reason to look at its rows themselves.
+    base.is_copy, base.is_sealed = True, table is None and is_sealed(place.building)
     building = _catching_up(place)
-    base.is_copy = True
     building.execute("BEGIN IMMEDIATE")
     Ledger(building).note({"target": base.touched, "is_copy": "yes", "table": table or ""})
     building.execute("DELETE FROM authstore_move WHERE name IN ('finished_at', 'backup', 'backup_is_moved')")

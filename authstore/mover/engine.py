@@ -36,6 +36,7 @@ from authstore.mover.place import Place, check_target, drop_building, install, l
 from authstore.mover.plan import Scheme, iso, scheme_of
 from authstore.mover.rejects import write_rejects
 from authstore.mover.rows import rows_of
+from authstore.mover.seal import seal
 from authstore.mover.shapes import MoveOptions, TableCopy
 from authstore.mover.source import Identity, Snapshot
 from authstore.mover.streams import Side, count_foreign, target_packs
@@ -230,14 +231,14 @@ class _Work:
             self._run.emit(ProgressEvent(copy.target, phase, rows, self._scheme.rows[copy.target]))
 
         rows = rows_of(copy, self._view.main)
-        return Table(
-            self._building, self._ledger, rows, self._scheme.widths[copy.target], say, self._run.table is not None
-        )
+        width, recovers = self._scheme.widths[copy.target], self._run.table is not None
+        return Table(self._building, self._ledger, rows, width, say, recovers, self._base.is_sealed)
 
     def _fill_one(self, table: Table, reading: Reading, link: Link) -> None:
         self._run.heed_stop()
         self._run.emit(TableEvent(table.name, "begin", self._scheme.rows[table.name]))
-        judge = self._base.is_copy and self._run.table is None and not self._options.replace
+        mine = self._base.is_sealed or not self._base.is_copy
+        judge = not mine and self._run.table is None and not self._options.replace
         try:
             outcome = equalise(table, reading, link, judge=judge)
         finally:
@@ -328,6 +329,7 @@ class _Work:
         self._building.execute("ANALYZE")
         self._building.execute("PRAGMA journal_mode = WAL").fetchall()
         self._building.close()
+        seal(place.building)
         install(place.building, place.target, backup)
         self._base.drop_old_backup(place)
         self._run.emit(ProgressEvent("", "finish", 1, 1))

@@ -9,11 +9,11 @@ from typing import Any
 from authstore.mover.building import drop_indexes
 from authstore.mover.events import Phase
 from authstore.mover.feed import Batch, Feed, rows_in_batches
-from authstore.mover.ledger import STRETCH, Ledger, Stretch, stretch
+from authstore.mover.ledger import STRETCH, Ledger, Stretch
 from authstore.mover.link import Link
 from authstore.mover.names import quote
 from authstore.mover.rows import Key, Rows
-from authstore.mover.streams import Keys, Pack, Piece, pieces, source_packs, target_packs, whole
+from authstore.mover.streams import Keys, Pack, Piece, pieces, remembered_packs, source_packs, target_packs, whole
 from authstore.mover.writer import Writer
 
 COMMIT_ROWS = 50_000
@@ -41,6 +41,7 @@ class Table:
     width: int
     say: Say
     keeps_referred: bool = False  # rows that only the target has stay where others refer to them
+    is_sealed: bool = False  # the file is as the last move left it: its rows are those of the ledger
     outcome: Outcome = field(default_factory=Outcome)
 
     @property
@@ -82,17 +83,14 @@ def equalise(table: Table, reading: Reading, link: Link, *, judge: bool) -> Outc
     """`judge`: the target may hold what no move put there; then it is counted, and nothing is changed."""
     before = table.ledger.stretches(table.name)
     if reading.batches is not None:
-        copy_rows(table, reading.batches, len(before))
+        copy_rows(table, reading.batches, before[-1].number + 1 if before else 0)
         if not before:
             return table.outcome
         packs = source_packs(table.rows, link, before[-1].last_key)
         until: Key | None = before[-1].last_key
     else:
         packs, until = reading.packs or source_packs(table.rows, link), None
-    with closing(packs):
-        difference = find_difference(table, packs, until, judge=judge)
-    if not table.outcome.foreign:
-        apply(table, difference, link)
+    _mend(table, packs, link, Compared(before, until, judge))
     return table.outcome
 
 
@@ -119,52 +117,77 @@ def copy_rows(table: Table, batches: Feed[Batch], number: int) -> None:
 def _write(table: Table, writer: Writer, batch: Batch, number: int) -> None:
     writer.insert(batch)
     last = table.rows.key_of(batch[-1])
-    table.ledger.add(table.name, [stretch(number, last, [row[0] for row in batch])])
+    table.ledger.put(table.name, number, last, [row[0] for row in batch])
     table.outcome.copied += len(batch)
     table.say("copy", table.outcome.copied)
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What of a table is compared: the ledger's stretches, and everything up to a key (None: all)."""
+
+    stretches: list[Stretch]
+    until: Key | None
+    judge: bool
+
+
 @dataclass(slots=True)
 class Difference:
-    """What differs, by key, and the ledger of the table once that is mended. `beyond`: too much to list."""
+    """What differs, by key. `beyond`: too much to list."""
 
     changed: Keys = field(default_factory=list)
     gone: Keys = field(default_factory=list)
-    stretches: list[Stretch] = field(default_factory=list)
     beyond: bool = False
-    until: Any = None  # the key up to which was compared; None: all
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.changed or self.gone or self.beyond)
-
-    def leaves(self, one: Stretch) -> bool:
-        """Whether a stretch lies behind what was compared."""
-        return self.until is not None and one.last_key > self.until
 
     def add(self, piece: Piece) -> None:
-        keys, digests = piece.source
-        for start in range(0, len(keys), 2 * STRETCH):
-            part = digests[start : start + 2 * STRETCH]
-            last = keys[start + len(part) - 1]
-            self.stretches.append(stretch(len(self.stretches), whole(last), part))
         if not piece.is_same and not self.beyond:
             self.changed += piece.changed()
             self.gone += piece.gone()
             self.beyond = len(self.changed) + len(self.gone) > MOST_KEYS
 
 
-def find_difference(table: Table, packs: Feed[Pack], until: Key | None, *, judge: bool) -> Difference:
-    """Compares the table (up to a key) with the source; writes nothing."""
-    found, seen = Difference(until=until), 0
-    stretches = [one for one in table.ledger.stretches(table.name) if not found.leaves(one)]
-    for piece in pieces(packs, _until(target_packs(table.building, table.rows.target_digests), until), stretches):
+def _mend(table: Table, packs: Feed[Pack], link: Link, compared: Compared) -> None:
+    """Compares, and mends what differs, in one transaction with the ledger."""
+    table.building.execute("BEGIN IMMEDIATE")
+    with closing(packs):
+        difference = find_difference(table, packs, compared)
+    if table.outcome.foreign or difference.beyond:
+        table.building.execute("ROLLBACK")
+    else:
+        _apply(table, difference, link)
+        table.building.execute("COMMIT")
+    if difference.beyond and not table.outcome.foreign:
+        copy_anew(table, link)
+
+
+def find_difference(table: Table, packs: Feed[Pack], compared: Compared) -> Difference:
+    """Compares with the source. Of the file only the ledger is changed: it speaks of the source's rows now."""
+    found, seen = Difference(), 0
+    for piece in pieces(packs, _target(table, compared.until), compared.stretches):
         found.add(piece)
-        if judge and not piece.is_as_moved:
+        if compared.judge and not piece.is_as_moved:
             table.outcome.foreign += 0 if piece.is_same else max(1, len(piece.changed()) + len(piece.gone()))
+        elif found.beyond and not compared.judge:
+            break
+        _note(table, piece)
         seen += len(piece.source[0])
         table.say("compare", seen)
     return found
+
+
+def _note(table: Table, piece: Piece) -> None:
+    keys, digests = piece.source
+    if piece.stretch is not None:
+        if not piece.stretch.holds(digests):
+            table.ledger.put(table.name, piece.stretch.number, piece.stretch.last_key, digests)
+    elif keys:
+        table.ledger.put(table.name, table.ledger.next_number(table.name), whole(keys[-1]), digests)
+
+
+def _target(table: Table, until: Key | None) -> Iterator[Pack]:
+    if table.is_sealed:
+        return remembered_packs(table.building, table.rows, table.ledger)
+    return _until(target_packs(table.building, table.rows.target_digests), until)
 
 
 def _until(packs: Iterator[Pack], last: Key | None) -> Iterator[Pack]:
@@ -178,21 +201,11 @@ def _until(packs: Iterator[Pack], last: Key | None) -> Iterator[Pack]:
         return
 
 
-def apply(table: Table, difference: Difference, link: Link) -> None:
-    """Mends what differs, in one transaction with the ledger."""
-    if difference.is_empty:
-        return
-    if difference.beyond:
-        copy_anew(table, link)
-        return
-    building, writer = table.building, Writer(table.building, table.rows)
-    rest = [one for one in table.ledger.stretches(table.name) if difference.leaves(one)]
-    building.execute("BEGIN IMMEDIATE")
+def _apply(table: Table, difference: Difference, link: Link) -> None:
+    writer = Writer(table.building, table.rows)
     writer.delete((whole(key) for key in difference.gone), unless_referred_to=table.keeps_referred)
     if difference.changed:
         table.outcome.copied += _replace(table, writer, difference.changed, link)
-    table.ledger.replace(table.name, [*difference.stretches, *_renumbered(rest, len(difference.stretches))])
-    building.execute("COMMIT")
     table.outcome.deleted += len(difference.gone)
 
 
@@ -217,10 +230,6 @@ def _write_wanted(table: Table, keys: Keys, link: Link, write: Callable[[Batch],
             write(batch)
             count += len(batch)
     return count
-
-
-def _renumbered(stretches: list[Stretch], first: int) -> list[Stretch]:
-    return [Stretch(number, one.last_key, one.rows, one.digest) for number, one in enumerate(stretches, first)]
 
 
 def _wanted_rows(table: Table, keys: Keys, link: Link) -> Feed[Batch]:

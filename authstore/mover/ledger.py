@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from authstore.mover import seal
 from authstore.mover.rows import Key
 from authstore.mover.shapes import MoveOptions
 
@@ -34,29 +35,37 @@ CREATE TABLE IF NOT EXISTS authstore_move_stretches (
     last_key TEXT NOT NULL,
     rows INTEGER NOT NULL,
     digest BLOB NOT NULL,
+    digests BLOB NOT NULL,
     PRIMARY KEY (name, number)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 """
 _KEPT = (
     "schemas", "prefix", "profile", "only", "skip", "with_expired", "naive_tz",
     "on_bad_row", "on_orphan", "on_duplicate", "secrets",
 )  # fmt: skip
-TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches")
+TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", seal.TABLE)
+
+
+Digests = list[bytes]
+_DIGEST = 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Consecutive rows of a table up to `last_key`, and the digest of their digests."""
+    """Consecutive rows of a table up to `last_key`, and the digest of their digests (which stay in the file)."""
 
     number: int
     last_key: Key
     rows: int
     digest: bytes
 
+    def holds(self, digests: Sequence[bytes]) -> bool:
+        """Whether rows with these digests are the ones."""
+        return len(digests) == self.rows and _digest(b"".join(digests)) == self.digest
 
-def stretch(number: int, last_key: Key, digests: Sequence[bytes]) -> Stretch:
-    """The ledger of rows with these digests."""
-    return Stretch(number, last_key, len(digests), hashlib.md5(b"".join(digests), usedforsecurity=False).digest())
+
+def _digest(digests: bytes) -> bytes:
+    return hashlib.md5(digests, usedforsecurity=False).digest()
 
 
 class Ledger:
@@ -66,7 +75,7 @@ class Ledger:
         self._target = target
 
     def create(self) -> None:
-        self._target.executescript(SCHEMA)
+        self._target.executescript(SCHEMA + seal.SCHEMA)
 
     def is_there(self) -> bool:
         found = self._target.execute("SELECT count(*) FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
@@ -117,16 +126,29 @@ class Ledger:
         )
         return [Stretch(number, _key(text), rows, digest) for number, text, rows, digest in rows]
 
-    def add(self, table: str, new: Sequence[Stretch]) -> None:
-        self._target.executemany(
-            "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest) VALUES (?, ?, ?, ?, ?)",
-            [(table, one.number, _text(one.last_key), one.rows, one.digest) for one in new],
-        )
+    def digests(self, table: str, number: int) -> Digests:
+        """Of each row of a stretch, in the order of their keys."""
+        (found,) = self._target.execute(
+            "SELECT digests FROM authstore_move_stretches WHERE name = ? AND number = ?", (table, number)
+        ).fetchone()
+        return [found[start : start + _DIGEST] for start in range(0, len(found), _DIGEST)]
 
-    def replace(self, table: str, new: Sequence[Stretch]) -> None:
-        """The table's stretches are now these."""
-        self._target.execute("DELETE FROM authstore_move_stretches WHERE name = ?", (table,))
-        self.add(table, new)
+    def next_number(self, table: str) -> int:
+        """Of the stretch behind the last."""
+        (last,) = self._target.execute(
+            "SELECT max(number) FROM authstore_move_stretches WHERE name = ?", (table,)
+        ).fetchone()
+        return 0 if last is None else int(last) + 1
+
+    def put(self, table: str, number: int, last_key: Key, digests: Sequence[bytes]) -> None:
+        """The stretch of this number consists of rows with these digests now."""
+        joined = b"".join(digests)
+        self._target.execute(
+            "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest, digests)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " rows = excluded.rows, digest = excluded.digest, digests = excluded.digests",
+            (table, number, _text(last_key), len(digests), _digest(joined), joined),
+        )
 
 
 def options_note(options: MoveOptions) -> dict[str, str]:

@@ -145,9 +145,18 @@ class Rows:
             for number, column in enumerate(self.copy.columns)
         ]
         between = f" || {_TARGET_BETWEEN} || "
-        keys = ", ".join(quote(name) for name in self.copy.key)
-        text = f"CAST({between.join(f'({between.join(group)})' for group in _groups(parts))} AS BLOB)"
-        return f"SELECT {keys}, {text} FROM {quote(self.copy.target)} ORDER BY {self._target_key}"
+        return self._from_target(
+            f"CAST({between.join(f'({between.join(group)})' for group in _groups(parts))} AS BLOB)"
+        )
+
+    @cached_property
+    def target_keys(self) -> str:
+        """On the target: key columns in key order, from an index alone where there is one."""
+        return self._from_target()
+
+    def _from_target(self, *more: str) -> str:
+        columns = ", ".join([*map(quote, self.copy.key), *more])
+        return f"SELECT {columns} FROM {quote(self.copy.target)} ORDER BY {self._target_key}"
 
     @cached_property
     def _width(self) -> int:

@@ -9,14 +9,13 @@ from itertools import islice
 from typing import Any
 
 from authstore.mover.feed import Feed
-from authstore.mover.ledger import STRETCH, Stretch
+from authstore.mover.ledger import STRETCH, Digests, Ledger, Stretch
 from authstore.mover.link import Link
 from authstore.mover.rows import Key, Rows, real_hex
 
 PACK = 1000  # rows
 
 Keys = list[Any]  # of a key of one column its values, else tuples
-Digests = list[bytes]
 Pack = tuple[Keys, Digests]
 
 
@@ -46,6 +45,15 @@ def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
     while batch := cursor.fetchmany(PACK):
         keys, texts = _pack(batch)
         yield keys, [md5(text, usedforsecurity=False).digest() for text in texts]
+
+
+def remembered_packs(target: sqlite3.Connection, rows: Rows, ledger: Ledger) -> Iterator[Pack]:
+    """The target's side as the ledger has it: for a file that nobody has written to since."""
+    cursor = target.execute(rows.target_keys)
+    for one in ledger.stretches(rows.copy.target):
+        found = list(islice(cursor, one.rows))
+        keys = [row[0] for row in found] if len(rows.copy.key) == 1 else found
+        yield keys, ledger.digests(rows.copy.target, one.number)
 
 
 @dataclass(slots=True)
@@ -99,13 +107,7 @@ class Piece:
     @property
     def is_as_moved(self) -> bool:
         """Whether the target's rows are those that a move put there."""
-        if self.stretch is None:
-            return not self.target[0]
-        joined = b"".join(self.target[1])
-        return (
-            len(self.target[0]) == self.stretch.rows
-            and hashlib.md5(joined, usedforsecurity=False).digest() == self.stretch.digest
-        )
+        return self.stretch.holds(self.target[1]) if self.stretch else not self.target[0]
 
     def changed(self) -> Keys:
         """Keys of the source's rows that the target has otherwise or not at all."""

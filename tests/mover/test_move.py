@@ -25,6 +25,7 @@ from authstore.mover import (
     UndecidedError,
     make_plan,
     move,
+    streams,
 )
 from authstore.mover import equalise as equalising
 from tests.mover import seeds
@@ -83,6 +84,34 @@ async def test_a_second_move_catches_up_with_new_changed_and_deleted_rows(
     assert report.tables["note"].deleted == 9
     assert report.tables["sessions"].deleted == 3
     assert (await verified(source_url, target)).ok
+
+
+async def test_of_a_file_nobody_wrote_to_the_rows_are_those_of_the_ledger(
+    source: _Link, source_url: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stretches of twenty rows grow, shrink, end and begin; the file is never read row by row, and stays equal."""
+    people(source)
+    monkeypatch.setattr(equalising, "STRETCH", 20)
+    monkeypatch.setattr(streams, "STRETCH", 20)
+    await moved(source_url, target)
+    monkeypatch.delattr(equalising, "target_packs")
+    for change_of_source in (
+        "UPDATE note SET body = 'new' WHERE id % 7 = 0",
+        "DELETE FROM note WHERE id <= 45",
+        "INSERT INTO note (id, author, body) SELECT n, 'u1', 'x' FROM generate_series(-70, 30) AS n",
+        "INSERT INTO note (author, body) SELECT 'u2', 'y' FROM generate_series(1, 50)",
+        "DELETE FROM note",
+        "INSERT INTO note (author, body) SELECT 'u3', 'z' FROM generate_series(1, 50)",
+    ):
+        source.execute(change_of_source.encode())
+        await moved(source_url, target)
+        assert actual(target) == expected(source)
+    assert (await verified(source_url, target)).ok
+    monkeypatch.undo()
+    change(target, "VACUUM")  # other bytes, the same rows
+    source.execute("UPDATE note SET body = 'last' WHERE author = 'u3'")
+    await moved(source_url, target)
+    assert actual(target) == expected(source)
 
 
 async def test_when_most_of_a_table_differs_it_is_copied_anew(

@@ -1,0 +1,57 @@
+"""A seal on the finished file: by it a later move knows that nobody has written to the file since.
+
+It is the SHA-256 of every page but the one that it stands on, so that it can stand in the file itself.
+"""
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from authstore.mover.place import connect_file
+
+TABLE = "authstore_move_seal"
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS {TABLE} (sha256 TEXT NOT NULL CHECK (length(sha256) = 64)) STRICT;
+INSERT INTO {TABLE} (sha256) VALUES ('{"0" * 64}');
+"""
+_CHUNK = 1 << 20
+
+
+def seal(path: Path) -> None:
+    """Seals a closed file in WAL mode, in which a change of one row changes one page and no counter of changes."""
+    with closing(connect_file(path)) as connection:
+        start, size = _own_page(connection)
+    sha256 = _sha256(path, start, size)
+    with closing(connect_file(path)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"UPDATE {TABLE} SET sha256 = ?", (sha256,))
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether every byte of a closed file is as when it was sealed."""
+    try:
+        with closing(connect_file(path)) as connection:
+            start, size = _own_page(connection)
+            (sha256,) = connection.execute(f"SELECT sha256 FROM {TABLE}").fetchone()
+    except (sqlite3.DatabaseError, TypeError):
+        return False
+    return _sha256(path, start, size) == str(sha256)
+
+
+def _own_page(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Where the seal's page begins, and its size, in bytes."""
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (number,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (TABLE,)).fetchone()
+    return (number - 1) * size, size
+
+
+def _sha256(path: Path, start: int, size: int) -> str:
+    found = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(min(_CHUNK, start - file.tell())):
+            found.update(chunk)
+        file.seek(start + size)
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
