@@ -119,6 +119,8 @@ async def test_what_signed_in_people_see_stays_out_of_shared_caches(world: Any, 
     assert "cache-control" not in (await browser.get("/public")).headers
     await sign_in(browser, await world.store.create_user())
     assert (await browser.get("/public")).headers["cache-control"] == "private"
+    world.app.add_route("/own", lambda _: JSONResponse({}, headers={"Cache-Control": "no-store"}))
+    assert (await browser.get("/own")).headers.get_list("cache-control") == ["no-store"]
 
 
 @pytest.mark.parametrize(
