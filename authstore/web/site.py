@@ -125,6 +125,7 @@ class Site:
         return presence
 
     def _presented(self, scope: Scope, cookies: bytes) -> str | None:
+        """The session token, where it counts."""
         token = self.cookies.presented_token(cookies)
         return None if token is not None and self._is_abused(scope) else token
 
