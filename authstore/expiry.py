@@ -111,5 +111,5 @@ def is_touch_due(policy: SessionPolicy, now: datetime, *, last_used_at: datetime
 
     An idle limit shorter than `touch_every` would end sessions in use, so half of it bounds the wait.
     """
-    every = policy.touch_every if policy.idle is None else min(policy.touch_every, policy.idle / 2)
-    return now >= end_of(last_used_at, every)
+    unnoted = now - last_used_at
+    return unnoted >= policy.touch_every or (policy.idle is not None and 2 * unnoted >= policy.idle)

@@ -12,9 +12,9 @@ They appear in OpenAPI, work for WebSockets too (refused with close code 1008), 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
 from fastapi import Depends, HTTPException, Path, WebSocketException
 from fastapi.openapi.models import APIKey, APIKeyIn
@@ -22,9 +22,10 @@ from fastapi.params import Depends as Dependency
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
-from authstore.errors import ConfigurationError
+from authstore.errors import ConfigurationError, StoreError
 from authstore.models import Session, User
 from authstore.web.presence import Presence, presence_of
+from authstore.web.refusals import RETRY_AFTER
 
 __all__ = [
     "CurrentSession",
@@ -43,6 +44,14 @@ log = logging.getLogger("authstore.web")
 # `Depends(require_role)`, without arguments: FastAPI would read them from the query, and let in whoever sends any.
 _GIVEN: Final[Any] = Path(alias="call the requirement with its arguments")
 _POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
+_TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
+_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    # RFC 9110 §15.5.2 wants a challenge; for cookies there is no registered one.
+    401: {"WWW-Authenticate": "Cookie"},
+    503: {"Retry-After": RETRY_AFTER},
+}
+
+T = TypeVar("T")
 
 
 class SessionCookie(SecurityBase):
@@ -121,8 +130,8 @@ class require_role(_Requirement):
         self._require(name=name)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
-        """The user. Raises 401, 403."""
-        roles = await _presence(connection).site.store.get_roles(user.id)
+        """The user. Raises 401, 403, 503."""
+        roles = await _answered(connection, _presence(connection).site.store.get_roles(user.id))
         if all(role.name != self.name for role in roles):
             raise _refused(connection, 403, "Not permitted")
         return user
@@ -138,9 +147,9 @@ class require_permission(_Requirement):
         self._require(resource=resource, action=action)
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
-        """The user. Raises 401, 403."""
+        """The user. Raises 401, 403, 503."""
         store = _presence(connection).site.store
-        if not await store.has_permission(user.id, self.resource, self.action):
+        if not await _answered(connection, store.has_permission(user.id, self.resource, self.action)):
             raise _refused(connection, 403, "Not permitted")
         return user
 
@@ -167,12 +176,18 @@ def _presence(connection: HTTPConnection) -> Presence:
     return presence
 
 
+async def _answered(connection: HTTPConnection, answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except StoreError as error:
+        log.warning("what a user may do was not looked up: %s", type(error).__name__)
+        raise _refused(connection, 503, "Not possible right now") from error
+
+
 def _refused(connection: HTTPConnection, status: int, detail: str) -> Exception:
     if status == 403:
         user = _presence(connection).user
         log.info("not permitted: user %r, %r", user and user.id, connection.url.path)
     if connection.scope["type"] == "websocket":
-        return WebSocketException(_POLICY_VIOLATION, detail)
-    # RFC 9110 §15.5.2 wants a challenge; for cookies there is no registered one.
-    headers: dict[str, Any] | None = {"WWW-Authenticate": "Cookie"} if status == 401 else None
-    return HTTPException(status, detail, headers)
+        return WebSocketException(_TRY_AGAIN_LATER if status == 503 else _POLICY_VIOLATION, detail)
+    return HTTPException(status, detail, _HEADERS.get(status))

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from authstore import ConfigurationError, Permission, User
+from authstore import ConfigurationError, Permission, StoreUnavailableError, User
 from authstore.testing.web import sign_in
 from authstore.web import Auth
 from authstore.web.fastapi import (
@@ -150,6 +150,20 @@ async def test_a_permission_of_a_role_opens_what_needs_it(world: Any, signed_in:
     await world.store.create_role("editor", permissions=[Permission(resource="post", action="delete")])
     await world.store.grant_role(signed_in.id, "editor")
     assert (await browser.delete("/posts")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked"), [("GET", "/editors", "get_roles"), ("DELETE", "/posts", "has_permission")]
+)
+async def test_a_store_that_cannot_say_what_is_permitted_gives_503(
+    world: Any, signed_in: User, browser: Any, monkeypatch: pytest.MonkeyPatch, method: str, path: str, asked: str
+) -> None:
+    async def fails(*_: object) -> None:
+        raise StoreUnavailableError("gone")
+
+    monkeypatch.setattr(world.store, asked, fails)
+    answer = await browser.request(method, path)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
 
 
 async def test_what_must_be_fresh_is_refused_later(world: Any, signed_in: User, browser: Any) -> None:
