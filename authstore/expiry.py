@@ -75,7 +75,11 @@ def is_session_alive(
     policy: SessionPolicy, now: datetime, *, expires: datetime, created_at: datetime, last_used_at: datetime
 ) -> bool:
     """Whether a session lives, judged by the policy of whoever looks."""
-    return now < expires and now < end_of(created_at, policy.lifetime) and now < end_of(last_used_at, policy.idle)
+    return (
+        now < expires
+        and (policy.lifetime is None or now - created_at < policy.lifetime)
+        and (policy.idle is None or now - last_used_at < policy.idle)
+    )
 
 
 def end_of(start: datetime, limit: timedelta | None) -> datetime:

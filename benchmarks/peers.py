@@ -1,5 +1,6 @@
 """The contestants: each answers the same questions with the same validated models, by its own means."""
 
+import asyncio
 import hashlib
 import json
 import sqlite3
@@ -90,6 +91,7 @@ async def open_postgres(folder: str, data: Dataset, connections: int) -> AsyncIt
             await _copy(pool, source, "users", USER)
             await _copy(pool, source, "sessions", (*SESSION, "token_hash"))
         await pool.execute("VACUUM ANALYZE")
+        await pool.execute("CHECKPOINT")
         yield Postgres(pool)
 
 
@@ -176,6 +178,8 @@ async def open_redis(socket: str, data: Dataset, tasks: int) -> AsyncIterator[Re
     with closing(sqlite3.connect(data.path)) as source:
         await _fill(client, source, "user:", "users", USER, "id")
         await _fill(client, source, "session:", "sessions", SESSION, "lower(hex(token_hash))")
+    while (await client.info("persistence"))["aof_rewrite_in_progress"]:
+        await asyncio.sleep(0.1)
     yield Redis(client)
     await client.aclose()
     await pool.disconnect()

@@ -1,5 +1,6 @@
 """`get_session_and_user`: against raw sqlite3, asyncpg, Redis and an ORM; at 64 tasks and at one."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
@@ -46,6 +47,7 @@ async def _contestants(data: Dataset) -> AsyncIterator[dict[str, Round]]:
             peers.open_redis(open_things.enter_context(servers.redis()), data, TASKS)
         )
         alchemy = await open_things.enter_async_context(peers.open_alchemy(data.path))
+        os.sync()  # or the kernel would still be writing the servers' data when the rounds begin
         yield {
             "authstore": per_second(_asking(store, tokens)),
             RAW: in_thread(_raw(raw, tokens)),
