@@ -11,7 +11,7 @@ from authstore.mover.building import tables_of
 from authstore.mover.checks import references_of
 from authstore.mover.events import Event, ProgressEvent, TableDifference, TableEvent, VerifyReport
 from authstore.mover.failures import TargetError
-from authstore.mover.feed import Feed
+from authstore.mover.feed import LINKS, Feed, read_ahead
 from authstore.mover.ledger import Ledger, as_moved
 from authstore.mover.names import ROW_IDS
 from authstore.mover.place import Place, connect_file, logs, place_of
@@ -66,19 +66,12 @@ def _notes(connection: sqlite3.Connection, place: Place) -> dict[str, str]:
 def _compared(
     connection: sqlite3.Connection, view: Snapshot, scheme: Scheme, emit: Emit, stop: threading.Event
 ) -> Iterator[tuple[str, TableDifference]]:
-    links = [view.another(), view.another()]
     tables = [rows_of(copy, view.main) for copy in scheme.copies]
-    ahead: list[Feed[Pack]] = []
+    links = [view.another() for _ in tables[:LINKS]]
     there = set(tables_of(connection))
-    try:
-        for number, rows in enumerate(tables):
-            for next_number in range(number + len(ahead), min(number + 2, len(tables))):
-                ahead.append(source_packs(tables[next_number], links[next_number % 2]))
-            yield rows.copy.target, _Comparison(connection, rows, scheme, emit).of(ahead[0], there)
-            ahead.pop(0).close()
-    finally:
-        for feed in ahead:
-            feed.close()
+    with closing(read_ahead(tables, links, source_packs)) as turns:
+        for rows, packs, _ in turns:
+            yield rows.copy.target, _Comparison(connection, rows, scheme, emit).of(packs, there)
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from authstore.mover.failures import (
     TargetError,
     UndecidedError,
 )
+from authstore.mover.feed import LINKS, read_ahead
 from authstore.mover.ledger import Ledger, as_moved, options_note
 from authstore.mover.link import Link, translated
 from authstore.mover.place import Place, check_target, drop_building, install, locked, place_of
@@ -211,19 +212,12 @@ class _Work:
         return wanted
 
     def _fill(self, copies: Sequence[TableCopy]) -> None:
-        """Table after table, the next one's reading begun while the one before is written."""
-        links = [self._view.another(), self._view.another()]
+        """Table after table, the next ones' reading begun while the one before is written."""
         tables = [self._table(copy) for copy in copies]
-        ahead: list[Reading] = []
-        try:
-            for number, table in enumerate(tables):
-                for next_number in range(number + len(ahead), min(number + 2, len(tables))):
-                    ahead.append(Reading(tables[next_number], links[next_number % 2]))
-                self._fill_one(table, ahead[0], links[number % 2])
-                ahead.pop(0).close()
-        finally:
-            for reading in ahead:
-                reading.close()
+        links = [self._view.another() for _ in tables[:LINKS]]
+        with closing(read_ahead(tables, links, Reading)) as turns:
+            for table, reading, link in turns:
+                self._fill_one(table, reading, link)
 
     def _table(self, copy: TableCopy) -> Table:
         def say(phase: Phase, rows: int) -> None:

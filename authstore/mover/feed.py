@@ -4,14 +4,18 @@ psycopg waits and SQLite writes outside the interpreter's lock, so the two work 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import cycle, islice
 from queue import Empty, Full, Queue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from authstore.mover.link import Link, translated
 
 _Item = TypeVar("_Item")
+_Table = TypeVar("_Table")
 _AHEAD = 4  # items
+LINKS = 3  # tables that are read at the same time: while the source sorts a big one, small ones are written
 
 Batch = list[tuple[Any, ...]]
 
@@ -66,6 +70,34 @@ class Feed(Generic[_Item]):
                 self._queue.get_nowait()
         except Empty:
             return
+
+
+class Closable(Protocol):
+    """What is being read."""
+
+    def close(self) -> None: ...
+
+
+_Reading = TypeVar("_Reading", bound=Closable)
+
+
+def read_ahead(
+    tables: Sequence[_Table], links: Sequence[Link], begin: Callable[[_Table, Link], _Reading]
+) -> Generator[tuple[_Table, _Reading, Link]]:
+    """Each table in turn with its reading, which was begun as soon as a link was free. To be closed."""
+    waiting = zip(tables, cycle(links), strict=False)
+    ahead: deque[tuple[_Table, _Reading, Link]] = deque()
+    try:
+        while True:
+            for table, link in islice(waiting, len(links) - len(ahead)):
+                ahead.append((table, begin(table, link), link))
+            if not ahead:
+                return
+            yield ahead[0]
+            ahead.popleft()[1].close()
+    finally:
+        for _, reading, _ in ahead:
+            reading.close()
 
 
 def rows_in_batches(

@@ -159,7 +159,7 @@ class Rows:
 
     @cached_property
     def _width(self) -> int:
-        return len(self._fetched) + 1
+        return len(self._fetched)
 
     def rows_a_statement(self, target: sqlite3.Connection) -> int:
         """How many rows one INSERT can take."""
@@ -168,7 +168,7 @@ class Rows:
         return max(1, min(MOST_ROWS_A_STATEMENT, most))
 
     def insert(self, rows: int) -> str:
-        """An INSERT of this many rows, as the source gave them one behind the other; their digests are passed over.
+        """An INSERT of this many rows, as the source gave them one behind the other, without their digests.
 
         OR ROLLBACK: without it SQLite keeps a journal of each such statement, at twice the time.
         """
@@ -185,7 +185,7 @@ class Rows:
         return f"{into} ON CONFLICT ({key}) DO UPDATE SET {changes}"
 
     def _values(self, offset: int) -> str:
-        parameter = {name: f"?{offset + number}" for number, name in enumerate(self._fetched, 2)}
+        parameter = {name: f"?{offset + number}" for number, name in enumerate(self._fetched, 1)}
         values = []
         for number, column in enumerate(self.copy.columns):
             value = self.constants.get(number) or parameter[f"c{number}"]
