@@ -1,6 +1,7 @@
 """The mover against its peers, in one run on one machine.
 
     python -m benchmarks.move [--scale 1.0] [--only move,verify,again,naive,db-to-sqlite] [--json]
+    python -m benchmarks.move --only large     # the move alone, of four times the rows: is its memory the same?
 
 Data: 200 k users, 300 k accounts, 1 M sessions, 50 k verification tokens (times the scale), in the shape that
 Prisma makes, on an embedded PostgreSQL. Each contender runs in a process of its own, whose peak memory is taken.
@@ -13,7 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import resource
 import shutil
 import sqlite3
@@ -26,6 +26,7 @@ from pathlib import Path
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks import move_report
 from tests.postgres import SETTINGS, embedded_server
 
 TABLES = """
@@ -62,6 +63,7 @@ UPDATE "User" SET name = name || '!' WHERE hashtext(id) % 100 = 0;
 UPDATE "Account" SET access_token = 'gho_' || md5(access_token) WHERE hashtext("providerAccountId") % 100 = 0;
 """
 CONTENDERS = ("move", "verify", "again", "naive", "db-to-sqlite")
+LARGE = 4.0  # times the scale
 
 
 def load(url: str, scale: float) -> int:
@@ -237,38 +239,10 @@ def race(url: str, folder: Path, names: list[str], rows: int) -> dict[str, dict[
         if name == "again":
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(ONE_PER_CENT)
-        results[name] = contend(name, url, folder)
+        results[name] = {"rows": rows, **contend("move" if name == "large" else name, url, folder)}
         seconds = results[name]["seconds"]
         print(f"{name:14}{seconds:8.2f} s{rows / seconds:12,.0f} rows/s{results[name]['peak']:8.0f} MB", flush=True)
     return results
-
-
-def ratios(results: dict[str, dict[str, float]]) -> list[str]:
-    took = {name: result["seconds"] for name, result in results.items()}
-    wanted = [
-        ("db-to-sqlite", "move", "db-to-sqlite / move", ">= 6"),
-        ("naive", "move", "naive / move", ">= 1.3"),
-        ("verify", "move", "verify / move", "<= 0.8"),
-        ("again", "move", "second move / move", "<= 0.6"),
-    ]
-    return [f"{text}: {took[a] / took[b]:.2f} ({goal})" for a, b, text, goal in wanted if a in took and b in took]
-
-
-def write_table(results: dict[str, dict[str, float]], rows: int) -> None:
-    """results/move.md, of a whole run."""
-    lines = [
-        "# The move against its peers",
-        "",
-        f"{rows:,} rows, one round, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.",
-        "",
-        "| contender | seconds | rows/s | peak MB |",
-        "|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        lines.append(f"| {name} | {result['seconds']:.1f} | {rows / result['seconds']:,.0f} | {result['peak']:.0f} |")
-    lines += ["", *(f"- {ratio}" for ratio in ratios(results)), ""]
-    (Path(__file__).parent / "results" / "move.md").write_text("\n".join(lines))
 
 
 def main() -> None:
@@ -286,15 +260,16 @@ def main() -> None:
     SETTINGS.update(shared_buffers="256MB", autovacuum="on")
     with tempfile.TemporaryDirectory(prefix="authstore-bench-") as scratch:
         names = given.only.split(",")
+        scale = given.scale * (LARGE if names == ["large"] else 1)
         if given.source:
-            results = race(given.source, Path(scratch), names, int(1_550_000 * given.scale))
+            results = race(given.source, Path(scratch), names, int(1_550_000 * scale))
         else:
             with embedded_server() as server:
-                rows = load(server.url, given.scale)
+                rows = load(server.url, scale)
                 results = race(server.url, Path(scratch), names, rows)
-        if names == list(CONTENDERS) and not given.source:
-            write_table(results, rows)
-    print(json.dumps(results) if given.json else "\n".join(ratios(results)))
+        if names in ([*CONTENDERS], ["large"]) and not given.source and given.scale == 1:
+            move_report.write(results)
+    print(json.dumps(results) if given.json else "\n".join(move_report.ratios(results)))
 
 
 if __name__ == "__main__":
