@@ -1,6 +1,5 @@
 """The contestants: each answers the same questions with the same validated models, by its own means."""
 
-import asyncio
 import hashlib
 import json
 import sqlite3
@@ -178,8 +177,6 @@ async def open_redis(socket: str, data: Dataset, tasks: int) -> AsyncIterator[Re
     with closing(sqlite3.connect(data.path)) as source:
         await _fill(client, source, "user:", "users", USER, "id")
         await _fill(client, source, "session:", "sessions", SESSION, "lower(hex(token_hash))")
-    while (await client.info("persistence"))["aof_rewrite_in_progress"]:
-        await asyncio.sleep(0.1)
     yield Redis(client)
     await client.aclose()
     await pool.disconnect()

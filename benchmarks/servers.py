@@ -22,7 +22,10 @@ POSTGRES = {
     "wal_buffers": "16MB",
     "jit": "off",
 }
-REDIS = ("--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+REDIS = (
+    *("--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+    *("--auto-aof-rewrite-percentage", "0"),  # it would go on writing into the rounds
+)
 
 
 @contextmanager
