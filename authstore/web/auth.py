@@ -95,7 +95,7 @@ class Auth:
         link_lifetime: timedelta = MAX_LINK_LIFETIME,
         mails_per_address: int = 5,
         mails_per_client: int = 30,
-        sign_ins_per_client: int = 100,
+        sign_ins_per_client: int = 1000,
         prune_every: timedelta | None = timedelta(hours=1),
         former_cookies: Sequence[str] = (),
         allowed_origins: Sequence[str] = (),

@@ -71,7 +71,7 @@ async def _take(
 
 
 def _token(stretch: int, place: int) -> str:
-    return f"window-{stretch:012}-{place:04}"
+    return f"window-{stretch:012}-{place:06}"
 
 
 def client_of(ip: str | None) -> str:
