@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from authstore.sql import Statement
 
 Row = Mapping[str, Any]
-Found = Sequence[Any]  # the values of a look-up, in the order of its query
+Found = Sequence[Any]  # the checked values of a look-up, in the order of its query
 T = TypeVar("T")
 
 # A unit of work is a generator: it yields statements, is sent their rows (of a statement that returns none, an
@@ -20,13 +20,17 @@ Unit = Generator[Statement, list[Row], T]
 
 
 class Lookup(NamedTuple):
-    """A question that can be asked for many keys at once, so that those who wait together are answered together.
+    """A question that can be asked for one key or for many at once, so that those who wait together are answered
+    together.
 
-    `sql` takes a JSON array `:keys` and answers with the UTF-8 bytes of one JSON object, from each key that was
-    found to an array of values, which `read` takes apart and checks (`ValueError`).
+    `one` takes `:key` and answers with at most one row, which `check` turns into what was found; `many` takes a JSON
+    array `:keys` and answers with the UTF-8 bytes of a JSON array of such rows, which `read` takes apart and checks,
+    by key. Both raise `ValueError` for what no store wrote.
     """
 
-    sql: str
+    one: str
+    many: str
+    check: Callable[[Sequence[Any]], Found]
     read: Callable[[bytes], Mapping[str, Found]]
 
 

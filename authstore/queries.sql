@@ -105,25 +105,33 @@ SELECT :id, :token_hash, :token_indexed, users.id, :expires, :created_at, :last_
     :ip, :user_agent, :data
 FROM users WHERE users.id = :user_id AND NOT users.disabled
 
--- Sessions by the ids that their tokens name, with their users: the hot path. One row, since each costs a
--- driver its lock. The order of the values is that of `rows.session_and_user`.
+-- The session that a token names, with its user: the hot path. The order of the values is that of
+-- `store.kept.session_and_user`.
+-- name: session_and_user_by_id
+SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
+    sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
+    users.email_verified, users.name, users.image, users.disabled, users.data AS user_data,
+    users.created_at AS user_created_at, users.updated_at
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = :key
+
+-- The same of many at once, as one value: each row costs a driver its lock.
 -- name: sessions_and_users_by_ids
 SELECT CAST('[' || ifnull(group_concat(json_array(
     hex(sessions.token_hash), sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
-    users.email_verified, users.name, users.image, json(iif(users.disabled, 'true', 'false')), users.data,
-    users.created_at, users.updated_at)), '') || ']' AS BLOB)
+    users.email_verified, users.name, users.image, users.disabled, users.data, users.created_at, users.updated_at
+    )), '') || ']' AS BLOB)
 FROM json_each(:keys) AS wanted
 CROSS JOIN sessions ON sessions.id = wanted.value
 CROSS JOIN users ON users.id = sessions.user_id
 
 -- The same for a token that names no session.
 -- name: session_and_user_by_hash
-SELECT CAST(json_array(json_array(
-    hex(sessions.token_hash), sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
+SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
-    users.email_verified, users.name, users.image, json(iif(users.disabled, 'true', 'false')), users.data,
-    users.created_at, users.updated_at)) AS BLOB) AS found
+    users.email_verified, users.name, users.image, users.disabled, users.data AS user_data,
+    users.created_at AS user_created_at, users.updated_at
 FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
 

@@ -6,49 +6,61 @@ Half the time of `json.loads` and the models' own validators.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import SchemaValidator, core_schema
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from authstore.database import Found, Lookup
-from authstore.models import Session, User
+from authstore.models import Session, User, aware_utc
 from authstore.sql import queries
 
 M = TypeVar("M", bound=BaseModel)
 
 _TEXT = core_schema.str_schema(strict=True)
-_INSTANT = core_schema.no_info_after_validator_function(datetime.fromisoformat, _TEXT)
-_FLAG = core_schema.bool_schema(strict=True)
 _MAYBE_TEXT = core_schema.nullable_schema(_TEXT)
-_MAYBE_INSTANT = core_schema.nullable_schema(_INSTANT)
+_FLAG = core_schema.bool_schema()  # or 0 and 1
 
-_FOUND = core_schema.tuple_schema(
-    [
-        _TEXT,  # the token's hash, in hex
-        *(_TEXT, _TEXT),  # the session's id, user_id
-        *(_INSTANT, _INSTANT, _INSTANT, _INSTANT),  # expires, created_at, last_used_at, authenticated_at
+
+def _values(token_hash: CoreSchema, instant: CoreSchema) -> CoreSchema:
+    maybe_instant = core_schema.nullable_schema(instant)
+    fields = [
+        *(token_hash, _TEXT, _TEXT),  # the session's token_hash, id, user_id
+        *(instant, instant, instant, instant),  # expires, created_at, last_used_at, authenticated_at
         *(_MAYBE_TEXT, _MAYBE_TEXT, _TEXT),  # ip, user_agent, data
-        *(_MAYBE_TEXT, _MAYBE_INSTANT, _MAYBE_TEXT, _MAYBE_TEXT),  # the user's email, email_verified, name, image
-        *(_FLAG, _TEXT, _INSTANT, _INSTANT),  # disabled, data, created_at, updated_at
+        *(_MAYBE_TEXT, maybe_instant, _MAYBE_TEXT, _MAYBE_TEXT),  # the user's email, email_verified, name, image
+        *(_FLAG, _TEXT, instant, instant),  # disabled, data, created_at, updated_at
     ]
+    return core_schema.tuple_schema(fields)
+
+
+_HIDDEN = core_schema.CoreConfig(hide_input_in_errors=True)
+_INSTANT = core_schema.no_info_plain_validator_function(aware_utc)
+_IN_JSON = (
+    core_schema.no_info_after_validator_function(bytes.fromhex, _TEXT),
+    core_schema.no_info_after_validator_function(datetime.fromisoformat, _TEXT),
 )
-_read = SchemaValidator(
-    core_schema.list_schema(_FOUND), core_schema.CoreConfig(hide_input_in_errors=True)
-).validate_json
+_check = SchemaValidator(_values(core_schema.bytes_schema(strict=True), _INSTANT), _HIDDEN).validate_python
+_read = SchemaValidator(core_schema.list_schema(_values(*_IN_JSON)), _HIDDEN).validate_json
 
 _new, _set = object.__new__, object.__setattr__  # the models are frozen
 _SESSION_FIELDS, _USER_FIELDS = set(Session.model_fields), set(User.model_fields)
 
 
+def check(row: Sequence[Any]) -> Found:
+    """The values of a row. Raises `ValueError`."""
+    found: Found = _check(row)
+    return found
+
+
 def read(answer: bytes) -> Mapping[str, Found]:
-    """What was found, from each session's id to its checked values. Raises `ValueError`."""
+    """The values of many, by the session's id. Raises `ValueError`."""
     return {found[1]: found for found in _read(answer)}
 
 
-BY_ID = Lookup(queries.sessions_and_users_by_ids.sql, read)
+BY_ID = Lookup(queries.session_and_user_by_id.sql, queries.sessions_and_users_by_ids.sql, check, read)
 
 
 def session_and_user(found: Found, token: str) -> tuple[Session, User]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from hmac import compare_digest
 
 from authstore.adapter import UNSET, JsonObject, Unset
-from authstore.database import Found, Row, Unit
+from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
@@ -63,10 +63,11 @@ class SessionStore(StoreBase):
             return None
         presented, named = hash_token(token), named_session(token)
         found = await self._db.lookup(kept.BY_ID, named) if named else None
-        if found is None or not compare_digest(bytes.fromhex(found[0]), presented):
-            found = await self._found_by_hash(presented)
-            if found is None:
+        if found is None or not compare_digest(found[0], presented):
+            row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
+            if row is None:
                 return None
+            found = kept.check(tuple(row.values()))
         session, user = kept.session_and_user(found, token)
         is_alive = not user.disabled and self._is_alive(session, self._now())
         return (session, user) if is_alive else None
@@ -127,10 +128,6 @@ class SessionStore(StoreBase):
         if not is_storable(user_id):
             return 0
         return await self._db.unit(lambda: _revoke_sessions(user_id, except_token))
-
-    async def _found_by_hash(self, presented: bytes) -> Found | None:
-        row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
-        return next(iter(kept.read(row["found"]).values())) if row else None
 
     def _is_alive(self, session: Session, now: datetime) -> bool:
         return is_session_alive(

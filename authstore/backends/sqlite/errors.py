@@ -46,13 +46,20 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 
 def ours(error: sqlite3.Error) -> AuthStoreError:
-    """The error a caller gets for this one of the driver's."""
+    """The error a caller gets for this one of the driver's, which is its cause."""
     code = _code(error)
     if code == 0 and isinstance(error, sqlite3.ProgrammingError):
-        return StoreClosedError("the store is closed")
+        return _caused(StoreClosedError("the store is closed"), error)
+    if code == 0 and isinstance(error, sqlite3.OperationalError):
+        return _caused(unreadable(), None)  # text that is no UTF-8, which the driver's message quotes
     kind, text = _EXTENDED.get(code) or _OURS.get(code & 0xFF) or (StoreError, "the database failed")
     name = getattr(error, "sqlite_errorname", None)
-    return kind(f"{text} ({name})" if name else text)
+    return _caused(kind(f"{text} ({name})" if name else text), error)
+
+
+def unreadable() -> StoreCorruptError:
+    """A row holds what the schema does not allow."""
+    return StoreCorruptError("a row of the database cannot be read")
 
 
 @contextmanager
@@ -61,7 +68,13 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise ours(error) from error
+        made = ours(error)
+        raise made from made.__cause__
+
+
+def _caused(made: AuthStoreError, cause: BaseException | None) -> AuthStoreError:
+    made.__cause__ = cause
+    return made
 
 
 def _code(error: sqlite3.Error) -> int:

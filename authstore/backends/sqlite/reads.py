@@ -7,15 +7,14 @@ row), the callers of the other run.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from authstore.backends.sqlite.errors import ours
+from authstore.backends.sqlite.errors import ours, unreadable
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.work import UnitConnection, abandon, fetch, settle
 from authstore.database import Found, Lookup, Row
-from authstore.errors import StoreCorruptError
 from authstore.sql import Statement
 
 HOPS = 2
@@ -77,7 +76,8 @@ class ReadPump:
         try:
             return await self._thread.run(partial(answer, question))
         except sqlite3.Error as error:
-            raise ours(error) from error
+            made = ours(error)
+            raise made from made.__cause__
         finally:
             self._running -= 1
             self._start()
@@ -127,7 +127,16 @@ def answer(question: Question, connection: UnitConnection) -> Any:
     source = connection.snapshot or connection
     if isinstance(question, Statement):
         return fetch(source, question)
-    return look_up(source, question.lookup, [question.key]).get(question.key)
+    return look_up(source, question.lookup, question.key)
+
+
+def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
+    """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
+    rows = connection.execute(lookup.one, {"key": key}).fetchall()
+    try:
+        return lookup.check(rows[0]) if rows else None
+    except ValueError:
+        raise unreadable() from None
 
 
 def answers(questions: Sequence[Question], connection: UnitConnection) -> list[Outcome]:
@@ -153,20 +162,17 @@ def _read(connection: sqlite3.Connection, statement: Statement) -> Outcome:
 
 def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> dict[str, Outcome]:
     try:
-        found = look_up(connection, lookup, keys)
-    except StoreCorruptError as error:
-        if len(keys) == 1:
-            return {keys[0]: (None, error)}
-        return {key: _look_up_each(connection, lookup, [key])[key] for key in keys}  # only one of them fails
+        [(answer,)] = connection.execute(lookup.many, {"keys": json.dumps(keys)}).fetchall()
+        found = lookup.read(answer)
+    except ValueError:  # one row cannot be read: only who asked for that one fails
+        return {key: _look_up(connection, lookup, key) for key in keys}
     except BaseException as error:
         return dict.fromkeys(keys, (None, error))
     return {key: (found.get(key), None) for key in keys}
 
 
-def look_up(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> Mapping[str, Found]:
-    """Asks for all keys at once. Raises `StoreCorruptError` where a row does not hold what the schema says."""
-    [(answer,)] = connection.execute(lookup.sql, {"keys": json.dumps(keys)}).fetchall()
+def _look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Outcome:
     try:
-        return lookup.read(answer)
-    except ValueError:
-        raise StoreCorruptError("a row of the database cannot be read") from None
+        return look_up(connection, lookup, key), None
+    except BaseException as error:
+        return None, error

@@ -47,8 +47,7 @@ class SqliteTransaction:
 
     async def lookup(self, lookup: Lookup, key: str) -> Found | None:
         """See `authstore.database.Database`."""
-        found = await self._call(lambda connection: look_up(_still_open(connection), lookup, [key]))
-        return found.get(key)
+        return await self._call(lambda connection: look_up(_still_open(connection), lookup, key))
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""

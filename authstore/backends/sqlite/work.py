@@ -223,9 +223,7 @@ def settle(future: "asyncio.Future[Any]", result: object, error: BaseException |
     if error is None:
         future.set_result(result)
     elif isinstance(error, sqlite3.Error):
-        translated = ours(error)
-        translated.__cause__ = error
-        future.set_exception(translated)
+        future.set_exception(ours(error))
     else:
         future.set_exception(error)
 
