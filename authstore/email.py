@@ -14,6 +14,7 @@ MAX_LENGTH = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
 _ASCII_SPACE = " \t\n\r\v\f"
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 # RFC 5322 atext plus the dot: what may stand outside quotes.
+_ORDINARY = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+")
 _REFUSED = set(',;:<>"()[]\\')
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -33,7 +34,7 @@ def canonical_email(address: str) -> str:
     if not stripped.isascii():
         stripped = _composed(stripped)
     local, _, domain = stripped.rpartition("@")
-    if not local or not domain or "@" in local or any(map(_is_refused, local)):
+    if not domain or not (_ORDINARY.fullmatch(local) or _is_plain(local)):
         raise InvalidEmailError("not one plain e-mail address")
     canonical = local.translate(_ASCII_LOWER) + "@" + ".".join(map(_a_label, domain.split(".")))
     if len(canonical) > MAX_LENGTH:
@@ -52,6 +53,10 @@ def _composed(address: str) -> str:
         if not character.isascii() and unicodedata.normalize("NFC", character).isascii():
             raise InvalidEmailError("a character in the address is a look-alike of an ASCII one")
     return unicodedata.normalize("NFC", address)
+
+
+def _is_plain(local: str) -> bool:
+    return local != "" and "@" not in local and not any(map(_is_refused, local))
 
 
 def _is_refused(character: str) -> bool:

@@ -85,8 +85,9 @@ def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     cursor = connection.execute(statement.sql, _encoded(statement.parameters))
     if cursor.description is None:
         return [{}] * cursor.rowcount
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows = cursor.fetchall()
+    names = [column[0] for column in cursor.description] if rows else []
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
