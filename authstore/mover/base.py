@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ class Base:
     resumes: bool
     is_copy: bool = field(default=False)  # the building began as a copy of the target
     is_sealed: bool = field(default=False)  # to which nobody had written since its move
+    seal: Future[bool] | None = field(default=None)  # whether that is so, as soon as it is known
 
     @classmethod
     def look(cls, place: Place, there: bool, table: str | None = None) -> "Base":
@@ -37,6 +39,11 @@ class Base:
         building = _notes(place.building) if place.building.exists() else {}
         resumes = bool(building) and building.get("target") == touched and building.get("table", "") == (table or "")
         return cls(building if resumes else target, target, touched, resumes)
+
+    def look_at_seal(self, place: Place, aside: Executor) -> None:
+        """Begins to read the whole target, which takes as long as asking the source what there is to move."""
+        if self.target and not self.resumes:
+            self.seal = aside.submit(is_sealed, place.target)
 
     def refuse_touched(self, place: Place, there: bool) -> None:
         """Somebody wrote to the target, or put one there, while the run was at work."""
@@ -95,8 +102,7 @@ def begin(
 
 def _from_target(place: Place, base: Base, table: str | None) -> sqlite3.Connection:
     copy_to_building(place)
-    # Whoever recovers a table has reason to look at its rows themselves.
-    base.is_copy, base.is_sealed = True, table is None and is_sealed(place.building)
+    base.is_copy, base.is_sealed = True, base.seal is not None and base.seal.result()
     building = _catching_up(place)
     building.execute("BEGIN IMMEDIATE")
     Ledger(building).note({"target": base.touched, "is_copy": "yes", "table": table or ""})

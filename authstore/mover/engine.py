@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -132,9 +133,11 @@ def _wait(run: Run, seconds: float | None, error: SourceUnavailableError) -> Non
 
 def _attempt(run: Run) -> MoveReport:
     there = check_target(run.place)
-    with Snapshot(run.url, run.stop, run.identity) as view:
+    with Snapshot(run.url, run.stop, run.identity) as view, ThreadPoolExecutor(1) as aside:
         run.identity = view.identity
         base = Base.look(run.place, there, run.table)
+        if run.table is None:  # whoever recovers a table has reason to look at its rows themselves
+            base.look_at_seal(run.place, aside)
         options = _bound(run, base)
         scheme = scheme_of(view.main, options)
         _refuse_undecided(run, scheme)
