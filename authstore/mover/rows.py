@@ -7,7 +7,7 @@ computes it in the query; from SQLite the same text comes as one value.
 import re
 import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -176,21 +176,36 @@ class Rows:
         values = ", ".join(self._values(row * self._width) for row in range(rows))
         return f"INSERT OR ROLLBACK INTO {quote(self.copy.target)} ({names}) VALUES {values}"
 
-    def upsert(self) -> str:
-        """As `insert` of one row, over the one with its key if there is one: what an index holds and stays, stays."""
+    def update(self, indexed: Collection[str]) -> str:
+        """Sets in the row with its key, if there is one, the columns that are not among these; "" where all are."""
+        values = dict(zip((column.name for column in self.copy.columns), self._row(0), strict=True))
+        changes = [f"{quote(name)} = {value}" for name, value in values.items() if name not in indexed]
+        same = " AND ".join(f"{quote(name)} = {values[name]}" for name in self.copy.key)
+        return f"UPDATE {quote(self.copy.target)} SET {', '.join(changes)} WHERE {same}" if changes else ""
+
+    def upsert(self, indexed: Collection[str]) -> str:
+        """As `insert` of one row, or over the one with its key, unless `update` has done all there is to do."""
         names = [quote(column.name) for column in self.copy.columns]
         key = ", ".join(quote(name) for name in self.copy.key)
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-        into = f"INSERT INTO {quote(self.copy.target)} ({', '.join(names)}) VALUES {self._values(0)}"
-        return f"{into} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        table = quote(self.copy.target)
+        # BINARY: to a column without case the same letter in another case would be no change.
+        differs = " OR ".join(
+            f"{table}.{quote(name)} COLLATE BINARY IS NOT excluded.{quote(name)}" for name in sorted(indexed)
+        )
+        into = f"INSERT INTO {table} ({', '.join(names)}) VALUES {self._values(0)}"
+        return f"{into} ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE {differs}"
 
     def _values(self, offset: int) -> str:
+        return f"({', '.join(self._row(offset))})"
+
+    def _row(self, offset: int) -> list[str]:
         parameter = {name: f"?{offset + number}" for number, name in enumerate(self._fetched, 1)}
         values = []
         for number, column in enumerate(self.copy.columns):
             value = self.constants.get(number) or parameter[f"c{number}"]
             values.append(f"coalesce({value}, {parameter[f'o{number}']})" if column.otherwise else value)
-        return f"({', '.join(values)})"
+        return values
 
     def delete(self) -> str:
         """Removes the row with the key in the parameters."""

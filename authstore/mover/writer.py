@@ -37,8 +37,23 @@ class Writer:
             yield list(chain.from_iterable(_values(batch[start : start + self._many])))
 
     def upsert(self, batch: Sequence[Row]) -> None:
-        """Over the rows with their keys. Raises SQLite's own error where two of them change places."""
-        self._target.executemany(self._rows.upsert(), _values(batch))
+        """Over the rows with their keys. Raises SQLite's own error where two of them change places.
+
+        SQLite writes a row's entry in every index that holds a column which is set, be it to what it was. So first
+        what no index holds is set, then the rest, of the few rows where that differs.
+        """
+        indexed, rows = self._indexed(), _values(batch)
+        if update := self._rows.update(indexed):
+            self._target.executemany(update, rows)
+        self._target.executemany(self._rows.upsert(indexed), rows)
+
+    def _indexed(self) -> frozenset[str]:
+        """The columns of the key and of every index."""
+        found = self._target.execute(
+            "SELECT c.name FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS c", (self._rows.copy.target,)
+        )
+        own = {column.name for column in self._rows.copy.columns}
+        return frozenset(own & {name for (name,) in found} | set(self._rows.copy.key))
 
     def delete(self, keys: Iterable[Key], *, unless_referred_to: bool = False) -> None:
         """The rows with these keys, where they are there; on demand not those that other rows refer to."""
