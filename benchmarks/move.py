@@ -77,6 +77,7 @@ def load(url: str, scale: float) -> int:
         connection.execute(TABLES)
         connection.execute(ROWS.format(**counts).encode())
         connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
     return sum(counts.values())
 
 
@@ -87,6 +88,7 @@ def contend(name: str, url: str, folder: Path) -> dict[str, float]:
         program = shutil.which("db-to-sqlite") or str(Path(sys.executable).with_name("db-to-sqlite"))
         target = folder / "db-to-sqlite.db"
         command = [program, url.replace("postgresql://", "postgresql+psycopg2://"), str(target), "--all"]
+    os.sync()  # nobody pays for what others left to be written
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
