@@ -43,8 +43,8 @@ def test_an_id_that_is_not_url_safe_is_not_named(session_id: str):
 
 @pytest.mark.parametrize(
     "token",
-    ["", ".", "id.", "." + "x" * 43, "id." + "x" * 42, "id." + "x" * 44, "i.d." + "x" * 43, "id." + "é" * 43,
-     "id\n." + "x" * 43, "id." + "x" * 43 + "\n", "x" * 43, "é." + "x" * 43],
+    ["", ".", "id.", "." + "x" * 43, "id." + "x" * 42, "id." + "x" * 44, "i.d." + "x" * 43, "id." + "x" * 43 + "\n",
+     "x" * 43, f"{'h' * 20}.{'p' * 60}.{'s' * 43}"],
 )  # fmt: skip
 def test_a_token_of_another_making_names_no_session(token: str):
     assert named_session(token) is None

@@ -69,8 +69,7 @@ class SessionStore(StoreBase):
                 return None
             found = kept.check(tuple(row.values()))
         session, user = kept.session_and_user(found, token)
-        is_alive = not user.disabled and self._is_alive(session, self._now())
-        return (session, user) if is_alive else None
+        return (session, user) if not user.disabled and self._is_alive(session, self._now()) else None
 
     async def get_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.get_session`."""

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from authstore.backends.sqlite.errors import ours, unreadable
 from authstore.backends.sqlite.thread import ConnectionThread
@@ -24,14 +24,8 @@ MIN_SPLIT = 32  # fewer are not worth a second hop
 Outcome: TypeAlias = tuple[Any, BaseException | None]
 
 
-class Wanted(NamedTuple):
-    """A look-up, and the key it is for."""
-
-    lookup: Lookup
-    key: str
-
-
-Question: TypeAlias = Statement | Wanted
+# There is one for each call of the hot path: a look-up is asked for by a plain tuple, with its key.
+Question: TypeAlias = Statement | tuple[Lookup, str]
 
 
 class ReadPump:
@@ -53,7 +47,7 @@ class ReadPump:
 
     def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
         """What a look-up finds for one key."""
-        return self._answer_to(Wanted(lookup, key))
+        return self._answer_to((lookup, key))
 
     async def finish(self) -> None:
         """Waits until nobody waits."""
@@ -127,7 +121,7 @@ def answer(question: Question, connection: UnitConnection) -> Any:
     source = connection.snapshot or connection
     if isinstance(question, Statement):
         return fetch(source, question)
-    return look_up(source, question.lookup, question.key)
+    return look_up(source, *question)
 
 
 def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
@@ -144,11 +138,11 @@ def answers(questions: Sequence[Question], connection: UnitConnection) -> list[O
     source = connection.snapshot or connection
     keys: dict[Lookup, list[str]] = {}
     for question in questions:
-        if isinstance(question, Wanted):
-            keys.setdefault(question.lookup, []).append(question.key)
+        if not isinstance(question, Statement):
+            keys.setdefault(question[0], []).append(question[1])
     found = {lookup: _look_up_each(source, lookup, wanted) for lookup, wanted in keys.items()}
     return [
-        _read(source, question) if isinstance(question, Statement) else found[question.lookup][question.key]
+        _read(source, question) if isinstance(question, Statement) else found[question[0]][question[1]]
         for question in questions
     ]
 
