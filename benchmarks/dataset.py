@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import os
 import random
 import shutil
 import sqlite3
@@ -58,6 +59,7 @@ class Dataset(NamedTuple):
         target = self.path.with_name(f"{name}.db")
         remove(target)
         shutil.copyfile(self.path, target)
+        os.sync()  # or the kernel would still be writing it while others wait for their commits
         return target
 
 
