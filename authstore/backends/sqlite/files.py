@@ -121,9 +121,6 @@ def _connect(path: Path, mode: str) -> UnitConnection:
 def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -32768")
-    # Pages; twice the default. To copy the log back is up to half the cost of a durable write, and a page that changed
-    # often is copied once; but whoever writes next waits for it, which at 4000 was too long beside `prune`.
-    connection.execute("PRAGMA wal_autocheckpoint = 2000").fetchall()
     connection.execute("PRAGMA journal_size_limit = 67108864").fetchall()
     connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
 
