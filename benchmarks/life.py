@@ -141,9 +141,11 @@ async def large(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
     contestants = {}
     async with connect(small.path) as few, connect(big.path) as many:
         for name, store, source in (("10 000 sessions", few, small), ("10 million sessions", many, big)):
-            tokens = cycle(source.session_tokens(10_000))
-            contestants[name] = per_second(lambda store=store, tokens=tokens: store.get_session_and_user(next(tokens)))
-        await contestants["10 million sessions"](seconds)
+            tokens = source.session_tokens(10_000)
+            for start in range(0, len(tokens), TASKS):  # warm: each was asked for before
+                await asyncio.gather(*map(store.get_session_and_user, tokens[start : start + TASKS]))
+            wanted = cycle(tokens)
+            contestants[name] = per_second(lambda store=store, wanted=wanted: store.get_session_and_user(next(wanted)))
         values = await alternate(contestants, rounds, seconds)
     slower = times(values, "10 000 sessions", "10 million sessions")
     demand = Demand("the time among 10 000", slower, 1.5, "×", at_most=True)
