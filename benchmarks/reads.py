@@ -16,8 +16,8 @@ SAMPLE = 200_000
 RAW, ORM = "sqlite3 in the thread, raw rows", "SQLAlchemy ORM + aiosqlite"
 
 LOCK = (
-    "a call takes 7 µs on the event loop (hash, two models, waiting) and 12 on the reading thread (four B-trees, two of"
-    " their pages not cached), where raw sqlite3 takes 17: how far the two overlap depends on the two cores"
+    "a call takes 7 µs on the event loop (hash, two models, waiting) and 12 on the reading thread (four B-trees, most"
+    " leaves in the kernel's cache only), where raw sqlite3 takes 17: how far the two overlap depends on the two cores"
 )
 ALONE = (
     "hashing, checking and making two models come on top of the same hop: about 10 µs warm, twice that after a sleep"

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from authstore import schema
 from authstore.adapter import Clock, Durability
 from authstore.backends.sqlite import fork
-from authstore.backends.sqlite.errors import is_busy, ours, translated
+from authstore.backends.sqlite.errors import is_busy, translated
 from authstore.backends.sqlite.work import Place, UnitConnection, fetch
 from authstore.errors import (
     AuthStoreError,
@@ -220,7 +220,7 @@ def _check_writable(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if not is_busy(error):
-            raise ours(error) from error
+            raise
     connection.execute("PRAGMA busy_timeout = 250").fetchall()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from authstore.backends.sqlite.errors import ours, unreadable
+from authstore.backends.sqlite.errors import translated, unreadable
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.work import UnitConnection, abandon, fetch, settle
 from authstore.database import Found, Lookup, Row
@@ -60,18 +60,15 @@ class ReadPump:
         waiting = self._loop.create_future()
         self._questions.append(question)
         self._waiting.append(waiting)
-        if not self._is_starting and self._running < HOPS:
-            self._start()
+        self._start()
         return waiting
 
     async def _answer_alone(self, question: Question) -> Any:
         """In the caller's own task, which spares a lonely caller two turns of the event loop."""
         self._running += 1
         try:
-            return await self._thread.run(partial(answer, question))
-        except sqlite3.Error as error:
-            made = ours(error)
-            raise made from made.__cause__
+            with translated():
+                return await self._thread.run(partial(answer, question))
         finally:
             self._running -= 1
             self._start()
@@ -118,19 +115,7 @@ class ReadPump:
 
 def answer(question: Question, connection: UnitConnection) -> Any:
     """What a question finds. Raises what it fails with."""
-    source = connection.snapshot or connection
-    if isinstance(question, Statement):
-        return fetch(source, question)
-    return look_up(source, *question)
-
-
-def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
-    """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
-    rows = connection.execute(lookup.one, {"key": key}).fetchall()
-    try:
-        return lookup.check(rows[0]) if rows else None
-    except ValueError:
-        raise unreadable() from None
+    return _found(connection.snapshot or connection, question)
 
 
 def answers(questions: Sequence[Question], connection: UnitConnection) -> list[Outcome]:
@@ -142,16 +127,18 @@ def answers(questions: Sequence[Question], connection: UnitConnection) -> list[O
             keys.setdefault(question[0], []).append(question[1])
     found = {lookup: _look_up_each(source, lookup, wanted) for lookup, wanted in keys.items()}
     return [
-        _read(source, question) if isinstance(question, Statement) else found[question[0]][question[1]]
+        _outcome(source, question) if isinstance(question, Statement) else found[question[0]][question[1]]
         for question in questions
     ]
 
 
-def _read(connection: sqlite3.Connection, statement: Statement) -> Outcome:
+def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
+    """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
+    rows = connection.execute(lookup.one, {"key": key}).fetchall()
     try:
-        return fetch(connection, statement), None
-    except BaseException as error:
-        return None, error
+        return lookup.check(rows[0]) if rows else None
+    except ValueError:
+        raise unreadable() from None
 
 
 def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> dict[str, Outcome]:
@@ -159,14 +146,18 @@ def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str
         [(answer,)] = connection.execute(lookup.many, {"keys": json.dumps(keys)}).fetchall()
         found = lookup.read(answer)
     except ValueError:  # one row cannot be read: only who asked for that one fails
-        return {key: _look_up(connection, lookup, key) for key in keys}
+        return {key: _outcome(connection, (lookup, key)) for key in keys}
     except BaseException as error:
         return dict.fromkeys(keys, (None, error))
     return {key: (found.get(key), None) for key in keys}
 
 
-def _look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Outcome:
+def _outcome(connection: sqlite3.Connection, question: Question) -> Outcome:
     try:
-        return look_up(connection, lookup, key), None
+        return _found(connection, question), None
     except BaseException as error:
         return None, error
+
+
+def _found(connection: sqlite3.Connection, question: Question) -> Any:
+    return fetch(connection, question) if isinstance(question, Statement) else look_up(connection, *question)
