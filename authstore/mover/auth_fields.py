@@ -4,7 +4,7 @@ from authstore.email import MAX_LENGTH
 from authstore.mover import field_values
 from authstore.mover.addresses import Addresses, read_addresses, read_identifiers
 from authstore.mover.drafts import Draft, Fields, Unique
-from authstore.mover.field_values import derived_id, token_hash, token_is_bad
+from authstore.mover.field_values import derived_id, hash_id, token_hash, token_is_bad
 from authstore.mover.moments import UNKNOWN
 from authstore.mover.names import literal, quote
 from authstore.mover.shapes import TargetColumn
@@ -49,7 +49,7 @@ def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     """Accounts. Without an id of their own they get one made of provider and account id."""
     sheet = Sheet(fields, around)
     provider, own = fields.key("provider"), fields.key("provider_account_id")
-    account_id = _put_id(sheet, "account", provider.sql, own.sql)
+    account_id = _put_id(sheet, derived_id("account", provider.sql, own.sql))
     sheet.put("user_id", "TEXT", link.user_id)
     sheet.put_key("provider")
     sheet.put_key("provider_account_id")
@@ -81,7 +81,7 @@ def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     """Sessions. They count as created and last used at the move, so that no idle limit ends them at once."""
     sheet = Sheet(fields, around)
     token = fields.text("token")
-    session_id = _put_id(sheet, "session", token)
+    session_id = _put_id(sheet, hash_id(token))
     sheet.put("token_hash", "BLOB", token_hash(token))
     sheet.put("token_indexed", "INTEGER", "1::int8")
     sheet.fault("no usable token", token_is_bad(token), "token")
@@ -180,9 +180,8 @@ def _as_written(addresses: Addresses, fields: Fields) -> tuple[str, ...]:
     return (fields.one.fields["email"],) if addresses.as_written else ()
 
 
-def _put_id(sheet: Sheet, kind: str, *parts: str) -> str:
-    """The row's own id, or one made of its parts where it has none."""
-    made = derived_id(kind, *parts)
+def _put_id(sheet: Sheet, made: str) -> str:
+    """The row's own id, or what is made for it where it has none."""
     if "id" in sheet.fields:
         if not sheet.fields.column("id").nullable:
             return sheet.put_key("id").sql

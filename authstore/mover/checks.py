@@ -13,8 +13,7 @@ from authstore.mover.references import Broken, broken_references
 
 _Answer = TypeVar("_Answer")
 _CHECKERS = 2
-# KiB. The check looks for every row in every index; what does not fit is read again and again.
-_CACHE_OF_BIGGEST, _CACHE = -98304, -32768
+_CACHE = -32768  # KiB. The check looks for every row in every index; what does not fit is read again and again.
 
 
 def check(path: Path, tables: Sequence[str], *, thorough: bool) -> tuple[list[str], Broken]:
@@ -24,10 +23,9 @@ def check(path: Path, tables: Sequence[str], *, thorough: bool) -> tuple[list[st
     too, for a file that was loaded without; one that stood this when it was made, and has been changed row by row
     since, need not be looked at entry by entry again.
     """
-    looks = _looks_thoroughly if thorough else _looks_quickly
-    caches = [_CACHE_OF_BIGGEST, *(_CACHE for _ in tables[1:])]
+    look = _look_thoroughly if thorough else _look_quickly
     with ThreadPoolExecutor(_CHECKERS) as pool:
-        damage = [pool.submit(_ask, path, looks, table, cache) for table, cache in zip(tables, caches, strict=False)]
+        damage = [pool.submit(_ask, path, look, table) for table in tables]
         broken = _references(pool, path, tables)
         return [line for one in damage for line in one.result()], _together(broken)
 
@@ -38,11 +36,11 @@ def references_of(path: Path, tables: Sequence[str]) -> Broken:
         return _together(_references(pool, path, tables))
 
 
-def _looks_thoroughly(reader: sqlite3.Connection, table: str) -> list[str]:
+def _look_thoroughly(reader: sqlite3.Connection, table: str) -> list[str]:
     return _said(reader.execute(f"PRAGMA integrity_check({quote(table)})"))
 
 
-def _looks_quickly(reader: sqlite3.Connection, table: str) -> list[str]:
+def _look_quickly(reader: sqlite3.Connection, table: str) -> list[str]:
     reader.execute("PRAGMA ignore_check_constraints = ON")
     return _said(reader.execute(f"PRAGMA quick_check({quote(table)})"))
 
@@ -52,7 +50,7 @@ def _said(lines: Iterable[tuple[str]]) -> list[str]:
 
 
 def _references(pool: ThreadPoolExecutor, path: Path, tables: Sequence[str]) -> list[Future[Broken]]:
-    return [pool.submit(_ask, path, broken_references, table) for table in tables]
+    return [pool.submit(_ask, path, broken_references, table, mode="ro") for table in tables]
 
 
 def _together(counts: Iterable[Future[Broken]]) -> Broken:
@@ -60,8 +58,10 @@ def _together(counts: Iterable[Future[Broken]]) -> Broken:
 
 
 def _ask(
-    path: Path, question: Callable[[sqlite3.Connection, str], _Answer], table: str, cache: int = _CACHE
+    path: Path, question: Callable[[sqlite3.Connection, str], _Answer], table: str, *, mode: str = "rw"
 ) -> _Answer:
-    with closing(connect_file(path, mode="ro")) as reader:
-        reader.execute(f"PRAGMA cache_size = {cache}")
+    # Not "ro" for SQLite's own check: a connection that cannot write has no use for CHECKs, and SQLite forgets them.
+    with closing(connect_file(path, mode=mode)) as reader:
+        reader.execute("PRAGMA query_only = ON")
+        reader.execute(f"PRAGMA cache_size = {_CACHE}")
         return question(reader, table)

@@ -323,6 +323,7 @@ class _Work:
         )
         self._building.execute("PRAGMA ignore_check_constraints = OFF")
         self._rows = {copy.target: self._count(copy.target) for copy in self._scheme.copies}
+        self._building.execute("PRAGMA analysis_limit = 1000")  # entries of an index, as SQLite recommends
         self._building.execute("ANALYZE")
         self._building.execute("PRAGMA journal_mode = WAL").fetchall()
         self._building.close()

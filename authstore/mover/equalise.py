@@ -116,8 +116,7 @@ def copy_rows(table: Table, batches: Feed[Batch], number: int) -> None:
 
 def _write(table: Table, writer: Writer, batch: Batch, number: int) -> None:
     writer.insert(batch)
-    last = table.rows.key_of(batch[-1])
-    table.ledger.put(table.name, number, last, [row[0] for row in batch])
+    table.ledger.put(table.name, number, table.rows.key_of(batch.last), batch.digests)
     table.outcome.copied += len(batch)
     table.say("copy", table.outcome.copied)
 

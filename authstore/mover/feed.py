@@ -6,9 +6,10 @@ psycopg waits and SQLite writes outside the interpreter's lock, so the two work 
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
 from queue import Empty, Full, Queue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from authstore.mover.link import Link, translated
 
@@ -17,7 +18,33 @@ _Table = TypeVar("_Table")
 _AHEAD = 4  # items
 LINKS = 3  # tables that are read at the same time: while the source sorts a big one, small ones are written
 
-Batch = list[tuple[Any, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as the source gave them, value behind value, and their digests.
+
+    In one list: thousands of tuples that wait for their turn would keep the garbage collector busy.
+    """
+
+    digests: list[str]
+    values: list[Any]
+    last: tuple[Any, ...]  # row, without its digest
+
+    @classmethod
+    def of(cls, flat: list[Any], last: tuple[Any, ...]) -> Self:
+        """`flat`: whole rows, each with its digest first; it is used up. `last`: the last of them."""
+        digests = flat[:: len(last)]
+        del flat[:: len(last)]
+        return cls(digests, flat, last[1:])
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def rows(self, first: int, end: int, together: int = 1) -> Iterator[list[Any]]:
+        """The rows from `first` to before `end`, so many of them in one list."""
+        width = len(self.last)
+        for start in range(first * width, end * width, together * width):
+            yield self.values[start : start + together * width]
 
 
 class Feed(Generic[_Item]):
@@ -108,17 +135,19 @@ def rows_in_batches(
     batch_rows = max(1, min(most, 8_000_000 // max(1, width)))
 
     def produce(link: Link) -> Iterator[Batch]:
-        batch: Batch = []
-        weight = 0
+        flat: list[Any] = []
+        row: tuple[Any, ...] = ()
+        waiting = weight = 0
         with link.cursor(binary=True) as cursor:
             for row in cursor.stream(query.encode(), parameters or None, size=size):
-                batch.append(row)
+                flat += row
+                waiting += 1
                 weight += 0 if size == 1000 else _weight(row)
-                if len(batch) >= batch_rows or weight > 8_000_000:
-                    yield batch
-                    batch, weight = [], 0
-        if batch:
-            yield batch
+                if waiting >= batch_rows or weight > 8_000_000:
+                    yield Batch.of(flat, row)
+                    flat, waiting, weight = [], 0, 0
+        if flat:
+            yield Batch.of(flat, row)
 
     return produce
 

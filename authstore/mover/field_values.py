@@ -51,7 +51,16 @@ def token_hash(sql: str) -> str:
 def derived_id(kind: str, *parts: str) -> str:
     """An id made of what tells the row from others, the same on every run, from which nothing can be read back."""
     joined = f" || {literal(chr(31))} || ".join((literal(kind), *parts))
-    return f"encode(substr({token_hash(joined)}, 1, 16), 'hex')"
+    return hash_id(joined)
+
+
+def hash_id(sql: str) -> str:
+    """An id made of the first half of a token's hash: who sorts by one has sorted by the other.
+
+    From a hash nobody gets back to a token that could not be guessed. As the rows of moved sessions lie in the order
+    of their ids, what SQLite looks up in both their indexes, row by row, is then always near what it had before.
+    """
+    return f"encode(substr({token_hash(sql)}, 1, 16), 'hex')"
 
 
 def token_is_bad(sql: str) -> str:
@@ -88,12 +97,13 @@ def account_type(kind: SourceColumn | None, kind_value: str, provider: str) -> V
     if kind is None:
         return Value(by_provider)
     said = f"lower(btrim({text(kind, kind_value).sql}))"
-    sql = (
-        f"CASE WHEN COALESCE({said}, '') = '' THEN {by_provider} WHEN {said} = 'credential' THEN 'credentials' "
-        f"WHEN {said} IN {_TYPES} THEN {said} END"
-    )
+    plain = text(kind, kind_value).sql
     # The plain comparison spares most rows the rest.
-    return Value(sql, f"(({text(kind, kind_value).sql} IN {_TYPES}) IS NOT TRUE AND ({sql}) IS NULL)")
+    sql = (
+        f"CASE WHEN {plain} IN {_TYPES} THEN {plain} WHEN COALESCE({said}, '') = '' THEN {by_provider} "
+        f"WHEN {said} = 'credential' THEN 'credentials' WHEN {said} IN {_TYPES} THEN {said} END"
+    )
+    return Value(sql, f"({sql}) IS NULL")
 
 
 def credential_id(column: SourceColumn, value: str) -> Value:

@@ -28,6 +28,8 @@ def data_object(columns: Sequence[SourceColumn], zone: str, alias: str = "s") ->
 
 def _member(column: SourceColumn, value: str) -> str:
     name = literal(json.dumps(column.name, ensure_ascii=False) + ":")
+    if column.base in ("timestamp", "timestamptz"):  # whose text has nothing that JSON escapes
+        return f"{name} || COALESCE('\"' || {value} || '\"', 'null')"
     return f"{name} || COALESCE(to_json({value})::text, 'null')"
 
 

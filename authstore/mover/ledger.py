@@ -46,8 +46,8 @@ _KEPT = (
 TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", seal.TABLE)
 
 
-Digests = list[bytes]
-_DIGEST = 16  # bytes
+Digests = list[str]  # of rows, in hexadecimal digits
+_DIGITS = 32  # of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,13 @@ class Stretch:
     rows: int
     digest: bytes
 
-    def holds(self, digests: Sequence[bytes]) -> bool:
+    def holds(self, digests: Sequence[str]) -> bool:
         """Whether rows with these digests are the ones."""
-        return len(digests) == self.rows and _digest(b"".join(digests)) == self.digest
+        return len(digests) == self.rows and _digest(_joined(digests)) == self.digest
+
+
+def _joined(digests: Sequence[str]) -> bytes:
+    return bytes.fromhex("".join(digests))
 
 
 def _digest(digests: bytes) -> bytes:
@@ -131,7 +135,8 @@ class Ledger:
         (found,) = self._target.execute(
             "SELECT digests FROM authstore_move_stretches WHERE name = ? AND number = ?", (table, number)
         ).fetchone()
-        return [found[start : start + _DIGEST] for start in range(0, len(found), _DIGEST)]
+        digits = found.hex()
+        return [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)]
 
     def next_number(self, table: str) -> int:
         """Of the stretch behind the last."""
@@ -140,9 +145,9 @@ class Ledger:
         ).fetchone()
         return 0 if last is None else int(last) + 1
 
-    def put(self, table: str, number: int, last_key: Key, digests: Sequence[bytes]) -> None:
+    def put(self, table: str, number: int, last_key: Key, digests: Sequence[str]) -> None:
         """The stretch of this number consists of rows with these digests now."""
-        joined = b"".join(digests)
+        joined = _joined(digests)
         self._target.execute(
             "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest, digests)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"

@@ -21,7 +21,7 @@ def broken_references(reader: sqlite3.Connection, table: str) -> Broken:
 def _may_be_broken(reader: sqlite3.Connection, table: str) -> bool:
     """False only where no row points to nothing.
 
-    The check looks row after row for the parent; a query walks an index of the child, and so the parents in order.
+    The check looks row after row for the parent; a query looks for each parent once, in the order of an index.
     """
     return any(
         not link.is_plain(reader) or reader.execute(link.question()).fetchone()[0] for link in _links(reader, table)
@@ -43,10 +43,13 @@ class _Link:
 
     def question(self) -> str:
         """Whether there is a row that points to nothing; the parent's column stands first, for its collation counts."""
-        given = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name, _ in self.pairs)
+        # BINARY: a column without case would give one of two texts that are not the same to the parent.
+        values = ", ".join(f"{quote(name)} COLLATE BINARY AS {quote(name)}" for name, _ in self.pairs)
+        given = " AND ".join(f"{quote(name)} IS NOT NULL" for name, _ in self.pairs)
+        pointers = f"SELECT DISTINCT {values} FROM {quote(self.child)} WHERE {given}"
         same = " AND ".join(f"p.{quote(to)} = c.{quote(name)}" for name, to in self.pairs)
         found = f"SELECT 1 FROM {quote(self.parent)} AS p WHERE {same}"
-        return f"SELECT EXISTS (SELECT 1 FROM {quote(self.child)} AS c WHERE {given} AND NOT EXISTS ({found}))"
+        return f"SELECT EXISTS (SELECT 1 FROM ({pointers}) AS c WHERE NOT EXISTS ({found}))"
 
 
 def _links(reader: sqlite3.Connection, table: str) -> Iterator[_Link]:

@@ -34,10 +34,14 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Rows:
-    """One table's queries. `types`: of the columns' expressions on the wire, by position."""
+    """One table's queries.
+
+    `types`: of the columns' expressions on the wire, by position. `is_utf8`: the source keeps its texts in UTF-8.
+    """
 
     copy: TableCopy
     types: tuple[str, ...]
+    is_utf8: bool = False
 
     @cached_property
     def base(self) -> str:
@@ -80,7 +84,7 @@ class Rows:
         groups = [f"concat_ws({_BETWEEN}, {', '.join(group)})" for group in _groups(list(self._digested()))]
         text = groups[0] if len(groups) == 1 else f"concat_ws({_BETWEEN}, {', '.join(groups)})"
         # In UTF-8, as SQLite has it, whatever the source's own encoding.
-        return f"decode(md5(convert_to({text}, 'UTF8')), 'hex')"
+        return f"md5({text})" if self.is_utf8 else f"md5(convert_to({text}, 'UTF8'))"
 
     def _digested(self) -> Iterator[str]:
         """What a digest is made of; neighbours that are the same in every row are one."""
@@ -217,10 +221,10 @@ class Rows:
 
     @cached_property
     def _key_positions(self) -> tuple[int, ...]:
-        return tuple(self._fetched.index(f"c{number}") + 1 for number in self.key_columns)
+        return tuple(self._fetched.index(f"c{number}") for number in self.key_columns)
 
     def key_of(self, row: Sequence[object]) -> Key:
-        """The key of a row as the source gave it."""
+        """The key of a row as the source gave it, without its digest."""
         return tuple(row[position] for position in self._key_positions)
 
 
@@ -229,7 +233,8 @@ def rows_of(copy: TableCopy, link: Link) -> Rows:
     with translated():
         cursor = link.execute(Rows(copy, ()).base.replace(_FENCE, " LIMIT 0").encode())
     kinds = [column.type_code for column in cursor.description or ()]
-    return Rows(copy, tuple(_TYPES.get(kind, "text") for kind in kinds[: len(copy.columns)]))
+    types = tuple(_TYPES.get(kind, "text") for kind in kinds[: len(copy.columns)])
+    return Rows(copy, types, link.info.parameter_status("server_encoding") == "UTF8")
 
 
 def _groups(parts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -36,6 +36,9 @@ _PINNED = (
     "SET jit = off",
     # What is asked of each row costs far more than PostgreSQL believes: workers, where the server allows them, pay.
     "SET parallel_tuple_cost = 0.001",
+    # But one for each table: several are read at once, and the server has others to serve.
+    "SELECT set_config(name, LEAST(setting::int, 1)::text, FALSE) FROM pg_settings"
+    " WHERE name = 'max_parallel_workers_per_gather'",
 )
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 

@@ -44,7 +44,7 @@ def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
     cursor = target.execute(query)
     while batch := cursor.fetchmany(PACK):
         keys, texts = _pack(batch)
-        yield keys, [md5(text, usedforsecurity=False).digest() for text in texts]
+        yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
 
 
 def remembered_packs(target: sqlite3.Connection, rows: Rows, ledger: Ledger) -> Iterator[Pack]:

@@ -1,15 +1,12 @@
 """Writing the rows of one table, many with one statement."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from authstore.mover.failures import TargetError
+from authstore.mover.feed import Batch
 from authstore.mover.names import folded, quote
 from authstore.mover.rows import Key, Rows
-
-Row = Sequence[Any]
 
 
 class Writer:
@@ -22,30 +19,26 @@ class Writer:
         self._insert_many = rows.insert(self._many)
         self._insert_one = rows.insert(1)
 
-    def insert(self, batch: Sequence[Row]) -> None:
-        """All of these, as the source gave them. Raises `TargetError` where the target's rules forbid one."""
+    def insert(self, batch: Batch) -> None:
+        """All of these. Raises `TargetError` where the target's rules forbid one."""
         whole = len(batch) // self._many * self._many
         try:
-            self._target.executemany(self._insert_many, self._flat(batch, whole))
-            self._target.executemany(self._insert_one, _values(batch[whole:]))
+            self._target.executemany(self._insert_many, batch.rows(0, whole, self._many))
+            self._target.executemany(self._insert_one, batch.rows(whole, len(batch)))
         except sqlite3.IntegrityError as error:
             table = self._rows.copy.target
             raise TargetError(f'a row of "{table}" breaks a rule of the target: {error}') from error
 
-    def _flat(self, batch: Sequence[Row], whole: int) -> Iterator[list[Any]]:
-        for start in range(0, whole, self._many):
-            yield list(chain.from_iterable(_values(batch[start : start + self._many])))
-
-    def upsert(self, batch: Sequence[Row]) -> None:
+    def upsert(self, batch: Batch) -> None:
         """Over the rows with their keys. Raises SQLite's own error where two of them change places.
 
         SQLite writes a row's entry in every index that holds a column which is set, be it to what it was. So first
         what no index holds is set, then the rest, of the few rows where that differs.
         """
-        indexed, rows = self._indexed(), _values(batch)
+        indexed = self._indexed()
         if update := self._rows.update(indexed):
-            self._target.executemany(update, rows)
-        self._target.executemany(self._rows.upsert(indexed), rows)
+            self._target.executemany(update, batch.rows(0, len(batch)))
+        self._target.executemany(self._rows.upsert(indexed), batch.rows(0, len(batch)))
 
     def _indexed(self) -> frozenset[str]:
         """The columns of the key and of every index."""
@@ -72,8 +65,3 @@ class Writer:
                     links.setdefault(number, []).append(f"r.{quote(column)} = {quote(own)}.{quote(to)}")
             for same in links.values():
                 yield f"SELECT 1 FROM {quote(child)} AS r WHERE {' AND '.join(same)}"
-
-
-def _values(batch: Sequence[Row]) -> list[Row]:
-    """Without the digests: sqlite3 takes longer over a value of type bytes than over all else of a row."""
-    return [row[1:] for row in batch]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from authstore.mover.feed import Batch
 from authstore.mover.rows import Rows
 from authstore.mover.shapes import TableCopy, TargetColumn
 from authstore.mover.writer import Writer
@@ -24,7 +25,11 @@ COPY = TableCopy(
     key=("id",),
     source_from="t",
 )
-DIGEST = b"of the row"
+
+
+def batch(*rows: tuple[Any, ...]) -> Batch:
+    flat = [value for row in rows for value in ("digest", *row)]
+    return Batch.of(flat, ("digest", *rows[-1]))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +50,7 @@ def test_a_row_is_afterwards_as_it_was_given(row: tuple[Any, ...]) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.executescript(SCHEMA)
         others = target.execute("SELECT * FROM t WHERE id <> ?", row[:1]).fetchall()
-        Writer(target, Rows(COPY, ("text", "text", "int8", "text"))).upsert([(DIGEST, *row)])
+        Writer(target, Rows(COPY, ("text", "text", "int8", "text"))).upsert(batch(row))
         assert target.execute("SELECT * FROM t WHERE id = ?", row[:1]).fetchall() == [row]
         assert target.execute("SELECT * FROM t WHERE id <> ?", row[:1]).fetchall() == others
         assert target.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -56,7 +61,7 @@ def test_rows_that_exchange_what_is_unique_are_refused() -> None:
         target.executescript(SCHEMA)
         writer = Writer(target, Rows(COPY, ("text", "text", "int8", "text")))
         with pytest.raises(sqlite3.IntegrityError):
-            writer.upsert([(DIGEST, "1", "b", 1, "x"), (DIGEST, "2", "a", None, None)])
+            writer.upsert(batch(("1", "b", 1, "x"), ("2", "a", None, None)))
 
 
 def test_what_no_index_holds_is_set_without_writing_an_index() -> None:
@@ -64,7 +69,7 @@ def test_what_no_index_holds_is_set_without_writing_an_index() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.executescript(SCHEMA + "DROP INDEX t_part;")
         target.set_trace_callback(asked.append)
-        Writer(target, Rows(COPY, ("text", "text", "int8", "text"))).upsert([(DIGEST, "1", "a", 1, "changed")])
+        Writer(target, Rows(COPY, ("text", "text", "int8", "text"))).upsert(batch(("1", "a", 1, "changed")))
     update = next(statement for statement in asked if statement.startswith("UPDATE"))
     assert '"plain" = ' in update
     assert "folded" not in update.partition("WHERE")[0]
