@@ -13,7 +13,17 @@ from authstore.mover.ledger import STRETCH, Ledger, Stretch
 from authstore.mover.link import Link
 from authstore.mover.names import quote
 from authstore.mover.rows import Key, Rows
-from authstore.mover.streams import Keys, Pack, Piece, pieces, remembered_packs, source_packs, target_packs, whole
+from authstore.mover.streams import (
+    Keys,
+    Pack,
+    Piece,
+    Remembered,
+    pieces,
+    remembered_pieces,
+    source_packs,
+    target_packs,
+    whole,
+)
 from authstore.mover.writer import Writer
 
 COMMIT_ROWS = 50_000
@@ -162,7 +172,7 @@ def _mend(table: Table, packs: Feed[Pack], link: Link, compared: Compared) -> No
 def find_difference(table: Table, packs: Feed[Pack], compared: Compared) -> Difference:
     """Compares with the source. Of the file only the ledger is changed: it speaks of the source's rows now."""
     found, seen = Difference(), 0
-    for piece in pieces(packs, _target(table, compared.until), compared.stretches):
+    for piece in _pieces(table, packs, compared):
         found.add(piece)
         if compared.judge and not piece.is_as_moved:
             table.outcome.foreign += 0 if piece.is_same else max(1, len(piece.changed()) + len(piece.gone()))
@@ -183,10 +193,11 @@ def _note(table: Table, piece: Piece) -> None:
         table.ledger.put(table.name, table.ledger.next_number(table.name), whole(keys[-1]), digests)
 
 
-def _target(table: Table, until: Key | None) -> Iterator[Pack]:
+def _pieces(table: Table, packs: Feed[Pack], compared: Compared) -> Iterator[Piece]:
     if table.is_sealed:
-        return remembered_packs(table.building, table.rows, table.ledger)
-    return _until(target_packs(table.building, table.rows.target_digests), until)
+        return remembered_pieces(packs, Remembered(table.building, table.rows, table.ledger), compared.stretches)
+    have = target_packs(table.building, table.rows.target_digests)
+    return pieces(packs, _until(have, compared.until), compared.stretches)
 
 
 def _until(packs: Iterator[Pack], last: Key | None) -> Iterator[Pack]:

@@ -65,7 +65,7 @@ class Rows:
         return ", ".join(self._ordered(f"c{number}", self.types[number]) for number in self.key_columns)
 
     @cached_property
-    def _target_key(self) -> str:
+    def _target_order(self) -> str:
         # Whatever the column's collation in the target, text is compared as the source compares it.
         return ", ".join(
             quote(name) + (" COLLATE BINARY" if self.types[number] == "text" else "")
@@ -159,7 +159,7 @@ class Rows:
 
     def _from_target(self, *more: str) -> str:
         columns = ", ".join([*map(quote, self.copy.key), *more])
-        return f"SELECT {columns} FROM {quote(self.copy.target)} ORDER BY {self._target_key}"
+        return f"SELECT {columns} FROM {quote(self.copy.target)} ORDER BY {self._target_order}"
 
     @cached_property
     def _width(self) -> int:
@@ -213,11 +213,19 @@ class Rows:
 
     def delete(self) -> str:
         """Removes the row with the key in the parameters."""
-        same = " AND ".join(
+        return f"DELETE FROM {quote(self.copy.target)} WHERE {self._same_key}"
+
+    @cached_property
+    def target_key(self) -> str:
+        """On the target: whether there is a row with the key in the parameters."""
+        return f"SELECT 1 FROM {quote(self.copy.target)} WHERE {self._same_key}"
+
+    @cached_property
+    def _same_key(self) -> str:
+        return " AND ".join(
             f"{quote(name)}{' COLLATE BINARY' if self.types[number] == 'text' else ''} = ?"
             for name, number in zip(self.copy.key, self.key_columns, strict=True)
         )
-        return f"DELETE FROM {quote(self.copy.target)} WHERE {same}"
 
     @cached_property
     def _key_positions(self) -> tuple[int, ...]:

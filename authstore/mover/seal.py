@@ -1,11 +1,16 @@
 """A seal on the finished file: by it a later move knows that nobody has written to the file since.
 
-It is the SHA-256 of every page but the one that it stands on, so that it can stand in the file itself.
+It is made of every page but the one that it stands on, so that it can stand in the file itself: the SHA-256 of the
+SHA-256s of the file's parts, which are read side by side.
 """
 
 import hashlib
+import os
 import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 from authstore.mover.place import connect_file
@@ -15,7 +20,8 @@ SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS {TABLE} (sha256 TEXT NOT NULL CHECK (length(sha256) = 64)) STRICT;
 INSERT INTO {TABLE} (sha256) VALUES ('{"0" * 64}');
 """
-_CHUNK = 1 << 20
+_READERS = 2
+_PART, _CHUNK = 1 << 26, 1 << 20  # bytes
 
 
 def seal(path: Path) -> None:
@@ -47,11 +53,23 @@ def _own_page(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def _sha256(path: Path, start: int, size: int) -> str:
+    """Of the file without the `size` bytes at `start`."""
+
+    def of_part(edges: tuple[int, int]) -> bytes:
+        return _sha256_of(file.fileno(), *edges)
+
+    with open(path, "rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as pool:
+        parts = [*_parts(0, start), *_parts(start + size, os.fstat(file.fileno()).st_size)]
+        return hashlib.sha256(b"".join(pool.map(of_part, parts))).hexdigest()
+
+
+def _parts(start: int, end: int) -> Iterable[tuple[int, int]]:
+    return pairwise([*range(start, end, _PART), end])
+
+
+def _sha256_of(descriptor: int, start: int, end: int) -> bytes:
     found = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(min(_CHUNK, start - file.tell())):
-            found.update(chunk)
-        file.seek(start + size)
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+    while start < end and (chunk := os.pread(descriptor, min(_CHUNK, end - start), start)):
+        found.update(chunk)
+        start += len(chunk)
+    return found.digest()

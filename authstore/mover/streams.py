@@ -5,7 +5,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from authstore.mover.feed import Feed
@@ -32,9 +32,11 @@ def source_packs(rows: Rows, link: Link, until: Key | None = None) -> Feed[Pack]
     return Feed(produce, link)
 
 
-def _pack(batch: Sequence[tuple[Any, ...]]) -> Pack:
-    keys = [row[0] for row in batch] if len(batch[0]) == 2 else [row[:-1] for row in batch]
-    return keys, [row[-1] for row in batch]
+def _pack(batch: Sequence[tuple[Any, ...]]) -> tuple[Keys, list[Any]]:
+    if len(batch[0]) == 2:
+        flat = list(chain.from_iterable(batch))
+        return flat[::2], flat[1::2]
+    return [row[:-1] for row in batch], [row[-1] for row in batch]
 
 
 def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
@@ -47,13 +49,41 @@ def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
         yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
 
 
-def remembered_packs(target: sqlite3.Connection, rows: Rows, ledger: Ledger) -> Iterator[Pack]:
+class Remembered:
     """The target's side as the ledger has it: for a file that nobody has written to since."""
-    cursor = target.execute(rows.target_keys)
-    for one in ledger.stretches(rows.copy.target):
-        found = list(islice(cursor, one.rows))
-        keys = [row[0] for row in found] if len(rows.copy.key) == 1 else found
-        yield keys, ledger.digests(rows.copy.target, one.number)
+
+    def __init__(self, target: sqlite3.Connection, rows: Rows, ledger: Ledger) -> None:
+        self._target = target
+        self._rows = rows
+        self._ledger = ledger
+        self._keys: Iterator[Any] | None = None
+        self._passed = 0  # keys that nobody has read
+
+    def pack(self, stretch: Stretch, source: Pack) -> Pack:
+        """The rows of a stretch, of which the source has these now."""
+        digests = self._ledger.digests(self._rows.copy.target, stretch.number)
+        if self._is_aligned(source, digests):
+            self._passed += stretch.rows
+            return source[0], digests
+        return self._read(stretch.rows), digests
+
+    def _is_aligned(self, source: Pack, digests: Digests) -> bool:
+        """Whether the stretch has the source's keys, told without reading them.
+
+        A digest speaks of the key too. So where both sides have as many rows, and the target every key whose row
+        differs, those are the keys of just as many rows that differ there.
+        """
+        if len(source[1]) != len(digests):
+            return False
+        differing = (key for key, new, old in zip(*source, digests, strict=True) if new != old)
+        return all(self._target.execute(self._rows.target_key, whole(key)).fetchone() for key in differing)
+
+    def _read(self, count: int) -> Keys:
+        if self._keys is None:
+            self._keys = self._target.execute(self._rows.target_keys)
+        found = list(islice(self._keys, self._passed, self._passed + count))
+        self._passed = 0
+        return [row[0] for row in found] if len(self._rows.copy.key) == 1 else found
 
 
 @dataclass(slots=True)
@@ -111,6 +141,8 @@ class Piece:
 
     def changed(self) -> Keys:
         """Keys of the source's rows that the target has otherwise or not at all."""
+        if self.source[0] == self.target[0]:
+            return [key for key, new, old in zip(*self.source, self.target[1], strict=True) if new != old]
         have = dict(zip(*self.target, strict=True))
         return [key for key, digest in zip(*self.source, strict=True) if have.get(key) != digest]
 
@@ -126,6 +158,19 @@ def pieces(source: Iterable[Pack], target: Iterable[Pack], stretches: Sequence[S
     for stretch in stretches:
         last = _plain(stretch.last_key)
         yield Piece(left.take(last), right.take(last), stretch)
+    yield from _behind(left, right)
+
+
+def remembered_pieces(source: Iterable[Pack], remembered: Remembered, stretches: Sequence[Stretch]) -> Iterator[Piece]:
+    """As `pieces`, of a target whose every row is in a stretch."""
+    left = Side(iter(source))
+    for stretch in stretches:
+        pack = left.take(_plain(stretch.last_key))
+        yield Piece(pack, remembered.pack(stretch, pack), stretch)
+    yield from _behind(left, Side(iter(())))
+
+
+def _behind(left: Side, right: Side) -> Iterator[Piece]:
     while True:
         left.reach(STRETCH)
         right.reach(STRETCH)
