@@ -42,7 +42,8 @@ def write(results: Results) -> None:
     lines = [
         "# The move against its peers",
         "",
-        f"One round, {os.cpu_count()} cores, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; "
+        "One run, of `move` the median of three; "
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; "
         f"last run {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. *Load*: of the machine at the end, the contenders included.",
         "",
         "| contender | rows | seconds | rows/s | peak MB | load |",
