@@ -148,6 +148,8 @@ class Piece:
 
     def gone(self) -> Keys:
         """Keys that only the target has."""
+        if self.source[0] == self.target[0]:
+            return []
         wanted = set(self.source[0])
         return [key for key in self.target[0] if key not in wanted]
 
