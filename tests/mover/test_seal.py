@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from authstore.mover import seal as sealing
 from authstore.mover.seal import SCHEMA, is_sealed, seal
 from tests.mover.moving import change
 
@@ -18,7 +19,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
         connection.execute("CREATE TABLE before (x)")
         connection.executescript(SCHEMA)
         connection.execute("CREATE TABLE t (x)")
-        connection.executemany("INSERT INTO t VALUES (?)", [(bytes(1000),)] * 3000)
+        connection.executemany("INSERT INTO t VALUES (?)", [(bytes(1000) + n.to_bytes(2),) for n in range(3000)])
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
     return path
 
@@ -66,6 +67,28 @@ def test_a_single_changed_byte_breaks_it(file: Path, at: int) -> None:
     content = bytearray(file.read_bytes())
     content[at] ^= 1
     file.write_bytes(content)
+    assert not is_sealed(file)
+
+
+@pytest.mark.parametrize("page", range(1, 16))
+def test_of_a_file_in_many_parts_every_page_counts(file: Path, page: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "_PART", 3 * 4096)
+    seal(file)
+    assert is_sealed(file)
+    content = bytearray(file.read_bytes())
+    content[page * 4096 - 1] ^= 1
+    assert len(content) > 100 * 4096
+    file.write_bytes(content)
+    assert not is_sealed(file)
+
+
+def test_parts_that_change_places_break_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "_PART", 4096)
+    seal(file)
+    content = file.read_bytes()
+    first, second = content[50 * 4096 : 51 * 4096], content[51 * 4096 : 52 * 4096]
+    assert first != second
+    file.write_bytes(content[: 50 * 4096] + second + first + content[52 * 4096 :])
     assert not is_sealed(file)
 
 
