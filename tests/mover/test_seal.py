@@ -19,7 +19,9 @@ def file(tmp_path: Path) -> Iterator[Path]:
         connection.execute("CREATE TABLE before (x)")
         connection.executescript(SCHEMA)
         connection.execute("CREATE TABLE t (x)")
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO t VALUES (?)", [(bytes(1000) + n.to_bytes(2),) for n in range(3000)])
+        connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
     return path
 
