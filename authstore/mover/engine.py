@@ -1,73 +1,27 @@
-"""The move itself: makes every table of a new file equal to the source, proves the file, puts it in place."""
+"""The move itself: everything that is written, attempt after attempt until the source has stayed to the end."""
 
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from authstore.expiry import utc_now
-from authstore.mover.base import Base, begin, changed_error
-from authstore.mover.building import make_indexes, set_sequence, tables_of
-from authstore.mover.checks import check
-from authstore.mover.equalise import Outcome, Reading, Table, equalise
-from authstore.mover.events import (
-    Event,
-    MoveReport,
-    Phase,
-    ProblemEvent,
-    ProgressEvent,
-    RetryEvent,
-    TableEvent,
-    TableReport,
-)
-from authstore.mover.failures import (
-    MoveStoppedError,
-    SourceUnavailableError,
-    TargetError,
-    UndecidedError,
-)
-from authstore.mover.feed import LINKS, read_ahead
-from authstore.mover.ledger import Ledger, as_moved, options_note
-from authstore.mover.link import Link, translated
-from authstore.mover.place import Place, check_target, drop_building, install, locked, place_of
-from authstore.mover.plan import Scheme, iso, scheme_of
-from authstore.mover.rejects import write_rejects
-from authstore.mover.rows import rows_of
-from authstore.mover.seal import seal
-from authstore.mover.shapes import MoveOptions, TableCopy
-from authstore.mover.source import Identity, Snapshot
-from authstore.mover.streams import Side, count_foreign, target_packs
+from authstore.mover.attempt import Attempt, Emit, Run
+from authstore.mover.base import Base, begin
+from authstore.mover.events import MoveReport, ProblemEvent, RetryEvent
+from authstore.mover.failures import SourceUnavailableError, TargetError, UndecidedError
+from authstore.mover.ledger import as_moved
+from authstore.mover.place import check_target, locked, place_of
+from authstore.mover.plan import Scheme, scheme_of
+from authstore.mover.shapes import MoveOptions
+from authstore.mover.source import Snapshot
 
 SESSIONS_MAY_LAG = timedelta(minutes=5)  # behind the moment that sessions count as used
 _WAITS = (0.5, 1, 2, 4, 8, 15, 15)  # seconds, before the source is asked again
-
-Emit = Callable[[Event], None]
-
-
-@dataclass(slots=True)
-class Run:
-    """One call of `move` or `recover`. `table`: the only one to be made equal, by the name of the target."""
-
-    url: str
-    place: Place
-    options: MoveOptions
-    emit: Emit
-    stop: threading.Event
-    table: str | None = None
-    proves: bool = False
-    started: float = field(default_factory=time.monotonic)
-    identity: Identity | None = None
-    judged_at: str = field(default_factory=lambda: iso(utc_now()))
-    moved_rows: int = 0
-
-    def heed_stop(self) -> None:
-        if self.stop.is_set():
-            raise MoveStoppedError("stopped", hint="run the same command again to go on")
 
 
 def run_move(
@@ -142,7 +96,7 @@ def _attempt(run: Run) -> MoveReport:
         scheme = scheme_of(view.main, options)
         _refuse_undecided(run, scheme)
         with closing(begin(run.place, base, scheme, options, table=run.table)) as building:
-            return _Work(run, options, view, base, scheme, building).do()
+            return Attempt(run, options, view, base, scheme, building).do()
 
 
 def _bound(run: Run, base: Base) -> MoveOptions:
@@ -169,190 +123,3 @@ def _refuse_undecided(run: Run, scheme: Scheme) -> None:
             if options
             else "see `authstore plan`",
         )
-
-
-class _Work:
-    """An attempt with everything open."""
-
-    def __init__(
-        self,
-        run: Run,
-        options: MoveOptions,
-        view: Snapshot,
-        base: Base,
-        scheme: Scheme,
-        building: sqlite3.Connection,
-    ) -> None:
-        self._run = run
-        self._options = options
-        self._view = view
-        self._base = base
-        self._scheme = scheme
-        self._building = building
-        self._ledger = Ledger(building)
-        self._outcomes: dict[str, Outcome] = {}
-        self._rows: dict[str, int] = {}
-
-    def do(self) -> MoveReport:
-        self._ledger.note({"moved_at": self._options.moved_at, "sessions_at": self._options.sessions_at})
-        self._fill(self._wanted())
-        self._refuse_changed()
-        rejected = self._reject()
-        self._sequences()
-        self._index()
-        self._check()
-        if self._run.proves:
-            self._prove()
-        return self._finish(rejected)
-
-    def _wanted(self) -> Sequence[TableCopy]:
-        if self._run.table is None:
-            return self._scheme.copies
-        wanted = [copy for copy in self._scheme.copies if copy.target == self._run.table]
-        if not wanted:
-            names = ", ".join(copy.target for copy in self._scheme.copies)
-            raise TargetError(f"no table {self._run.table} is moved", hint=f"there are {names}")
-        return wanted
-
-    def _fill(self, copies: Sequence[TableCopy]) -> None:
-        """Table after table, the next ones' reading begun while the one before is written."""
-        tables = [self._table(copy) for copy in copies]
-        links = [self._view.another() for _ in tables[:LINKS]]
-        with closing(read_ahead(tables, links, Reading)) as turns:
-            for table, reading, link in turns:
-                self._fill_one(table, reading, link)
-
-    def _table(self, copy: TableCopy) -> Table:
-        def say(phase: Phase, rows: int) -> None:
-            self._run.heed_stop()
-            self._run.emit(ProgressEvent(copy.target, phase, rows, self._scheme.rows[copy.target]))
-
-        rows = rows_of(copy, self._view.main)
-        width, recovers = self._scheme.widths[copy.target], self._run.table is not None
-        return Table(self._building, self._ledger, rows, width, say, recovers, self._base.is_sealed)
-
-    def _fill_one(self, table: Table, reading: Reading, link: Link) -> None:
-        self._run.heed_stop()
-        self._run.emit(TableEvent(table.name, "begin", self._scheme.rows[table.name]))
-        mine = self._base.is_sealed or not self._base.is_copy
-        judge = not mine and self._run.table is None and not self._options.replace
-        try:
-            outcome = equalise(table, reading, link, judge=judge)
-        finally:
-            self._run.moved_rows += table.outcome.copied
-        self._outcomes[table.name] = outcome
-        rows = self._count(table.name)
-        self._run.emit(TableEvent(table.name, "done", rows, outcome.copied, outcome.deleted))
-
-    def _count(self, table: str) -> int:
-        stretches = self._ledger.stretches(table)
-        return sum(one.rows for one in stretches)
-
-    def _refuse_changed(self) -> None:
-        """Rows that no move put into the target: nothing of it may be lost."""
-        changes = self._foreign()
-        if self._base.is_copy and self._run.table is None and not self._options.replace:
-            changes |= self._base.rows_elsewhere(self._building, self._ledger.tables())
-        if changes:
-            self._building.close()
-            drop_building(self._run.place)
-            raise changed_error(changes)
-
-    def _foreign(self) -> dict[str, int]:
-        return {name: outcome.foreign for name, outcome in self._outcomes.items() if outcome.foreign}
-
-    def _reject(self) -> dict[str, int]:
-        copies = [copy for copy in self._scheme.copies if copy.rejects]
-        if self._run.table is not None:
-            return {}
-        counts = write_rejects(self._view.main, copies, self._run.place.rejects)
-        for copy in self._scheme.copies:
-            self._ledger.set_rejected(copy.target, counts.get(copy.target, 0))
-        return counts
-
-    def _sequences(self) -> None:
-        for copy in self._scheme.copies:
-            if copy.sequence is not None:
-                set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
-
-    def _index(self) -> None:
-        def say(done: int, total: int) -> None:
-            self._run.heed_stop()
-            self._run.emit(ProgressEvent("", "index", done, total))
-
-        make_indexes(self._building, self._scheme.copies, say, self._scheme.views)
-
-    def _check(self) -> None:
-        tables = sorted(tables_of(self._building), key=self._count, reverse=True)
-        self._run.emit(ProgressEvent("", "check", 0, 1))
-        damage, broken = check(self._run.place.building, tables, thorough=not self._base.is_copy)
-        if damage:
-            raise TargetError(f"the new file does not stand SQLite's check: {damage[0]}")
-        # Of a target in use, what else is broken may be recovered next: `verify` tells.
-        if broken and self._run.table is None:
-            said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
-            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
-        self._run.emit(ProgressEvent("", "check", 1, 1))
-
-    def _prove(self) -> None:
-        """Reads the tables back that rows were written to; what was only compared has been read already."""
-        written = [name for name, outcome in self._outcomes.items() if outcome.copied]
-        queries = self._ledger.queries()
-        for number, name in enumerate(written):
-            self._run.heed_stop()
-            self._run.emit(ProgressEvent("", "verify", number, len(written)))
-            side = Side(target_packs(self._building, queries[name]))
-            if differing := count_foreign(side, self._ledger.stretches(name)):
-                raise TargetError(f"{differing} rows of {name} do not read as the source gave them")
-        self._run.emit(ProgressEvent("", "verify", len(written), len(written)))
-
-    def _finish(self, rejected: dict[str, int]) -> MoveReport:
-        place, now = self._run.place, utc_now()
-        self._run.emit(ProgressEvent("", "finish", 0, 1))
-        there = check_target(place)
-        self._base.refuse_touched(place, there)
-        backup = place.backup(now) if there else None
-        self._ledger.note(
-            {
-                "judged_at": self._options.judged_at,
-                **({} if self._run.table else options_note(self._options)),
-                "finished_at": iso(now),
-                "backup": backup.name if backup else "",
-                "backup_is_moved": "yes" if self._base.is_copy and not self._foreign() else "",
-            }
-        )
-        self._building.execute("PRAGMA ignore_check_constraints = OFF")
-        self._rows = {copy.target: self._count(copy.target) for copy in self._scheme.copies}
-        self._building.execute("PRAGMA analysis_limit = 1000")  # entries of an index, as SQLite recommends
-        self._building.execute("ANALYZE")
-        self._building.execute("PRAGMA journal_mode = WAL").fetchall()
-        self._building.close()
-        seal(place.building)
-        install(place.building, place.target, backup)
-        self._base.drop_old_backup(place)
-        self._run.emit(ProgressEvent("", "finish", 1, 1))
-        return self._report(rejected, backup)
-
-    def _report(self, rejected: dict[str, int], backup: Path | None) -> MoveReport:
-        tables = {}
-        for copy in self._scheme.copies:
-            outcome = self._outcomes.get(copy.target, Outcome())
-            rows = self._rows[copy.target]
-            tables[copy.target] = TableReport(rows, outcome.copied, outcome.deleted, rejected.get(copy.target, 0))
-        return MoveReport(
-            target=str(self._run.place.target),
-            tables=tables,
-            rejected=sum(rejected.values()),
-            rejects=str(self._run.place.rejects) if rejected else None,
-            backup=str(backup) if backup else None,
-            problems=self._scheme.problems,
-            seconds=time.monotonic() - self._run.started,
-        )
-
-
-def _last_value(link: Link, sequence: str) -> int:
-    with translated():
-        row = link.execute(
-            f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}".encode()
-        ).fetchone()
-    return max(0, int(row[0])) if row else 0
