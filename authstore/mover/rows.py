@@ -222,10 +222,15 @@ class Rows:
 
     @cached_property
     def _same_key(self) -> str:
-        return " AND ".join(
-            f"{quote(name)}{' COLLATE BINARY' if self.types[number] == 'text' else ''} = ?"
-            for name, number in zip(self.copy.key, self.key_columns, strict=True)
-        )
+        parts = [(quote(name), f"?{number}") for number, name in enumerate(self.copy.key, 1)]
+        same = [f"{name} = {value}" for name, value in parts]
+        # What is equal to the column's own collation is found by its index; the same it is only byte for byte.
+        exact = [
+            f"{name} COLLATE BINARY = {value}"
+            for (name, value), number in zip(parts, self.key_columns, strict=True)
+            if self.types[number] == "text"
+        ]
+        return " AND ".join(same + exact)
 
     @cached_property
     def _key_positions(self) -> tuple[int, ...]:

@@ -73,3 +73,20 @@ def test_what_no_index_holds_is_set_without_writing_an_index() -> None:
     update = next(statement for statement in asked if statement.startswith("UPDATE"))
     assert '"plain" = ' in update
     assert "folded" not in update.partition("WHERE")[0]
+
+
+@pytest.mark.parametrize("collation", ["BINARY", "NOCASE", "RTRIM"])
+def test_a_row_is_found_by_its_key_through_an_index_and_by_no_other_key(collation: str) -> None:
+    rows = Rows(COPY, ("text", "text", "int8", "text"))
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
+        target.execute(f"CREATE TABLE t (id TEXT COLLATE {collation} PRIMARY KEY, folded, part, plain)")
+        target.execute("INSERT INTO t (id) VALUES ('a')")
+        for sql in (rows.target_key, rows.delete()):
+            ((*_, how),) = target.execute(f"EXPLAIN QUERY PLAN {sql}", ("a",)).fetchall()
+            assert how.startswith("SEARCH t USING")
+        assert target.execute(rows.target_key, ("a",)).fetchone()
+        for other in ("A", "a ", "b"):
+            assert target.execute(rows.target_key, (other,)).fetchone() is None
+            Writer(target, rows).delete([(other,)])
+        Writer(target, rows).delete([("a",)])
+        assert target.execute("SELECT count(*) FROM t").fetchone() == (0,)
