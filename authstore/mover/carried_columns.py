@@ -24,6 +24,7 @@ _EQUAL_BY_VALUE = frozenset(
         "label",
         "date",
         "instant",
+        "local",
         "bytes",
         "exact",
     )

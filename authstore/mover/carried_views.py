@@ -16,8 +16,8 @@ from authstore.mover.translation import bare
 from authstore.mover.types import Reading
 
 _PARTS = ("expressions", "from_", "from", "joins", "where", "group")
-_GROUPED: tuple[Reading, ...] = ("integer", "decimal", "boolean", "text", "label", "exact", "date", "instant")
-_ORDERED: tuple[Reading, ...] = ("integer", "decimal", "double", "date", "instant")
+_GROUPED: tuple[Reading, ...] = ("integer", "decimal", "boolean", "text", "label", "exact", "date", "instant", "local")
+_ORDERED: tuple[Reading, ...] = ("integer", "decimal", "double", "date", "instant", "local")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,32 @@ def number_constant(value: str) -> Phrase:
     return Phrase(value, "decimal", value)
 
 
-def moment_constant(value: str) -> Phrase:
+def moment_constant(value: str, reading: Reading = "instant") -> Phrase:
     """A timestamp as Postgres prints it in UTC, in the fixed width of the target."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?: (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?)?(?:\+00)?", value)
     if found is None:
         raise UnsayableError(f"the moment '{value}'")
     day, time, fraction = found.groups()
-    return text_constant(f"{day}T{time or '00:00:00'}.{(fraction or '').ljust(6, '0')}Z", "instant")
+    return text_constant(f"{day}T{time or '00:00:00'}.{(fraction or '').ljust(6, '0')}Z", reading)
+
+
+def local_constant(value: str) -> Phrase:
+    """A timestamp without a zone."""
+    return moment_constant(value, "local")
+
+
+def single_constant(value: str) -> Phrase:
+    """A float4, where it is the very number that its digits say."""
+    number = number_constant(value)
+    if not is_short(value):
+        raise UnsayableError(f"the number {value} rounded to a float4")
+    return number
+
+
+def uuid_constant(value: str) -> Phrase:
+    if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
+        raise UnsayableError(f"the uuid '{value}'")
+    return text_constant(value, "exact")
 
 
 def date_constant(value: str) -> Phrase:
@@ -79,12 +98,12 @@ def _comparable(left: Phrase, operator: Operator, right: Phrase) -> bool:
     equality = operator in _EQUALITIES
     pair = (left.reading, right.reading)
     if left.reading == right.reading:
-        ordered = left.reading in ("integer", "decimal", "double", "date", "instant")
+        ordered = left.reading in ("integer", "decimal", "double", "date", "instant", "local")
         return ordered or (equality and left.reading in ("boolean", "text", "label", "exact"))
     if pair in (("integer", "decimal"), ("decimal", "integer")):
         return True
     if left.reading in ("double", "single") and right.constant is not None and right.reading in _NUMBERS:
-        return left.reading == "double" or _is_short(right.constant)
+        return left.reading == "double" or is_short(right.constant)
     if right.constant is not None and right.reading == "text" and equality:
         return left.reading in ("label", "exact", "padded") or (left.reading == "citext" and right.constant.isascii())
     return False
@@ -93,13 +112,15 @@ def _comparable(left: Phrase, operator: Operator, right: Phrase) -> bool:
 _NUMBERS = ("integer", "decimal", "double")
 
 
-def _is_short(number: str) -> bool:
+def is_short(number: str) -> bool:
     """Whether a number is the same as float4, as float8 and by its shortest text."""
     value = float(number)
     return abs(value) < 2**14 and (value * 2**10).is_integer()
 
 
 _LENIENT: dict[Operator, Operator] = {"<": "<=", ">": ">=", "<=": "<=", ">=": ">=", "=": "="}
+# Numbers beside zero that a REAL is too coarse for, by their digits.
+_TINY: dict[Operator, str] = {">": "0.*[1-9]*", "<": "-0.*[1-9]*", "<>": "*[1-9]*", "IS NOT": "*[1-9]*"}
 _MIRRORED: dict[Operator, Operator] = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
@@ -110,4 +131,7 @@ def _compare_digits(left: Phrase, operator: Operator, right: Phrase, exact: bool
     zero = right.constant is not None and right.reading in _NUMBERS and float(right.constant) == 0
     if exact or right.constant is None or right.reading not in _NUMBERS or (operator not in _LENIENT and not zero):
         raise UnsayableError(f"numbers kept as text: {left.sql} {operator} {right.sql}")
-    return Phrase(f"CAST({left.sql} AS REAL) {operator if zero else _LENIENT[operator]} {right.sql}", "boolean")
+    said = f"CAST({left.sql} AS REAL) {operator if zero else _LENIENT[operator]} {right.sql}"
+    if zero and operator in _TINY:
+        said = f"({said} OR {left.sql} GLOB '{_TINY[operator]}')"
+    return Phrase(said, "boolean")

@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from authstore.mover.phrases import NULL, Phrase, date_constant, moment_constant, number_constant, text_constant
+from authstore.mover.phrases import (
+    NULL,
+    Phrase,
+    date_constant,
+    local_constant,
+    moment_constant,
+    number_constant,
+    single_constant,
+    text_constant,
+    uuid_constant,
+)
 from authstore.mover.translation import Translation, unsayable
 from authstore.mover.types import Reading
 
@@ -14,6 +24,8 @@ def cast(walk: Translation, node: exp.Expr) -> Phrase:
     rule = _CAST_CONSTANTS.get(kind)
     if value == NULL:
         return NULL
+    if kind == "single" and value.constant is not None:
+        value, kind = single_constant(value.constant), "double"
     if value.constant is not None and value.reading == "text" and rule is not None:
         return rule(value.constant)
     found = _CASTS.get((value.reading, kind))
@@ -37,8 +49,10 @@ def _family(node: exp.Expr) -> str:
 
 _KINDS = {
     **dict.fromkeys(("SMALLINT", "INT", "BIGINT"), "integer"),
-    **dict.fromkeys(("DOUBLE", "FLOAT"), "double"),
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPNTZ"), "instant"),
+    "DOUBLE": "double",
+    "FLOAT": "single",
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMPNTZ"), "local"),
+    "TIMESTAMPTZ": "instant",
     **dict.fromkeys(("CHAR", "BPCHAR"), "padded"),
     "DATE": "date",
     "MONEY": "money",
@@ -50,13 +64,15 @@ _CAST_CONSTANTS: dict[str, Callable[[str], Phrase]] = {
     "citext": text_constant,
     "padded": text_constant,
     "other": text_constant,
-    "exact": text_constant,
+    "exact": uuid_constant,
     "integer": number_constant,
     "number": number_constant,
     "double": number_constant,
+    "single": single_constant,
     "money": lambda value: number_constant(value.translate({ord("$"): None, ord(","): None})),
     "date": date_constant,
     "instant": moment_constant,
+    "local": local_constant,
 }
 _CASTS: dict[tuple[str, str], tuple[str, Reading]] = {
     ("text", "text"): ("{}", "text"),
@@ -79,5 +95,6 @@ _CASTS: dict[tuple[str, str], tuple[str, Reading]] = {
     ("boolean", "boolean"): ("{}", "boolean"),
     ("date", "date"): ("{}", "date"),
     ("instant", "instant"): ("{}", "instant"),
+    ("local", "local"): ("{}", "local"),
     ("exact", "exact"): ("{}", "exact"),
 }

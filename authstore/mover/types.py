@@ -26,6 +26,7 @@ Reading = Literal[
     "label",
     "date",
     "instant",
+    "local",  # a timestamp without a zone: which instant it is depended on the session that asked
     "json",
     "bytes",
     "exact",  # equal if and only if the texts are
@@ -213,7 +214,7 @@ def _zoned(column: SourceColumn, value: str, naive_tz: str) -> Landing:
 def _naive(column: SourceColumn, value: str, naive_tz: str) -> Landing:
     """Written as UTC unless told otherwise. A local time skipped by its zone's clocks has no instant."""
     if naive_tz == "UTC":
-        return _instant(value, value, _in_era(value))
+        return replace(_instant(value, value, _in_era(value)), reading="local")
     zone = literal(naive_tz)
     # A day inside the edges, so that no zone carries a local time over them.
     inside = f"{value} >= timestamp '0001-01-02' AND {value} < timestamp '9999-12-31'"

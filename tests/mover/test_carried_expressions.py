@@ -53,6 +53,37 @@ def test_checks_on_odd_values_are_reported_and_no_row_is_lost(move: Move) -> Non
     assert [problem.count for problem in said(carried.problems, "NaN")] == [1, 1]
 
 
+def test_a_check_that_holds_by_the_zone_of_the_session_that_wrote_stays_behind(move: Move) -> None:
+    move.seed(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, made timestamp, read timestamptz,
+            CONSTRAINT mixed CHECK (read >= made), CONSTRAINT alone CHECK (made > '2000-01-01'));
+        SET timezone = 'Asia/Tokyo';
+        INSERT INTO t VALUES (1, '2020-01-01 09:00', '2020-01-01 10:00');
+        SET timezone = 'UTC';
+        """
+    )
+    carried = move.plan()
+
+    assert rows(move.arrive(), "t") == [(1, "2020-01-01T09:00:00.000000Z", "2020-01-01T01:00:00.000000Z")]
+    assert said(carried.problems, 'check "mixed"')
+    assert 'CONSTRAINT "alone"' in copy_of(carried, "t").create[0]
+
+
+def test_a_number_too_near_to_zero_for_a_float_stands_the_checks_on_it(move: Move) -> None:
+    move.seed(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, a numeric CHECK (a > 0), b numeric CHECK (b < 0), c numeric CHECK (c <> 0));
+        INSERT INTO t VALUES (1, '1e-400', '-1e-400', '1e-400'), (2, '1e-400', '-1e-400', '-1e-400')
+        """
+    )
+    target = move.arrive()
+
+    assert len(rows(target, "t")) == 2
+    for wrong in ("'0.000', '-1', '1'", "'-0.01', '-1', '1'", "'1', '0', '1'", "'1', '0.01', '1'", "'1', '-1', '0.00'"):
+        assert refused(target, f"INSERT INTO t VALUES (3, {wrong})")
+
+
 def test_a_check_that_was_never_validated_is_reported(move: Move) -> None:
     move.seed(
         """

@@ -154,6 +154,9 @@ at < till
 at > '2020-01-01 00:00:00+00'
 at >= '2024-05-05 05:05:05.5+00'
 local > '2020-01-01'
+local = '2024-05-05 05:05:05'
+f <= 0.5::real
+u = 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'
 jsonb_typeof(j) = 'object'
 jsonb_typeof(j) = 'string'
 jsonb_typeof(j) <> 'array'
@@ -223,6 +226,17 @@ octet_length(t) < 3
 split_part(t, 'b', 1) = 'a'
 u < '00000000-0000-0000-0000-000000000001'::uuid
 price = 0.1000000000000000055
+at > local
+local = at
+local IN (at)
+at < '2020-01-01 11:00:00'::timestamp
+at::timestamp < '2020-01-01 11:00'
+local::timestamptz < at
+nullif(local, at) IS NULL
+coalesce(at, local) = at
+f <= 0.1::real
+f::real <= 5
+u = ('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::text)::uuid
 """.strip().splitlines()
 
 
