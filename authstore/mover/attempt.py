@@ -27,6 +27,12 @@ from authstore.mover.shapes import MoveOptions, TableCopy
 from authstore.mover.source import Identity, Snapshot
 from authstore.mover.streams import Side, count_foreign, target_packs
 
+_SAID = 5  # kinds of damage
+_LEAVE_BEHIND = (
+    "a row that breaks a CHECK: Postgres judged it otherwise; drop that CHECK in the source,"
+    " or leave the table behind with --skip, and run the same command again"
+)
+
 Emit = Callable[[Event], None]
 
 
@@ -167,7 +173,8 @@ class Attempt:
         self._run.emit(ProgressEvent("", "check", 0, 1))
         damage, broken = check(self._run.place.building, tables, thorough=not self._base.is_copy)
         if damage:
-            raise TargetError(f"the new file does not stand SQLite's check: {damage[0]}")
+            said = "; ".join(list(dict.fromkeys(damage))[:_SAID])
+            raise TargetError(f"the new file does not stand SQLite's check: {said}", hint=_LEAVE_BEHIND)
         # Of a target in use, what else is broken may be recovered next: `verify` tells.
         if broken and self._run.table is None:
             said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())

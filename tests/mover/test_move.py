@@ -23,11 +23,13 @@ from authstore.mover import (
     TargetChangedError,
     TargetError,
     UndecidedError,
+    carried_expressions,
     make_plan,
     move,
     streams,
 )
 from authstore.mover import equalise as equalising
+from authstore.mover.phrases import Phrase
 from tests.mover import seeds
 from tests.mover.moving import (
     DECIDED,
@@ -381,3 +383,25 @@ async def test_sessions_count_as_used_at_the_last_catch_up(
 
 def test_the_options_are_those_of_the_command_line() -> None:
     assert MoveOptions().on_duplicate == MoveOptions().on_orphan == MoveOptions().on_bad_row == "stop"
+
+
+async def test_a_check_that_sqlite_judges_otherwise_is_named_with_the_ways_on(
+    source: _Link, source_url: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people(source)
+    source.execute("CREATE TABLE odd (id int PRIMARY KEY CONSTRAINT judged CHECK (id > 0)); INSERT INTO odd VALUES (1)")
+    source.execute("CREATE TABLE odder (LIKE odd INCLUDING ALL); INSERT INTO odder VALUES (1), (2)")
+    with monkeypatch.context() as misjudging:
+        misjudging.setattr(carried_expressions, "translate", lambda *_, **__: Phrase("0", "boolean"))
+        plan = await make_plan(source_url, target)
+        for _ in range(2):
+            with pytest.raises(TargetError, match=r"CHECK.* failed in odd(er)?; CHECK.* failed in odd") as failed:
+                await move(plan)
+            assert "--skip" in failed.value.hint
+            assert not target.exists()
+        await moved(source_url, target, skip=("odd", "odder"))
+        assert "odd" not in contents(target)
+    target.unlink()
+    source.execute("ALTER TABLE odder DROP CONSTRAINT judged")
+    await moved(source_url, target)
+    assert contents(target)["odder"] == [(1,), (2,)]
