@@ -63,9 +63,14 @@ def _is_bare(column: SourceColumn) -> bool:
 
 def _looks_like_sessions(table: SourceTable, raw: tuple[str, ...], about: bool) -> bool:
     names = {normalised(column.name) for column in table.columns}
-    expires = any(_EXPIRY.fullmatch(name) for name in names)
+    expires = any(_EXPIRY.fullmatch(name) for name in names) or (about and any(map(_ends_in_expiry, table.columns)))
     keeps_sessions = about and len(names & _SESSION_STORE) > 1 and not table.references
     return keeps_sessions or (expires and (about or bool(raw))) or (about and bool(raw))
+
+
+def _ends_in_expiry(column: SourceColumn) -> bool:
+    name = normalised(column.name)
+    return any(_EXPIRY.fullmatch(name[start:]) for start in _starts(column.name))
 
 
 def _unrecognised(table: SourceTable, raw: tuple[str, ...]) -> Problem:
