@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import TargetError, engine, make_plan, move, recover, rollback
+from authstore.mover import TargetError, attempt, make_plan, move, recover, rollback
 from tests.mover import seeds
 from tests.mover.moving import actual, change, contents, expected, moved, names, one, people, verified
 
@@ -169,7 +169,7 @@ async def test_a_file_that_does_not_read_as_the_source_gave_it_never_takes_the_n
     source: _Link, source_url: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people(source)
-    looks_well = engine.check
+    looks_well = attempt.check
 
     def rots_after(path: Path, tables: Sequence[str], *, thorough: bool) -> Any:
         found = looks_well(path, tables, thorough=thorough)
@@ -177,7 +177,7 @@ async def test_a_file_that_does_not_read_as_the_source_gave_it_never_takes_the_n
         return found
 
     plan = await make_plan(source_url, target)
-    monkeypatch.setattr(engine, "check", rots_after)
+    monkeypatch.setattr(attempt, "check", rots_after)
     with pytest.raises(TargetError, match="do not read as the source gave them"):
         await move(plan, prove=True)
     monkeypatch.undo()
