@@ -102,25 +102,25 @@ def _is_at_work(url: str, pid: int) -> bool:
 
 def connect(url: str, stop: threading.Event) -> Link:
     """An open connection, autocommit. Raises `SourceUnavailableError` or `SourceError`."""
-    with translated():
+    with translated("see that the server is up and the URL right, then run the same command again"):
         link = PatientConnection.connect(url, autocommit=True, **_NETWORK)
     link.stop, link.watched = stop, url
     return link
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """No exception of the driver leaves the mover."""
+def translated(hint: str = "run the same command again to go on") -> Iterator[None]:
+    """No exception of the driver leaves the mover. `hint`: for those that may pass."""
     try:
         yield
     except psycopg.Error as error:
-        raise _ours(error) from error
+        raise _ours(error, hint) from error
 
 
-def _ours(error: psycopg.Error) -> MoverError:
+def _ours(error: psycopg.Error, hint: str) -> MoverError:
     text = _said(error)
     if is_passing(error):
-        return SourceUnavailableError(f"the source does not answer: {text}", hint="run the same command again to go on")
+        return SourceUnavailableError(f"the source does not answer: {text}", hint=hint)
     if error.sqlstate and error.sqlstate.startswith("42501"):
         return SourceError(f"the source refuses: {text}", hint="grant SELECT to this role, or --skip the table")
     return SourceError(f"the source cannot be read: {text}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -40,6 +40,7 @@ _PINNED = (
     "SELECT set_config(name, LEAST(setting::int, 1)::text, FALSE) FROM pg_settings"
     " WHERE name = 'max_parallel_workers_per_gather'",
 )
+_POOL = frozenset({"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "statement_cache_size"})
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _IDENTITY = """
@@ -146,27 +147,37 @@ def _check_identity(found: Identity, expected: Identity | None) -> None:
 
 
 def checked_url(url: str) -> str:
-    """The URL, if it is one of PostgreSQL's. Raises `ConfigurationError`, which does not show it."""
+    """The URL as libpq takes it, if it is one of PostgreSQL's. Raises `ConfigurationError`, which does not show it."""
     if not isinstance(url, str) or not url.startswith(("postgresql://", "postgres://")):
         raise ConfigurationError("the source is a URL like postgresql://user@host/database")
+    plain = _without_pool(url)
     try:
-        conninfo_to_dict(url)
+        conninfo_to_dict(plain)
     except psycopg.ProgrammingError as error:
-        raise ConfigurationError("the source's URL cannot be read: is a character of the password not encoded?") from (
+        raise ConfigurationError(f"the source's URL cannot be read: {_wrong_with(plain)}") from (
             error if "://" not in str(error) else None
         )
-    return url
+    return plain
 
 
-def masked_url(url: str) -> str:
-    """The URL without its password, for showing."""
+def _without_pool(url: str) -> str:
+    """Without the parameters by which Prisma speaks to its own pool; its schema is for `--schema` to say."""
+    start = url.rfind("@") + 1  # a password may have question marks of its own
+    address, mark, query = url[start:].partition("?")
+    kept = [part for part in query.split("&") if part.partition("=")[0] not in _POOL]
+    return f"{url[:start]}{address}{mark if kept else ''}{'&'.join(kept)}"
+
+
+def _wrong_with(url: str) -> str:
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    unknown = [name for name in _parameters(url) if name not in known]
+    return f"libpq knows no parameter {unknown[0]!r}" if unknown else "is a character of the password not encoded?"
+
+
+def _parameters(url: str) -> list[str]:
+    """Their names; none where they may be half of a password with a question mark."""
     try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        user = parts.netloc.rpartition("@")[0].partition(":")[0]
+        query = urlsplit(url).query
     except ValueError:
-        return "postgresql://…"
-    query = "&".join(
-        part for part in parts.query.split("&") if not part.lower().startswith(("password", "sslpassword"))
-    )
-    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host, query=query))
+        return []
+    return [] if "@" in query else [part.partition("=")[0] for part in query.split("&")]

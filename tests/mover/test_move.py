@@ -344,6 +344,12 @@ class TestRefused:
             with pytest.raises((ConfigurationError, SourceError)) as caught:
                 await make_plan(url, target)
             assert "geheim" not in str(caught.value)
+        for url in ("postgresql://u:ge/h?eim@host/db", "postgresql://u:12/3?eim=4@host/db"):
+            with pytest.raises(ConfigurationError, match="password not encoded") as caught:
+                await make_plan(url, target)
+            assert "eim" not in str(caught.value)
+        with pytest.raises(ConfigurationError, match="libpq knows no parameter 'sslmod'"):
+            await make_plan("postgresql://u:geheim@host/db?sslmod=require", target)
         for wrong in ("sqlite://", "auth.db", "sqlite:///a.db?mode=ro"):
             with pytest.raises(ConfigurationError):
                 await make_plan("postgresql://localhost/x", wrong)
@@ -352,6 +358,15 @@ class TestRefused:
         with pytest.raises(SourceUnavailableError) as caught:
             await make_plan("postgresql://u:geheim@127.0.0.1:1/x", target)
         assert "geheim" not in str(caught.value)
+        assert "the URL right" in caught.value.hint
+
+    async def test_what_prisma_adds_to_a_url_is_for_its_own_pool(
+        self, source: _Link, source_url: str, target: Path
+    ) -> None:
+        people(source)
+        pooled = f"{source_url}?schema=public&connect_timeout=5&connection_limit=5&pgbouncer=true"
+        await moved(pooled, target)
+        assert actual(target) == expected(source)
 
     async def test_an_empty_source(self, source_url: str, target: Path) -> None:
         with pytest.raises(UndecidedError):

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import TargetError, attempt, make_plan, move, recover, rollback
+from authstore.mover import TargetChangedError, TargetError, attempt, make_plan, move, recover, rollback
 from tests.mover import seeds
 from tests.mover.moving import actual, change, contents, expected, moved, names, one, people, verified
 
@@ -94,6 +94,22 @@ async def test_orphans_in_the_target_are_a_finding(source: _Link, source_url: st
         ("orphan", "note", 2),
     }
     await recover(source_url, target, "users")
+    assert (await verified(source_url, target)).ok
+
+
+async def test_what_the_application_wrote_is_seen_after_another_table_was_recovered(
+    source: _Link, source_url: str, target: Path
+) -> None:
+    people(source)
+    await moved(source_url, target)
+    change(
+        target, "INSERT INTO note (id, body) VALUES (1000, 'own')", "UPDATE users SET name = 'other' WHERE id = 'u1'"
+    )
+    await recover(source_url, target, "users")
+    with pytest.raises(TargetChangedError) as caught:
+        await moved(source_url, target)
+    assert caught.value.changes == {"note": 1}
+    await moved(source_url, target, replace=True)
     assert (await verified(source_url, target)).ok
 
 
