@@ -20,13 +20,14 @@ _PHASES = {
 
 
 class ProgressView:
-    """Call it with each event. `total`: rows of the whole run, 0 where unknown."""
+    """Call it with each event."""
 
-    def __init__(self, output: Output, total: int = 0) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
         self._bars = _bars(output) if output.is_lively else None
         self._tasks: dict[str, TaskID] = {}
-        self._all = self._bars.add_task("all", total=total or None, rate="") if self._bars else None
+        self._all = self._bars.add_task("all", total=None, rate="") if self._bars else None
+        self._expected = 0  # rows in all tables, by the source's own estimate; 0 where it has none
         self._done: dict[str, int] = {}
         self._began = time.monotonic()
         self._last: dict[str, float] = {}
@@ -72,7 +73,10 @@ class ProgressView:
 
     def _progress(self, event: ProgressEvent) -> None:
         if self._bars:
-            self._bar(event.table or _PHASES.get(event.phase, event.phase), event.rows, event.total)
+            if event.table or event.phase in _PHASES:
+                self._bar(event.table or _PHASES[event.phase], event.rows, event.total)
+            else:
+                self._expected = event.total
             return
         now, last = time.monotonic(), self._last.get(event.table + event.phase)
         if last is not None and now - last < (_JSON_SECONDS if self._output.is_json else _LINE_SECONDS):
@@ -80,7 +84,8 @@ class ProgressView:
         self._last[event.table + event.phase] = now
         self._output.event("progress", table=event.table, phase=event.phase, rows=event.rows, total=event.total)
         if not event.table and event.rows == 0:
-            self._output.say(_PHASES.get(event.phase, event.phase))
+            rows = f"about {event.total:,} rows" if event.total else "reading the source"
+            self._output.say(_PHASES.get(event.phase, rows))
         elif last is not None:
             self._output.say(f"{event.table}: {event.rows:,} of about {event.total:,} rows")
 
@@ -95,7 +100,8 @@ class ProgressView:
             self._done[name] = rows
             done = sum(self._done.values())
             rate = done / max(0.001, time.monotonic() - self._began)
-            bars.update(self._all, completed=done, rate=f"{rate:,.0f} rows/s")
+            expected = max(self._expected, done) if self._expected else None
+            bars.update(self._all, completed=done, total=expected, rate=f"{rate:,.0f} rows/s")
 
 
 def _bars(output: Output) -> Progress:

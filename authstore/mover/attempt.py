@@ -103,6 +103,7 @@ class Attempt:
     def _fill(self, copies: Sequence[TableCopy]) -> None:
         """Table after table, the next ones' reading begun while the one before is written."""
         tables = [self._table(copy) for copy in copies]
+        self._run.emit(ProgressEvent("", "copy", 0, sum(self._scheme.rows[copy.target] for copy in copies)))
         links = [self._view.another() for _ in tables[:LINKS]]
         with closing(read_ahead(tables, links, Reading)) as turns:
             for table, reading, link in turns:

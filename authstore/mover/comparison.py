@@ -69,6 +69,7 @@ def _compared(
     tables = [rows_of(copy, view.main) for copy in scheme.copies]
     links = [view.another() for _ in tables[:LINKS]]
     there = set(tables_of(connection))
+    emit(ProgressEvent("", "compare", 0, sum(scheme.rows[copy.target] for copy in scheme.copies)))
     with closing(read_ahead(tables, links, source_packs)) as turns:
         for rows, packs, _ in turns:
             yield rows.copy.target, _Comparison(connection, rows, scheme, emit).of(packs, there)

@@ -375,10 +375,13 @@ class TestRefused:
 
 async def test_progress_speaks_of_every_table(source: _Link, source_url: str, target: Path) -> None:
     people(source)
+    source.execute("ANALYZE")
     events: list[Any] = []
     await move(await make_plan(source_url, target), events.append)
     done = {event.table: event.rows for event in events if isinstance(event, TableEvent) and event.state == "done"}
     assert done == {"users": 50, "sessions": 150, "note": 100}
+    first = next(event for event in events if isinstance(event, ProgressEvent))
+    assert first == ProgressEvent("", "copy", 0, 300)
     assert {"copy", "index", "check", "finish"} <= {e.phase for e in events if isinstance(e, ProgressEvent)}
 
 
