@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from authstore.errors import ConfigurationError
-from authstore.mover.failures import SourceChangedError
+from authstore.mover.failures import SourceChangedError, SourceUnavailableError
 from authstore.mover.link import Link, connect, translated
 
 _PINNED = (
@@ -85,7 +85,13 @@ class Snapshot:
         link = self._open()
         with translated():
             link.execute(_BEGIN)
-            link.execute(b"SET TRANSACTION SNAPSHOT '" + self._name.encode() + b"'")
+            try:
+                link.execute(b"SET TRANSACTION SNAPSHOT '" + self._name.encode() + b"'")
+            except (psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue) as error:
+                # It goes with the connection that exported it.
+                raise SourceUnavailableError(
+                    "the connection that holds the snapshot is lost", hint="run the same command again to go on"
+                ) from error
         return link
 
     def _open(self) -> Link:

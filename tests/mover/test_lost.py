@@ -22,7 +22,7 @@ from authstore.mover import (
     make_plan,
     move,
 )
-from authstore.mover.source import Identity, Snapshot
+from authstore.mover.source import Identity, Snapshot, snapshot
 from tests.mover.moving import actual, expected, moved, names, people, verified
 from tests.mover.proxy import Proxy
 from tests.postgres import embedded_server
@@ -180,3 +180,11 @@ async def test_a_full_disk_stops_it_and_room_lets_it_go_on(source: _Link, source
     assert actual(target) == expected(source)
     assert (await verified(source_url, target)).ok
     assert names(target.parent) == ["auth.db"]
+
+
+def test_a_snapshot_whose_connection_was_terminated_is_a_source_that_may_come_back(source_url: str) -> None:
+    with snapshot(source_url) as view:
+        with psycopg.connect(source_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (view.main.info.backend_pid,))
+        with pytest.raises(SourceUnavailableError, match="snapshot is lost"):
+            view.another()
