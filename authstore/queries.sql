@@ -99,10 +99,10 @@ ORDER BY id LIMIT :limit
 
 -- A new session, where there is such a user and it is not disabled.
 -- name: insert_session
-INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, created_at, last_used_at, authenticated_at,
-    ip, user_agent, data)
-SELECT :id, :token_hash, :token_indexed, users.id, :expires, :created_at, :last_used_at, :authenticated_at,
-    :ip, :user_agent, :data
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
 FROM users WHERE users.id = :user_id AND NOT users.disabled
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
@@ -148,8 +148,8 @@ WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
 -- All that can change of a session.
 -- name: update_session
 UPDATE sessions
-SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
-    data = :data
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, expires_asked = :expires_asked,
+    last_used_at = :last_used_at, data = :data
 WHERE id = :id
 
 -- Ends one session.
@@ -200,11 +200,16 @@ INSERT INTO verification_tokens (identifier, purpose, token_hash, expires, data,
 VALUES (:identifier, :purpose, :token_hash, :expires, :data, :created_at)
 ON CONFLICT DO NOTHING
 
--- Of an identifier's tokens for a purpose, all but the newest few.
+-- Of an identifier's living tokens for a purpose, all but the last few made (by id: a clock may have gone back).
 -- name: delete_excess_verification_tokens
 DELETE FROM verification_tokens WHERE id IN (
-    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
-    ORDER BY created_at DESC, id DESC LIMIT 9223372036854775807 OFFSET :keep)
+    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose AND expires > :now
+    ORDER BY id DESC LIMIT 9223372036854775807 OFFSET :keep)
+
+-- Makes room for a token whose text a dead one has.
+-- name: delete_dead_verification_token
+DELETE FROM verification_tokens
+WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash AND expires <= :now
 
 -- One token, not used.
 -- name: get_verification_token

@@ -67,6 +67,11 @@ def session(row: Row, token: str | None = None) -> Session:
     )
 
 
+def asked_expiry(row: Row) -> datetime | None:
+    """The expiry of a session that somebody asked for."""
+    return maybe_instant(row["expires_asked"])
+
+
 def account(row: Row, cipher: Cipher) -> Account:
     """An account, its provider tokens opened. Raises `KeyUnavailableError`."""
     return Account(
