@@ -9,7 +9,7 @@ Errors are those of `authstore.errors`; an argument of the wrong shape is `Value
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -20,6 +20,8 @@ from authstore.models import (
     AccountType,
     Authenticator,
     DeviceType,
+    Ended,
+    Event,
     Health,
     Permission,
     PruneReport,
@@ -201,7 +203,7 @@ class Sessions(Protocol):
         ...
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
-        """The living session of this token, and its user: the hot path. Never writes."""
+        """The living session of this token, and its user: the hot path. Never writes, theft apart (`rotate_session`)."""
         ...
 
     async def get_session(self, token: str) -> Session | None:
@@ -218,23 +220,35 @@ class Sessions(Protocol):
         """Changes what is named; `expires` is clamped to what the policy allows; never revives."""
         ...
 
-    async def rotate_session(self, token: str) -> Session | None:
-        """The same session under a new token; the old one is dead at once (ASVS 5.0 7.2.4)."""
+    async def rotate_session(self, token: str, *, grace: timedelta | None = None) -> Session | None:
+        """The same session under a new token; the old one is dead at once (ASVS 5.0 7.2.4).
+
+        With `grace` (a few seconds, for tabs that race) the old one finds the session until then, and rotating it gives
+        the session with `token=None`. Presented later, or the one before it at any time, it was copied: that is
+        `None`, and the session ends as "stolen".
+        """
         ...
 
-    async def delete_session(self, token: str) -> bool:
-        """Ends the session of this token."""
+    async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:
+        """Ends the session of this token. `reason` is what `why_ended` tells."""
+        ...
+
+    async def why_ended(self, token: str) -> Ended | None:
+        """Why, when and by whom the session of this token ended; `None` for a living one, or a token never known.
+
+        Kept for 30 days, or as long as `audit` where that is longer. Asking is not presenting.
+        """
         ...
 
     async def list_sessions(self, user_id: str) -> list[Session]:
         """The user's living sessions, newest first, without tokens."""
         ...
 
-    async def revoke_session(self, session_id: str) -> bool:
+    async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:
         """Ends a session by its id."""
         ...
 
-    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None) -> int:
+    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:
         """Ends all sessions of the user, save the one of `except_token`; how many."""
         ...
 
@@ -390,6 +404,13 @@ class Maintenance(Protocol):
 
     async def health(self) -> Health:
         """Whether the store answers and can write."""
+        ...
+
+    async def events(self, *, after: int = 0, limit: int = 100) -> list[Event]:
+        """What happened after the event with this `seq`, oldest first, in the order of commits, none skipped.
+
+        Raises `ChangesLostError` where the log no longer holds all of it.
+        """
         ...
 
     async def rekey(self) -> int:

@@ -1,6 +1,7 @@
 """From a URL to an `Adapter`."""
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +22,14 @@ _DEFAULT_POLICY = SessionPolicy()
 class Connecting:
     """What `connect` returns: `async with` it, or `await` it and close the store yourself."""
 
-    def __init__(self, open_database: _Open, policy: SessionPolicy, clock: "Clock", cipher: Cipher) -> None:
+    def __init__(
+        self, open_database: _Open, policy: SessionPolicy, clock: "Clock", cipher: Cipher, audit: timedelta | None
+    ) -> None:
         self._open_database = open_database
         self._policy = policy
         self._clock = clock
         self._cipher = cipher
+        self._audit = audit
         self._store: Adapter | None = None
 
     def __await__(self) -> "Generator[Any, None, Adapter]":
@@ -44,7 +48,14 @@ class Connecting:
     async def _open(self) -> "Adapter":
         from authstore.store import Store
 
-        return Store(await self._open_database(), self._policy, self._clock, self._cipher)
+        store = Store(await self._open_database(), self._policy, self._clock, self._cipher)
+        if self._audit is not None:
+            try:
+                await store.keep_events(self._audit, at_least=True)
+            except BaseException:
+                await store.close()
+                raise
+        return store
 
 
 def connect(
@@ -56,13 +67,15 @@ def connect(
     durability: "Durability" = "full",
     create: bool = True,
     migrate: bool = True,
+    audit: timedelta | None = None,
 ) -> Connecting:
     """Opens a store.
 
     `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (memory), or a `Path`. `keys`: secrets
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
-    lose the last moments.
+    lose the last moments. `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written
+    into the database, where the longest asked for counts.
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`.
@@ -73,9 +86,11 @@ def connect(
         raise ConfigurationError("policy is a SessionPolicy")
     if not callable(clock):
         raise ConfigurationError("clock is a function that gives an aware datetime")
+    if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
+        raise ConfigurationError("audit is a timedelta longer than nothing, or None")
     path = _sqlite_path(url)
     opener = partial(_open_sqlite, path, durability=durability, create=create, migrate=migrate, clock=clock)
-    return Connecting(opener, policy, clock, Cipher(keys))
+    return Connecting(opener, policy, clock, Cipher(keys), audit)
 
 
 async def _open_sqlite(

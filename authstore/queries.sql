@@ -167,15 +167,6 @@ ORDER BY sessions.created_at DESC, sessions.id DESC
 -- name: delete_sessions
 DELETE FROM sessions WHERE user_id = :user_id AND id <> :except_id
 
--- Beyond the limit, the longest unused of a user's living sessions goes; never the one just made.
--- name: delete_excess_sessions
-DELETE FROM sessions WHERE id IN (
-    SELECT id FROM sessions
-    WHERE user_id = :user_id AND id <> :new_id AND expires > :now AND created_at > :created_after
-        AND last_used_at > :used_after
-    ORDER BY last_used_at DESC, created_at DESC, id DESC
-    LIMIT 9223372036854775807 OFFSET :keep)
-
 -- The next stretch of sessions by id: where it ends, and which of them are dead.
 -- name: scan_sessions
 SELECT max(id) AS last, json_group_array(id) FILTER (
@@ -341,6 +332,171 @@ LIMIT 1
 SELECT users.* FROM user_roles JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.role_name = :role_name AND user_roles.user_id > :after
 ORDER BY user_roles.user_id LIMIT :limit
+
+-- ── how sessions end, and why ────────────────────────────────────────────────────────────────────────────
+
+-- Writes down what a token died of.
+-- name: insert_ended_token
+INSERT INTO ended_tokens (token_hash, reason, at, actor, session_id)
+VALUES (:token_hash, :reason, :at, :actor, :session_id)
+ON CONFLICT (token_hash) DO UPDATE
+SET reason = excluded.reason, at = excluded.at, actor = excluded.actor, session_id = excluded.session_id
+
+-- Writes down why a living session ends.
+-- name: note_ending
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions
+WHERE id = :id AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Writes down why a user's living sessions end, save one.
+-- name: note_endings
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions
+WHERE user_id = :user_id AND id <> :except_id AND expires > :now AND created_at > :created_after
+    AND last_used_at > :used_after
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Of a user's sessions, save one, those whose end is not written down.
+-- name: list_unnoted_sessions
+SELECT sessions.* FROM sessions
+WHERE user_id = :user_id AND id <> :except_id
+    AND NOT EXISTS (SELECT 1 FROM ended_tokens WHERE ended_tokens.token_hash = sessions.token_hash)
+
+-- Writes down what dead sessions died of: rows of id, reason, instant.
+-- name: note_deaths
+INSERT INTO ended_tokens (token_hash, reason, at)
+SELECT sessions.token_hash, json_extract(death.value, '$[1]'), json_extract(death.value, '$[2]')
+FROM json_each(:deaths) AS death JOIN sessions ON sessions.id = json_extract(death.value, '$[0]')
+WHERE true
+ON CONFLICT (token_hash) DO NOTHING
+
+-- One session's own row.
+-- name: get_session_row
+SELECT * FROM sessions WHERE id = :id
+
+-- Of these sessions those that are still dead.
+-- name: list_dead_sessions
+SELECT * FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+
+-- Beyond the limit, a user's living sessions, longest unused last; never the one just made.
+-- name: list_excess_sessions
+SELECT id FROM sessions
+WHERE user_id = :user_id AND id <> :new_id AND expires > :now AND created_at > :created_after
+    AND last_used_at > :used_after
+ORDER BY last_used_at DESC, created_at DESC, id DESC
+LIMIT 9223372036854775807 OFFSET :keep
+
+-- The living session whose token was replaced with a grace, by the old token's hash.
+-- name: get_replaced_session
+SELECT sessions.*, users.disabled AS user__disabled, ended_tokens.at AS replaced_until
+FROM ended_tokens
+JOIN sessions ON sessions.id = ended_tokens.session_id
+JOIN users ON users.id = sessions.user_id
+WHERE ended_tokens.token_hash = :token_hash
+
+-- The graces of a session's earlier tokens are over.
+-- name: end_graces
+UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
+
+-- What a token died of.
+-- name: get_ended_token
+SELECT reason, at, actor FROM ended_tokens WHERE token_hash = :token_hash
+
+-- The row of a session that a token names, and what is left of its user.
+-- name: get_session_remains_by_id
+SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
+FROM sessions LEFT JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = :id AND sessions.token_hash = :token_hash
+
+-- The same for a token that names no session.
+-- name: get_session_remains_by_hash
+SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
+FROM sessions LEFT JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+
+-- Where a stretch of ended tokens ends.
+-- name: get_end_of_stretch
+SELECT token_hash FROM ended_tokens WHERE token_hash > :after ORDER BY token_hash LIMIT 1 OFFSET :length
+
+-- Whether a stretch holds ended tokens that are old enough to forget.
+-- name: has_old_ended_tokens
+SELECT 1 AS found FROM ended_tokens
+WHERE token_hash > :after AND token_hash <= :last AND at <= :before AND session_id IS NULL
+LIMIT 1
+
+-- Forgets the old ones of a stretch of ended tokens.
+-- name: delete_old_ended_tokens
+DELETE FROM ended_tokens WHERE token_hash > :after AND token_hash <= :last AND at <= :before AND session_id IS NULL
+
+-- ── the change log ───────────────────────────────────────────────────────────────────────────────────────
+
+-- Says who writes from here on, and when; nothing for all three: nobody does.
+-- name: say_who_acts
+UPDATE change_log SET acting_at = :at, actor = :actor, is_using = :is_using
+
+-- Notes something that changes no row.
+-- name: insert_change
+INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
+VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
+
+-- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
+-- name: list_events
+SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
+FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
+ORDER BY changes.seq LIMIT :limit
+
+-- The first event that is kept.
+-- name: get_first_event
+SELECT min(changes.seq) AS seq FROM change_log JOIN changes ON changes.seq > change_log.lost
+WHERE changes.type IS NOT NULL
+
+-- How long events are kept, and how far they are chained.
+-- name: get_change_log
+SELECT audit_seconds, lost, lost_hash, sealed, sealed_hash FROM change_log
+
+-- Events are kept at least so long.
+-- name: lengthen_audit
+UPDATE change_log SET audit_seconds = max(coalesce(audit_seconds, 0), :seconds)
+
+-- Events are kept so long.
+-- name: set_audit
+UPDATE change_log SET audit_seconds = :seconds
+
+-- The chain begins (again) at the first event that is kept.
+-- name: begin_chain
+UPDATE change_log SET sealed = lost, sealed_hash = :hash, lost_hash = :hash
+
+-- Events that are not in the chain yet, with the hash that the first of them takes up.
+-- name: list_unsealed_changes
+SELECT changes.*, change_log.sealed_hash FROM change_log JOIN changes ON changes.seq > change_log.sealed
+WHERE changes.type IS NOT NULL AND change_log.audit_seconds IS NOT NULL
+ORDER BY changes.seq LIMIT :limit
+
+-- Chains an event to the one before it.
+-- name: seal_change
+UPDATE changes SET chain = :chain WHERE seq = :seq
+
+-- How far the chain reaches.
+-- name: set_sealed
+UPDATE change_log SET sealed = :seq, sealed_hash = :hash
+
+-- A page of events for checking the chain.
+-- name: list_chained_changes
+SELECT * FROM changes WHERE seq > :after AND type IS NOT NULL ORDER BY seq LIMIT :limit
+
+-- The first events, in their order, with what chains them.
+-- name: list_oldest_changes
+SELECT seq, at, chain FROM changes WHERE type IS NOT NULL ORDER BY seq LIMIT :limit
+
+-- Forgets all rows before one, which stays.
+-- name: delete_changes_before
+DELETE FROM changes WHERE seq < :seq
+
+-- Which event was the last to be forgotten, and its hash.
+-- name: set_lost
+UPDATE change_log SET lost = :seq, lost_hash = :hash
 
 -- ── the schema's own books ───────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,9 @@ from authstore.errors import KeyUnavailableError, StoreClosedError, StoreError, 
 from authstore.models import Health, PruneReport
 from authstore.sql import Query, queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values
+from authstore.store.base import Values
+from authstore.store.endings import end_dead
+from authstore.store.events import EventStore
 
 _REKEY_BATCH = 200
 _PRUNE_BATCH = 250  # at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
@@ -39,7 +41,7 @@ _PRUNABLE: Mapping[str, _Prunable] = {
 }
 
 
-class MaintenanceStore(StoreBase):
+class MaintenanceStore(EventStore):
     """`Maintenance` of the contract."""
 
     async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
@@ -51,6 +53,7 @@ class MaintenanceStore(StoreBase):
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         cutoffs = self._cutoffs(self._now())
         deleted = {table: await self._prune(steps, cutoffs, batch, deadline) for table, steps in _PRUNABLE.items()}
+        await self._forget()
         remaining = 0
         if deadline is not None and time.monotonic() >= deadline:
             remaining = sum([await self._count(steps, cutoffs) for steps in _PRUNABLE.values()])
@@ -72,9 +75,12 @@ class MaintenanceStore(StoreBase):
 
     async def _delete(self, query: Query, stretch: Row, cutoffs: Values) -> int:
         def unit() -> Unit[int]:
+            if query is queries.delete_dead_sessions:
+                dead = yield queries.list_dead_sessions(**cutoffs, ids=stretch["dead"])
+                yield from end_dead(dead, self._policy)
             return len((yield query(**cutoffs, ids=stretch["dead"])))
 
-        return await self._db.unit(unit)
+        return await self._write_often(unit, cutoffs["now"])
 
     async def _count(self, steps: _Prunable, cutoffs: Values) -> int:
         row = await self._db.one(steps.total(**cutoffs))
@@ -85,7 +91,7 @@ class MaintenanceStore(StoreBase):
         """See `authstore.adapter.Maintenance.transaction`."""
         async with self._db.transaction() as database:
             inner = type(self)(database, self._policy, self._clock, self._cipher)
-            inner._ids = self._ids
+            inner._ids, inner._log = self._ids, self._log
             yield inner
 
     async def health(self) -> Health:

@@ -67,7 +67,7 @@ class RefreshStore(AccountStore):
         async with self._renewed(key, holder, held["refresh_count"]):
             fields = given(dict(await refresh(rows.account(held, self._cipher))))
         now = self._now()
-        return await self._db.unit(lambda: _finish(key, held["refresh_count"], fields, now, self._cipher))
+        return await self._write_often(lambda: _finish(key, held["refresh_count"], fields, now, self._cipher), now)
 
     async def _release(self, key: Mapping[str, str], holder: str) -> None:
         # Shielded: a cancelled caller must not leave the others waiting for the lease to run out.

@@ -19,6 +19,7 @@ from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, given, insert_account, update_account
+from authstore.store.acting import current_actor, said
 from authstore.store.users import insert_user
 
 
@@ -55,8 +56,16 @@ class SignInStore(AccountStore):
         )
         fields = given({"type": type, **(tokens or {})})
         account = self._new_account(user.id, provider, provider_account_id, fields)
-        step = _SignInStep(user, account, fields, current_user_id, vouched and trust_email is True, self._cipher)
-        return await self._db.unit(step.run)
+        step = _SignInStep(
+            user,
+            account,
+            fields,
+            current_user_id,
+            vouched and trust_email is True,
+            self._cipher,
+            current_actor(),
+        )
+        return await self._write_often(step.run, now)
 
 
 def _address(email: str | None) -> str | None:
@@ -76,6 +85,7 @@ class _SignInStep:
     current_user_id: str | None
     trusted: bool
     cipher: Cipher
+    actor: str | None
 
     @property
     def now(self) -> datetime:
@@ -87,6 +97,9 @@ class _SignInStep:
         )
         if known:
             return (yield from self._returning(known[0]))
+        return (yield from said(self._arriving, self.now, self.actor))
+
+    def _arriving(self) -> Unit[SignIn]:
         if self.current_user_id is not None:
             found = yield queries.get_user(id=self.current_user_id)
             if not found:

@@ -11,6 +11,7 @@ from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
+from authstore.store.endings import Ending, end_sessions
 
 
 class UserStore(StoreBase):
@@ -38,7 +39,7 @@ class UserStore(StoreBase):
             created_at=now,
             updated_at=now,
         )
-        return await self._db.unit(lambda: insert_user(user))
+        return await self._write_often(lambda: insert_user(user), now)
 
     async def get_user(self, user_id: str) -> User | None:
         """See `authstore.adapter.Users.get_user`."""
@@ -89,13 +90,14 @@ class UserStore(StoreBase):
         if not is_storable(user_id):
             return None
         now = self._now()
-        return await self._db.unit(lambda: _update_user(user_id, changes, now))
+        disabling = Ending.now("user-disabled", now, self._policy)
+        return await self._write(lambda: _update_user(user_id, changes, disabling), now)
 
     async def delete_user(self, user_id: str) -> bool:
         """See `authstore.adapter.Users.delete_user`."""
         if not is_storable(user_id):
             return False
-        return await self._db.unit(lambda: _delete_user(user_id))
+        return await self._write(lambda: _delete_user(user_id), self._now())
 
     async def list_users(self, *, after: str | None = None, limit: int = 100) -> list[User]:
         """See `authstore.adapter.Users.list_users`."""
@@ -125,18 +127,18 @@ def refuse_taken_email(user: User) -> Unit[None]:
             raise EmailTakenError("a user with this e-mail address exists")
 
 
-def _update_user(user_id: str, changes: dict[str, Any], now: datetime) -> Unit[User | None]:
+def _update_user(user_id: str, changes: dict[str, Any], disabling: Ending) -> Unit[User | None]:
     found = yield queries.get_user(id=user_id)
     if not found:
         return None
     old = rows.user(found[0])
     if not changes:
         return old
-    new = User(**{**old.__dict__, **changes, "updated_at": now})
+    new = User(**{**old.__dict__, **changes, "updated_at": disabling.at})
     yield from refuse_taken_email(new)
     yield queries.update_user(**rows.user_values(new))
     if new.disabled:
-        yield queries.delete_sessions(user_id=user_id, except_id="")
+        yield from end_sessions(user_id, "", disabling)
     return new
 
 
