@@ -203,7 +203,7 @@ class Sessions(Protocol):
         ...
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
-        """The living session of this token, and its user: the hot path. Never writes, theft apart (`rotate_session`)."""
+        """The living session of this token, and its user: the hot path. Never writes (but see `rotate_session`)."""
         ...
 
     async def get_session(self, token: str) -> Session | None:

@@ -49,12 +49,14 @@ class Connecting:
         from authstore.store import Store
 
         store = Store(await self._open_database(), self._policy, self._clock, self._cipher)
-        if self._audit is not None:
-            try:
+        try:
+            if self._audit is not None:
                 await store.keep_events(self._audit, at_least=True)
-            except BaseException:
-                await store.close()
-                raise
+            else:
+                await store.look_at_log()
+        except BaseException:
+            await store.close()
+            raise
         return store
 
 

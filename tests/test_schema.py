@@ -231,8 +231,8 @@ def test_the_schema_itself_refuses_what_would_be_nonsense(database: sqlite3.Conn
         database.execute("UPDATE users SET data = 'no JSON'")
 
 
-# PostgreSQL has many writers at once, so that its log says from when on nothing lower can appear; a transaction's settings
-# tell who acts. SQLite has neither: who acts stands in the log's one row, as does what a REPLACE pushes out.
+# PostgreSQL has many writers at once, so that its log says from when on nothing lower can appear; a transaction's
+# settings tell who acts. SQLite has neither: who acts stands in the log's one row, as does what a REPLACE pushes out.
 POSTGRES_ONLY = {("changes", "horizon")}
 SQLITE_ONLY = {("change_log", column) for column in ("acting_at", "actor", "is_using", "displacing", "displaced_from")}
 

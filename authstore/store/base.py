@@ -13,7 +13,7 @@ from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
 from authstore.models import check_text
 from authstore.store.acting import current_actor, said
-from authstore.store.changes import LogState, sealed
+from authstore.store.changes import LogState
 from authstore.store.ids import TimeOrderedIds
 
 T = TypeVar("T")
@@ -62,9 +62,7 @@ class StoreBase:
         return await self._db.unit(self._logged(make))
 
     def _logged(self, make: Callable[[], Unit[T]]) -> Callable[[], Unit[T]]:
-        if self._log.is_due:
-            make = partial(self._log.looking, make)
-        return partial(sealed, make) if self._log.is_audited else make
+        return partial(self._log.keeping, make) if self._log.is_audited or self._log.is_due else make
 
     def _new_id(self, now: datetime) -> str:
         return self._ids.next(now)

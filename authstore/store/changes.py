@@ -34,23 +34,21 @@ class LogState:
         """Whether it is time to look again."""
         return time.monotonic() - self._looked > _LOOK_SECONDS
 
-    def look(self) -> Unit[None]:
-        """Looks whether events are kept for an audit."""
-        [log] = yield queries.get_change_log()
+    def note(self, log: Row) -> None:
+        """What the database says of the log."""
         self.is_audited = log["audit_seconds"] is not None
         self._looked = time.monotonic()
 
-    def looking(self, make: Callable[[], Unit[T]]) -> Unit[T]:
-        """A unit of work, with a look before it."""
-        yield from self.look()
-        return (yield from make())
-
-
-def sealed(make: Callable[[], Unit[T]]) -> Unit[T]:
-    """A unit of work whose events join the chain in the same transaction."""
-    result = yield from make()
-    yield from seal()
-    return result
+    def keeping(self, make: Callable[[], Unit[T]]) -> Unit[T]:
+        """A unit of work, with a look at the log where it is time for one, and whose events join the chain in the same
+        transaction where there is an audit."""
+        if self.is_due:
+            [log] = yield queries.get_change_log()
+            self.note(log)
+        result = yield from make()
+        if self.is_audited:
+            yield from seal()
+        return result
 
 
 def seal() -> Unit[int]:

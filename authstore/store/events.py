@@ -39,7 +39,13 @@ class EventStore(StoreBase):
     async def keep_events(self, span: timedelta | None, *, at_least: bool = False) -> None:
         """How long events are kept; `None`: the last 10 000 rows. `at_least`: no shorter than somebody asked for."""
         await self._db.unit(keep_few if span is None else partial(keep_for, span, at_least=at_least))
-        await self._db.unit(self._log.look)
+        await self.look_at_log()
+
+    async def look_at_log(self) -> None:
+        """Whether there is an audit; asked again once a minute, since another process may begin one."""
+        log = await self._db.one(queries.get_change_log())
+        if log is not None:
+            self._log.note(log)
 
     async def check_events(self) -> ChainReport:
         """Whether the events are those that were noted, in their order, none gone. Without an audit nothing is

@@ -9,6 +9,8 @@ from authstore.testing.contract.addresses import EmailContract
 from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
 from authstore.testing.contract.base import ContractBase
 from authstore.testing.contract.cancellation import CancellationContract
+from authstore.testing.contract.endings import EndingsContract, RotationContract
+from authstore.testing.contract.events import EventsContract
 from authstore.testing.contract.integrity import IntegrityContract
 from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
 from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
@@ -33,6 +35,8 @@ __all__ = [
     "ContractBase",
     "CounterContract",
     "EmailContract",
+    "EndingsContract",
+    "EventsContract",
     "GrantsContract",
     "IntegrityContract",
     "IsolationContract",
@@ -43,6 +47,7 @@ __all__ = [
     "PruneContract",
     "RefreshContract",
     "RolesContract",
+    "RotationContract",
     "SessionChangesContract",
     "SessionExpiryContract",
     "SessionsContract",
@@ -68,11 +73,14 @@ class AdapterContract(
     SessionsContract,
     SessionExpiryContract,
     SessionChangesContract,
+    EndingsContract,
+    RotationContract,
     VerificationTokensContract,
     AuthenticatorsContract,
     CounterContract,
     RolesContract,
     GrantsContract,
+    EventsContract,
     ValuesContract,
     PruneContract,
     UpkeepContract,
