@@ -85,12 +85,12 @@ async def make_world(certified: CertifiedProvider) -> AsyncIterator[MakeWorld]:
         async def make(
             client: Mapping[str, Any] | None = None, provider: Mapping[str, Any] | None = None, **options: Any
         ) -> World:
-            registered = {**CLIENT, **(client or {})}
-            certified.configure({name: value for name, value in registered.items() if value is not None}, **(provider or {}))
+            registered = {name: value for name, value in {**CLIENT, **(client or {})}.items() if value is not None}
+            certified.configure(registered, **(provider or {}))
             certified.requests()
             clock = Clock(certified)
             store = await stack.enter_async_context(connect("sqlite://", clock=clock))
-            secret = options.pop("client_secret", registered["client_secret"])
+            secret = options.pop("client_secret", registered.get("client_secret"))
             corp = oidc("corp", "client", secret, certified.discovery_url, **options)
             auth = Auth(store, base_url=BASE, secrets=[SECRET], providers=[corp])
             app = FastAPI(lifespan=auth.lifespan)

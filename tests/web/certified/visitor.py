@@ -11,38 +11,51 @@ AFTER = f"{BASE}/after"
 
 
 class Visitor(httpx2.AsyncClient):
-    """Reaches the site in this process, and the provider where it really is."""
+    """Reaches the site in this process, and the provider where it really is; `trail`: where redirects led."""
 
     def __init__(self, app: Any) -> None:
-        at_site = httpx2.ASGITransport(app)
         headers = {"user-agent": "Firefox/1 Linux", "accept": "text/html"}
-        super().__init__(mounts={BASE: at_site}, base_url=BASE, headers=headers, follow_redirects=True, timeout=30)
+        mounts = {BASE: httpx2.ASGITransport(app)}
+        super().__init__(mounts=mounts, base_url=BASE, headers=headers, timeout=30, verify=False)  # no TLS is spoken
+        self.trail: list[str] = []
 
-    async def sign_in(self, login: str = "ada", *, provider: str = "corp", query: str = "") -> httpx2.Response:
+    async def open(self, url: str, *, stop_before: str | None = None) -> httpx2.Response:
+        """The page that a click on a link ends at; or the redirect to a URL that holds `stop_before`."""
+        return await self._led(await self.get(url), stop_before)
+
+    async def sign_in(
+        self, login: str = "ada", *, provider: str = "corp", query: str = "", stop_before: str | None = None
+    ) -> httpx2.Response:
         """To the provider, through whatever it asks, and back: the page where that ends."""
-        page = await self.get(f"/auth/login/{provider}?next=/after{query}")
-        return await self.answered(page, login=login, password="any will do")
-
-    async def answered(self, page: httpx2.Response, **typed: str) -> httpx2.Response:
-        """Fills in and sends what is asked, page after page, for as long as the provider asks."""
+        page = await self.open(f"/auth/login/{provider}?next=/after{query}")
+        typed = {"login": login, "password": "any will do"}
         while page.url.host == "127.0.0.1" and page.is_success and (form := Form.of(page)) is not None:
-            page = await self.submitted(form, typed)
+            page = await self.submit(form, stop_before=stop_before, **typed)
         return page
 
-    async def submitted(self, form: "Form", typed: dict[str, str]) -> httpx2.Response:
-        """Sends one form, as a page of another site does."""
+    async def submit(self, form: "Form", *, stop_before: str | None = None, **typed: str) -> httpx2.Response:
+        """Sends a form of another site, with what was typed."""
         fields = {name: typed.get(name, value) for name, value in form.fields.items()}
-        return await self.request(form.method, form.action, data=fields, headers={"sec-fetch-site": "cross-site"})
+        sent = await self.request(form.method, form.action, data=fields, headers={"sec-fetch-site": "cross-site"})
+        return await self._led(sent, stop_before)
+
+    async def post_form(self, path: str, *, stop_before: str | None = None, **fields: str) -> httpx2.Response:
+        """Sends a form of the site."""
+        token = (await self.get("/auth/csrf", headers={"accept": "application/json"})).json()["csrf_token"]
+        return await self._led(await self.post(path, data={"csrf_token": token, **fields}), stop_before)
 
     async def who(self) -> str | None:
         """The address of who is signed in."""
         answer = (await self.get("/auth/session", headers={"accept": "application/json"})).json()
         return None if answer is None else str(answer["user"]["email"])
 
-    async def posted(self, path: str, **fields: str) -> httpx2.Response:
-        """Sends a form of the site."""
-        csrf = (await self.get("/auth/csrf", headers={"accept": "application/json"})).json()["csrf_token"]
-        return await self.post(path, data={"csrf_token": csrf, **fields})
+    async def _led(self, answer: httpx2.Response, stop_before: str | None) -> httpx2.Response:
+        while answer.next_request is not None:
+            self.trail.append(str(answer.next_request.url))
+            if stop_before is not None and stop_before in self.trail[-1]:
+                return answer
+            answer = await self.send(answer.next_request)
+        return answer
 
 
 class Form(HTMLParser):
@@ -55,6 +68,7 @@ class Form(HTMLParser):
 
     @classmethod
     def of(cls, page: httpx2.Response) -> "Form | None":
+        """`None` where the page has none."""
         form = cls(str(page.url))
         form.feed(page.text)
         return form if form.method else None
