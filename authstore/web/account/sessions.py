@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from authstore.models import Session, User
+from authstore.web.oauth.logout import ProviderLogout
 from authstore.web.routing import Asked, get, post
 from authstore.web.site import Site
 
@@ -20,6 +21,7 @@ class Sessions:
     """The routes about the session of this browser."""
 
     site: Site
+    provider_logout: ProviderLogout
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -41,8 +43,12 @@ class Sessions:
         return JSONResponse({"csrf_token": self.site.visitors.csrf_token(asked.request.scope, asked.presence)})
 
     async def logout(self, asked: Asked) -> Response:
-        """Ends the session."""
-        response = asked.done(asked.next, signed_out=True)
+        """Ends the session; with `everywhere=1` the browser goes on to end the provider's own, and comes back."""
+        session, onward = asked.presence.session, None
+        if session is not None and asked.text("everywhere") == "1":
+            onward = await self.provider_logout.onward(session, self.site.address.url(asked.next))
+        further = {} if onward is None else {"next": onward}
+        response = asked.done(onward or asked.next, signed_out=True, **further)
         return await self.site.sign_ins.end(response, asked.presence)
 
 

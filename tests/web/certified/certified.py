@@ -44,10 +44,15 @@ class CertifiedProvider:
             "accessTokenSeconds": {},
             "rotatesRefreshTokens": True,
             "claims": {"openid": ["sub"], "email": ["email", "email_verified"], "profile": ["name", "picture"]},
-            "features": {"backchannelLogout": {"enabled": True}, "jwtUserinfo": {"enabled": True}},
             **more,
+            "features": {
+                "backchannelLogout": {"enabled": True},
+                "jwtUserinfo": {"enabled": True},
+                "pushedAuthorizationRequests": {"enabled": False},
+                **more.get("features", {}),
+            },
         }
-        self._order(configuration=configuration)
+        self._order(configuration=configuration, failing=[])
 
     def stop_clock(self, at: datetime | None) -> None:
         """Its clock stands there until it is moved; `None`: runs with the real one again."""
@@ -60,6 +65,10 @@ class CertifiedProvider:
     def come_back(self) -> None:
         """Answers again, at the same port."""
         self._order(away=False)
+
+    def fail_at(self, *paths: str) -> None:
+        """Answers these with 503, and everything else as before."""
+        self._order(failing=paths)
 
     def requests(self) -> list[str]:
         """Method and path of what it was asked since the last look, oldest first."""

@@ -2,7 +2,8 @@
 // output; it ends with its standard input, so it outlives no test, however that one ends.
 //
 // Orders: {"configuration": {…}} takes the place of the provider (what it stored stays), {"seconds": 1764…} stops its
-// clock there (null: real time), {"away": true} hangs up until {"away": false}, {"requests": true} tells what was asked.
+// clock there (null: real time), {"away": true} hangs up until {"away": false}, {"failing": ["/path"]} answers these with
+// 503, {"requests": true} tells what was asked.
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -31,10 +32,13 @@ const { default: MemoryAdapter } = await load('oidc-provider/lib/adapters/memory
 class Kept extends MemoryAdapter {} // one store for all providers of this process
 
 const requests = [];
-let answer = (_request, response) => response.writeHead(503).end();
+const fail = (_request, response) => response.writeHead(503).end();
+let answer = fail;
+let failing = [];
 const server = createServer((request, response) => {
-  requests.push(`${request.method} ${request.url.split('?')[0]}`);
-  answer(request, response);
+  const path = request.url.split('?')[0];
+  requests.push(`${request.method} ${path}`);
+  (failing.includes(path) ? fail : answer)(request, response);
 });
 
 function built({ people, accessTokenSeconds, rotatesRefreshTokens, furtherAudiences, ...more }) {
@@ -79,6 +83,7 @@ const hangUp = () => new Promise((done) => { server.close(done); server.closeAll
 
 async function obey(order) {
   if ('seconds' in order) stoppedAt = order.seconds === null ? null : order.seconds * 1000;
+  if (order.failing) failing = order.failing;
   if (order.configuration) answer = built(order.configuration);
   if (order.away === true) await hangUp();
   if (order.away === false) await listen(port);

@@ -1,8 +1,12 @@
 """Providers change their keys, go away and come back, and nobody has to restart the site."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
+from authstore.web.oauth.signatures import ProviderKeys
 from tests.web.certified.certified import new_key
 from tests.web.certified.conftest import CLIENT, OFFLINE
 from tests.web.certified.visitor import AFTER
@@ -15,6 +19,18 @@ async def signs_in(world: Any, login: str = "ada") -> None:
     page = await visitor.sign_in(login)
     assert str(page.url) == AFTER, (page.text, world.provider.complaints()[-2000:])
     assert await visitor.who() == f"{login}@example.com"
+
+
+async def signed_in_account(world: Any) -> Any:
+    await signs_in(world)
+    return await world.account()
+
+
+def told(document: Any) -> Callable[[], Awaitable[Any]]:
+    async def tell() -> Any:
+        return document
+
+    return tell
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(make_world: Any) -> None:
@@ -34,17 +50,15 @@ async def test_a_new_key_under_an_old_name_is_fetched_when_a_signature_fails(mak
     await signs_in(world)
 
 
-async def test_a_key_that_was_taken_back_signs_nobody_in(make_world: Any) -> None:
-    """Whoever stole it goes on signing with it; the provider publishes another one under its name."""
+async def test_keys_of_kinds_that_nobody_here_knows_are_passed_over(make_world: Any) -> None:
     world = await make_world()
-    await signs_in(world)
-    stolen = new_key("rsa", "RS256")
-    world.provider.configure(CLIENT, keys=[stolen])
-    forger = world.new_visitor()
-    await forger.sign_in("grace", stop_before="/auth/callback/corp")
-    world.provider.configure(CLIENT, keys=[new_key("rsa", "RS256")])
-    assert (await forger.open(forger.trail[-1])).status_code == 200, "signed when the code is redeemed"
-    await signs_in(world)
+    strange = {"kty": "EC", "crv": "secp256k1", "kid": "strange", "x": "AA", "y": "AA"}
+    client = world.auth._clients["corp"]
+    published = await client._published_keys()
+    assert len(published["keys"]) == 4
+    keys = ProviderKeys("corp", told({"keys": [strange, {"kty": "AKP"}, {}, None, *published["keys"]]}), world.clock)
+    token = (await signed_in_account(world)).id_token
+    assert (await keys.verified(token, ["RS256"])).claims["sub"] == "ada"
 
 
 async def test_signed_user_info_survives_a_change_of_keys(make_world: Any) -> None:
@@ -67,14 +81,31 @@ async def test_a_site_may_start_before_its_provider(make_world: Any) -> None:
     await signs_in(world)
 
 
-async def test_metadata_that_is_due_is_kept_while_the_provider_does_not_tell_it(
-    make_world: Any, monkeypatch: Any
-) -> None:
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/jwks"])
+async def test_what_is_known_of_a_provider_stays_while_it_cannot_be_asked_again(make_world: Any, path: str) -> None:
     world = await make_world()
     await signs_in(world)
     world.clock.advance(7200)
-    world.provider.configure(CLIENT, hidden=True)
+    world.provider.fail_at(path)
+    world.provider.requests()
     await signs_in(world)
+    await signs_in(world, "grace")
+    assert world.provider.requests().count(f"GET {path}") == 1, "whoever does not answer is left in peace for a minute"
+    world.clock.advance(61)
+    world.provider.fail_at()
+    await signs_in(world)
+    assert world.provider.requests().count(f"GET {path}") == 1
+
+
+async def test_metadata_and_keys_are_asked_for_again_after_an_hour(make_world: Any) -> None:
+    world = await make_world()
+    await signs_in(world)
+    for seconds, asked in ((3599, 0), (1, 1), (-7200, 1)):
+        world.clock.advance(seconds)
+        world.provider.requests()
+        await signs_in(world)
+        requests = world.provider.requests()
+        assert (requests.count("GET /jwks"), requests.count(METADATA)) == (asked, asked), seconds
 
 
 async def test_all_who_wait_for_the_provider_wait_for_one_look_and_are_told_together(make_world: Any) -> None:
