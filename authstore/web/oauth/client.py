@@ -191,6 +191,8 @@ class ProviderClient:
         """The URL for the browser once its query was told to the provider directly (RFC 9126)."""
         asked = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
         async with self._client._get_oauth_client(**metadata) as client:
+            if client.token_endpoint_auth_method in ("none", "client_secret_post"):
+                del asked["client_id"]  # these methods add it themselves
             answer = await client.request(
                 "POST",
                 metadata["pushed_authorization_request_endpoint"],
