@@ -68,7 +68,7 @@ def made_route(
     routes: list[BaseRoute] = [
         *SignInPage(site, providers).routes(),
         *Login(site, clients, trusted).routes(),
-        *Sessions(site, provider_logout).routes(),
+        *Sessions(site, provider_logout.onward).routes(),
         *provider_logout.routes(),
         *Devices(site, by_name).routes(),
         static_mount(),
