@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from authstore import connect
-from authstore.backends.sqlite.looking import look, pending
+from authstore.backends.sqlite.inspecting import look, pending
 from authstore.cli.output import Output, counted, human_bytes
 from authstore.errors import ConfigurationError
 
