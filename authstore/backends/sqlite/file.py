@@ -101,6 +101,14 @@ def has_lost_its_file(path: Path) -> bool:
     return (wal.exists() or journal.exists()) and not path.exists()
 
 
+def make_folder(folder: Path) -> None:
+    """With those above it; a loss of power takes none of them back. Raises `OSError`."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync(made.parent)
+
+
 def make_private(path: Path) -> None:
     """A new, empty file that only its owner may read; SQLite gives its logs the same mode. Raises `OSError`."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

@@ -186,7 +186,7 @@ def _create(path: Path, options: FileOptions) -> None:
         raise StoreNotFoundError(f"there is no store at {path}")
     if file.has_lost_its_file(path):
         raise StoreCorruptError(f"{path} is missing, but its -wal or -journal is there: put the file back first")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    file.make_folder(path.parent)
     _check_folder(path)
     building = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     file.make_private(building)
