@@ -19,8 +19,8 @@ from authstore.errors import SchemaError
 from authstore.expiry import utc_now
 from authstore.models import Account, Authenticator, Role, Session, User, VerificationToken
 from authstore.schema import Migration, migration, migrations, pending
-from tests.proofs import jobs
-from tests.proofs.processes import together
+from tests.whole import jobs
+from tests.whole.processes import together
 
 ISO = "2026-11-22T13:48:00.000000Z"
 STEPS: tuple[Migration, ...] = (

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from authstore import Adapter, connect
-from tests.proofs import jobs
-from tests.proofs.processes import PATIENCE, alone, together
+from tests.whole import jobs
+from tests.whole.processes import PATIENCE, alone, together
 
 ROUNDS = 32
 LONGEST_LIFE = 0.15  # seconds of writing before the kill

@@ -1,6 +1,6 @@
 """A program that fills its disk under an open store, makes room again, and tells on standard output what it saw.
 
-`python -m tests.proofs.full_disk WALL FOLDER`; WALL is what stops the writing: `disk` (FOLDER is on a small file system
+`python -m tests.whole.full_disk WALL FOLDER`; WALL is what stops the writing: `disk` (FOLDER is on a small file system
 of its own), `limit` (the longest file the process may write) or `pages` (the most pages the database may have).
 """
 

@@ -10,9 +10,9 @@ import pytest
 from authstore import Adapter, SessionPolicy, connect
 from authstore.errors import AuthStoreError, NotFoundError, UserDisabledError
 from authstore.testing import Clock
-from tests.proofs import jobs
-from tests.proofs.contests import CONTESTS, RIVALS
-from tests.proofs.processes import together
+from tests.whole import jobs
+from tests.whole.contests import CONTESTS, RIVALS
+from tests.whole.processes import together
 
 PROCESSES = 8
 

@@ -17,7 +17,7 @@ MOUNT = 'mount -t tmpfs -o size=$1,mode=700 authstore "$2" && shift 2 && exec "$
 
 
 def told(wall: str, folder: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
-    command = [*prefix, sys.executable, "-m", "tests.proofs.full_disk", wall, str(folder)]
+    command = [*prefix, sys.executable, "-m", "tests.whole.full_disk", wall, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 

@@ -1,4 +1,4 @@
-"""Other processes for the proofs: forked from one warm server, let go together, killed when asked."""
+"""Other processes for these tests: forked from one warm server, let go together, killed when asked."""
 
 import asyncio
 import multiprocessing
@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pytest", "tests.proofs.jobs"])
+CONTEXT.set_forkserver_preload(["pytest", "tests.whole.jobs"])
 
 PATIENCE = 60.0  # seconds, for a machine with much else to do
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from authstore import Account, Adapter, connect
-from tests.proofs.interrupted import MOMENTS, Interrupted, Moment
+from tests.whole.interrupted import MOMENTS, Interrupted, Moment
 
 ADA = "ada@example.com"
 PROMPTLY = 1.0  # seconds; a transaction left open would make the next writer wait five

@@ -1,4 +1,4 @@
-"""What other processes do in the proofs."""
+"""What other processes do in the tests of the whole."""
 
 import asyncio
 import random
@@ -11,8 +11,8 @@ from authstore.backends.sqlite import open_file
 from authstore.errors import UserNotFoundError
 from authstore.expiry import SessionPolicy, utc_now
 from authstore.schema import Migration
-from tests.proofs.contests import CONTESTS
-from tests.proofs.processes import Gate
+from tests.whole.contests import CONTESTS
+from tests.whole.processes import Gate
 
 LIMITED = SessionPolicy(max_per_user=3)
 

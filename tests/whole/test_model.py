@@ -25,7 +25,7 @@ from authstore.errors import (
     UserNotFoundError,
 )
 from authstore.testing import Clock
-from tests.proofs.model import ADDRESSES, FOREVER, NOBODY, Model, ModelSession, ModelToken, ModelUser
+from tests.whole.model import ADDRESSES, FOREVER, NOBODY, Model, ModelSession, ModelToken, ModelUser
 
 T = TypeVar("T")
 
