@@ -90,7 +90,8 @@ def takes_move_options(*, defaults: str | None = None) -> Callable[[Callable[...
     def decorate(command: Callable[..., _Result]) -> Callable[..., _Result]:
         @wraps(command)
         def called(**given: Any) -> _Result:
-            return command(**given, options=_move_options({name: given.pop(name) for name in _MOVE}))
+            options = _move_options({name: given.pop(name) for name in _MOVE})
+            return command(**given, options=options)
 
         own = inspect.signature(command)
         kept = [parameter for parameter in own.parameters.values() if parameter.name != "options"]

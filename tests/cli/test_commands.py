@@ -1,7 +1,5 @@
 """The command line, as processes: what it prints, how it exits, what it never shows."""
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
