@@ -69,17 +69,17 @@ SELECT * FROM accounts WHERE user_id = :user_id ORDER BY created_at, id
 -- name: delete_account
 DELETE FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id
 
--- Takes or renews the lease on refreshing an account, unless somebody else holds a living one.
+-- Takes the lease on refreshing an account from whoever was seen to have it, or renews it.
 -- name: hold_refresh
 UPDATE accounts SET refresh_holder = :holder, refresh_until = :until
-WHERE provider = :provider AND provider_account_id = :provider_account_id
-    AND (refresh_holder IS NULL OR refresh_holder = :holder OR refresh_until <= :now)
+WHERE id = :id AND refresh_count = :count AND coalesce(refresh_holder, '') = :former
 RETURNING *
 
--- Gives the lease back after a failure.
+-- Gives the lease back after a failure, under whichever name its holder renewed it last.
 -- name: release_refresh
 UPDATE accounts SET refresh_holder = NULL, refresh_until = NULL
-WHERE provider = :provider AND provider_account_id = :provider_account_id AND refresh_holder = :holder
+WHERE provider = :provider AND provider_account_id = :provider_account_id
+    AND substr(refresh_holder, 1, length(:holder)) = :holder
 
 -- Gives the lease back after a success, and counts it.
 -- name: finish_refresh
@@ -93,6 +93,13 @@ WHERE id > :after
         OR substr(access_token_encrypted, 1, :length) <> :prefix
         OR substr(refresh_token_encrypted, 1, :length) <> :prefix
         OR substr(id_token_encrypted, 1, :length) <> :prefix)
+ORDER BY id LIMIT :limit
+
+-- Accounts with an encrypted provider token.
+-- name: list_encrypted_accounts
+SELECT * FROM accounts
+WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
+    OR id_token_encrypted IS NOT NULL)
 ORDER BY id LIMIT :limit
 
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────

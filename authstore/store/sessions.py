@@ -162,9 +162,7 @@ class SessionStore(StoreBase):
             return None
         if self._policy.lifetime is not None:
             return session.model_copy(update={"last_used_at": now})
-        slid = session_expiry(
-            self._policy, created_at=session.created_at, now=now, wanted=rows.asked_expiry(row)
-        )
+        slid = session_expiry(self._policy, created_at=session.created_at, now=now, wanted=rows.asked_expiry(row))
         return session.model_copy(update={"last_used_at": now, "expires": slid})
 
     async def _change(
