@@ -37,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
         result = app(list(arguments), standalone_mode=False)
     except _WrongUsage as error:
         error.show()
+        if is_json:
+            _complain(masked(error.format_message()), "", is_json)
         return 2
     except typer.Exit as end:
         return end.exit_code
@@ -45,6 +47,10 @@ def run(arguments: Sequence[str]) -> int:
     except AuthStoreError as error:
         _complain(masked(str(error)), getattr(error, "hint", ""), is_json)
         return 2 if isinstance(error, ConfigurationError) else 1
+    except Exception as error:
+        if is_json:  # whoever reads events sees the last one, whatever happens; people see where it happened
+            _complain(f"an error of authstore's own: {type(error).__name__}", "please report it", is_json)
+        raise
     if result == _INTERRUPTED:  # typer's own word for Ctrl-C
         return _stopped(is_json)
     return result if isinstance(result, int) else 0

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import psycopg
 import pytest
+import typer
 
+from authstore.cli.app import app, run
 from tests.mover.moving import change, names, people
 from tests.mover.seeds import seed
 
@@ -199,3 +201,19 @@ class TestStore:
         done = _run("prune", target, "--json")
         assert _events(done)[-1]["tables"]["sessions"] == {"deleted": 3}
         assert _run("prune", f"sqlite:///{tmp_path}/none.db").returncode == 1
+
+
+def test_with_json_the_last_line_is_an_event_whatever_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(json: Annotated[bool, typer.Option("--json")] = False) -> int:
+        raise ZeroDivisionError("what nobody thought of, with a secret in it")
+
+    app.command("fails")(fails)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            run(["fails", "--json"])
+        last = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (last["event"], "secret" in last["message"]) == ("error", False)
+        assert run(["fails", "--json", "--no-such-option"]) == 2
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["event"] == "error"
+    finally:
+        app.registered_commands.pop()

@@ -42,12 +42,12 @@ _EXTENDED: dict[int, tuple[type[AuthStoreError], str]] = {
 
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether waiting could help."""
-    return _code(error) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+    return result_code(error) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def ours(error: sqlite3.Error) -> AuthStoreError:
     """The error a caller gets for this one of the driver's, which is its cause."""
-    code = _code(error)
+    code = result_code(error)
     if code == 0 and isinstance(error, sqlite3.ProgrammingError):
         return _caused(StoreClosedError("the store is closed"), error)
     if code == 0 and isinstance(error, sqlite3.OperationalError):
@@ -77,6 +77,7 @@ def _caused(made: AuthStoreError, cause: BaseException | None) -> AuthStoreError
     return made
 
 
-def _code(error: sqlite3.Error) -> int:
+def result_code(error: sqlite3.Error) -> int:
+    """SQLite's (extended) result code; 0 where the driver itself refused, which has none."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code

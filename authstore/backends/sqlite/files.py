@@ -18,7 +18,7 @@ from urllib.parse import quote
 from authstore import schema
 from authstore.adapter import Clock, Durability
 from authstore.backends.sqlite import fork
-from authstore.backends.sqlite.errors import is_busy, translated
+from authstore.backends.sqlite.errors import is_busy, result_code, translated
 from authstore.backends.sqlite.work import Place, UnitConnection, fetch
 from authstore.errors import (
     AuthStoreError,
@@ -204,7 +204,7 @@ def _ledger(connection: sqlite3.Connection) -> list[dict[str, object]]:
     try:
         rows = [dict(row) for row in fetch(connection, queries.list_migrations())]
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+        if result_code(error) != sqlite3.SQLITE_ERROR:
             raise
         rows = []
     if not rows:

@@ -37,7 +37,7 @@ from starlette.responses import HTMLResponse
 from authstore.errors import ConfigurationError
 from authstore.web.texts import ENGLISH, Texts
 
-STATIC_FILES: Final = files("authstore.web") / "static"
+STATIC_FILES: Final = files("authstore.web.pages") / "static"
 
 _POLICY: Final = "Content-Security-Policy"
 PAGE_HEADERS: Final[Mapping[str, str]] = {
@@ -59,7 +59,7 @@ class Pages:
         own: list[BaseLoader] = [] if directory is None else [FileSystemLoader(directory)]
         self.texts = texts
         self._templates = Environment(
-            loader=ChoiceLoader([*own, PackageLoader("authstore.web")]),
+            loader=ChoiceLoader([*own, PackageLoader("authstore.web.pages")]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

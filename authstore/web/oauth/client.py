@@ -21,10 +21,10 @@ from joserfc.errors import JoseError
 from authstore.errors import AuthStoreError
 from authstore.models import Account
 from authstore.tokens import new_secret
-from authstore.web.discovery import checked_metadata
-from authstore.web.identity import Identity
-from authstore.web.idtoken import claims_class
-from authstore.web.providers import Provider
+from authstore.web.oauth.discovery import checked_metadata
+from authstore.web.oauth.identity import Identity
+from authstore.web.oauth.idtoken import claims_class
+from authstore.web.oauth.provider import Provider
 
 TIMEOUT: Final = 20.0  # seconds for a whole exchange
 _METADATA_AGE: Final = 3600.0  # seconds; keys are fetched anew with it

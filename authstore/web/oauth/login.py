@@ -16,7 +16,7 @@ from authstore.models import SignIn
 from authstore.tokens import new_secret
 from authstore.web.csrf import is_embedded
 from authstore.web.flows import finish_flow, start_flow
-from authstore.web.oauth import Arrival, ProviderClient, ProviderError
+from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError
 from authstore.web.refusals import RefusedError, refusal_of
 from authstore.web.routing import Asked, get, post, redirect
 from authstore.web.site import Site
@@ -66,7 +66,7 @@ class Login:
         client = self._client(asked)
         if is_embedded(asked.request.headers):
             raise RefusedError("flow")
-        browser = self.site.browser_of(asked.request.scope)
+        browser = self.site.visitors.browser_of(asked.request.scope)
         flow = await finish_flow(self.site.store, browser, _purpose(client), asked.query("state", _MAX_STATE))
         user = asked.presence.user
         if flow is None or (flow["links_to"] is not None and (user is None or user.id != flow["links_to"])):
@@ -74,10 +74,10 @@ class Login:
         arrival = await self._checked_arrival(asked, client, flow)
         async with self.site.store.transaction() as store:
             signed_in = await self._accept(store, client, flow, arrival)
-            session = await self.site.begin_session(store, asked.request, signed_in.user)
+            session = await self.site.sign_ins.begin(store, asked.request, signed_in.user)
         if signed_in.linked_account:
             log.info("account linked: user %r, %s", signed_in.user.id, client.provider.name)
-        return self.site.greet(redirect(str(flow["next"])), session)
+        return self.site.sign_ins.greet(redirect(str(flow["next"])), session)
 
     async def posted_back(self, asked: Asked) -> Response:
         """A provider's form, posted across sites and so without our cookies: repeated as a GET, with them."""
@@ -110,7 +110,7 @@ class Login:
 
     async def _remembered(self, asked: Asked, client: ProviderClient, links_to: str | None) -> str:
         await self.site.check_begins(asked.request, "login")
-        browser, state = self.site.named_browser(asked.request.scope), new_secret()
+        browser, state = self.site.visitors.named_browser(asked.request.scope), new_secret()
         try:
             departure = await client.depart(self._callback(client), state)
         except ProviderError as error:

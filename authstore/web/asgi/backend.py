@@ -37,7 +37,7 @@ class SessionBackend(AuthenticationBackend):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
         """The credentials of the session, or `None`."""
-        presence = await self._site.presence(conn.scope)
+        presence = await self._site.visitors.presence(conn.scope)
         if presence.user is None:
             return None
         roles = await self._site.store.get_roles(presence.user.id)

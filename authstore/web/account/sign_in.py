@@ -2,15 +2,33 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from authstore.web.providers import Provider
 from authstore.web.routing import Asked, get
 from authstore.web.site import Site
+
+
+class Shown(Protocol):
+    """What is shown of a provider."""
+
+    @property
+    def name(self) -> str:
+        """As in its URLs."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """As people call it."""
+        ...
+
+    @property
+    def icon(self) -> str:
+        """The name of its picture."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +36,7 @@ class SignInPage:
     """The route of the page."""
 
     site: Site
-    providers: Sequence[Provider]
+    providers: Sequence[Shown]
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -31,7 +49,7 @@ class SignInPage:
 
 def sign_in_page(
     asked: Asked,
-    providers: Iterable[Provider],
+    providers: Iterable[Shown],
     *,
     status: int = 200,
     email: str = "",
@@ -48,7 +66,7 @@ def sign_in_page(
     )
 
 
-def provider_buttons(asked: Asked, providers: Iterable[Provider], *, intent: str, next: str) -> list[dict[str, str]]:
+def provider_buttons(asked: Asked, providers: Iterable[Shown], *, intent: str, next: str) -> list[dict[str, str]]:
     """What a template needs of each provider."""
     query = urlencode({"next": next, "intent": intent})
     return [

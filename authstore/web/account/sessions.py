@@ -38,12 +38,12 @@ class Sessions:
 
     async def csrf(self, asked: Asked) -> Response:
         """A token for scripts."""
-        return JSONResponse({"csrf_token": self.site.csrf_token(asked.request.scope, asked.presence)})
+        return JSONResponse({"csrf_token": self.site.visitors.csrf_token(asked.request.scope, asked.presence)})
 
     async def logout(self, asked: Asked) -> Response:
         """Ends the session."""
         response = asked.done(asked.next, signed_out=True)
-        return await self.site.sign_out(response, asked.presence)
+        return await self.site.sign_ins.end(response, asked.presence)
 
 
 def shown_user(user: User) -> dict[str, Any]:

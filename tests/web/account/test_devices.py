@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from authstore.testing.web import Person, sign_in
-from authstore.web.user_agents import device_kind, device_name
+from authstore.web.account.user_agents import device_kind, device_name
 
 JSON = {"accept": "application/json"}
 

@@ -7,7 +7,7 @@ fields get there.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from authstore.web.providers import Provider, is_safe_url
+from authstore.web.oauth.provider import Provider, is_safe_url
 
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 _REQUIRED: Final = frozenset({"authorization_endpoint", "token_endpoint", "jwks_uri"})

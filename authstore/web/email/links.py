@@ -17,15 +17,15 @@ from authstore.email import MAX_LENGTH, canonical_email
 from authstore.errors import InvalidEmailError, UserDisabledError
 from authstore.models import User
 from authstore.tokens import MAX_TOKEN_LENGTH
-from authstore.web.letters import sign_in_letter
-from authstore.web.limits import client_of
-from authstore.web.mailers import Mailer
-from authstore.web.providers import Provider
+from authstore.web.account.sign_in import Shown, sign_in_page
+from authstore.web.counts import client_of
+from authstore.web.email.letters import sign_in_letter
+from authstore.web.email.mailers import Mailer
 from authstore.web.redirects import safe_next
 from authstore.web.refusals import RefusedError
 from authstore.web.routing import Asked, get, post
-from authstore.web.signin_page import sign_in_page
-from authstore.web.site import Site, ip_of
+from authstore.web.signing import ip_of
+from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")
 
@@ -40,7 +40,7 @@ class EmailLinks:
     site: Site
     mailer: Mailer
     sender: str
-    providers: Sequence[Provider]
+    providers: Sequence[Shown]
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -84,9 +84,9 @@ class EmailLinks:
             if found is None:
                 raise RefusedError("link")
             user = await self._proved(store, asked, found.identifier)
-            session = await self.site.begin_session(store, asked.request, user)
+            session = await self.site.sign_ins.begin(store, asked.request, user)
         where = safe_next(found.data.get("next"), self.site.settings.home)
-        return self.site.greet(asked.done(where, next=where), session)
+        return self.site.sign_ins.greet(asked.done(where, next=where), session)
 
     @property
     def _minutes(self) -> int:
@@ -119,7 +119,7 @@ class EmailLinks:
         )
 
     async def _is_allowed(self, asked: Asked, address: str) -> bool:
-        allowances = self.site.settings.allowances
+        allowances = self.site.settings.limits
         counts = (
             (f"mail-client:{client_of(ip_of(asked.request))}", allowances.mails_per_client),
             (f"mail-address:{address}", allowances.mails_per_address),

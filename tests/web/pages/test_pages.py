@@ -100,7 +100,7 @@ async def test_no_page_says_a_word_that_is_not_in_the_texts(open_site: Open, sto
 
 
 def test_every_text_is_said_somewhere() -> None:
-    sources = [*WEB.glob("*.py"), *WEB.glob("templates/*.html")]
+    sources = [*WEB.rglob("*.py"), *WEB.rglob("*.html")]
     code = "".join(source.read_text(encoding="utf-8") for source in sources if source.name != "texts.py")
     said = set(re.findall(r"texts\.(\w+)", code))
     refusals = {f"error_{code}" for code in re.findall(r'(?:RefusedError|error_text|:)\(?\s*\(?"(\w+)"', code)}

@@ -31,7 +31,7 @@ class PresenceMiddleware:
             too_long = PlainTextResponse("The cookies are too long.", 431)
             return await _refuse(too_long, 1009, scope, receive, send)
         try:
-            presence = await self._site.presence(scope, cookies)
+            presence = await self._site.visitors.presence(scope, cookies)
         except StoreError as error:
             log.warning("a session was not looked up: %s", type(error).__name__)
             return await _refuse(self._unavailable(), 1013, scope, receive, send)

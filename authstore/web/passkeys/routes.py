@@ -12,7 +12,10 @@ from authstore.adapter import JsonObject
 from authstore.errors import ConflictError
 from authstore.models import Authenticator, User
 from authstore.tokens import new_secret
-from authstore.web.ceremonies import (
+from authstore.web.account.user_agents import device_name
+from authstore.web.account.ways_in import ways_in
+from authstore.web.flows import finish_flow, start_flow
+from authstore.web.passkeys.ceremonies import (
     HANDLE,
     TRANSPORTS,
     Ceremonies,
@@ -21,12 +24,9 @@ from authstore.web.ceremonies import (
     is_handle_known,
     user_handle,
 )
-from authstore.web.flows import finish_flow, start_flow
 from authstore.web.refusals import RefusedError
 from authstore.web.routing import Asked, post
 from authstore.web.site import Site
-from authstore.web.user_agents import device_name
-from authstore.web.ways_in import ways_in
 
 log = logging.getLogger("authstore.web")
 
@@ -98,8 +98,8 @@ class Passkeys:
         proof = self.ceremonies.authenticated(credential, challenge, passkey)
         async with self.site.store.transaction() as store:
             await store.update_authenticator_counter(passkey.credential_id, proof.new_sign_count)
-            session = await self.site.begin_session(store, asked.request, user)
-        return self.site.greet(JSONResponse({"next": asked.next}), session)
+            session = await self.site.sign_ins.begin(store, asked.request, user)
+        return self.site.sign_ins.greet(JSONResponse({"next": asked.next}), session)
 
     async def delete(self, asked: Asked) -> Response:
         """Forgets a passkey of the user, never the last way in."""
@@ -116,13 +116,13 @@ class Passkeys:
 
     async def _begun(self, asked: Asked, purpose: str, data: JsonObject) -> str:
         await self.site.check_begins(asked.request, "passkey")
-        browser, challenge = self.site.named_browser(asked.request.scope), new_secret()
+        browser, challenge = self.site.visitors.named_browser(asked.request.scope), new_secret()
         await start_flow(self.site.store, browser, purpose, challenge, data, self.site.deadline())
         return challenge
 
     async def _finished(self, asked: Asked, purpose: str, credential: Credential) -> tuple[str, JsonObject]:
         challenge = challenge_of(credential)
-        browser = self.site.browser_of(asked.request.scope)
+        browser = self.site.visitors.browser_of(asked.request.scope)
         begun = await finish_flow(self.site.store, browser, purpose, challenge)
         if begun is None:
             raise RefusedError("passkey")

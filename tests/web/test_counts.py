@@ -8,8 +8,8 @@ import pytest
 
 from authstore import connect
 from authstore.testing.web import Person
-from authstore.web import limits
-from authstore.web.limits import Limits
+from authstore.web import counts
+from authstore.web.counts import Counts
 
 WINDOW = timedelta(minutes=10)
 START = datetime(2026, 11, 22, 12, 3, tzinfo=UTC)
@@ -70,7 +70,7 @@ async def test_to_refuse_costs_no_look_up_until_a_place_is_free_again() -> None:
     now = [START]
     async with connect("sqlite://", clock=lambda: now[0]) as opened:
         store: Any = Counted(opened)
-        ours = Limits()
+        ours = Counts()
 
         async def allow() -> bool:
             return await ours.allow(store, "x", 4, window=WINDOW, now=now[0])
@@ -90,9 +90,9 @@ async def test_to_refuse_costs_no_look_up_until_a_place_is_free_again() -> None:
 
 
 async def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_MOST_REMEMBERED", 8)
+    monkeypatch.setattr(counts, "_MOST_REMEMBERED", 8)
     async with connect("sqlite://", clock=lambda: START) as store:
-        ours = Limits()
+        ours = Counts()
         for subject in map(str, range(30)):
             allowed = [await ours.allow(store, subject, 1, window=WINDOW, now=START) for _ in range(3)]
             assert allowed == [True, False, False]

@@ -1,19 +1,16 @@
-"""Whom people can sign in with: presets, and any other provider by OpenID Connect or plain OAuth 2.0."""
+"""A provider that people sign in with: any one, by OpenID Connect or plain OAuth 2.0."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from authstore.errors import ConfigurationError
-from authstore.web.identity import Fetch, Identity, discord_identity, github_identity, openid_identity, plain_identity
+from authstore.web.oauth.identity import Fetch, Identity, openid_identity, plain_identity
 
-_WELL_KNOWN: Final = "/.well-known/openid-configuration"
+WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MICROSOFT: Final = "https://login.microsoftonline.com"
-_MICROSOFT_TENANTS: Final = {"consumers": "9188040d-6c67-4c5b-b112-36a304b66dad"}
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Transport(Protocol):
@@ -91,8 +88,8 @@ def oidc(
     """
     if "openid" not in scope.split():
         raise ConfigurationError(f'{name}: the scope of an OpenID provider holds "openid"')
-    if issuer is None and not discovery_url.endswith(_WELL_KNOWN):
-        raise ConfigurationError(f"{name}: the discovery URL does not end in {_WELL_KNOWN}; say which issuer=")
+    if issuer is None and not discovery_url.endswith(WELL_KNOWN):
+        raise ConfigurationError(f"{name}: the discovery URL does not end in {WELL_KNOWN}; say which issuer=")
     return Provider(
         name=name,
         client_id=client_id,
@@ -102,7 +99,7 @@ def oidc(
         scope=scope,
         identify=identify,
         discovery_url=discovery_url,
-        issuer=issuer or discovery_url.removesuffix(_WELL_KNOWN),
+        issuer=issuer or discovery_url.removesuffix(WELL_KNOWN),
         authorize_params=authorize_params or {},
         transport=transport,
     )
@@ -146,119 +143,6 @@ def oauth2(
     )
 
 
-def github(
-    client_id: str, client_secret: str, *, scope: str = "read:user user:email", transport: Transport | None = None
-) -> Provider:
-    """GitHub. The address is the primary one; GitHub says whether it was verified."""
-    return oauth2(
-        "github",
-        client_id,
-        _stated("github", client_secret),
-        authorize_url="https://github.com/login/oauth/authorize",
-        token_url="https://github.com/login/oauth/access_token",  # noqa: S106 - an address
-        userinfo_url="https://api.github.com/user",
-        scope=scope,
-        label="GitHub",
-        identify=github_identity,
-        transport=transport,
-    )
-
-
-def discord(
-    client_id: str, client_secret: str, *, scope: str = "identify email", transport: Transport | None = None
-) -> Provider:
-    """Discord."""
-    return oauth2(
-        "discord",
-        client_id,
-        _stated("discord", client_secret),
-        authorize_url="https://discord.com/oauth2/authorize",
-        token_url="https://discord.com/api/oauth2/token",  # noqa: S106 - an address
-        userinfo_url="https://discord.com/api/users/@me",
-        scope=scope,
-        identify=discord_identity,
-        transport=transport,
-    )
-
-
-def google(
-    client_id: str, client_secret: str, *, scope: str = "openid email profile", transport: Transport | None = None
-) -> Provider:
-    """Google."""
-    return _preset("google", client_id, client_secret, "https://accounts.google.com", scope=scope, transport=transport)
-
-
-def microsoft(
-    client_id: str,
-    client_secret: str,
-    *,
-    tenant: str = "common",
-    scope: str = "openid email profile",
-    transport: Transport | None = None,
-) -> Provider:
-    """Microsoft Entra ID; `tenant`: an id, `organizations`, `consumers` or `common`.
-
-    Its addresses are never taken as verified: a tenant's administrator writes what he likes there ("nOAuth").
-    """
-    home = "{tenantid}" if tenant in ("common", "organizations") else _MICROSOFT_TENANTS.get(tenant, tenant)
-    if home != "{tenantid}" and not _UUID.fullmatch(home):
-        raise ConfigurationError("microsoft: tenant is an id, not a domain name")
-    return _preset(
-        "microsoft",
-        client_id,
-        client_secret,
-        f"{_MICROSOFT}/{tenant}/v2.0",
-        scope=scope,
-        issuer=f"{_MICROSOFT}/{home}/v2.0",
-        identify=_microsoft_identity,
-        transport=transport,
-    )
-
-
-def apple(
-    client_id: str, client_secret: str, *, scope: str = "openid email name", transport: Transport | None = None
-) -> Provider:
-    """Apple; `client_secret` is the JWT made with your key, at most six months old."""
-    return _preset(
-        "apple",
-        client_id,
-        client_secret,
-        "https://appleid.apple.com",
-        scope=scope,
-        authorize_params={"response_mode": "form_post"},
-        transport=transport,
-    )
-
-
-def gitlab(
-    client_id: str,
-    client_secret: str,
-    *,
-    base_url: str = "https://gitlab.com",
-    scope: str = "openid email profile",
-    transport: Transport | None = None,
-) -> Provider:
-    """GitLab, or a GitLab of your own at `base_url`."""
-    base = base_url.rstrip("/")
-    return _preset("gitlab", client_id, client_secret, base, scope=scope, label="GitLab", transport=transport)
-
-
-def _preset(name: str, client_id: str, client_secret: str, base: str, **more: Any) -> Provider:
-    """An OpenID provider whose discovery document stands below `base`; `more`: as for `oidc`."""
-    return oidc(name, client_id, _stated(name, client_secret), base + _WELL_KNOWN, **more)
-
-
-async def _microsoft_identity(claims: Mapping[str, Any], fetch: Fetch) -> Identity:
-    return await openid_identity({**claims, "email_verified": False}, fetch)
-
-
-def _stated(name: str, client_secret: str) -> str:
-    """The secret. Raises `ConfigurationError` without one, which would make a public client: a setting is missing."""
-    if not client_secret:
-        raise ConfigurationError(f"{name}: the client secret is missing")
-    return client_secret
-
-
 def is_safe_url(url: object) -> bool:
     """Whether secrets may be sent there: https, or http to this very machine."""
     if not isinstance(url, str):
@@ -269,3 +153,19 @@ def is_safe_url(url: object) -> bool:
         return False
     is_local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
+
+
+def checked_providers(providers: Sequence[Provider], trusted: Sequence[str]) -> Sequence[Provider]:
+    """The providers. Raises `ConfigurationError` for what is none, or named twice, or trusted and not there."""
+    if not isinstance(providers, Sequence) or not all(isinstance(each, Provider) for each in providers):
+        raise ConfigurationError('providers is a list, each made by calling: [github("client id", "client secret")]')
+    names = {provider.name for provider in providers}
+    if len(names) < len(providers):
+        raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")
+    if isinstance(trusted, str):
+        raise ConfigurationError(f"trust_email_of is a list of names: [{trusted!r}]")
+    unknown = [name for name in trusted if name not in names]
+    if unknown:
+        there = ", ".join(sorted(names)) or "none"
+        raise ConfigurationError(f"trust_email_of names {unknown[0]!r}, which is not set up; there are: {there}")
+    return providers

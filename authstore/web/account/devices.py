@@ -10,14 +10,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from authstore.models import Account, Authenticator, Session
-from authstore.web.providers import Provider
+from authstore.web.account.sessions import shown_session
+from authstore.web.account.sign_in import Shown, provider_buttons
+from authstore.web.account.user_agents import device_kind, device_name
+from authstore.web.account.ways_in import WaysIn, ways_in
 from authstore.web.refusals import RefusedError
 from authstore.web.routing import Asked, get, post, redirect
-from authstore.web.sessions import shown_session
-from authstore.web.signin_page import provider_buttons
 from authstore.web.site import Site
-from authstore.web.user_agents import device_kind, device_name
-from authstore.web.ways_in import WaysIn, ways_in
 
 log = logging.getLogger("authstore.web")
 
@@ -27,7 +26,7 @@ class Devices:
     """The routes of a user's own account."""
 
     site: Site
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, Shown]
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -67,7 +66,7 @@ class Devices:
             raise RefusedError("not_found", 404)
         number = int(await self.site.store.revoke_session(wanted))
         response = asked.done(self.site.path("/sessions"), revoked=number)
-        return self.site.dismiss(response) if wanted == session.id else response
+        return self.site.sign_ins.dismiss(response) if wanted == session.id else response
 
     async def unlink(self, asked: Asked) -> Response:
         """Forgets an account at a provider, never the last way in."""

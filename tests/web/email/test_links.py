@@ -11,7 +11,7 @@ import pytest
 
 from authstore import ConfigurationError, SessionPolicy
 from authstore.testing.web import Person, link_in, text_of
-from authstore.web.limits import client_of
+from authstore.web.counts import client_of
 from authstore.web.texts import ENGLISH
 
 

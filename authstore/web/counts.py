@@ -16,7 +16,7 @@ from authstore.errors import ConflictError
 _MOST_REMEMBERED: Final = 4096
 
 
-class Limits:
+class Counts:
     """The counts of one site. Who had enough is remembered here too, so that asking on costs no look-up."""
 
     def __init__(self) -> None:
