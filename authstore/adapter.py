@@ -44,6 +44,8 @@ UNSET: Final = Unset.UNSET
 
 Clock = Callable[[], datetime]
 Durability = Literal["full", "relaxed"]
+# Not a Sequence: one secret, a str, would be one of those.
+Keys = list[str] | list[bytes] | list[str | bytes] | tuple[str | bytes, ...]
 JsonObject = Mapping[str, JsonValue]
 Refresh = Callable[[Account], Awaitable[Mapping[str, Any]]]
 Permissions = Iterable[Permission]
@@ -180,9 +182,10 @@ class Accounts(Protocol):
         """One atomic step from "the provider says so" to a user.
 
         A known account gives its user and keeps the new tokens; else it is linked to `current_user_id`;
-        else, where a user has this address, `AccountNotLinkedError`, unless `trust_email`, the provider
-        vouches (`email_verified is True`) and the local address is verified: then it is linked; else user
-        and account are created. Raises `AccountLinkedError` (`current_user_id` is somebody else),
+        else, where a user has this address, `AccountNotLinkedError`, unless `trust_email` and the provider vouches
+        (`email_verified is True`): then it is linked, and where nobody had proved the address before, that user's
+        sessions, accounts and authenticators end, so that who proves it now has the user alone; else user and
+        account are created. Raises `AccountLinkedError` (`current_user_id` is somebody else),
         `UserDisabledError`, `UserNotFoundError`.
         """
         ...

@@ -69,6 +69,10 @@ SELECT * FROM accounts WHERE user_id = :user_id ORDER BY created_at, id
 -- name: delete_account
 DELETE FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id
 
+-- Forgets all accounts of a user.
+-- name: delete_accounts
+DELETE FROM accounts WHERE user_id = :user_id
+
 -- Takes the lease on refreshing an account from whoever was seen to have it, or renews it.
 -- name: hold_refresh
 UPDATE accounts SET refresh_holder = :holder, refresh_until = :until
@@ -277,6 +281,10 @@ RETURNING *
 -- Forgets a passkey.
 -- name: delete_authenticator
 DELETE FROM authenticators WHERE credential_id = :credential_id
+
+-- Forgets all passkeys of a user.
+-- name: delete_authenticators
+DELETE FROM authenticators WHERE user_id = :user_id
 
 -- ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
 

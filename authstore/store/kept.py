@@ -57,7 +57,9 @@ def check(row: Sequence[Any]) -> Found:
     try:
         found: Found = _check(row)
     except ValidationError as error:
-        is_users = any(part["loc"][0] in _OF_USER for part in error.errors(include_input=False))
+        if len(row) != _OF_USER.stop:  # the query's fault
+            raise
+        is_users = all(part["loc"][0] in _OF_USER for part in error.errors(include_input=False))
         raise (rows.unreadable("users", row[2]) if is_users else rows.unreadable("sessions", row[1])) from None
     return found
 

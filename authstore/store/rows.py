@@ -20,6 +20,7 @@ _Reader = Callable[Concatenate[Row, P], T]
 
 def unreadable(table: str, id: object) -> StoreCorruptError:
     """A row holds what no store wrote."""
+    id = id if isinstance(id, (str, int)) else None
     return StoreCorruptError(f"the row {id!r} of {table} cannot be read: mend or delete it", table=table, id=id)
 
 
