@@ -89,9 +89,10 @@ async def _open_sqlite(
 ) -> "Database":
     from authstore.backends.sqlite import open_file, open_memory
 
+    now = clock()  # here, in the caller's context: the migrations run on a database thread
     if path is None:
-        return await open_memory(clock=clock)
-    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=clock)
+        return await open_memory(clock=lambda: now)
+    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=lambda: now)
 
 
 def _sqlite_path(url: str | Path) -> Path | None:

@@ -49,7 +49,7 @@ class AccountStore(StoreBase):
             "expires_at": expires_at,
             "data": data,
         }
-        wanted = self._new_account(user_id, provider, provider_account_id, fields)
+        wanted = self._new_account(self._now(), user_id, provider, provider_account_id, fields)
         return await self._db.unit(lambda: link_account(wanted, given(fields), self._cipher))
 
     async def get_account(self, provider: str, provider_account_id: str) -> Account | None:
@@ -75,8 +75,9 @@ class AccountStore(StoreBase):
             return None
         return await self._db.one(queries.get_account(provider=provider, provider_account_id=provider_account_id))
 
-    def _new_account(self, user_id: str, provider: str, provider_account_id: str, fields: Mapping[str, Any]) -> Account:
-        now = self._now()
+    def _new_account(
+        self, now: datetime, user_id: str, provider: str, provider_account_id: str, fields: Mapping[str, Any]
+    ) -> Account:
         return Account(
             id=self._new_id(now),
             user_id=user_id,

@@ -54,7 +54,7 @@ class SignInStore(AccountStore):
             updated_at=now,
         )
         fields = given({"type": type, **(tokens or {})})
-        account = self._new_account(user.id, provider, provider_account_id, fields)
+        account = self._new_account(now, user.id, provider, provider_account_id, fields)
         step = _SignInStep(user, account, fields, current_user_id, vouched and trust_email is True, self._cipher)
         return await self._db.unit(step.run)
 
