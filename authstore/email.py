@@ -66,10 +66,8 @@ def _is_refused(character: str) -> bool:
 
 def _a_label(label: str) -> str:
     lower = label.translate(_ASCII_LOWER) if label.isascii() else unicodedata.normalize("NFC", label.lower())
-    if lower.isascii() and not lower.startswith("xn--"):
-        encoded = lower
-    else:
-        encoded = _by_idna(lower)
+    is_plain = lower.isascii() and not lower.startswith("xn--")
+    encoded = lower if is_plain else _by_idna(lower)
     if not _LABEL.fullmatch(encoded):
         raise InvalidEmailError("the domain of the address is not a host name")
     return encoded

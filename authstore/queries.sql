@@ -70,17 +70,21 @@ SELECT * FROM accounts WHERE user_id = :user_id ORDER BY created_at, id
 -- name: delete_account
 DELETE FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id
 
--- Takes or renews the lease on refreshing an account, unless somebody else holds a living one.
+-- Forgets all accounts of a user.
+-- name: delete_accounts
+DELETE FROM accounts WHERE user_id = :user_id
+
+-- Takes the lease on refreshing an account from whoever was seen to have it, or renews it.
 -- name: hold_refresh
 UPDATE accounts SET refresh_holder = :holder, refresh_until = :until
-WHERE provider = :provider AND provider_account_id = :provider_account_id
-    AND (refresh_holder IS NULL OR refresh_holder = :holder OR refresh_until <= :now)
+WHERE id = :id AND refresh_count = :count AND coalesce(refresh_holder, '') = :former
 RETURNING *
 
--- Gives the lease back after a failure.
+-- Gives the lease back after a failure, under whichever name its holder renewed it last.
 -- name: release_refresh
 UPDATE accounts SET refresh_holder = NULL, refresh_until = NULL
-WHERE provider = :provider AND provider_account_id = :provider_account_id AND refresh_holder = :holder
+WHERE provider = :provider AND provider_account_id = :provider_account_id
+    AND substr(refresh_holder, 1, length(:holder)) = :holder
 
 -- Gives the lease back after a success, and counts it.
 -- name: finish_refresh
@@ -94,6 +98,13 @@ WHERE id > :after
         OR substr(access_token_encrypted, 1, :length) <> :prefix
         OR substr(refresh_token_encrypted, 1, :length) <> :prefix
         OR substr(id_token_encrypted, 1, :length) <> :prefix)
+ORDER BY id LIMIT :limit
+
+-- Accounts with an encrypted provider token.
+-- name: list_encrypted_accounts
+SELECT * FROM accounts
+WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
+    OR id_token_encrypted IS NOT NULL)
 ORDER BY id LIMIT :limit
 
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,6 +310,10 @@ RETURNING *
 -- name: delete_authenticator
 DELETE FROM authenticators WHERE credential_id = :credential_id
 
+-- Forgets all passkeys of a user.
+-- name: delete_authenticators
+DELETE FROM authenticators WHERE user_id = :user_id
+
 -- ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- A new role, unless its name is taken.
@@ -418,10 +433,16 @@ WHERE user_id = :user_id AND id <> :except_id
 
 -- Writes down what dead sessions died of: rows of id, reason, instant.
 -- name: note_deaths
+-- dialect: sqlite
 INSERT INTO ended_tokens (token_hash, reason, at)
 SELECT sessions.token_hash, json_extract(death.value, '$[1]'), json_extract(death.value, '$[2]')
 FROM json_each(:deaths) AS death JOIN sessions ON sessions.id = json_extract(death.value, '$[0]')
 WHERE true
+ON CONFLICT (token_hash) DO NOTHING
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at)
+SELECT sessions.token_hash, death.value ->> 1, (death.value ->> 2)::timestamptz
+FROM json_array_elements(:deaths) AS death (value) JOIN sessions ON sessions.id = death.value ->> 0
 ON CONFLICT (token_hash) DO NOTHING
 
 -- One session's own row.
@@ -430,7 +451,11 @@ SELECT * FROM sessions WHERE id = :id
 
 -- Of these sessions those that are still dead.
 -- name: list_dead_sessions
+-- dialect: sqlite
 SELECT * FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+-- dialect: postgres
+SELECT * FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids))
     AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
 
 -- Beyond the limit, a user's living sessions, longest unused last; never the one just made.
@@ -465,9 +490,14 @@ WHERE sessions.id = :id AND sessions.token_hash = :token_hash
 
 -- The same for a token that names no session.
 -- name: get_session_remains_by_hash
+-- dialect: sqlite
 SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
 FROM sessions LEFT JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+-- dialect: postgres
+SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
+FROM sessions LEFT JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
 
 -- Where a stretch of ended tokens ends.
 -- name: get_end_of_stretch
@@ -487,17 +517,30 @@ DELETE FROM ended_tokens WHERE token_hash > :after AND token_hash <= :last AND a
 
 -- Says who writes from here on, and when; nothing for all three: nobody does.
 -- name: say_who_acts
+-- dialect: sqlite
 UPDATE change_log SET acting_at = :at, actor = :actor, is_using = :is_using
+-- dialect: postgres
+SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text, ''), true),
+    set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true),
+    set_config('authstore.is_using', CAST(:is_using AS boolean)::text, true)
 
 -- Notes something that changes no row.
 -- name: insert_change
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
 
--- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
+-- A page of events, each with the bounds of the log; one row of bounds alone where there are none. PostgreSQL: up to the
+-- newest row before which no transaction can still put one.
 -- name: list_events
+-- dialect: sqlite
 SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
 FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
+ORDER BY changes.seq LIMIT :limit
+-- dialect: postgres
+SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
+FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
+    AND changes.seq <= (SELECT max(settled.seq) FROM changes AS settled
+        WHERE settled.seq > :after AND settled.horizon <= pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY changes.seq LIMIT :limit
 
 -- The first event that is kept.
@@ -511,7 +554,10 @@ SELECT audit_seconds, lost, lost_hash, sealed, sealed_hash FROM change_log
 
 -- Events are kept at least so long.
 -- name: lengthen_audit
+-- dialect: sqlite
 UPDATE change_log SET audit_seconds = max(coalesce(audit_seconds, 0), :seconds)
+-- dialect: postgres
+UPDATE change_log SET audit_seconds = greatest(coalesce(audit_seconds, 0), :seconds)
 
 -- Events are kept so long.
 -- name: set_audit
@@ -521,10 +567,20 @@ UPDATE change_log SET audit_seconds = :seconds
 -- name: begin_chain
 UPDATE change_log SET sealed = lost, sealed_hash = :hash, lost_hash = :hash
 
--- Events that are not in the chain yet, with the hash that the first of them takes up.
+-- Events that are not in the chain yet, with the hash that the first of them takes up. PostgreSQL: one transaction at a
+-- time chains what no other can still put a row before, the others leave it to the next.
 -- name: list_unsealed_changes
+-- dialect: sqlite
 SELECT changes.*, change_log.sealed_hash FROM change_log JOIN changes ON changes.seq > change_log.sealed
 WHERE changes.type IS NOT NULL AND change_log.audit_seconds IS NOT NULL
+ORDER BY changes.seq LIMIT :limit
+-- dialect: postgres
+WITH head AS (
+    SELECT sealed, sealed_hash FROM change_log WHERE audit_seconds IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
+SELECT changes.*, head.sealed_hash FROM head JOIN changes ON changes.seq > head.sealed
+WHERE changes.type IS NOT NULL
+    AND changes.seq <= (SELECT max(settled.seq) FROM changes AS settled
+        WHERE settled.seq > head.sealed AND settled.horizon <= pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY changes.seq LIMIT :limit
 
 -- Chains an event to the one before it.

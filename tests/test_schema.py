@@ -23,12 +23,12 @@ from tests.whole import jobs
 from tests.whole.processes import together
 
 ISO = "2026-11-22T13:48:00.000000Z"
-OURS = migrations("sqlite")
+PRESENT = len(migrations("sqlite"))
 STEPS: tuple[Migration, ...] = (
-    *OURS,
-    migration(len(OURS) + 1, "nickname", "ALTER TABLE users ADD COLUMN nickname TEXT;"),
+    *migrations("sqlite"),
+    migration(PRESENT + 1, "nickname", "ALTER TABLE users ADD COLUMN nickname TEXT;"),
     migration(
-        len(OURS) + 2,
+        PRESENT + 2,
         "notes",
         "CREATE TABLE notes (id TEXT NOT NULL PRIMARY KEY) STRICT;\nCREATE INDEX n ON users (name);",
     ),

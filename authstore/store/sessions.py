@@ -269,7 +269,7 @@ class SessionStore(StoreBase):
             return
         if not row["user__disabled"] and self._is_alive(rows.session(row), now):
             raise ConflictError("a session with this token exists")
-        yield queries.delete_session(id=row["id"])
+        yield from end_found(row, Ending("revoked", now, None, self._policy))
 
 
 def _checked_token(token: str) -> str:

@@ -19,7 +19,8 @@ from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, given, insert_account, update_account
-from authstore.store.acting import current_actor, said
+from authstore.store.acting import said
+from authstore.store.endings import Ending, end_sessions
 from authstore.store.users import insert_user
 
 
@@ -55,16 +56,10 @@ class SignInStore(AccountStore):
             updated_at=now,
         )
         fields = given({"type": type, **(tokens or {})})
-        account = self._new_account(user.id, provider, provider_account_id, fields)
-        step = _SignInStep(
-            user,
-            account,
-            fields,
-            current_user_id,
-            vouched and trust_email is True,
-            self._cipher,
-            current_actor(),
-        )
+        account = self._new_account(now, user.id, provider, provider_account_id, fields)
+        is_trusted = vouched and trust_email is True
+        revoking = Ending.now("revoked", now, self._policy)
+        step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
         return await self._write_often(step.run, now)
 
 
@@ -85,7 +80,7 @@ class _SignInStep:
     current_user_id: str | None
     trusted: bool
     cipher: Cipher
-    actor: str | None
+    revoking: Ending
 
     @property
     def now(self) -> datetime:
@@ -97,7 +92,7 @@ class _SignInStep:
         )
         if known:
             return (yield from self._returning(known[0]))
-        return (yield from said(self._arriving, self.now, self.actor))
+        return (yield from said(self._arriving, self.now, self.revoking.actor))
 
     def _arriving(self) -> Unit[SignIn]:
         if self.current_user_id is not None:
@@ -123,10 +118,22 @@ class _SignInStep:
         return SignIn(user=user, account=account, created_user=False, linked_account=False)
 
     def _link_by_address(self, user: User) -> Unit[SignIn]:
-        # An unverified local address may have been entered by somebody else beforehand (pre-hijacking).
-        if not self.trusted or user.email_verified is None:
+        if not self.trusted:
             raise AccountNotLinkedError("a user with this address has not linked this provider")
+        _enabled(user)
+        if user.email_verified is None:
+            user = yield from self._hand_over(user)
         return (yield from self._link_to(user))
+
+    def _hand_over(self, user: User) -> Unit[User]:
+        """The user of an address that nobody had proved, to whom proves it now: whoever wrote it down beforehand keeps
+        no way in (Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022, §6)."""
+        yield from end_sessions(user.id, "", self.revoking)
+        yield queries.delete_accounts(user_id=user.id)
+        yield queries.delete_authenticators(user_id=user.id)
+        proved = user.model_copy(update={"email_verified": self.now, "updated_at": self.now})
+        yield queries.update_user(**rows.user_values(proved))
+        return proved
 
     def _link_to(self, user: User) -> Unit[SignIn]:
         _enabled(user)
