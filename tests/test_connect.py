@@ -32,6 +32,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "update_session": ("t" * 43,),
     "rotate_session": ("t" * 43,),
     "delete_session": ("t" * 43,),
+    "why_ended": ("t" * 43,),
     "list_sessions": ("id",),
     "revoke_session": ("id",),
     "revoke_sessions": ("id",),
@@ -54,8 +55,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "has_permission": ("id", "posts", "read"),
     "list_users_with_role": ("admin",),
     "prune": (),
+    "events": (),
     "health": (),
     "rekey": (),
+    "forget_unreadable": (),
 }
 
 
@@ -205,7 +208,11 @@ async def test_without_create_a_wrong_path_is_never_an_empty_store(tmp_path: Pat
 
 
 def test_every_public_name_is_there() -> None:
-    errors = {name for name, value in vars(authstore.errors).items() if inspect.isclass(value)}
+    errors = {
+        name
+        for name, value in vars(authstore.errors).items()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
     models = {"User", "Account", "Session", "VerificationToken", "Authenticator", "Role", "Permission"}
-    others = {"connect", "Adapter", "SessionPolicy", "SignIn", "PruneReport", "Health"}
+    others = {"connect", "Adapter", "SessionPolicy", "SignIn", "PruneReport", "Health", "Ended", "Event", "CacheInfo"}
     assert [name for name in sorted(errors | models | others) if not hasattr(authstore, name)] == []

@@ -4,12 +4,14 @@ A token that was replaced with a grace is written down too, with its session: un
 presents it later, or one from before it, has a copy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
 from authstore.database import Row, Unit
+from authstore.errors import StoreCorruptError
 from authstore.expiry import SessionPolicy, end_of_session, is_session_alive, oldest_start
 from authstore.models import Ended, check_text
 from authstore.sql import queries
@@ -101,7 +103,11 @@ def end_session(session_id: str, ending: Ending) -> Unit[bool]:
 
 def end_found(row: Row, ending: Ending) -> Unit[bool]:
     """Ends the session of this row; one that was dead already died of that."""
-    if is_row_alive(row, ending.at, ending.policy):
+    try:
+        is_alive = is_row_alive(row, ending.at, ending.policy)
+    except StoreCorruptError:  # what cannot be read can be ended
+        is_alive = True
+    if is_alive:
         yield queries.insert_ended_token(
             token_hash=row["token_hash"], reason=ending.reason, at=ending.at, actor=ending.actor, session_id=None
         )
@@ -120,7 +126,7 @@ def end_sessions(user_id: str, except_id: str, ending: Ending) -> Unit[int]:
 
 def end_dead(found: Iterable[Row], policy: SessionPolicy) -> Unit[None]:
     """Writes down what these sessions died of, many in one step."""
-    deaths = [[row["id"], reason, rows.instant_text(at)] for row in found for reason, at in [_death(row, policy)]]
+    deaths = [[row["id"], reason, rows.instant_text(at)] for row, reason, at in _deaths(found, policy)]
     if deaths:
         yield queries.note_deaths(deaths=rows.json_text(deaths))
 
@@ -145,11 +151,17 @@ def ended(row: Row | None, now: datetime, policy: SessionPolicy) -> Ended | None
 
 
 def _note_deaths(found: Iterable[Row], policy: SessionPolicy) -> Unit[None]:
-    for row in found:
-        reason, at = _death(row, policy)
+    for row, reason, at in _deaths(found, policy):
         yield queries.insert_ended_token(
             token_hash=row["token_hash"], reason=reason, at=at, actor=None, session_id=None
         )
+
+
+def _deaths(found: Iterable[Row], policy: SessionPolicy) -> Iterator[tuple[Row, str, datetime]]:
+    """What each died of; not of rows that cannot be read, which go nevertheless."""
+    for row in found:
+        with suppress(StoreCorruptError):
+            yield (row, *_death(row, policy))
 
 
 def _death(row: Row, policy: SessionPolicy) -> tuple[str, datetime]:
@@ -157,4 +169,7 @@ def _death(row: Row, policy: SessionPolicy) -> tuple[str, datetime]:
 
 
 def _instants(row: Row) -> dict[str, datetime]:
-    return {name: rows.instant(row[name]) for name in ("expires", "created_at", "last_used_at")}
+    try:
+        return {name: rows.instant(row[name]) for name in ("expires", "created_at", "last_used_at")}
+    except ValueError:
+        raise rows.unreadable("sessions", row["id"]) from None

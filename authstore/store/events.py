@@ -59,9 +59,8 @@ class EventStore(StoreBase):
                 check.take(row)
         return check.report()
 
-    async def _forget(self) -> None:
+    async def _forget(self, now: datetime) -> None:
         """Forgets events and ended tokens that nobody has to keep any longer."""
-        now = self._now()
         log = await self._db.one(queries.get_change_log())
         audit = None if log is None or log["audit_seconds"] is None else timedelta(seconds=log["audit_seconds"])
         if audit is not None:

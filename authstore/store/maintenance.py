@@ -53,7 +53,7 @@ class MaintenanceStore(EventStore):
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         cutoffs = self._cutoffs(self._now())
         deleted = {table: await self._prune(steps, cutoffs, batch, deadline) for table, steps in _PRUNABLE.items()}
-        await self._forget()
+        await self._forget(cutoffs["now"])
         remaining = 0
         if deadline is not None and time.monotonic() >= deadline:
             remaining = sum([await self._count(steps, cutoffs) for steps in _PRUNABLE.values()])
