@@ -1,15 +1,17 @@
-"""A provider's metadata: fetched, checked, and cut down to what is used.
-
-Authlib hands the whole document to its HTTP client as keyword arguments, `verify` and `proxy` included, so only known
-fields get there.
-"""
+"""A provider's metadata, checked and cut down to what is used."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from authstore.web.oauth.provider import Provider, is_safe_url
 
-_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+_ENDPOINTS: Final = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "jwks_uri",
+    "pushed_authorization_request_endpoint",
+)
 _REQUIRED: Final = frozenset({"authorization_endpoint", "token_endpoint", "jwks_uri"})
 # Signatures that only the provider can make; "none" and the shared-secret ones (HS…) are no proof of origin.
 _ASYMMETRIC: Final = (
@@ -40,7 +42,8 @@ def checked_metadata(provider: Provider, document: object) -> dict[str, Any]:
         **endpoints,
         "issuer": document["issuer"],
         "id_token_signing_alg_values_supported": _algorithms(document),
-        "token_endpoint_auth_method": _client_authentication(provider, document),
+        "token_endpoint_auth_methods_supported": document.get("token_endpoint_auth_methods_supported"),
+        "require_pushed_authorization_requests": document.get("require_pushed_authorization_requests") is True,
         "names_issuer": document.get("authorization_response_iss_parameter_supported") is True,
     }
 
@@ -54,10 +57,3 @@ def _algorithms(document: Mapping[str, Any]) -> list[str]:
     offered = document.get("id_token_signing_alg_values_supported")
     listed = offered if isinstance(offered, list) else []
     return [name for name in _ASYMMETRIC if name in listed] or ["RS256"]
-
-
-def _client_authentication(provider: Provider, document: Mapping[str, Any]) -> str:
-    if provider.client_secret is None:
-        return "none"
-    offered = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-    return "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
