@@ -2,53 +2,34 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from math import isfinite
-from time import monotonic
 from typing import Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
-from authlib.common.errors import AuthlibBaseError
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 
 from authstore.errors import AuthStoreError
 from authstore.models import Account
 from authstore.tokens import new_secret
 from authstore.web.oauth.client_auth import client_proof
 from authstore.web.oauth.discovery import checked_metadata
+from authstore.web.oauth.fetched import FAULTS, Fetched, Now
 from authstore.web.oauth.http import ProviderHttp
 from authstore.web.oauth.identity import Identity
 from authstore.web.oauth.idtoken import Expected, checked_id_token, checked_user_info
+from authstore.web.oauth.logout_token import Ending, checked_logout_token
 from authstore.web.oauth.provider import Provider
+from authstore.web.oauth.signatures import ProviderKeys
 
 TIMEOUT: Final = 20.0  # seconds for a whole exchange
-_METADATA_AGE: Final = 3600.0  # seconds; keys are fetched anew with it
 _LONGEST_LIFE: Final = 10**9  # seconds
+_REST: Final = timedelta(seconds=10)
 _ADDRESS: Final = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
-
-_METADATA_PATIENCE: Final = 60.0  # seconds, with what is known, of a provider that does not tell it anew
-
-Now = Callable[[], datetime]
-
-# Whatever a provider can do wrong on the way.
-_FAULTS: Final = (
-    AuthlibBaseError,
-    JoseError,
-    httpx2.HTTPError,
-    httpx2.InvalidURL,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TimeoutError,
-    TypeError,
-    ValueError,
-)
 
 # Fields of `link_account` that a token endpoint fills.
 _TOKENS: Final = ("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
@@ -82,10 +63,15 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who came back, with the provider's tokens (fields of `link_account`)."""
+    """Who came back, with the provider's tokens (fields of `link_account`).
+
+    `subject` and `provider_session` are what an OpenID provider calls them and their session there (`sub`, `sid`).
+    """
 
     identity: Identity
     tokens: Mapping[str, Any]
+    subject: str | None = None
+    provider_session: str | None = None
 
 
 class ProviderClient:
@@ -94,55 +80,24 @@ class ProviderClient:
     def __init__(self, provider: Provider, now: Now) -> None:
         self.provider = provider
         self._now = now
-        self._metadata: Mapping[str, Any] = {}
-        self._keys: object = None
-        self._fresh_until = 0.0
+        self._metadata = Fetched(f"{provider.name}'s metadata", self._published_metadata, now)
+        self._keys = ProviderKeys(provider.name, self._published_keys, now)
 
     async def issuer(self) -> Issuer:
         """Whose answers must be, and whether they must say so (RFC 9207). Raises `ProviderError`."""
-
-        async def ask(http: ProviderHttp) -> Issuer:
-            metadata = await self._known(http)
-            said = metadata.get("issuer", self.provider.issuer)
-            # The answers of an endpoint shared by tenants name the tenant's issuer; the ID token is checked for it.
-            return Issuer(None if said and "{" in said else said, bool(metadata.get("names_issuer", False)))
-
-        return await self._guarded(ask)
+        metadata = await self._guarded(self._known_metadata())
+        said = metadata.get("issuer", self.provider.issuer)
+        # The answers of an endpoint shared by tenants name the tenant's issuer; the ID token is checked for it.
+        return Issuer(None if said and "{" in said else said, bool(metadata.get("names_issuer", False)))
 
     async def depart(self, redirect_uri: str, state: str) -> Departure:
         """Where the browser must go to sign in. Raises `ProviderError`."""
-
-        async def make(http: ProviderHttp) -> Departure:
-            metadata, verifier = await self._known(http), new_secret()
-            nonce = new_secret() if self.provider.is_openid else None
-            asked = {
-                **self.provider.authorize_params,
-                "redirect_uri": redirect_uri,
-                "scope": self.provider.scope or None,
-                "nonce": nonce,
-                "code_challenge": create_s256_code_challenge(verifier),
-                "code_challenge_method": "S256",
-            }
-            url = self.provider.authorize_url or metadata["authorization_endpoint"]
-            asked = {name: value for name, value in asked.items() if value is not None}
-            if metadata.get("require_pushed_authorization_requests"):
-                return Departure(await self._pushed(http, url, state, asked), nonce, verifier)
-            made = prepare_grant_uri(url, self.provider.client_id, "code", state=state, **asked)
-            return Departure(made, nonce, verifier)
-
-        return await self._guarded(make)
+        return await self._guarded(self._departure(redirect_uri, state))
 
     async def arrive(self, redirect_uri: str, code: str, code_verifier: str, nonce: str | None) -> Arrival:
         """Redeems the code, checks the ID token, asks who it is. Raises `ProviderError`."""
-
-        async def make(http: ProviderHttp) -> Arrival:
-            grant = {"code": code, "redirect_uri": redirect_uri, "code_verifier": code_verifier}
-            token = await self._granted(http, "authorization_code", grant)
-            claims = await self._claims(http, token, nonce or "")
-            identity = await self.provider.identify(claims, lambda url: self._fetch(http, url, token))
-            return Arrival(identity, self._fields(token))
-
-        return await self._guarded(make)
+        grant = {"code": code, "redirect_uri": redirect_uri, "code_verifier": code_verifier}
+        return await self._guarded(self._arrival(grant, nonce or ""))
 
     async def refresh(self, account: Account) -> Mapping[str, Any]:
         """New tokens for old, as `refresh_account` wants them. Raises `ProviderError`."""
@@ -151,55 +106,112 @@ class ProviderClient:
                 f"{self.provider.name}: the access token is used up and there is no refresh token: the user must sign "
                 "in there again"
             )
-        refresh_token = account.refresh_token
+        return await self._guarded(self._refreshed(account.refresh_token))
 
-        async def make(http: ProviderHttp) -> Mapping[str, Any]:
-            return self._fields(await self._granted(http, "refresh_token", {"refresh_token": refresh_token}))
+    async def logout_url(self, id_token: str | None, back_to: str) -> str | None:
+        """Where a browser ends the provider's own session (RP-Initiated Logout 1.0 §2); `None` where it cannot.
 
-        return await self._guarded(make)
+        `back_to` must be known to the provider as a `post_logout_redirect_uri`. Raises `ProviderError`.
+        """
+        endpoint = (await self._guarded(self._known_metadata())).get("end_session_endpoint")
+        if endpoint is None:
+            return None
+        whose = {"id_token_hint": id_token} if id_token else {"client_id": self.provider.client_id}
+        return _with_query(endpoint, {**whose, "post_logout_redirect_uri": back_to})
 
-    async def _guarded(self, work: Callable[[ProviderHttp], Awaitable[_T]]) -> _T:
+    async def checked_logout(self, logout_token: str) -> Ending:
+        """What a logout token says. Raises `ProviderError` where it is not this provider's, for us and for now."""
+
+        async def make() -> Ending:
+            metadata, algorithms = await self._known_metadata(), "id_token_signing_alg_values_supported"
+            # Anybody can send such a token: the provider's keys are not fetched for each.
+            signed = await self._keys.verified(logout_token, metadata[algorithms], older_than=_REST)
+            return checked_logout_token(signed, self._expected(metadata))
+
+        return await self._guarded(make())
+
+    async def _guarded(self, work: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout(TIMEOUT), ProviderHttp(self.provider.transport) as http:
-                return await work(http)
-        except _FAULTS as error:
+            async with asyncio.timeout(TIMEOUT):
+                return await work
+        except FAULTS as error:
             reason = without_addresses(str(error))[:200] if not isinstance(error, OSError) else ""
             raise ProviderError(f"{self.provider.name}: {type(error).__name__} {reason!r}") from error
 
-    async def _known(self, http: ProviderHttp) -> Mapping[str, Any]:
-        """The metadata; what was known before, where the provider does not tell it anew."""
-        if self.provider.discovery_url is None or monotonic() < self._fresh_until:
-            return self._metadata
-        try:
-            answer = await http.get(self.provider.discovery_url)
-            answer.raise_for_status()
-        except httpx2.HTTPError:
-            if not self._metadata:
-                raise
-            self._fresh_until = monotonic() + _METADATA_PATIENCE
-            return self._metadata
-        self._metadata, self._keys = checked_metadata(self.provider, answer.json()), None
-        self._fresh_until = monotonic() + _METADATA_AGE
-        return self._metadata
+    def _http(self) -> ProviderHttp:
+        return ProviderHttp(self.provider.transport)
 
-    async def _pushed(self, http: ProviderHttp, url: str, state: str, asked: Mapping[str, str]) -> str:
-        """The authorization request, told to the provider beforehand (RFC 9126)."""
-        form = {**asked, "response_type": "code", "state": state, "client_id": self.provider.client_id}
-        told = await self._posted(http, self._metadata["pushed_authorization_request_endpoint"], form)
-        query = httpx2.QueryParams({"client_id": self.provider.client_id, "request_uri": told["request_uri"]})
-        return f"{url}{'&' if '?' in url else '?'}{query}"
+    # What the provider publishes
+
+    async def _known_metadata(self) -> Mapping[str, Any]:
+        return await self._metadata.get() if self.provider.is_openid else {}
+
+    async def _published_metadata(self) -> dict[str, Any]:
+        return checked_metadata(self.provider, await self._published(self.provider.discovery_url or ""))
+
+    async def _published_keys(self) -> Any:
+        return await self._published((await self._metadata.get())["jwks_uri"])
+
+    async def _published(self, url: str) -> Any:
+        async with self._http() as http:
+            answer = await http.get(url)
+        answer.raise_for_status()
+        return answer.json()
+
+    # Going there
+
+    async def _departure(self, redirect_uri: str, state: str) -> Departure:
+        metadata, verifier = await self._known_metadata(), new_secret()
+        nonce = new_secret() if self.provider.is_openid else None
+        asked = {
+            **self.provider.authorize_params,
+            "redirect_uri": redirect_uri,
+            "scope": self.provider.scope or None,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": create_s256_code_challenge(verifier),
+            "code_challenge_method": "S256",
+        }
+        stated = {name: value for name, value in asked.items() if value is not None}
+        url = self.provider.authorize_url or metadata["authorization_endpoint"]
+        if "pushed_authorization_request_endpoint" in metadata:
+            return Departure(await self._pushed(url, metadata, stated), nonce, verifier)
+        return Departure(prepare_grant_uri(url, self.provider.client_id, "code", **stated), nonce, verifier)
+
+    async def _pushed(self, url: str, metadata: Mapping[str, Any], asked: Mapping[str, str]) -> str:
+        """The URL for the browser, once what it asks for was told to the provider directly (RFC 9126)."""
+        endpoint = metadata["pushed_authorization_request_endpoint"]
+        async with self._http() as http:
+            told = await self._posted(
+                http, endpoint, {**asked, "response_type": "code", "client_id": self.provider.client_id}
+            )
+        if not isinstance(told.get("request_uri"), str):
+            raise ValueError("the request was not taken when pushed")
+        return _with_query(url, {"client_id": self.provider.client_id, "request_uri": told["request_uri"]})
+
+    # Coming back
+
+    async def _arrival(self, grant: Mapping[str, str], nonce: str) -> Arrival:
+        async with self._http() as http:
+            token = await self._granted(http, "authorization_code", grant)
+            claims = await self._claims(http, token, nonce)
+            identity = await self.provider.identify(claims, lambda url: self._fetch(http, url, token))
+        return Arrival(identity, self._fields(token), _text(claims.get("sub")), _text(claims.get("sid")))
+
+    async def _refreshed(self, refresh_token: str) -> Mapping[str, Any]:
+        async with self._http() as http:
+            return self._fields(await self._granted(http, "refresh_token", {"refresh_token": refresh_token}))
 
     async def _granted(self, http: ProviderHttp, grant_type: str, grant: Mapping[str, str]) -> Mapping[str, Any]:
         """The answer of the token endpoint, in which there is a token."""
-        metadata = await self._known(http)
-        url = self.provider.token_url or metadata["token_endpoint"]
+        url = self.provider.token_url or (await self._known_metadata())["token_endpoint"]
         told = await self._posted(http, url, {"grant_type": grant_type, **grant})
         if not isinstance(told.get("access_token"), str) or not told["access_token"]:
             raise ValueError("the token endpoint gave no access token")
         return told
 
     async def _posted(self, http: ProviderHttp, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-        proof = await client_proof(self.provider, self._metadata, url)
+        proof = await client_proof(self.provider, await self._known_metadata(), url)
         answer = await http.post(url, data={**form, **proof.fields}, headers=dict(proof.headers))
         if answer.is_server_error:
             answer.raise_for_status()
@@ -213,51 +225,33 @@ class ProviderClient:
 
     async def _claims(self, http: ProviderHttp, token: Mapping[str, Any], nonce: str) -> Mapping[str, Any]:
         if not self.provider.is_openid:
-            return await self._user_info(http, self.provider.userinfo_url or "", token, nonce)
+            return await self._user_info(http, self.provider.userinfo_url or "", token)
         if not isinstance(token.get("id_token"), str) or not nonce:
             raise ValueError("no ID token")
-        claims = await self._verified(http, checked_id_token, token["id_token"], token, nonce)
-        return await self._completed(http, claims, token, nonce)
+        metadata = await self._known_metadata()
+        signed = await self._keys.verified(token["id_token"], metadata["id_token_signing_alg_values_supported"])
+        claims = checked_id_token(signed, self._expected(metadata), nonce, token["access_token"])
+        return await self._completed(http, claims, token)
 
-    async def _verified(
-        self,
-        http: ProviderHttp,
-        check: Callable[..., Mapping[str, Any]],
-        signed: str,
-        token: Mapping[str, Any],
-        nonce: str,
-    ) -> Mapping[str, Any]:
-        """The claims of what the provider signed; keys are fetched anew where those that are known do not fit."""
-        issuer = self.provider.issuer or ""
-        expected = Expected(
-            issuer=issuer if "{tenantid}" in issuer else self._metadata["issuer"],
+    def _expected(self, metadata: Mapping[str, Any]) -> Expected:
+        configured = self.provider.issuer or ""
+        return Expected(
+            issuer=configured if "{tenantid}" in configured else metadata["issuer"],
             client_id=self.provider.client_id,
             audiences=self.provider.audiences,
-            nonce=nonce,
-            access_token=token["access_token"],
             now=int(self._now().timestamp()),
         )
-        algorithms = self._metadata["id_token_signing_alg_values_supported"]
-        if self._keys is not None:
-            try:
-                return check(signed, self._keys, algorithms, expected)
-            except (BadSignatureError, InvalidKeyIdError):
-                self._keys = None
-        answer = await http.get(self._metadata["jwks_uri"])
-        answer.raise_for_status()
-        self._keys = answer.json()
-        return check(signed, self._keys, algorithms, expected)
 
     async def _completed(
-        self, http: ProviderHttp, claims: Mapping[str, Any], token: Mapping[str, Any], nonce: str
+        self, http: ProviderHttp, claims: Mapping[str, Any], token: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Claims with those of the user info, where the ID token lacks something that was asked for."""
-        url, scopes = self._metadata.get("userinfo_endpoint"), self.provider.scope.split()
+        url, scopes = (await self._known_metadata()).get("userinfo_endpoint"), self.provider.scope.split()
         wanted = [name for scope, name in _CLAIMS_OF_SCOPES if scope in scopes]
         if url is None or all(claims.get(name) is not None for name in wanted):
             return claims
         try:
-            told = await self._user_info(http, url, token, nonce)
+            told = await self._user_info(http, url, token)
         except httpx2.HTTPError as error:
             if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 401:
                 raise
@@ -269,10 +263,12 @@ class ProviderClient:
         stated = {name: value for name, value in claims.items() if value is not None}
         return {**told, **stated, "email": giver.get("email"), "email_verified": giver.get("email_verified")}
 
-    async def _user_info(self, http: ProviderHttp, url: str, token: Mapping[str, Any], nonce: str) -> Mapping[str, Any]:
+    async def _user_info(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = await self._asked(http, url, token)
-        if answer.headers["content-type"].partition(";")[0].strip() == "application/jwt" and self.provider.is_openid:
-            return await self._verified(http, checked_user_info, answer.text.strip(), token, nonce)
+        if self.provider.is_openid and _is_signed(answer):
+            metadata = await self._known_metadata()
+            signed = await self._keys.verified(answer.text, metadata["userinfo_signing_alg_values_supported"])
+            return checked_user_info(signed, self._expected(metadata))
         told = answer.json()
         if not isinstance(told, dict):
             raise ValueError("the user info is not an object")
@@ -316,3 +312,17 @@ def _seconds(said: object) -> float | None:
 def without_addresses(text: str) -> str:
     """The text with e-mail addresses left out, for logs and messages."""
     return _ADDRESS.sub("(address)", text)
+
+
+def _is_signed(answer: httpx2.Response) -> bool:
+    """Whether the user info is a JWT (OpenID Connect Core §5.3.2)."""
+    kind: str = answer.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == "application/jwt"
+
+
+def _with_query(url: str, params: Mapping[str, str]) -> str:
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(params)}"
+
+
+def _text(claim: object) -> str | None:
+    return claim if isinstance(claim, str) and claim else None

@@ -4,18 +4,17 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
+from time import time
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from authlib.oauth2.rfc7523 import private_key_jwt_sign
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-
+from authstore.tokens import new_secret
+from authstore.web.oauth.private_keys import signing_key
 from authstore.web.oauth.provider import Provider
+from authstore.web.oauth.signatures import signed
 
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ON_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_SECONDS: Final = 60  # that an assertion is good for
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +65,6 @@ def _offered_method(client_id: str, secret: str | None, metadata: Mapping[str, A
 
 def _assertion(client_id: str, pem: str | None, url: str) -> str:
     """A token that only the holder of the key can make (RFC 7523 §2.2); the key says the algorithm."""
-    key, algorithm = signing_key(pem or "")
-    signed: str = private_key_jwt_sign(key, client_id=client_id, token_endpoint=url, alg=algorithm)
-    return signed
-
-
-def signing_key(pem: str) -> tuple[RSAKey | ECKey | OKPKey, str]:
-    """The private key and its algorithm. Raises `ValueError` for what is none."""
-    data = pem.encode()
-    match load_pem_private_key(data, password=None):
-        case rsa.RSAPrivateKey():
-            return RSAKey.import_key(data), "RS256"
-        case ec.EllipticCurvePrivateKey(curve=curve) if curve.name in _ON_CURVES:
-            return ECKey.import_key(data), _ON_CURVES[curve.name]
-        case ed25519.Ed25519PrivateKey():
-            return OKPKey.import_key(data), "EdDSA"
-    raise ValueError("a private key of a kind that signs no client assertions")
+    now = int(time())
+    claims = {"iss": client_id, "sub": client_id, "aud": url, "jti": new_secret(), "iat": now, "exp": now + _SECONDS}
+    return signed(claims, *signing_key(pem or ""))

@@ -1,20 +1,18 @@
-"""What a provider signed: ID tokens, judged strictly (OpenID Connect Core §3.1.3.7) on Authlib's class, and user info.
+"""The claims of what a provider signs, judged strictly: ID tokens (OpenID Connect Core §3.1.3.7) on Authlib's class.
 
 Authlib alone takes a token for another client that names us as `azp`, an empty `sub`, and any `iss` where the
 metadata is silent.
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from authlib.oidc.core import CodeIDToken
-from joserfc import jwt
-from joserfc.errors import InvalidClaimError, JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import KeySet
-from joserfc.jws import JWSRegistry
+from joserfc.errors import InvalidClaimError
+from joserfc.jwt import JWTClaimsRegistry, Token
 
 LEEWAY: Final = 120  # seconds our clock and the provider's may differ
 MAX_AGE: Final = 3600  # seconds; the token was made for this very sign-in
@@ -22,91 +20,61 @@ MAX_AGE: Final = 3600  # seconds; the token was made for this very sign-in
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an ID token must say; `now` in seconds. `audiences`: whom else it may be for."""
+    """Whom a token must be from, and for. `audiences`: who else it may be for. `now`: in seconds."""
 
     issuer: str
     client_id: str
-    audiences: Sequence[str]
-    nonce: str
-    access_token: str
+    audiences: tuple[str, ...]
     now: int
 
+    def check_audience(self, claims: Mapping[str, Any]) -> None:
+        """It is for us, and for nobody whom we were not told to trust. Raises `InvalidClaimError`."""
+        said = claims.get("aud")
+        named = said if isinstance(said, list) else [said]
+        if self.client_id not in named or not all(each in (self.client_id, *self.audiences) for each in named):
+            raise InvalidClaimError("aud")
 
-class StrictIDToken(CodeIDToken):  # type: ignore[misc] # Authlib has no types
-    """An ID token, with what is expected of it in `params`."""
-
-    def validate(self, now: int | None = None, leeway: int = LEEWAY) -> None:
-        """Raises joserfc's `JoseError` subclasses for whatever does not hold."""
-        now = int(self.params["now"])
-        super().validate(now=now, leeway=leeway)
-        self._require("iss", self.get("iss") == issuer_for(self.params["issuer"], self))
-        self._require("aud", self._is_for_us(self.get("aud")))
-        self._require("sub", isinstance(self.get("sub"), str) and self["sub"] != "")
-        self._require("nonce", _is_same(self.get("nonce"), self.params["nonce"]))
-        self._require("iat", now - self["iat"] <= MAX_AGE + leeway)
-
-    def _is_for_us(self, audience: object) -> bool:
-        """Also for others, where each of them is trusted."""
-        ours = self.params["client_id"]
-        listed = audience if isinstance(audience, list) else [audience]
-        return ours in listed and all(each in (ours, *self.params["audiences"]) for each in listed)
-
-    def _require(self, claim: str, holds: bool) -> None:
-        if not holds:
-            raise InvalidClaimError(claim)
+    def check_issuer(self, claims: Mapping[str, Any]) -> None:
+        """It is from the provider. Raises `InvalidClaimError`."""
+        if claims.get("iss") != issuer_for(self.issuer, claims):
+            raise InvalidClaimError("iss")
 
 
-class _QuietRegistry(JWSRegistry):
-    """The algorithms that were allowed, without the library's advice: which is used, the provider decides."""
-
-    def get_alg(self, name: str) -> Any:
-        """See `joserfc.jws.JWSRegistry.get_alg`."""
-        if name not in (self.allowed or ()) or name not in self.algorithms:
-            raise UnsupportedAlgorithmError(f"Algorithm of {name!r} is not allowed")
-        return self.algorithms[name]
-
-
-def checked_id_token(token: str, keys: object, algorithms: Sequence[str], expected: Expected) -> Mapping[str, Any]:
-    """The claims of an ID token. Raises `ValueError` or joserfc's `JoseError` for whatever does not hold."""
-    decoded = _decoded(token, keys, algorithms)
-    params = {name: getattr(expected, name) for name in Expected.__slots__}
+def checked_id_token(token: Token, expected: Expected, nonce: str, access_token: str | None) -> Mapping[str, Any]:
+    """The claims. Raises `JoseError` for whatever does not hold."""
+    params = {"client_id": expected.client_id, "nonce": nonce, "access_token": access_token, "expected": expected}
     essential = {name: {"essential": True} for name in ("aud", "sub", "nonce")}
-    claims = StrictIDToken(decoded.claims, decoded.header, essential, params)
+    claims = StrictIDToken(token.claims, token.header, essential, params)
     claims.validate()
     return dict(claims)
 
 
-def checked_user_info(token: str, keys: object, algorithms: Sequence[str], expected: Expected) -> Mapping[str, Any]:
-    """The claims of a signed user info (Core §5.3.2). Raises as `checked_id_token`."""
-    claims = _decoded(token, keys, algorithms).claims
-    audience = claims.get("aud", expected.client_id)
-    listed = audience if isinstance(audience, list) else [audience]
-    if claims.get("iss", expected.issuer) != expected.issuer or expected.client_id not in listed:
-        raise ValueError("the user info is for somebody else")
-    return claims
+def checked_user_info(token: Token, expected: Expected) -> Mapping[str, Any]:
+    """The claims of signed user info; who they are about is the caller's to check. Raises `JoseError`."""
+    JWTClaimsRegistry(now=expected.now, leeway=LEEWAY).validate(token.claims)
+    if "iss" in token.claims:
+        expected.check_issuer(token.claims)
+    if "aud" in token.claims:
+        expected.check_audience(token.claims)
+    return token.claims
 
 
-def _decoded(token: str, keys: object, algorithms: Sequence[str]) -> jwt.Token:
-    registry = _QuietRegistry(algorithms=list(algorithms), strict_check_header=False)
-    return jwt.decode(token, key=_usable_keys(keys), registry=registry)
+class StrictIDToken(CodeIDToken):  # type: ignore[misc] # Authlib has no types
+    """`params` holds `client_id`, `nonce`, `access_token` and `expected`."""
 
+    def validate(self, now: int | None = None, leeway: int = LEEWAY) -> None:
+        """Raises joserfc's `JoseError` subclasses for whatever does not hold."""
+        expected: Expected = self.params["expected"]
+        super().validate(now=expected.now, leeway=leeway)
+        expected.check_issuer(self)
+        expected.check_audience(self)
+        self._require("sub", isinstance(self.get("sub"), str) and self["sub"] != "")
+        self._require("nonce", _is_same(self.get("nonce"), self.params["nonce"]))
+        self._require("iat", expected.now - self["iat"] <= MAX_AGE + leeway)
 
-def _usable_keys(document: object) -> KeySet:
-    """Those of a key set that we can verify with; others in it are for others."""
-    listed = document.get("keys") if isinstance(document, dict) else None
-    found = []
-    for key in listed if isinstance(listed, list) else ():
-        try:
-            found += KeySet.import_key_set({"keys": [key]}).keys if _may_verify(key) else []
-        except (JoseError, LookupError, TypeError, ValueError):
-            continue
-    if not found:
-        raise ValueError("the provider publishes no key that verifies")
-    return KeySet(found)
-
-
-def _may_verify(key: object) -> bool:
-    return isinstance(key, dict) and key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
+    def _require(self, claim: str, holds: bool) -> None:
+        if not holds:
+            raise InvalidClaimError(claim)
 
 
 def issuer_for(issuer: str, claims: Mapping[str, Any]) -> str:

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypedDict, Unpack, get_args
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from authstore.errors import ConfigurationError
 from authstore.web.oauth.identity import Identify, openid_identity, plain_identity
+from authstore.web.oauth.private_keys import signing_key
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # Set by the flow, or by options of their own; a request object would replace them all (RFC 9101).
@@ -47,7 +50,7 @@ class Provider:
 
     `discovery_url` is set for OpenID Connect, the three other URLs for plain OAuth 2.0. `issuer` is compared with what
     the provider says of itself; `{tenantid}` in it stands for the ID token's `tid` (Microsoft). `vouches`: it verifies
-    addresses itself, so that what it calls verified is proved.
+    addresses itself, so that what it calls verified is proved. `audiences` are whom an ID token for us may be for too.
     """
 
     name: str
@@ -64,7 +67,7 @@ class Provider:
     userinfo_url: str | None = None
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     token_endpoint_auth_method: AuthMethod | None = None
-    audiences: Sequence[str] = ()
+    audiences: tuple[str, ...] = ()
     vouches: bool = False
     transport: Transport | None = field(default=None, repr=False)
 
@@ -76,8 +79,6 @@ class Provider:
         for url in (self.discovery_url, self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
                 raise ConfigurationError(f"{self.name}: {url} must be https (http only on this machine)")
-        if isinstance(self.audiences, str):
-            raise ConfigurationError(f"{self.name}: audiences is a list: [{self.audiences!r}]")
         self._check_method()
         self._check_authorize_params()
 
@@ -88,6 +89,11 @@ class Provider:
             raise ConfigurationError(f"{self.name}: token_endpoint_auth_method is one of {known}, not {method!r}")
         if method is not None and (method == "none") is has_secret:
             raise ConfigurationError(f"{self.name}: token_endpoint_auth_method={method!r} does not go with this secret")
+        if method == "private_key_jwt" and isinstance(self.client_secret, str):
+            try:
+                signing_key(self.client_secret)
+            except (TypeError, ValueError, UnsupportedAlgorithm):
+                raise ConfigurationError(f"{self.name}: client_secret is no private key in PEM form") from None
 
     def _check_authorize_params(self) -> None:
         """What the flow sets itself protects it: another `state` or `nonce` would switch that off."""
@@ -192,8 +198,15 @@ def _provider(
         "label": details.get("label") or name.capitalize(),
         "icon": details.get("icon") or name,
         "authorize_params": details.get("authorize_params") or {},
+        "audiences": _checked_audiences(name, details.get("audiences", ())),
     }
     return Provider(name=name, client_id=client_id, client_secret=client_secret, scope=scope, **more)
+
+
+def _checked_audiences(name: str, audiences: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(audiences, str) or not all(isinstance(each, str) and each for each in audiences):
+        raise ConfigurationError(f"{name}: audiences is a list of texts")
+    return tuple(audiences)
 
 
 def is_safe_url(url: object) -> bool:
