@@ -205,8 +205,9 @@ def _refused_there(asked: Asked, client: ProviderClient) -> RefusedError:
     """What a provider answered instead of a code (RFC 6749 §4.1.2.1); only one of its errors means that people left."""
     error, described = asked.query("error")[:100], without_addresses(asked.query("error_description"))[:200]
     log.warning("%s: answered %r, %r", client.provider.name, error, described)
-    code = "cancelled" if error == "access_denied" else "provider"
-    return RefusedError(code, provider=client.provider.label)
+    if error == "access_denied":
+        return RefusedError("cancelled", provider=client.provider.label)
+    return RefusedError("provider", provider=client.provider.label)
 
 
 def _name_in(posted: str) -> str | None:
