@@ -16,6 +16,7 @@ from authstore import AccountLinkedError, Adapter, ConflictError, EmailTakenErro
 from authstore.sql import queries
 from authstore.store import Store
 from authstore.testing import AdapterContract, Clock
+from authstore.testing.contract import ContractBase, SlowRefreshContract, refreshing
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -33,9 +34,11 @@ def _cases(rule: Any) -> Iterator[dict[str, Any]]:
         yield {name: value for case in chosen for name, value in case.items()}
 
 
-async def _verdict(name: str, policy: SessionPolicy) -> BaseException | None:
+async def _verdict(
+    name: str, policy: SessionPolicy, part: type[ContractBase] = AdapterContract
+) -> BaseException | None:
     """What the rule says to the first case it refuses."""
-    rule = getattr(AdapterContract, name)
+    rule = getattr(part, name)
     wanted = inspect.signature(rule).parameters
     for case in _cases(rule):
         clock = Clock(datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC))
@@ -43,7 +46,7 @@ async def _verdict(name: str, policy: SessionPolicy) -> BaseException | None:
             given = {"adapter": store, "clock": clock, **case}
             try:
                 async with asyncio.timeout(10):
-                    await rule(AdapterContract(), **{key: given[key] for key in wanted if key in given})
+                    await rule(part(), **{key: given[key] for key in wanted if key in given})
             except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, it is the verdict
                 return error
     return None
@@ -75,6 +78,8 @@ class Original:
     get_user = Store.get_user
     touch_session = Store.touch_session
     get_session_and_user = Store.get_session_and_user
+    update_role = Store.update_role
+    update_session = Store.update_session
 
 
 async def create_user(self: Store, **fields: Any) -> Any:
@@ -88,6 +93,38 @@ async def update_user(self: Store, user_id: str, **fields: Any) -> Any:
     return await Original.update_user(
         self, user_id, **{key: value for key, value in fields.items() if value is not None}
     )
+
+
+async def update_whole_user(self: Store, user_id: str, **fields: Any) -> Any:
+    user = await self.get_user(user_id)
+    assert user is not None
+    whole = {name: getattr(user, name) for name in ("name", "image", "email_verified", "data")}
+    return await Original.update_user(self, user_id, **{**whole, **fields})
+
+
+async def update_whole_role(self: Store, name: str, **fields: Any) -> Any:
+    role = await self.get_role(name)
+    assert role is not None
+    whole = {key: getattr(role, key) for key in ("description", "permissions", "data")}
+    return await Original.update_role(self, name, **{**whole, **fields})
+
+
+async def update_whole_session(self: Store, token: str, **fields: Any) -> Any:
+    session = await self.get_session(token)
+    assert session is not None
+    return await Original.update_session(self, token, **{"expires": session.expires, "data": session.data, **fields})
+
+
+async def update_role_but_for_nothing(self: Store, name: str, **fields: Any) -> Any:
+    if fields.get("permissions"):
+        return await Original.update_role(self, name, **fields)
+    fields.pop("permissions", None)
+    role = await Original.update_role(self, name, **fields)
+    return role and role.model_copy(update={"permissions": frozenset()})
+
+
+def _undo_without_release(connection: Any) -> None:
+    connection.execute("ROLLBACK TO nested")
 
 
 async def link_account(self: Store, user_id: str, provider: str, provider_account_id: Any, **fields: Any) -> Any:
@@ -207,6 +244,37 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
         _attribute(f"{USERS}.canonical_email", _folded), "test_look_alikes_are_two_addresses"),
     "addresses merely lower-cased": (
         _attribute(f"{USERS}.canonical_email", str.lower), "test_what_is_no_address_is_refused_and_not_found"),
+    "pages that begin anew each time": (
+        _sql("list_users", "id > :after", "(:after IS NOT NULL)"), "test_pages_hold_every_user_once"),
+    "pages of a role that begin anew each time": (
+        _sql("list_users_with_role", "user_roles.user_id > :after", "(:after IS NOT NULL)"),
+        "test_users_with_a_role_are_listed_in_pages_by_id"),
+    "users listed by creation": (
+        _sql("list_users", "ORDER BY id", "ORDER BY created_at, id"), "test_lists_follow_the_order_of_ids"),
+    "users of a role listed by creation": (
+        _sql("list_users_with_role", "ORDER BY user_roles.user_id", "ORDER BY users.created_at"),
+        "test_users_with_a_role_are_listed_in_pages_by_id"),
+    "a user read, then written": (
+        _attribute("authstore.store.Store.update_user", update_whole_user),
+        "test_updates_of_different_fields_at_once_all_count"),
+    "a role read, then written": (
+        _attribute("authstore.store.Store.update_role", update_whole_role),
+        "test_two_updates_of_a_role_at_once_both_count"),
+    "a session read, then written": (
+        _attribute("authstore.store.Store.update_session", update_whole_session),
+        "test_an_update_and_a_use_at_once_both_count"),
+    "permissions taken away in the answer alone": (
+        _attribute("authstore.store.Store.update_role", update_role_but_for_nothing),
+        "test_a_role_may_lose_all_its_permissions"),
+    "a savepoint undone and not released": (
+        _attribute("authstore.backends.sqlite.transaction._undo", _undo_without_release),
+        "test_at_two_levels_each_is_undone_with_what_is_in_it_and_nothing_else"),
+    "a savepoint kept that was to be undone": (
+        _attribute("authstore.backends.sqlite.transaction._undo", lambda connection: None),
+        "test_one_that_follows_an_undone_one_is_undone_alone"),
+    "the dead counted against the limit": (
+        _sql("delete_excess_sessions", "AND expires > :now", ""),
+        "test_the_dead_count_not_against_the_limit_per_user"),
     "ids compared without case": (
         _sql("get_user", "= :id", "= :id COLLATE NOCASE"), "test_ids_differ_by_case_and_by_form"),
     "None taken for unnamed": (
@@ -290,3 +358,15 @@ async def test_a_fault_is_caught_by_its_rule(fault: str, monkeypatch: pytest.Mon
     assert await _verdict(rule, POLICY) is None
     break_it(monkeypatch)
     assert await _verdict(rule, POLICY) is not None
+
+
+@pytest.mark.parametrize(("renewed_every", "is_right"), [(0.5, True), (1000.0, False)])
+async def test_a_lease_that_is_not_renewed_is_caught(
+    renewed_every: float, is_right: bool, monkeypatch: pytest.MonkeyPatch
+):
+    # The same rule with a tenth of the time.
+    monkeypatch.setattr("authstore.store.refresh.LEASE", timedelta(seconds=3))
+    monkeypatch.setattr("authstore.store.refresh._RENEW_SECONDS", renewed_every)
+    monkeypatch.setattr(refreshing, "REPLACED_AFTER", timedelta(seconds=3))
+    verdict = await _verdict("test_a_slow_provider_is_no_dead_holder", POLICY, SlowRefreshContract)
+    assert (verdict is None) == is_right, verdict

@@ -11,7 +11,7 @@ from authstore.testing.contract.base import ContractBase
 from authstore.testing.contract.cancellation import CancellationContract
 from authstore.testing.contract.integrity import IntegrityContract
 from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
-from authstore.testing.contract.refreshing import RefreshContract
+from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
 from authstore.testing.contract.roles import GrantsContract, RolesContract
 from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
 from authstore.testing.contract.sessions import SessionsContract
@@ -46,6 +46,7 @@ __all__ = [
     "SessionChangesContract",
     "SessionExpiryContract",
     "SessionsContract",
+    "SlowRefreshContract",
     "TransactionsContract",
     "UpkeepContract",
     "UserChangesContract",

@@ -39,11 +39,13 @@ class AccountsContract(ContractBase):
     async def test_an_account_needs_no_tokens(self, adapter: Adapter) -> None:
         account = await adapter.link_account((await make_user(adapter)).id, "github", "42")
         assert account.model_dump(include={*EVERYTHING}) == dict.fromkeys(EVERYTHING) | {"type": "oauth", "data": {}}
+        assert await adapter.get_account("github", "42") == account
 
     @pytest.mark.parametrize("account_type", ["oauth", "oidc", "email", "webauthn", "credentials"])
     async def test_every_type_is_kept(self, adapter: Adapter, account_type: Any) -> None:
-        account = await make_account(adapter, await make_user(adapter), type=account_type)
+        account = await make_account(adapter, await make_user(adapter), provider_account_id="42", type=account_type)
         assert account.type == account_type
+        assert await adapter.get_account("github", "42") == account
 
     async def test_another_type_is_refused(self, adapter: Adapter) -> None:
         user = await make_user(adapter)

@@ -44,6 +44,7 @@ class AuthenticatorsContract(ContractBase):
         made = await adapter.create_authenticator((await make_user(adapter)).id, "c1", b"k")
         assert (made.counter, made.device_type, made.backed_up, made.transports) == (0, None, False, ())
         assert (made.name, made.data, made.last_used_at) == (None, {}, None)
+        assert await adapter.get_authenticator("c1") == made
 
     async def test_a_credential_taken_by_anyone_is_refused_and_unchanged(self, adapter: Adapter) -> None:
         ada, eve = await make_user(adapter), await make_user(adapter)
@@ -96,7 +97,10 @@ class AuthenticatorsContract(ContractBase):
         assert await adapter.delete_authenticator("c1") is True
         assert await adapter.delete_authenticator("c1") is False
         assert await adapter.get_user(user.id) == user
-        assert (await make_authenticator(adapter, user, credential_id="c1")).counter == 0
+        assert await adapter.get_authenticator("c1") is None
+        again = await make_authenticator(adapter, user, credential_id="c1")
+        assert again.counter == 0
+        assert await adapter.list_authenticators(user.id) == [again]
 
 
 class CounterContract(ContractBase):
@@ -126,9 +130,11 @@ class CounterContract(ContractBase):
         await _counting(adapter, 0)
         for _ in range(3):
             assert (await adapter.update_authenticator_counter("c1", 0)).counter == 0
+        assert await _stored(adapter) == 0
         assert (await adapter.update_authenticator_counter("c1", 3)).counter == 3
         with pytest.raises(CounterError):
             await adapter.update_authenticator_counter("c1", 0)
+        assert await _stored(adapter) == 3
 
     async def test_of_many_with_one_counter_one_is_accepted(self, adapter: Adapter) -> None:
         await _counting(adapter, 0)

@@ -1,15 +1,19 @@
-"""What all parts of the contract stand on: the two fixtures, the limits a policy sets, and races."""
+"""What all parts of the contract stand on: the two fixtures, limits of time, the limits a policy sets, and races."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
 from authstore.expiry import SessionPolicy
 from authstore.models import Session
 from authstore.testing.clock import Clock
+
+T = TypeVar("T")
 
 INSTANT = timedelta(microseconds=1)
 MANY = 50
@@ -24,9 +28,18 @@ class ContractBase:
 
     The tests judge by `adapter.policy` where there is one, else by the default `SessionPolicy()`. Any
     policy will do whose `max_per_user` is `None` or at least 5: subclass once for each you care about.
+
+    Each rule fails, by name, after `time_limit` seconds of real time; a slow database may ask for more.
     """
 
     __authstore_contract__: ClassVar[bool] = True
+    time_limit: ClassVar[float] = 120.0
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for name, rule in list(vars(cls).items()):
+            if name.startswith("test_") and inspect.iscoroutinefunction(rule):
+                setattr(cls, name, _bounded(rule))
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -43,6 +56,40 @@ class ContractBase:
     def anyio_backend() -> str:
         """For suites run by anyio's plugin: the concurrency tests are written for asyncio."""
         return "asyncio"
+
+
+def _bounded(rule: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """The rule with a limit of time, whether or not the adapter's calls let themselves be cancelled."""
+
+    @functools.wraps(rule)
+    async def bounded(self: ContractBase, *args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        task = asyncio.ensure_future(rule(self, *args, **kwargs))
+        try:
+            await asyncio.wait({task}, timeout=self.time_limit)
+        finally:
+            is_late = not task.done()
+            task.cancel()
+        if is_late:
+            pytest.fail(f"{rule.__name__} was not done after {self.time_limit:g} seconds")
+        task.result()
+
+    return bounded
+
+
+async def all_pages(page: Callable[[T | None], Awaitable[list[T]]], *, of: int, limit: int) -> list[T]:
+    """Page after page, each asked for with the last row of the one before, until one is empty.
+
+    Fails where `of` rows in pages of `limit` do not come to an end: an adapter may ignore `after`.
+    """
+    seen: list[T] = []
+    for _ in range(of + 1):
+        found = await page(seen[-1] if seen else None)
+        if not found:
+            return seen
+        assert len(found) <= limit
+        seen += found
+    raise AssertionError(f"{of} rows came as more than {of} pages: is `after` ignored?")
 
 
 def policy_of(adapter: object) -> SessionPolicy:

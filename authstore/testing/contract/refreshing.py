@@ -1,6 +1,7 @@
 """`refresh_account`: one caller asks the provider, the others get what it got. Uses `Users` and `Accounts`."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -70,6 +71,25 @@ async def _all_waiting(adapter: Adapter, provider: Provider, callers: int) -> li
 async def _stopped(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+class SlowRefreshContract(ContractBase):
+    """A provider slower than the lease. It waits in real time (36 s), so it is no part of `AdapterContract`."""
+
+    async def test_a_slow_provider_is_no_dead_holder(self, adapter: Adapter, clock: Clock) -> None:
+        await _linked(adapter)
+        provider, start, began = Provider(), clock(), time.monotonic()
+        tasks = await _all_waiting(adapter, provider, 3)
+        while clock() < start + 1.2 * REPLACED_AFTER:
+            await asyncio.sleep(0.1)
+            clock.set(start + timedelta(seconds=time.monotonic() - began))
+        assert provider.asked == 1
+        provider.gate.set()
+        results = await asyncio.wait_for(settled(*tasks), PATIENCE)
+        assert provider.asked == 1
+        assert [account.access_token for account in results] == ["access-1"] * 3
+        account = await adapter.get_account("github", "42")
+        assert account == results[0]
 
 
 class RefreshContract(ContractBase):

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from authstore.adapter import Adapter
+from authstore.adapter import Adapter, Permissions
 from authstore.errors import ConflictError, RoleNotFoundError, UserNotFoundError
-from authstore.models import Permission
-from authstore.testing.contract.base import MANY, ContractBase, settled
+from authstore.models import Permission, User
+from authstore.testing.clock import Clock
+from authstore.testing.contract.base import INSTANT, MANY, ContractBase, all_pages, errors, settled
 from authstore.testing.factories import make_role, make_user
 
 READ = Permission(resource="posts", action="read")
@@ -60,9 +61,30 @@ class RolesContract(ContractBase):
             role = role.model_copy(update=change)
             assert await adapter.update_role("editor", **change) == role
             assert await adapter.get_role("editor") == role
-        emptied = await adapter.update_role("editor", permissions=[])
-        assert emptied is not None
-        assert emptied.permissions == frozenset()
+            assert await adapter.list_roles() == [role]
+
+    @pytest.mark.parametrize("nothing", [[], (), frozenset()], ids=repr)
+    async def test_a_role_may_lose_all_its_permissions(self, adapter: Adapter, nothing: Permissions) -> None:
+        user = await make_user(adapter)
+        role = await make_role(adapter, ("posts", "read"), ("posts", "write"), name="editor", description="d")
+        other = await make_role(adapter, ("posts", "read"), name="other")
+        await adapter.grant_role(user.id, "editor")
+        emptied = role.model_copy(update={"permissions": frozenset()})
+        assert await adapter.update_role("editor", permissions=nothing) == emptied
+        assert await adapter.get_role("editor") == emptied
+        assert await adapter.get_roles(user.id) == [emptied]
+        assert await adapter.list_roles() == [emptied, other]
+        assert await adapter.has_permission(user.id, "posts", "read") is False
+
+    async def test_two_updates_of_a_role_at_once_both_count(self, adapter: Adapter) -> None:
+        role = await make_role(adapter, ("posts", "read"), name="editor")
+        changes: list[dict[str, Any]] = [
+            {"description": "d"}, {"permissions": frozenset({WRITE})}, {"data": {"b": 2}},
+        ]  # fmt: skip
+        results = await settled(*(adapter.update_role("editor", **change) for change in changes))
+        assert errors(results) == []
+        expected = role.model_copy(update={key: value for change in changes for key, value in change.items()})
+        assert await adapter.get_role("editor") == expected
 
     async def test_grants_and_permissions_follow_a_new_name(self, adapter: Adapter) -> None:
         user = await make_user(adapter)
@@ -82,6 +104,7 @@ class RolesContract(ContractBase):
         assert (changed.name, changed.permissions, changed.description) == ("author", frozenset({WRITE}), "w")
         assert await adapter.list_roles() == [changed]
         assert await adapter.update_role("author", new_name="author") == changed
+        assert await adapter.get_role("author") == changed
 
     async def test_a_role_is_not_renamed_to_a_taken_name(self, adapter: Adapter) -> None:
         editor, author = await make_role(adapter, name="editor"), await make_role(adapter, name="author")
@@ -97,7 +120,10 @@ class RolesContract(ContractBase):
         assert await adapter.delete_role("editor") is False
         assert await adapter.get_roles(user.id) == []
         assert await adapter.has_permission(user.id, "posts", "read") is False
-        assert (await make_role(adapter, name="editor")).permissions == frozenset()
+        assert await adapter.list_roles() == []
+        again = await make_role(adapter, name="editor")
+        assert again.permissions == frozenset()
+        assert await adapter.get_role("editor") == again
         assert await adapter.get_roles(user.id) == []
 
 
@@ -170,21 +196,30 @@ class GrantsContract(ContractBase):
         assert await adapter.has_permission(user.id, "posts", "write") is True
         assert await adapter.get_role(other.name) == other
 
-    async def test_users_with_a_role_are_listed_in_pages_by_id(self, adapter: Adapter) -> None:
+    @pytest.mark.parametrize("limit", [1, 2, 5, 100])
+    async def test_users_with_a_role_are_listed_in_pages_by_id(
+        self, adapter: Adapter, clock: Clock, limit: int
+    ) -> None:
         await make_role(adapter, name="editor")
-        users = [await make_user(adapter) for _ in range(7)]
+        users = []
+        for user_id in ("c", "a", "f", "B", "e", "d", "b"):
+            users.append(await make_user(adapter, id=user_id))
+            clock.advance(INSTANT)
         for user in users[1:6]:
             await adapter.grant_role(user.id, "editor")
         expected = sorted(users[1:6], key=lambda user: user.id)
         assert await adapter.list_users_with_role("editor") == expected
-        first = await adapter.list_users_with_role("editor", limit=2)
-        second = await adapter.list_users_with_role("editor", after=first[-1].id, limit=3)
-        assert first + second == expected
-        assert await adapter.list_users_with_role("editor", after=second[-1].id) == []
+
+        async def page(after: User | None) -> list[User]:
+            return await adapter.list_users_with_role("editor", after=after.id if after else None, limit=limit)
+
+        assert await all_pages(page, of=5, limit=limit) == expected
 
     async def test_of_many_who_grant_one_role_one_does(self, adapter: Adapter) -> None:
         user, role = await make_user(adapter), await make_role(adapter)
         granted = await settled(*(adapter.grant_role(user.id, role.name) for _ in range(MANY)))
         assert (granted.count(True), granted.count(False)) == (1, MANY - 1)
+        assert await adapter.get_roles(user.id) == [role]
         revoked = await settled(*(adapter.revoke_role(user.id, role.name) for _ in range(MANY)))
         assert (revoked.count(True), revoked.count(False)) == (1, MANY - 1)
+        assert await adapter.get_roles(user.id) == []

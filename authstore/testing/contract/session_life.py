@@ -10,6 +10,7 @@ from authstore.testing.contract.base import (
     MANY,
     ContractBase,
     end_of_life,
+    errors,
     later,
     policy_of,
     settled,
@@ -136,6 +137,20 @@ class SessionChangesContract(ContractBase):
         assert await adapter.update_session(secret(session)) == sooner
         assert await adapter.get_session(secret(session)) == sooner
 
+    async def test_an_update_and_a_use_at_once_both_count(self, adapter: Adapter, clock: Clock) -> None:
+        session = await make_session(adapter, await make_user(adapter))
+        clock.advance(touch_pause(adapter))
+        results = await settled(
+            adapter.update_session(secret(session), data={"a": 1}),
+            adapter.touch_session(secret(session)),
+            adapter.update_session(secret(session), expires=clock() + short(adapter)),
+        )
+        assert errors(results) == []
+        found = await adapter.get_session(secret(session))
+        assert found is not None
+        assert (found.data, found.last_used_at) == ({"a": 1}, clock())
+        assert found.expires == clock() + short(adapter) or policy_of(adapter).lifetime is None  # a use may move it
+
     async def test_an_update_reaches_at_most_to_the_end_of_the_lifetime(self, adapter: Adapter, clock: Clock) -> None:
         session = await make_session(adapter, await make_user(adapter), expires=clock() + short(adapter))
         lifetime = policy_of(adapter).lifetime
@@ -197,7 +212,10 @@ class SessionChangesContract(ContractBase):
         touched = await adapter.touch_session(secret(rotated))
         assert touched is not None
         assert touched.last_used_at == clock()
-        assert await adapter.update_session(secret(rotated), data={"a": 1}) is not None
+        assert await adapter.get_session(secret(rotated)) == touched
+        updated = await adapter.update_session(secret(rotated), data={"a": 1})
+        assert updated == touched.model_copy(update={"data": {"a": 1}})
+        assert await adapter.get_session(secret(rotated)) == updated
         assert await adapter.revoke_session(session.id) is True
         assert await adapter.get_session(secret(rotated)) is None
 

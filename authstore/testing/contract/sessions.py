@@ -156,6 +156,19 @@ class SessionsContract(ContractBase):
         assert await living(adapter, sessions) == [session.id for session in sessions if session not in lost]
         assert await living(adapter, [newest, bystander]) == [newest.id, bystander.id]
 
+    async def test_the_dead_count_not_against_the_limit_per_user(self, adapter: Adapter, clock: Clock) -> None:
+        limit = policy_of(adapter).max_per_user or 5
+        user = await make_user(adapter)
+        oldest = await make_session(adapter, user)
+        clock.advance(INSTANT)
+        end = clock() + short(adapter)
+        dying = [await make_session(adapter, user, expires=end) for _ in range(limit - 1)]
+        assert await living(adapter, [oldest, *dying]) == [session.id for session in (oldest, *dying)]
+        clock.set(end)
+        newest = await make_session(adapter, user)
+        assert await living(adapter, [oldest, *dying, newest]) == [oldest.id, newest.id]
+        assert [session.id for session in await adapter.list_sessions(user.id)] == [newest.id, oldest.id]
+
     async def test_many_sign_ins_at_once_keep_to_the_limit_per_user(self, adapter: Adapter) -> None:
         user = await make_user(adapter)
         sessions = await settled(*(adapter.create_session(user.id) for _ in range(MANY)))

@@ -60,6 +60,7 @@ class KnownAccountContract(ContractBase):
         await make_account(adapter, user, provider="google", provider_account_id="42")
         done = await _sign_in(adapter, current_user_id=user.id)
         assert (done.user.id, done.created_user, done.linked_account) == (user.id, False, False)
+        assert await adapter.list_accounts(user.id) == [done.account]
 
     async def test_a_known_account_of_somebody_else_is_refused(self, adapter: Adapter) -> None:
         ada, eve = await make_user(adapter), await make_user(adapter)
@@ -153,6 +154,8 @@ class KnownAddressContract(ContractBase):
         done = await _sign_in(adapter, email="m\u0131ke@example.com", email_verified=True, trust_email=True)
         assert done.created_user
         assert done.user.id != user.id
+        assert await adapter.get_user_by_account("google", "42") == done.user
+        assert await adapter.list_accounts(user.id) == []
 
 
 class NewAccountContract(ContractBase):
@@ -174,6 +177,7 @@ class NewAccountContract(ContractBase):
     async def test_an_address_nobody_vouches_for_is_not_verified(self, adapter: Adapter, vouched: Any) -> None:
         done = await _sign_in(adapter, email=ADDRESS, email_verified=vouched, trust_email=True)
         assert (done.user.email, done.user.email_verified) == (ADDRESS, None)
+        assert await adapter.get_user(done.user.id) == done.user
 
     @pytest.mark.parametrize("trusted", [True, False])
     async def test_an_address_the_provider_vouches_for_is_verified_now(
@@ -181,12 +185,14 @@ class NewAccountContract(ContractBase):
     ) -> None:
         done = await _sign_in(adapter, email=ADDRESS, email_verified=True, trust_email=trusted)
         assert done.user.email_verified == clock()
+        assert await adapter.get_user(done.user.id) == done.user
 
     @pytest.mark.parametrize("text", [None, "", "no address", "a@b@example.com", "\u212a@example.com", "<x@y.example>"])
     async def test_an_address_that_is_none_is_left_out(self, adapter: Adapter, text: str | None) -> None:
         done = await _sign_in(adapter, email=text, email_verified=True, name="Ada")
         assert done.created_user
         assert (done.user.email, done.user.email_verified, done.user.name) == (None, None, "Ada")
+        assert await adapter.get_user_by_account("google", "42") == done.user
 
     async def test_of_many_first_sign_ins_at_once_comes_one_user_with_one_account(self, adapter: Adapter) -> None:
         results = await settled(*(_sign_in(adapter, email=ADDRESS, email_verified=True) for _ in range(MANY)))

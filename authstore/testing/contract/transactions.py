@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from contextlib import AbstractContextManager, nullcontext
+from itertools import product
 
 import pytest
 
@@ -22,6 +24,17 @@ class Undo(Exception):
 
 class Interrupt(BaseException):
     """As `KeyboardInterrupt` and `CancelledError` are: no `Exception`."""
+
+
+def undo_if(undone: bool) -> None:
+    """Ends the transaction around it."""
+    if undone:
+        raise Undo
+
+
+def ends(undone: bool) -> AbstractContextManager[object]:
+    """Around a transaction: whether `Undo` comes out of it."""
+    return pytest.raises(Undo) if undone else nullcontext()
 
 
 class TransactionsContract(ContractBase):
@@ -151,6 +164,71 @@ class NestedTransactionsContract(ContractBase):
                     await make_user(innermost)
                 assert await asyncio.wait_for(adapter.list_users(), AT_ONCE) == []
         assert len(await adapter.list_users()) == 3
+
+    @pytest.mark.parametrize("undone", list(product([False, True], repeat=3)), ids=str)
+    async def test_at_two_levels_each_is_undone_with_what_is_in_it_and_nothing_else(
+        self, adapter: Adapter, undone: tuple[bool, bool, bool]
+    ) -> None:
+        outer_undone, middle_undone, innermost_undone = undone
+        before = await make_user(adapter)
+        kept, in_middle, in_innermost = [], [], []
+        with ends(outer_undone):
+            async with adapter.transaction() as outer:
+                kept.append(await make_user(outer))
+                with ends(middle_undone):
+                    async with outer.transaction() as middle:
+                        in_middle.append(await make_user(middle))
+                        with ends(innermost_undone):
+                            async with middle.transaction() as innermost:
+                                in_innermost.append(await make_user(innermost))
+                                await innermost.update_user(before.id, name="Innermost")
+                                undo_if(innermost_undone)
+                        in_middle.append(await make_user(middle))
+                        undo_if(middle_undone)
+                kept.append(await make_user(outer))
+                undo_if(outer_undone)
+        middle_stays = not outer_undone and not middle_undone
+        innermost_stays = middle_stays and not innermost_undone
+        expected = [user.id for user in ([] if outer_undone else kept)]
+        expected += [user.id for user in (in_middle if middle_stays else [])]
+        expected += [user.id for user in (in_innermost if innermost_stays else [])]
+        users = await adapter.list_users()
+        assert [user.id for user in users] == sorted([before.id, *expected])
+        changed = await adapter.get_user(before.id)
+        assert changed is not None
+        assert changed.name == ("Innermost" if innermost_stays else before.name)
+        assert (await make_user(adapter)).id not in [user.id for user in users]
+
+    async def test_one_that_follows_an_undone_one_is_undone_alone(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as outer:
+            with pytest.raises(Undo):
+                async with outer.transaction() as first:
+                    await make_user(first)
+                    raise Undo
+            between = await make_user(outer)
+            with pytest.raises(Undo):
+                async with outer.transaction() as second:
+                    await make_user(second)
+                    raise Undo
+            async with outer.transaction() as third:
+                kept = await make_user(third)
+            assert len(await outer.list_users()) == 2
+        assert await adapter.list_users() == sorted([between, kept], key=lambda user: user.id)
+
+    async def test_a_refused_call_in_an_inner_one_is_survived_at_every_level(self, adapter: Adapter) -> None:
+        await make_user(adapter, email="taken@example.com")
+        async with adapter.transaction() as outer:
+            made = [await make_user(outer)]
+            async with outer.transaction() as middle:
+                made.append(await make_user(middle))
+                async with middle.transaction() as innermost:
+                    with pytest.raises(EmailTakenError):
+                        await make_user(innermost, email="taken@example.com")
+                    made.append(await make_user(innermost))
+                made.append(await make_user(middle))
+            made.append(await make_user(outer))
+        assert [await adapter.get_user(user.id) for user in made] == made
+        assert len(await adapter.list_users()) == 6
 
     async def test_an_undone_innermost_one_leaves_the_middle(self, adapter: Adapter) -> None:
         async with adapter.transaction() as outer, outer.transaction() as middle:

@@ -1,13 +1,15 @@
 """Users: create, find, change, delete, list. Uses the `Users` protocol alone."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from authstore.adapter import Users
 from authstore.errors import ConflictError, EmailTakenError, InvalidEmailError
+from authstore.models import User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import MANY, ContractBase, errors, settled, winners
+from authstore.testing.contract.base import INSTANT, MANY, ContractBase, all_pages, errors, settled, winners
 from authstore.testing.factories import make_email, make_user
 
 VERIFIED = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -22,6 +24,7 @@ class UsersContract(ContractBase):
         assert (user.email, user.email_verified, user.name, user.image) == (None, None, None, None)
         assert (user.disabled, user.data) == (False, {})
         assert (user.created_at, user.updated_at) == (clock(), clock())
+        assert await adapter.get_user(user.id) == user
 
     async def test_a_user_comes_back_as_created(self, adapter: Users) -> None:
         user = await adapter.create_user(
@@ -147,6 +150,7 @@ class UserChangesContract(ContractBase):
         after = await adapter.update_user(before.id)
         assert after is not None
         assert after.model_copy(update={"updated_at": before.updated_at}) == before
+        assert await adapter.get_user(before.id) == after
 
     async def test_an_update_to_a_taken_address_changes_nothing_at_all(self, adapter: Users) -> None:
         ada, eve = await make_user(adapter, email="ada@example.com"), await make_user(adapter)
@@ -160,6 +164,7 @@ class UserChangesContract(ContractBase):
         changed = await adapter.update_user(ada.id, email="ADA@example.com")
         assert changed is not None
         assert changed.email == "ada@example.com"
+        assert await adapter.get_user_by_email("ada@example.com") == changed
 
     async def test_an_update_to_no_address_at_all_is_refused(self, adapter: Users) -> None:
         ada = await make_user(adapter)
@@ -183,20 +188,24 @@ class UserChangesContract(ContractBase):
         assert await adapter.list_users() == [other]
         assert (await adapter.create_user(email="ada@example.com", id=ada.id)).id == ada.id
 
-    async def test_lists_follow_the_order_of_ids(self, adapter: Users) -> None:
-        ids = ["b", "B", "a", "Z", "_", "10", "9", "é", "🔑", "aa"]
-        for user_id in ids:
-            await adapter.create_user(id=user_id)
-        assert [user.id for user in await adapter.list_users()] == sorted(ids)
+    async def test_lists_follow_the_order_of_ids(self, adapter: Users, clock: Clock) -> None:
+        users = []
+        for user_id in ("b", "B", "a", "Z", "_", "10", "9", "é", "🔑", "aa"):
+            users.append(await adapter.create_user(id=user_id))
+            clock.advance(INSTANT)
+        assert await adapter.list_users() == sorted(users, key=lambda user: user.id)
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
-    async def test_pages_hold_every_user_once(self, adapter: Users, limit: int) -> None:
-        ids = sorted([(await adapter.create_user()).id for _ in range(7)])
-        seen: list[str] = []
-        while page := await adapter.list_users(after=seen[-1] if seen else None, limit=limit):
-            assert len(page) <= limit
-            seen += [user.id for user in page]
-        assert seen == ids
+    async def test_pages_hold_every_user_once(self, adapter: Users, clock: Clock, limit: int) -> None:
+        users = []
+        for user_id in ("d", "b", None, "f", "a", None, "é"):
+            users.append(await adapter.create_user(id=user_id))
+            clock.advance(INSTANT)
+
+        async def page(after: User | None) -> list[User]:
+            return await adapter.list_users(after=after.id if after else None, limit=limit)
+
+        assert await all_pages(page, of=7, limit=limit) == sorted(users, key=lambda user: user.id)
 
     async def test_a_page_may_start_after_an_id_that_is_gone(self, adapter: Users) -> None:
         for user_id in ("a", "b", "c", "d"):
@@ -218,18 +227,33 @@ class UserChangesContract(ContractBase):
     async def test_of_many_who_want_one_address_one_gets_it(self, adapter: Users) -> None:
         spellings = ("race@example.com", "RACE@example.com", " Race@Example.Com")
         results = await settled(*(adapter.create_user(email=spellings[n % 3]) for n in range(MANY)))
-        assert len(winners(results)) == 1
+        [winner] = winners(results)
         assert all(isinstance(error, EmailTakenError) for error in errors(results))
-        assert len(await adapter.list_users()) == 1
+        assert await adapter.list_users() == [winner]
 
     async def test_of_many_who_change_to_one_address_one_gets_it(self, adapter: Users) -> None:
         users = [await make_user(adapter) for _ in range(10)]
         results = await settled(*(adapter.update_user(user.id, email="race@example.com") for user in users))
-        assert len(winners(results)) == 1
+        [winner] = winners(results)
         assert all(isinstance(error, EmailTakenError) for error in errors(results))
+        assert await adapter.get_user_by_email("race@example.com") == winner
+        expected = [winner if user.id == winner.id else user for user in users]
+        assert await adapter.list_users() == sorted(expected, key=lambda user: user.id)
+
+    async def test_updates_of_different_fields_at_once_all_count(self, adapter: Users) -> None:
+        for _ in range(5):
+            user = await make_user(adapter)
+            changes: list[dict[str, Any]] = [
+                {"name": "Grace"}, {"image": "https://i/g.png"}, {"email_verified": VERIFIED}, {"data": {"a": 1}},
+            ]  # fmt: skip
+            results = await settled(*(adapter.update_user(user.id, **change) for change in changes))
+            assert errors(results) == []
+            expected = user.model_copy(update={key: value for change in changes for key, value in change.items()})
+            assert await adapter.get_user(user.id) == expected
 
     async def test_of_many_who_delete_one_user_one_does(self, adapter: Users) -> None:
         user = await make_user(adapter)
         results = await settled(*(adapter.delete_user(user.id) for _ in range(MANY)))
         assert results.count(True) == 1
         assert results.count(False) == MANY - 1
+        assert await adapter.get_user(user.id) is None

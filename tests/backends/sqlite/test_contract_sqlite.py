@@ -15,6 +15,7 @@ from authstore.testing.contract import (
     SessionChangesContract,
     SessionExpiryContract,
     SessionsContract,
+    SlowRefreshContract,
     VerificationTokensContract,
 )
 
@@ -26,7 +27,7 @@ POLICIES = {
 }
 
 
-class TestSQLiteInAFile(AdapterContract):
+class TestSQLiteInAFile(AdapterContract, SlowRefreshContract):
     @pytest.fixture
     async def adapter(self, clock: Clock, tmp_path: Path) -> AsyncIterator[Adapter]:
         async with connect(tmp_path / "auth.db", clock=clock, keys=["k" * 32]) as store:
