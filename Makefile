@@ -57,7 +57,7 @@ check: quick
 wheel: $(READY)
 	rm -rf build dist
 	$(BIN)/python -m build --outdir dist .
-	$(BIN)/python tests/wheel.py dist
+	$(BIN)/python tests/packaging/artefacts.py dist
 
 # constraints.txt anew: every dependency of ours and of the benchmarks at its newest version.
 lock: $(READY)

@@ -1,6 +1,6 @@
-"""The packages: all of `authstore/`, and the SQL beside it, to which `authstore/migrations` points (pyproject.toml: the rest).
+"""The packages: all of `authstore/`, and the SQL beside it, to which `authstore/migrations` points.
 
-`package_dir` has its one entry so that an editable install is a path and not an import hook: type checkers follow paths.
+`package_dir` has one entry so that an editable install is a path, which type checkers follow, and not an import hook.
 """
 
 from setuptools import find_namespace_packages, setup
