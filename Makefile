@@ -7,20 +7,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
-# Neither a server nor a browser; and what the other Pythons and the lowest versions are tried with.
-QUICK := not postgres and not browser and not slow
-BRISK := not browser and not slow
+# Neither a server nor a browser nor Node; and what the other Pythons and the lowest versions are tried with.
+QUICK := not postgres and not browser and not node and not slow
+BRISK := not browser and not node and not slow
 
-.PHONY: demo test test-quick test-pythons test-lowest browser quick fix check coverage wheel release lock benchmarks clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified quick fix check coverage wheel release lock benchmarks clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
-test: $(READY) browser
+test: $(READY) browser certified
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(READY)
 	$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+
+# The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
+coverage: $(READY) browser certified
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
 
 # Each other Python that the classifiers name and this machine has; which one it has not, is said.
 test-pythons: $(READY)
@@ -40,6 +45,10 @@ browser: $(READY)
 	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install --with-deps chromium
 
+# The certified OpenID provider that people sign in with in tests, and the Node that runs it, live in the virtual environment.
+certified: $(READY)
+	$(BIN)/python -m tests.web.certified.node
+
 quick: $(READY)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
@@ -58,6 +67,10 @@ wheel: $(READY)
 	rm -rf build dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python tests/packaging/artefacts.py dist
+
+# Version, changelog, tag and wheel agree; without CHECK=1 a release that is ready gets its tag (RELEASING.md).
+release: wheel
+	$(BIN)/python .ci/release.py dist $(if $(CHECK),,--tag)
 
 # constraints.txt anew: every dependency of ours and of the benchmarks at its newest version.
 lock: $(READY)

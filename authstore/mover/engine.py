@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from authstore.backends.sqlite.errors import result_code
 from authstore.expiry import utc_now
 from authstore.mover.attempt import Attempt, Emit, Run
 from authstore.mover.base import Base, begin
 from authstore.mover.events import MoveReport, ProblemEvent, RetryEvent
-from authstore.mover.failures import SourceUnavailableError, TargetError, UndecidedError
+from authstore.mover.failures import MoverError, SourceUnavailableError, TargetError, UndecidedError
 from authstore.mover.ledger import as_moved
-from authstore.mover.place import check_target, locked, place_of
+from authstore.mover.place import Place, check_target, drop_building, locked, place_of
 from authstore.mover.plan import Scheme, scheme_of
 from authstore.mover.shapes import MoveOptions
 from authstore.mover.source import Snapshot
@@ -39,7 +40,7 @@ def run_move(
     `proves`: what was written is read back and compared with the digests that the source computed.
     """
     run = Run(url, place_of(target), options, emit, stop, table, proves)
-    with _files_said(), locked(run.place):
+    with _files_said(), locked(run.place), dropped_if_useless(run.place):
         return _persistently(run)
 
 
@@ -54,13 +55,29 @@ def _files_said() -> Iterator[None]:
         raise TargetError(f"{error.filename or 'the target'}: {error.strerror or error}") from error
 
 
+@contextmanager
+def dropped_if_useless(place: Place) -> Iterator[None]:
+    """The half-made file stays where the same command can go on from it, and only there."""
+    try:
+        yield
+    except (MoverError, OSError):
+        raise
+    except Exception as error:
+        if not (isinstance(error, sqlite3.Error) and _is_of_disk(error)):
+            drop_building(place)
+        raise
+
+
 def _about_sqlite(error: sqlite3.Error) -> TargetError:
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+    if _is_of_disk(error):
         return TargetError(
             f"the disk is full or fails: {error}", hint="make room and run the same command again to go on"
         )
     return TargetError(f"SQLite refuses: {error}")
+
+
+def _is_of_disk(error: sqlite3.Error) -> bool:
+    return result_code(error) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _persistently(run: Run) -> MoveReport:

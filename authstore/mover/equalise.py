@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from authstore.backends.sqlite.errors import result_code
 from authstore.mover.building import drop_indexes
 from authstore.mover.events import Phase
 from authstore.mover.feed import Batch, Feed, rows_in_batches
@@ -226,7 +227,7 @@ def _replace(table: Table, writer: Writer, keys: Keys, link: Link) -> int:
         return _write_wanted(table, keys, link, writer.upsert)
     except sqlite3.DatabaseError as error:
         # A full disk has rolled everything back already. A key without a unique index of its own cannot be upserted.
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR):
+        if result_code(error) & 0xFF not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR):
             raise
         table.building.execute("ROLLBACK TO replacing")
     writer.delete(whole(key) for key in keys)

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from authstore.backends.sqlite.errors import is_busy
 from authstore.errors import ConfigurationError
 from authstore.mover.failures import TargetBusyError, TargetError
 
@@ -98,7 +99,7 @@ def _refuse_locked(path: Path) -> None:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if is_busy(error):
                 raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first") from error
         except sqlite3.DatabaseError:
             return  # no database: it becomes the backup as it is

@@ -7,7 +7,7 @@ computes it in the query; from SQLite the same text comes as one value.
 import re
 import sqlite3
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -30,6 +30,14 @@ _MOST_PARAMETERS = 4000
 _PARAMETER = "\0"  # no query contains it otherwise
 
 Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An UPDATE. `values`: which of a row's values it takes, for SQLite takes no more than a statement names."""
+
+    statement: str
+    values: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -180,12 +188,20 @@ class Rows:
         values = ", ".join(self._values(row * self._width) for row in range(rows))
         return f"INSERT OR ROLLBACK INTO {quote(self.copy.target)} ({names}) VALUES {values}"
 
-    def update(self, indexed: Collection[str]) -> str:
-        """Sets in the row with its key, if there is one, the columns that are not among these; "" where all are."""
-        values = dict(zip((column.name for column in self.copy.columns), self._row(0), strict=True))
+    def update(self, indexed: Collection[str]) -> "Update | None":
+        """Sets in the row with its key, if there is one, the columns that are not among these; None where all are."""
+        columns = {
+            number: column.name
+            for number, column in enumerate(self.copy.columns)
+            if column.name in self.copy.key or column.name not in indexed
+        }
+        used = [position for position, name in enumerate(self._fetched) if int(name[1:]) in columns]
+        parameter = {self._fetched[position]: f"?{number}" for number, position in enumerate(used, 1)}
+        values = {name: self._value(number, parameter) for number, name in columns.items()}
         changes = [f"{quote(name)} = {value}" for name, value in values.items() if name not in indexed]
         same = " AND ".join(f"{quote(name)} = {values[name]}" for name in self.copy.key)
-        return f"UPDATE {quote(self.copy.target)} SET {', '.join(changes)} WHERE {same}" if changes else ""
+        statement = f"UPDATE {quote(self.copy.target)} SET {', '.join(changes)} WHERE {same}"
+        return Update(statement, tuple(used)) if changes else None
 
     def upsert(self, indexed: Collection[str]) -> str:
         """As `insert` of one row, or over the one with its key, unless `update` has done all there is to do."""
@@ -205,11 +221,11 @@ class Rows:
 
     def _row(self, offset: int) -> list[str]:
         parameter = {name: f"?{offset + number}" for number, name in enumerate(self._fetched, 1)}
-        values = []
-        for number, column in enumerate(self.copy.columns):
-            value = self.constants.get(number) or parameter[f"c{number}"]
-            values.append(f"coalesce({value}, {parameter[f'o{number}']})" if column.otherwise else value)
-        return values
+        return [self._value(number, parameter) for number in range(len(self.copy.columns))]
+
+    def _value(self, number: int, parameter: Mapping[str, str]) -> str:
+        value = self.constants.get(number) or parameter[f"c{number}"]
+        return f"coalesce({value}, {parameter[f'o{number}']})" if self.copy.columns[number].otherwise else value
 
     def delete(self) -> str:
         """Removes the row with the key in the parameters."""

@@ -37,7 +37,8 @@ class Writer:
         """
         indexed = self._indexed()
         if update := self._rows.update(indexed):
-            self._target.executemany(update, batch.rows(0, len(batch)))
+            rows = ([row[position] for position in update.values] for row in batch.rows(0, len(batch)))
+            self._target.executemany(update.statement, rows)
         self._target.executemany(self._rows.upsert(indexed), batch.rows(0, len(batch)))
 
     def _indexed(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """The source goes away in the middle, the disk fills up: the move goes on, or stops and can go on."""
 
 import resource
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,8 @@ from authstore.mover import (
     make_plan,
     move,
 )
+from authstore.mover.engine import dropped_if_useless
+from authstore.mover.place import new_building, place_of
 from authstore.mover.source import Identity, Snapshot, snapshot
 from tests.mover.moving import actual, expected, moved, names, people, verified
 from tests.mover.proxy import Proxy
@@ -187,3 +190,17 @@ def test_a_snapshot_whose_connection_was_terminated_is_a_source_that_may_come_ba
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (view.main.info.backend_pid,))
         with pytest.raises(SourceUnavailableError, match="snapshot is lost"):
             view.another()
+
+
+@pytest.mark.parametrize(("error", "stays"), [(sqlite3.ProgrammingError("?"), 0), (SourceUnavailableError("gone"), 1)])
+def test_an_error_that_would_come_again_leaves_no_half_made_file(error: Exception, stays: int, target: Path) -> None:
+    place = place_of(target)
+
+    def move_on() -> None:
+        with dropped_if_useless(place):
+            new_building(place)
+            raise error
+
+    with pytest.raises(type(error)):
+        move_on()
+    assert len(list(target.parent.iterdir())) == stays

@@ -1,11 +1,14 @@
-"""SQLite's result codes as our errors: by code, never by message text, and without a value in them."""
+"""SQLite's result codes and the file system's error numbers as our errors: by code, never by message text, and
+without a value in them."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from authstore.errors import (
     AuthStoreError,
+    ConfigurationError,
     ConflictError,
     NotFoundError,
     StoreBusyError,
@@ -13,6 +16,7 @@ from authstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreNotFoundError,
     StoreReadOnlyError,
 )
 
@@ -39,15 +43,24 @@ _EXTENDED: dict[int, tuple[type[AuthStoreError], str]] = {
     sqlite3.SQLITE_IOERR_SHORT_READ: (StoreCorruptError, "the database file is cut off"),
 }
 
+_BY_ERRNO: dict[int, type[StoreError]] = {
+    errno.EACCES: StoreReadOnlyError,
+    errno.EPERM: StoreReadOnlyError,
+    errno.EROFS: StoreReadOnlyError,
+    errno.ENOSPC: StoreFullError,
+    errno.EDQUOT: StoreFullError,
+    errno.ENOENT: StoreNotFoundError,
+}
+
 
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether waiting could help."""
-    return _code(error) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
+    return result_code(error) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
 def ours(error: sqlite3.Error) -> AuthStoreError:
     """The error a caller gets for this one of the driver's, which is its cause."""
-    code = _code(error)
+    code = result_code(error)
     if code == 0 and isinstance(error, sqlite3.ProgrammingError):
         return _caused(StoreClosedError("the store is closed"), error)
     if code == 0 and isinstance(error, sqlite3.OperationalError):
@@ -72,11 +85,25 @@ def translated() -> Iterator[None]:
         raise made from made.__cause__
 
 
+@contextmanager
+def files_translated() -> Iterator[None]:
+    """Lets no error of the driver or the file system pass."""
+    try:
+        with translated():
+            yield
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise ConfigurationError(f"{error.filename} is in the way of the store's path") from error
+    except OSError as error:
+        kind = _BY_ERRNO.get(error.errno or 0, StoreError)
+        raise kind(f"{error.filename}: {error.strerror}") from error
+
+
 def _caused(made: AuthStoreError, cause: BaseException | None) -> AuthStoreError:
     made.__cause__ = cause
     return made
 
 
-def _code(error: sqlite3.Error) -> int:
+def result_code(error: sqlite3.Error) -> int:
+    """SQLite's (extended) result code; 0 where the driver itself refused, which has none."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code

@@ -1,0 +1,87 @@
+"""Looking at a store's file without changing it: its tables and sizes, its schema version."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from authstore import schema
+from authstore.backends.sqlite import file
+from authstore.backends.sqlite.errors import files_translated
+from authstore.backends.sqlite.migrating import ledger
+from authstore.errors import SchemaError, StoreNotFoundError
+from authstore.schema import Migration
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """A table; `bytes` with its indexes, None where this SQLite cannot say."""
+
+    name: str
+    rows: int
+    bytes: int | None
+    indexes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSize:
+    """A file's tables, its size with the log's, and its schema version."""
+
+    path: Path
+    bytes: int
+    version: int
+    tables: tuple[TableSize, ...]
+
+
+def look(path: Path) -> FileSize:
+    """Tables, rows and sizes. Raises `StoreNotFoundError`, `SchemaError`, `StoreCorruptError`."""
+    with _opened(path) as connection:
+        version = len(ledger(connection))
+        names = connection.execute(
+            "SELECT name FROM sqlite_master"
+            " WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+        ).fetchall()
+        sizes = _sizes(connection)
+        tables = tuple(_table(connection, name, sizes) for (name,) in names)
+        return FileSize(path, _bytes(path), version, tables)
+
+
+def pending(path: Path) -> tuple[Migration, ...]:
+    """The migrations that the file still needs; all of them where there is no file."""
+    known = schema.migrations("sqlite")
+    if not path.exists():
+        return known
+    with _opened(path) as connection:
+        return schema.pending(ledger(connection), known)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise StoreNotFoundError(f"there is no store at {path}")
+    with files_translated(), file.connect_to_read(path, sqlite3.Connection) as connection:
+        if not file.is_ours(connection):
+            raise SchemaError(f"{path} is no authstore")
+        connection.execute("BEGIN")
+        yield connection
+
+
+def _sizes(connection: sqlite3.Connection) -> dict[str, int] | None:
+    try:
+        return dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
+    except sqlite3.OperationalError:
+        return None
+
+
+def _table(connection: sqlite3.Connection, name: str, sizes: dict[str, int] | None) -> TableSize:
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows = connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]  # noqa: S608  # a name of the catalogue
+    indexes = [found for (found,) in connection.execute("SELECT name FROM pragma_index_list(?)", (name,))]
+    size = None if sizes is None else sum(sizes.get(one, 0) for one in (name, *indexes))
+    return TableSize(name, rows, size, tuple(sorted(indexes)))
+
+
+def _bytes(path: Path) -> int:
+    wal, _, _ = file.logs(path)
+    return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)

@@ -1,0 +1,213 @@
+"""What happens on a connection's thread: statements, units in savepoints, batches in one transaction.
+
+A unit of work runs here from its first statement to its last without a chance for the event loop to
+interfere, so that a cancelled caller can neither leave a transaction open nor publish half of one.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from authstore.backends.sqlite.errors import is_busy, ours
+from authstore.backends.sqlite.file import FilePlace
+from authstore.database import Row, Unit
+from authstore.errors import StoreError, StoreNotFoundError
+from authstore.sql import Statement
+
+T = TypeVar("T")
+
+
+class UnitConnection(sqlite3.Connection):
+    """A connection that runs whole functions in its thread.
+
+    aiosqlite forwards `executemany` to the thread as it stands: with `RUN` in place of SQL, the "parameters"
+    are a function to call there, which makes any amount of work one hop.
+    """
+
+    snapshot: sqlite3.Connection | None = None  # memory only: what readers see while a transaction is open
+    is_at_work = True  # in its thread; from its opening on
+    place: FilePlace | None = None  # where the file stood when it was opened
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        if sql is not RUN:
+            return super().executemany(sql, parameters)
+        self.is_at_work = True
+        try:
+            return parameters(self)
+        finally:
+            self.is_at_work = False
+
+
+RUN = "-- run a function"
+
+
+class UnitJob:
+    """A unit of work that somebody waits for: `result` in the end, or `error`."""
+
+    __slots__ = ("deadline", "error", "future", "make", "result")
+
+    def __init__(self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", deadline: float) -> None:
+        self.make = make
+        self.future = future
+        self.deadline = deadline
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+    """All rows of a statement (a half-read `RETURNING` would keep the write lock), or an empty one for each row
+    that it wrote."""
+    cursor = connection.execute(statement.query.sqlite, _encoded(statement.parameters))
+    if cursor.description is None:
+        return [{}] * cursor.rowcount
+    rows = cursor.fetchall()
+    names = [column[0] for column in cursor.description] if rows else []
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    encoded = dict(parameters)
+    last, text = None, ""
+    for name, value in parameters.items():
+        if isinstance(value, datetime):
+            if value is not last:  # what is new was made, changed and used at one moment
+                last, text = value, iso(value)
+            encoded[name] = text
+    return encoded
+
+
+def iso(value: datetime) -> str:
+    """An instant as it is stored: ISO-8601 of one width."""
+    v = value.astimezone(UTC)
+    # isoformat() takes twice as long, and drops a zero fraction.
+    date = (v.year, v.month, v.day, v.hour, v.minute, v.second, v.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % date  # noqa: UP031 - an f-string takes longer
+
+
+def drive(connection: sqlite3.Connection, unit: Unit[T]) -> T:
+    """Runs a unit to its end on this connection, within whatever transaction is open."""
+    try:
+        statement = next(unit)
+        while True:
+            statement = unit.send(fetch(connection, statement))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    finally:
+        unit.close()
+
+
+def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) -> T:
+    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
+    if not connection.in_transaction:
+        raise StoreError("the database rolled the transaction back after an earlier error")
+    connection.execute("SAVEPOINT unit")
+    try:
+        result = drive(connection, make())
+    except BaseException:
+        # After SQLITE_FULL or an I/O error SQLite may have rolled everything back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO unit")
+            connection.execute("RELEASE unit")
+        raise
+    connection.execute("RELEASE unit")
+    return result
+
+
+def try_begin(connection: UnitConnection) -> bool:
+    """Takes the write lock; `False` where somebody has it for as long as one try waits.
+
+    Raises `StoreNotFoundError` where the file was deleted, moved or replaced: SQLite would go on writing to it.
+    """
+    if connection.place is not None and connection.place.is_taken():
+        raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if is_busy(error):
+            return False
+        raise
+    return True
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Ends the open transaction, if there is one."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
+    """Runs the units in one transaction with one commit, each in its own savepoint; `False`: busy, none ran."""
+    try:
+        if not try_begin(connection):
+            return False
+        is_whole = _run_each(connection, jobs) and _commit(connection)
+    except BaseException as error:
+        roll_back(connection)
+        fail(jobs, error)
+        return True
+    if not is_whole:
+        _run_alone(connection, jobs)
+    return True
+
+
+def _run_each(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> bool:
+    for job in jobs:
+        job.error = None
+        try:
+            job.result = in_savepoint(connection, job.make)
+        except BaseException as error:
+            job.error = error
+            if not connection.in_transaction:
+                return False
+    return True
+
+
+def _commit(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        roll_back(connection)
+        return False
+    return True
+
+
+def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> None:
+    """After the database gave the common transaction up (a full disk): each unit by itself, each with the
+    outcome that is its own."""
+    for job in jobs:
+        job.error = None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            job.result = in_savepoint(connection, job.make)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            roll_back(connection)
+            job.error = error
+
+
+def fail(jobs: Iterable[UnitJob], error: BaseException) -> None:
+    """Gives all the same error."""
+    for job in jobs:
+        job.error = error
+
+
+def settle(future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    """Gives a waiting caller the outcome, on the event loop's thread."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    elif isinstance(error, sqlite3.Error):
+        future.set_exception(ours(error))
+    else:
+        future.set_exception(error)
+
+
+def abandon(futures: "Iterable[asyncio.Future[Any]]") -> None:
+    """The event loop is shutting down: nobody is left waiting for ever."""
+    for future in futures:
+        if not future.done() and not future.get_loop().is_closed():
+            future.cancel()

@@ -1,0 +1,134 @@
+"""Writes that wait together share a hop to the writing thread and a commit.
+
+At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite) and the fsync are divided.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from authstore.backends.sqlite.thread import ConnectionThread
+from authstore.backends.sqlite.turn import Turn, busy, closed
+from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
+from authstore.database import Unit
+from authstore.errors import StoreBusyError, StoreClosedError, StoreError
+
+T = TypeVar("T")
+
+MAX_UNITS = 256  # in one transaction: bounds how long a reader of the result waits for the others'
+
+
+class Writes:
+    """Writes take turns with open transactions, and wait at most the busy timeout from their call."""
+
+    def __init__(self, thread: ConnectionThread, turn: Turn, busy_seconds: float) -> None:
+        self._thread = thread
+        self._turn = turn
+        self._busy_seconds = busy_seconds
+        self._waiting: list[UnitJob] = []
+        self._batch: _Batch | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, make: Callable[[], Unit[T]]) -> T:
+        """The result of a unit of work.
+
+        A caller cancelled before the unit began gets away at once, and it never happens; one cancelled later
+        waits for its end, so that what it finds afterwards no longer changes.
+        """
+        loop = asyncio.get_running_loop()
+        job = UnitJob(make, loop.create_future(), loop.time() + self._busy_seconds)
+        self._waiting.append(job)
+        if self._task is None:
+            self._task = loop.create_task(self._drain())
+        try:
+            result: T = await job.future
+        except asyncio.CancelledError:
+            if self._batch is not None and job in self._batch.jobs:
+                await uninterrupted(self._batch.done)
+            raise
+        return result
+
+    async def finish(self) -> None:
+        """Waits until nobody waits."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _drain(self) -> None:
+        jobs: list[UnitJob] = []
+        try:
+            while self._waiting:
+                if not await self._take_turn():
+                    continue
+                try:
+                    jobs = self._next_batch()
+                    await self._run_batch(jobs)
+                finally:
+                    self._turn.give()
+                jobs = []
+        finally:
+            self._task = None
+            abandon(job.future for job in jobs + self._waiting)
+
+    async def _run_batch(self, jobs: list[UnitJob]) -> None:
+        if not jobs:
+            return
+        self._batch = _Batch(jobs, asyncio.get_running_loop().create_future())
+        try:
+            is_done = await self._thread.run(partial(run_units, jobs))
+        finally:
+            self._batch.done.set_result(None)
+            self._batch = None
+        if is_done:
+            for job in jobs:
+                settle(job.future, job.result, job.error)
+        else:
+            self._waiting[:0] = jobs
+            self._expire()
+
+    def _next_batch(self) -> list[UnitJob]:
+        batch, self._waiting = self._waiting[:MAX_UNITS], self._waiting[MAX_UNITS:]
+        return [job for job in batch if not job.future.done()]
+
+    async def _take_turn(self) -> bool:
+        try:
+            await self._turn.take(min(job.deadline for job in self._waiting))
+        except StoreBusyError:
+            self._expire()
+            return False
+        except StoreClosedError:
+            refused, self._waiting = self._waiting, []
+            _refuse(refused, closed)
+            return False
+        return True
+
+    def _expire(self) -> None:
+        now = asyncio.get_running_loop().time()
+        late = [job for job in self._waiting if job.deadline <= now]
+        self._waiting = [job for job in self._waiting if job.deadline > now]
+        _refuse(late, busy)
+
+
+class _Batch(NamedTuple):
+    """What is on the thread now."""
+
+    jobs: list[UnitJob]
+    done: "asyncio.Future[None]"
+
+
+async def uninterrupted(future: "asyncio.Future[T]") -> None:
+    """Waits for the future, and only then lets a cancellation through."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+def _refuse(jobs: list[UnitJob], error: Callable[[], StoreError]) -> None:
+    for job in jobs:
+        job.error = error()
+        settle(job.future, job.result, job.error)
