@@ -56,6 +56,12 @@ def _wrong_headings(version: str, headings: list[tuple[str, str]], is_release: b
     return wrong
 
 
+def _wrong_tags(tag: str, is_release: bool) -> list[str]:
+    if is_release or tag not in _git("tag") or not _git("diff", "--name-only", tag, "--", "authstore", "migrations"):
+        return []
+    return [f"{tag} is released and the code has changed since: write the next version into pyproject.toml"]
+
+
 def _wrong_wheels(version: str, dist: Path) -> list[str]:
     found = [path.name for path in sorted(dist.iterdir())] if dist.is_dir() else []
     wheel = f"authstore-{version}-py3-none-any.whl"
