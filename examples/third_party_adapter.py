@@ -92,7 +92,8 @@ def writing(
             self._tables = tables
             return result
 
-    return cast(Any, write)  # type checkers differ in what they call the result of an `async def`
+    # Type checkers differ in what they call the result of an `async def`.
+    return cast("Callable[Concatenate[DictionaryStore, P], CoroutineType[Any, Any, T]]", write)
 
 
 def own(model: M) -> M:
