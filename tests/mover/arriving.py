@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
+from authstore.mover.copies import TableCopy
 from authstore.mover.names import quote
-from authstore.mover.shapes import TableCopy
 
 PINNED = {
     "timezone": "UTC",

@@ -6,11 +6,14 @@ from typing import Any
 
 import psycopg
 
-from authstore.mover.auth_tables import AuthPlan, auth_plan
-from authstore.mover.catalog import read_source
-from authstore.mover.profile import parse_profile
-from authstore.mover.recognise import recognise
-from authstore.mover.shapes import MoveOptions, Problem, Recognised, Role
+from authstore.mover.auth.copies import AuthPlan, auth_plan
+from authstore.mover.copies import Role
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.introspection import read_source
+from authstore.mover.recognition.profile import parse_profile
+from authstore.mover.recognition.recognise import recognise
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.reports import Problem
 from tests.mover.arriving import PINNED, arrive
 
 ALL_DECIDED: dict[str, Any] = {
@@ -50,7 +53,7 @@ class Moved:
         return found
 
     def stopping(self) -> list[tuple[str, str]]:
-        return sorted((problem.kind, problem.option) for problem in self.problems if problem.stops)
+        return sorted((problem.kind, problem.decision) for problem in self.problems if problem.stops)
 
 
 def move(connection: psycopg.Connection[Any], profile: str | None = None, **options: Any) -> Moved:

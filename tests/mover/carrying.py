@@ -7,10 +7,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.carried_tables import Carried, carried_plan
-from authstore.mover.catalog import read_source
+from authstore.mover.carried.tables import Carried, carried_plan
+from authstore.mover.copies import Role, TableCopy, UserChanges
 from authstore.mover.names import quote
-from authstore.mover.shapes import MoveOptions, Problem, Recognised, Role, TableCopy, UserChanges
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.introspection import read_source
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.reports import Problem
 from tests.mover.arriving import arrive, empty_target, pinned
 from tests.postgres import fresh_database
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from authstore.mover.shapes import SourceColumn
+from authstore.mover.catalog import SourceColumn
 
 _BASES = {
     "char(5)": "bpchar",

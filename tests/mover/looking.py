@@ -4,10 +4,12 @@ from typing import Any
 
 import psycopg
 
-from authstore.mover.catalog import read_source
-from authstore.mover.profile import parse_profile
-from authstore.mover.recognise import recognise
-from authstore.mover.shapes import MoveOptions, Problem, Recognised
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.introspection import read_source
+from authstore.mover.recognition.profile import parse_profile
+from authstore.mover.recognition.recognise import recognise
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.reports import Problem
 
 SESSIONS = '(id int PRIMARY KEY, "sessionToken" text, "userId" int, expires timestamptz)'
 USERS = '(id int PRIMARY KEY, email text, "emailVerified" timestamptz)'
@@ -25,4 +27,4 @@ def tables(found: tuple[Recognised, ...]) -> dict[str, str]:
 
 
 def stops(problems: tuple[Problem, ...]) -> list[tuple[str, str, str]]:
-    return [(problem.kind, problem.table, problem.option) for problem in problems if problem.stops]
+    return [(problem.kind, problem.table, problem.decision) for problem in problems if problem.stops]

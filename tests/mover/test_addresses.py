@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from authstore.email import canonical_email
 from authstore.errors import InvalidEmailError
-from authstore.mover.addresses import read_addresses, read_identifiers
+from authstore.mover.auth.addresses import read_addresses, read_identifiers
 from tests.mover.one_database import emptied_database, source
 
 __all__ = ["emptied_database", "source"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from authstore.mover.aliases import ROLES, normalised, role_aliases, words
+from authstore.mover.recognition.aliases import ROLES, normalised, role_aliases, words
 
 
 @pytest.mark.parametrize("name", ["sessionToken", "session_token", "SESSION-TOKEN", "Session Token", '"session"token'])

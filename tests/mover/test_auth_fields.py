@@ -132,7 +132,7 @@ class TestAddresses:
         seeded = seed(source, "pg_adapter", users=3)
         source.execute("UPDATE users SET email = 'two@at@example.com' WHERE id = 2")
         moved = move(source)
-        assert moved.stopping() == [("bad-row", "--on-bad-row")]
+        assert moved.stopping() == [("bad-row", "on_bad_row")]
         assert moved.problem("bad-row", "users").samples == ("2 (t…@example.com)",)
         assert moved.problem("bad-row", "users").count == 1
         left = sum(session.user_id != "2" for session in seeded.sessions)
@@ -187,7 +187,7 @@ class TestDeviations:
             source.execute('UPDATE "Authenticator" SET transports = %s', [text])
             assert json.loads(move(source).one("SELECT transports FROM authenticators")) == expected
         source.execute("""UPDATE "Authenticator" SET transports = '{"no": 1}'""")
-        assert move(source).stopping() == [("bad-row", "--on-bad-row")]
+        assert move(source).stopping() == [("bad-row", "on_bad_row")]
 
     def test_one_credential_in_both_alphabets_is_a_duplicate(self, source: Connection) -> None:
         seed(source, "prisma_v5", users=1)

@@ -52,7 +52,7 @@ def test_of_a_nasty_database_everything_ordinary_arrives_and_the_rest_is_counted
 @pytest.mark.parametrize("name", ["pg_adapter", "supabase", "typeorm"])
 def test_what_nobody_has_decided_stops(source: Connection, name: str) -> None:
     seeded = seed(source, name, nasty=True)
-    options = {"bad-row": "--on-bad-row", "orphan": "--on-orphan", "duplicate": "--on-duplicate"}
+    options = {"bad-row": "on_bad_row", "orphan": "on_orphan", "duplicate": "on_duplicate"}
     kinds = {kind for _, kind in seeded.nasty}
     assert set(move(source).stopping()) == {(kind, options[kind]) for kind in kinds}
 

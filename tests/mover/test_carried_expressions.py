@@ -1,6 +1,6 @@
 """Checks, generated columns and indexes of carried tables."""
 
-from authstore.mover.shapes import MoveOptions
+from authstore.mover.options import MoveOptions
 from tests.mover.carrying import Move, copy_of, move, refused, rows, said, session
 
 __all__ = ["move", "session"]

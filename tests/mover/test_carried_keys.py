@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from authstore.mover.carried_columns import CarriedTable, land_columns, settle_columns
-from authstore.mover.catalog import read_source
-from authstore.mover.shapes import SourceKey
+from authstore.mover.carried.columns import CarriedTable, land_columns, settle_columns
+from authstore.mover.catalog import SourceKey
+from authstore.mover.postgres.introspection import read_source
 from tests.mover.carrying import Move, copy_of, move, refused, rows, said, session
 
 __all__ = ["move", "session"]

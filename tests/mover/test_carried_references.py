@@ -1,6 +1,7 @@
 """Foreign keys of carried tables: to the users, to the roles, among themselves."""
 
-from authstore.mover.shapes import MoveOptions, UserChanges
+from authstore.mover.copies import UserChanges
+from authstore.mover.options import MoveOptions
 from tests.mover.carrying import Move, copy_of, move, refused, rows, said, session
 
 __all__ = ["move", "session"]
@@ -50,7 +51,7 @@ def test_of_a_composite_reference_to_the_users_the_id_is_kept(move: Move) -> Non
         """
     )
     move.seed("INSERT INTO seats VALUES (1, 7, 1), (2, 7, 2), (3, NULL, 99)")
-    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "--on-bad-row")})
+    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "on_bad_row")})
     carried, target = move.plan(), move.arrive()
 
     assert rows(target, "seats") == [(1, 7, "1")]

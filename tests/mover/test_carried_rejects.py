@@ -1,6 +1,7 @@
 """Rows of carried tables that stay behind, and those that follow them."""
 
-from authstore.mover.shapes import MoveOptions, UserChanges
+from authstore.mover.copies import UserChanges
+from authstore.mover.options import MoveOptions
 from tests.mover.carrying import TREE, Move, copy_of, move, rows, said, session
 
 __all__ = ["move", "session"]
@@ -18,7 +19,7 @@ def test_ids_of_users_that_say_so_nowhere_are_pointed_out_once_it_matters(move: 
 
 def test_what_hangs_on_a_rejected_user_stays_behind_over_any_number_of_steps(move: Move) -> None:
     move.seed(TREE)
-    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "--on-bad-row")})
+    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "on_bad_row")})
     carried, target = move.plan(), move.arrive()
 
     assert rows(target, "posts", "id") == [(1,), (5,)]
@@ -29,7 +30,7 @@ def test_what_hangs_on_a_rejected_user_stays_behind_over_any_number_of_steps(mov
     }
     assert found["public.posts", "its user is gone (author)"].samples == ("2",)
     assert found["public.posts", "what it refers to is left out"].samples == ("3", "4")
-    assert {problem.option for problem in found.values()} == {"--on-bad-row"}
+    assert {problem.decision for problem in found.values()} == {"on_bad_row"}
     assert not any(problem.stops for problem in found.values())
 
 
@@ -44,7 +45,7 @@ def test_what_hangs_on_a_merged_user_goes_to_the_oldest(move: Move) -> None:
     assert rows(target, "likes") == [(1, "1"), (4, "1"), (5, "3")]
     assert rows(target, "settings") == [("1", "old"), ("3", "kept")]
     (double,) = said(carried.problems, "public.settings", "duplicate")
-    assert (double.count, double.samples, double.option) == (1, ("2",), "--on-duplicate")
+    assert (double.count, double.samples, double.decision) == (1, ("2",), "on_duplicate")
 
 
 def test_a_unique_index_that_merging_may_break_is_left_out_and_said(move: Move) -> None:
@@ -72,8 +73,8 @@ def test_orphans_that_postgres_never_checked_are_asked_about(move: Move) -> None
     assert (rows(target, "posts", "id"), rows(target, "likes", "id")) == ([(1,), (3,)], [(1,)])
     (orphan,) = said(carried.problems, "public.posts", "orphan")
     (follower,) = said(carried.problems, "public.likes", "cannot move")
-    assert (orphan.samples, orphan.option, orphan.stops) == (("2",), "--on-orphan", True)
-    assert (follower.samples, follower.option, follower.stops) == (("2",), "--on-orphan", False)
+    assert (orphan.samples, orphan.decision, orphan.stops) == (("2",), "on_orphan", True)
+    assert (follower.samples, follower.decision, follower.stops) == (("2",), "on_orphan", False)
     move.options = MoveOptions(schemas=("public",), on_orphan="reject")
     assert not any(problem.stops for problem in move.plan().problems)
 
@@ -104,7 +105,7 @@ def test_a_column_that_refers_to_a_token_is_a_secret(move: Move) -> None:
     kept = rows(move.arrive(), "visits")
     move.options = MoveOptions(schemas=("public",), secrets="drop")
 
-    assert [(problem.option, problem.stops) for problem in asked] == [("--secrets", True)]
+    assert [(problem.decision, problem.stops) for problem in asked] == [("secrets", True)]
     assert kept == [(1, "raw-token-0123456789")]
     assert rows(move.arrive(), "visits") == [(1,)]
 
@@ -115,7 +116,7 @@ def test_what_refers_to_tables_that_lose_nothing_is_not_asked_about_them(move: M
         move.seed(f"CREATE TABLE t{number} ({', '.join(filter(None, ['id int PRIMARY KEY', parents]))})")
     move.seed("CREATE TABLE posts (id int PRIMARY KEY, author int REFERENCES users, t11 int REFERENCES t11)")
     move.seed("ALTER TABLE t0 ADD author int REFERENCES users; INSERT INTO posts VALUES (1, 2)")
-    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "--on-bad-row")})
+    move.changes = UserChanges(gone=("2",), reasons={"2": ("its user is gone", "on_bad_row")})
 
     (posts,) = [copy for copy in move.plan().copies if copy.rejects]
 

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 import psycopg
 
-from authstore.mover.carried_tables import carried_plan
-from authstore.mover.catalog import read_source
+from authstore.mover.carried.tables import carried_plan
+from authstore.mover.copies import UserChanges
 from authstore.mover.names import own_namespace, quote
-from authstore.mover.shapes import MoveOptions, UserChanges
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.introspection import read_source
 from tests.mover.arriving import empty_target
 from tests.mover.carrying import TREE, Move, copy_of, move, refused, rows, said, session
 

@@ -1,6 +1,6 @@
 """Views over carried tables."""
 
-from authstore.mover.shapes import MoveOptions
+from authstore.mover.options import MoveOptions
 from tests.mover.carrying import Move, copy_of, move, rows, said, session
 
 __all__ = ["move", "session"]

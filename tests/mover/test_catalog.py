@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.catalog import read_source
-from authstore.mover.shapes import Source, SourceColumn, SourceReference, SourceTable
+from authstore.mover.catalog import Source, SourceColumn, SourceReference, SourceTable
+from authstore.mover.postgres.introspection import read_source
 from tests.mover.arriving import pinned
 from tests.postgres import fresh_database
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from authstore.mover.checks import check, references_of
+from authstore.mover.sqlite.integrity import check, references_of
 
 _LOADED_BLINDLY = (
     "PRAGMA ignore_check_constraints = ON",

@@ -56,7 +56,7 @@ class TestDuplicates:
     def test_merge_stops_where_an_address_is_not_verified(self, source: Connection) -> None:
         self.insert(source, (1, "ada@example.com", "2026-01-01"), (2, "ADA@example.com", None))
         moved = move(source, on_duplicate="merge")
-        assert moved.stopping() == [("duplicate", "--on-duplicate")]
+        assert moved.stopping() == [("duplicate", "on_duplicate")]
         assert "not every address involved is verified" in moved.problem("duplicate", "users").message
         assert moved.problem("duplicate", "users").samples == ("2 (A…@example.com) = 1 (a…@example.com)",)
 
@@ -64,7 +64,7 @@ class TestDuplicates:
         self.insert(source, (1, "a@example.com", "2026-01-01"), (2, "b@example.com", None))
         source.execute("""UPDATE accounts SET "providerAccountId" = 'same'""")
         assert move(source).problem("duplicate", "accounts").count == 1
-        assert move(source, on_duplicate="merge").stopping() == [("duplicate", "--on-duplicate")]
+        assert move(source, on_duplicate="merge").stopping() == [("duplicate", "on_duplicate")]
         assert move(source, on_duplicate="keep-oldest").all("SELECT user_id FROM accounts") == [("1",)]
         source.execute("""UPDATE users SET "emailVerified" = now()""")
         assert move(source, on_duplicate="merge").all("SELECT user_id FROM accounts") == [("1",)]
@@ -72,7 +72,7 @@ class TestDuplicates:
     def test_equal_session_tokens(self, source: Connection) -> None:
         self.insert(source, (1, "a@example.com", None), (2, "b@example.com", None))
         source.execute("""UPDATE sessions SET "sessionToken" = 'one-token-for-two-users'""")
-        assert move(source).stopping() == [("duplicate", "--on-duplicate")]
+        assert move(source).stopping() == [("duplicate", "on_duplicate")]
         assert move(source, on_duplicate="keep-oldest").all("SELECT user_id FROM sessions") == [("1",)]
 
     def test_rows_without_any_key_are_told_apart(self, source: Connection) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from authstore.mover import make_plan, move, verify
-from authstore.mover.types import is_no_text
+from authstore.mover.postgres.types import is_no_text
 from tests.mover.seeds import SCHEMAS
 from tests.postgres import with_database
 

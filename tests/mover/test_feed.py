@@ -3,7 +3,7 @@
 from contextlib import closing
 from typing import Any
 
-from authstore.mover.feed import read_ahead
+from authstore.mover.reading_ahead import read_ahead
 
 
 class Reading:

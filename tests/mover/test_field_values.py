@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from authstore.mover import field_values
-from authstore.mover.field_values import Value
-from authstore.mover.shapes import SourceColumn
+from authstore.mover.catalog import SourceColumn
+from authstore.mover.postgres.values import Value
 from tests.mover.columns import column, evaluate
 from tests.mover.one_database import emptied_database
 

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.instants import instant
+from authstore.mover.postgres.dates import instant
 from tests.mover.columns import column, evaluate
 from tests.mover.one_database import emptied_database
 

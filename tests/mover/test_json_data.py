@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.json_data import data_object, doubtful_json, is_storable_json
+from authstore.mover.auth.json_data import data_object, doubtful_json, is_storable_json
 from tests.mover.columns import column, evaluate
 from tests.mover.one_database import emptied_database
 

@@ -23,9 +23,9 @@ from authstore.mover import (
     make_plan,
     move,
 )
-from authstore.mover.engine import dropped_if_useless
-from authstore.mover.place import new_building, place_of
-from authstore.mover.source import Identity, Snapshot, snapshot
+from authstore.mover.postgres.snapshot import Identity, Snapshot, snapshot
+from authstore.mover.sqlite.target_files import new_building, files_of
+from authstore.mover.sync.move import dropped_if_useless
 from tests.mover.moving import actual, expected, moved, names, people, verified
 from tests.mover.proxy import Proxy
 from tests.postgres import embedded_server
@@ -195,7 +195,7 @@ def test_a_snapshot_whose_connection_was_terminated_is_a_source_that_may_come_ba
 
 @pytest.mark.parametrize(("error", "stays"), [(sqlite3.ProgrammingError("?"), 0), (SourceUnavailableError("gone"), 1)])
 def test_an_error_that_would_come_again_leaves_no_half_made_file(error: Exception, stays: int, target: Path) -> None:
-    place = place_of(target)
+    place = files_of(target)
 
     def move_on() -> None:
         with dropped_if_useless(place):

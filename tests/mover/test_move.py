@@ -29,7 +29,7 @@ from authstore.mover import (
     streams,
 )
 from authstore.mover import equalise as equalising
-from authstore.mover.phrases import Phrase
+from authstore.mover.expressions.translated import Translated
 from tests.mover import seeds
 from tests.mover.moving import (
     DECIDED,
@@ -167,7 +167,7 @@ async def test_what_is_undecided_stops_before_anything_is_written(source: _Link,
     assert not plan.ok
     with pytest.raises(UndecidedError) as caught:
         await move(plan)
-    assert {problem.option for problem in caught.value.problems} >= {"--on-orphan", "--on-duplicate"}
+    assert {problem.decision for problem in caught.value.problems} >= {"on_orphan", "on_duplicate"}
     assert names(target.parent) == []
 
 
@@ -410,7 +410,7 @@ async def test_a_check_that_sqlite_judges_otherwise_is_named_with_the_ways_on(
     source.execute("CREATE TABLE odd (id int PRIMARY KEY CONSTRAINT judged CHECK (id > 0)); INSERT INTO odd VALUES (1)")
     source.execute("CREATE TABLE odder (LIKE odd INCLUDING ALL); INSERT INTO odder VALUES (1), (2)")
     with monkeypatch.context() as misjudging:
-        misjudging.setattr(carried_expressions, "translate", lambda *_, **__: Phrase("0", "boolean"))
+        misjudging.setattr(carried_expressions, "translate", lambda *_, **__: Translated("0", "boolean"))
         plan = await make_plan(source_url, target)
         for _ in range(2):
             with pytest.raises(TargetError, match=r"CHECK.* failed in odd(er)?; CHECK.* failed in odd") as failed:

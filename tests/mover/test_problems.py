@@ -30,7 +30,7 @@ def test_counts_are_exact_and_samples_few(crowd: Connection) -> None:
     assert problem.count == 7
     assert problem.samples == tuple(f"{n} (u…)" for n in range(1, 6))
     assert problem.message == "7 rows of public.users cannot move: not an e-mail address (email)"
-    assert (problem.option, problem.stops) == ("--on-bad-row", True)
+    assert (problem.decision, problem.stops) == ("on_bad_row", True)
 
 
 def test_what_hangs_on_a_rejected_user_is_counted_and_asks_nothing_of_its_own(crowd: Connection) -> None:
@@ -66,8 +66,8 @@ def test_an_id_that_is_an_address_is_masked_too(source: Connection) -> None:
 
 def test_what_is_decided_does_not_stop(source: Connection) -> None:
     seed(source, "pg_adapter", nasty=True)
-    asked = {problem.option for problem in move(source).problems if problem.stops}
-    assert asked == {"--on-bad-row", "--on-orphan", "--on-duplicate"}
+    asked = {problem.decision for problem in move(source).problems if problem.stops}
+    assert asked == {"on_bad_row", "on_orphan", "on_duplicate"}
     assert move(source, on_bad_row="reject", on_orphan="reject", on_duplicate="keep-oldest").stopping() == []
 
 
@@ -87,4 +87,4 @@ def test_tables_left_behind_are_named_with_their_rows(source: Connection) -> Non
 def test_expired_rows_are_counted(source: Connection) -> None:
     seeded = seed(source, "noormme")
     problem = move(source).problem("expired")
-    assert (problem.count, problem.option, problem.stops) == (seeded.expired["sessions"], "--with-expired", False)
+    assert (problem.count, problem.decision, problem.stops) == (seeded.expired["sessions"], "with_expired", False)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from authstore.errors import ConfigurationError
-from authstore.mover.aliases import role_aliases
-from authstore.mover.profile import ProfileTable, is_named, parse_profile, read_profile, write_profile
-from authstore.mover.shapes import Recognised, SourceTable
+from authstore.mover.catalog import SourceTable
+from authstore.mover.recognition.aliases import role_aliases
+from authstore.mover.recognition.profile import ProfileTable, is_named, parse_profile, read_profile, write_profile
+from authstore.mover.recognition.recognised import Recognised
 
 
 def test_tables_columns_and_what_is_carried_are_read(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from authstore.errors import ConfigurationError
-from authstore.mover.profile import write_profile
+from authstore.mover.recognition.profile import write_profile
 from tests.mover.looking import SESSIONS, look, stops, tables
 from tests.mover.one_database import emptied_database, source
 from tests.mover.seeds import SCHEMAS, TABLES, create
@@ -64,7 +64,7 @@ class TestTwoCandidates:
     def test_in_two_schemas_are_decided_by_schema(self, source: Connection[Any]) -> None:
         create(source, "pg_adapter")
         create(source, "supabase")
-        assert {(kind, option) for kind, _, option in stops(look(source)[1])} == {("ambiguous", "--schema")}
+        assert {(kind, option) for kind, _, option in stops(look(source)[1])} == {("ambiguous", "schemas")}
         found, problems = look(source, schemas=("next_auth",))
         assert tables(found)["users"] == "next_auth.users"
         assert problems == ()
@@ -73,7 +73,7 @@ class TestTwoCandidates:
         create(source, "t3_drizzle_snake")
         second = SCHEMAS["t3_drizzle_snake"].replace("project1_", "project2_").replace("INDEX ", "INDEX b_")
         source.execute(second.encode())
-        assert {option for _, _, option in stops(look(source)[1])} == {"--prefix"}
+        assert {option for _, _, option in stops(look(source)[1])} == {"prefix"}
         found, problems = look(source, prefix="project2_")
         assert set(tables(found).values()) == {
             f"public.project2_{name}" for name in ("user", "account", "session", "verification_token")
@@ -85,7 +85,7 @@ class TestTwoCandidates:
     def test_are_decided_by_a_profile_and_the_rival_stays_behind(self, source: Connection[Any]) -> None:
         create(source, "pg_adapter")
         source.execute(f"CREATE TABLE more_sessions {SESSIONS}".encode())
-        assert stops(look(source)[1]) == [("ambiguous", "public.more_sessions", "--profile")]
+        assert stops(look(source)[1]) == [("ambiguous", "public.more_sessions", "profile")]
         found, problems = look(source, 'authstore_profile = 1\n[sessions]\ntable = "sessions"')
         assert tables(found)["sessions"] == "public.sessions"
         assert [one.table.name for one in found if not one.moved] == ["more_sessions"]
@@ -101,7 +101,7 @@ class TestTwoCandidates:
     def test_among_columns_stop(self, source: Connection[Any]) -> None:
         create(source, "pg_adapter")
         source.execute("ALTER TABLE sessions ADD user_id int")
-        assert stops(look(source)[1]) == [("ambiguous", "public.sessions", "--profile")]
+        assert stops(look(source)[1]) == [("ambiguous", "public.sessions", "profile")]
         profile = 'authstore_profile = 1\n[sessions]\ntable = "sessions"\ncolumns = { user_id = "user_id" }'
         found, problems = look(source, profile)
         assert next(one for one in found if one.role == "sessions").fields["user_id"] == "user_id"

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from authstore.mover.references import broken_references
+from authstore.mover.sqlite.references import broken_references
 
 PARENTS = """
     CREATE TABLE parent (id TEXT PRIMARY KEY) STRICT;

@@ -41,7 +41,7 @@ class TestRoles:
         twin = "ffffffff-0000-0000-0000-000000000000"
         source.execute("INSERT INTO roles (id, name) VALUES (%s, 'admin')", [twin])
         source.execute("INSERT INTO user_roles (user_id, role_id) SELECT id, %s FROM users", [twin])
-        assert ("duplicate", "--on-duplicate") in move(source).stopping()
+        assert ("duplicate", "on_duplicate") in move(source).stopping()
         kept = move(source, on_duplicate="keep-oldest")
         assert kept.one("SELECT count(*) FROM user_roles WHERE role_name = 'admin'") == 2
         merged = move(source, on_duplicate="merge")
@@ -64,5 +64,5 @@ class TestRoles:
         source.execute(
             "UPDATE user_roles SET role_id = gen_random_uuid() WHERE user_id = (SELECT min(id::text)::uuid FROM users)"
         )
-        assert move(source).stopping() == [("orphan", "--on-orphan")]
+        assert move(source).stopping() == [("orphan", "on_orphan")]
         assert move(source, on_orphan="reject").one("SELECT count(*) FROM user_roles") == 2

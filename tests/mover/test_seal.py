@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from authstore.mover import seal as sealing
-from authstore.mover.seal import SCHEMA, is_sealed, seal
+from authstore.mover.sqlite.seal import SCHEMA, is_sealed, seal
 from tests.mover.moving import change
 
 

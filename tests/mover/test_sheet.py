@@ -88,7 +88,7 @@ class TestSecrets:
         assert move(guarded).stopping() == []
         guarded.execute("UPDATE users SET password_hash = '$2b$…' WHERE email = 'user1@example.com'")
         moved = move(guarded)
-        assert moved.stopping() == [("secret", "--secrets")]
+        assert moved.stopping() == [("secret", "secrets")]
         assert moved.problem("secret").count == 1
         assert moved.problem("secret").samples == (moved.one("SELECT id FROM users WHERE email LIKE 'user1@%'"),)
 
@@ -109,7 +109,7 @@ class TestSecrets:
         seed(source, "supabase", users=2)
         assert move(source).stopping() == []
         source.execute("UPDATE next_auth.accounts SET oauth_token_secret = 's'")
-        assert move(source).stopping() == [("secret", "--secrets")]
+        assert move(source).stopping() == [("secret", "secrets")]
 
     def test_the_unused_access_token_of_v3_sessions_stays_behind(self, source: Connection) -> None:
         seed(source, "nextauth_v3_sql", users=1)

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.statements import is_any, json_map, rows, text_array
+from authstore.mover.postgres.statements import is_any, json_map, rows, text_array
 from tests.mover.one_database import emptied_database
 
 __all__ = ["emptied_database"]

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authstore.mover.ledger import Ledger
+from authstore.mover.batches import Pack
+from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.rows import Rows
-from authstore.mover.shapes import TableCopy, TargetColumn
-from authstore.mover.streams import Pack, Remembered, remembered_pieces
+from authstore.mover.sqlite.ledger import Ledger
+from authstore.mover.sqlite.remembered import Remembered
+from authstore.mover.sync.pieces import remembered_pieces
 
 ROWS = Rows(
     TableCopy(

@@ -35,7 +35,7 @@ class TestSuspiciousTables:
         found, problems = look(source)
         name = table.split()[0].strip('"')
         assert name not in {one.table.name for one in found}
-        assert stops(problems) == [("unrecognised", f"public.{name}", "--profile")]
+        assert stops(problems) == [("unrecognised", f"public.{name}", "profile")]
 
     def test_are_carried_or_skipped_when_told(self, source: Connection[Any]) -> None:
         create(source, "noormme")
@@ -54,8 +54,8 @@ class TestSuspiciousTables:
     def test_with_secrets_only_are_kept_when_told(self, source: Connection[Any]) -> None:
         create(source, "noormme")
         source.execute("CREATE TABLE webhooks (id int, url text, signing_secret text)")
-        assert stops(look(source)[1]) == [("secret", "public.webhooks", "--secrets")]
-        assert stops(look(source, secrets="drop")[1]) == [("secret", "public.webhooks", "--secrets")]
+        assert stops(look(source)[1]) == [("secret", "public.webhooks", "secrets")]
+        assert stops(look(source, secrets="drop")[1]) == [("secret", "public.webhooks", "secrets")]
         assert stops(look(source, secrets="keep")[1]) == []
 
     @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ class TestSuspiciousTables:
         )
         found, problems = look(source)
         assert tables(found) == {"users": "public.users"}
-        assert stops(problems) == [("unrecognised", "public.password_resets", "--profile")]
+        assert stops(problems) == [("unrecognised", "public.password_resets", "profile")]

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authstore.mover import recover
-from authstore.mover.feed import Batch
+from authstore.mover.batches import Batch
+from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.names import quote
 from authstore.mover.rows import Rows
-from authstore.mover.shapes import TableCopy, TargetColumn
-from authstore.mover.writer import Writer
+from authstore.mover.sqlite.writing import Writer
 from tests.mover.moving import change, moved, verified
 
 _Link = psycopg.Connection[Any]

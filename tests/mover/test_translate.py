@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.carried_columns import CarriedTable, land_columns
-from authstore.mover.catalog import read_source
+from authstore.mover.carried.columns import CarriedTable, land_columns
+from authstore.mover.expressions.translate import parse, translate
+from authstore.mover.expressions.translated import Translated, UnsayableError
 from authstore.mover.names import quote
-from authstore.mover.phrases import Phrase, UnsayableError
-from authstore.mover.translate import parse, translate
+from authstore.mover.postgres.introspection import read_source
 from tests.mover.arriving import pinned
 from tests.mover.expressions import Conditions
 from tests.postgres import fresh_database
@@ -361,14 +361,18 @@ def test_random_conditions_are_judged_alike_or_not_said(
     assert said > 50
 
 
-def phrase_of(expression: str, box: CarriedTable, *, exact: bool) -> Phrase | None:
+def phrase_of(expression: str, box: CarriedTable, *, exact: bool) -> Translated | None:
     try:
         return translate(expression, box.names(), exact=exact)
     except UnsayableError:
         return None
 
 
-NAMES = {("", "a"): Phrase('"a"', "integer"), ("", "t"): Phrase('"t"', "text"), ("", "j"): Phrase('"j"', "json")}
+NAMES = {
+    ("", "a"): Translated('"a"', "integer"),
+    ("", "t"): Translated('"t"', "text"),
+    ("", "j"): Translated('"j"', "json"),
+}
 
 
 def test_a_column_that_is_not_there_never_becomes_a_string() -> None:

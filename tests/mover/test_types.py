@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.catalog import read_source
-from authstore.mover.shapes import SourceColumn
-from authstore.mover.types import Landing, land, land_with_nan
+from authstore.mover.catalog import SourceColumn
+from authstore.mover.postgres.introspection import read_source
+from authstore.mover.postgres.types import Landing, land, land_with_nan
 from tests.mover.arriving import pinned
 from tests.postgres import fresh_database
 

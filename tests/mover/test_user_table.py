@@ -29,7 +29,7 @@ def test_without_references_the_verified_address_tells_users_from_customers(sour
 class TestNoUsers:
     def test_stop(self, source: Connection[Any]) -> None:
         source.execute("CREATE TABLE things (id int)")
-        assert stops(look(source)[1]) == [("unrecognised", "", "--profile")]
+        assert stops(look(source)[1]) == [("unrecognised", "", "profile")]
 
     def test_are_found_by_a_profile_under_any_name(self, source: Connection[Any]) -> None:
         source.execute("CREATE TABLE app_people (person int PRIMARY KEY, mail text, joined timestamptz)")
@@ -57,7 +57,7 @@ class TestTwoCandidates:
         )
         found, problems = look(source)
         assert "users" not in tables(found)
-        assert stops(problems) == [("ambiguous", "public.old_users", "--profile")]
+        assert stops(problems) == [("ambiguous", "public.old_users", "profile")]
         assert "public.old_users, public.users" in problems[0].message
 
     def test_referred_to_by_different_tables_stop(self, source: Connection[Any]) -> None:
@@ -66,7 +66,7 @@ class TestTwoCandidates:
         source.execute(
             "ALTER TABLE accounts DROP CONSTRAINT accounts_user_id_fkey, ADD FOREIGN KEY (user_id) REFERENCES members"
         )
-        assert stops(look(source)[1]) == [("ambiguous", "public.members", "--profile")]
+        assert stops(look(source)[1]) == [("ambiguous", "public.members", "profile")]
 
 
 def test_three_tables_of_one_shape_are_given_their_parts_by_a_profile(source: Connection[Any]) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from authstore.mover.feed import Batch
+from authstore.mover.batches import Batch
+from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.rows import Rows
-from authstore.mover.shapes import TableCopy, TargetColumn
-from authstore.mover.writer import Writer
+from authstore.mover.sqlite.writing import Writer
 
 SCHEMA = """
     CREATE TABLE t (id TEXT PRIMARY KEY, folded TEXT COLLATE NOCASE UNIQUE, part INTEGER, plain TEXT) STRICT;
