@@ -1,20 +1,12 @@
 """Sign-in for Starlette and FastAPI, safe by default, on any `authstore.Adapter` (extra `authstore[web]`)."""
 
 from authstore.web.auth import Auth
-from authstore.web.identity import Identity
-from authstore.web.mailers import ConsoleMailer, Mailer, SmtpMailer
-from authstore.web.oauth import ProviderError
-from authstore.web.providers import (
-    Provider,
-    apple,
-    discord,
-    github,
-    gitlab,
-    google,
-    microsoft,
-    oauth2,
-    oidc,
-)
+from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
+from authstore.web.oauth.client import ProviderError
+from authstore.web.oauth.identity import Identity
+from authstore.web.oauth.presets import apple, discord, github, gitlab, google, microsoft
+from authstore.web.oauth.provider import Provider, oauth2, oidc
+from authstore.web.options import Http, Limits, Look, Storage
 from authstore.web.redirects import safe_next
 from authstore.web.texts import ENGLISH, Texts
 
@@ -22,11 +14,15 @@ __all__ = [
     "ENGLISH",
     "Auth",
     "ConsoleMailer",
+    "Http",
     "Identity",
+    "Limits",
+    "Look",
     "Mailer",
     "Provider",
     "ProviderError",
     "SmtpMailer",
+    "Storage",
     "Texts",
     "apple",
     "discord",

@@ -131,7 +131,7 @@ class require_role(_Requirement):
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
         """The user. Raises 401, 403, 503."""
-        roles = await _answered(connection, _presence(connection).site.store.get_roles(user.id))
+        roles = await _answered(connection, _presence(connection).source.store.get_roles(user.id))
         if all(role.name != self.name for role in roles):
             raise _refused(connection, 403, "Not permitted")
         return user
@@ -148,7 +148,7 @@ class require_permission(_Requirement):
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
         """The user. Raises 401, 403, 503."""
-        store = _presence(connection).site.store
+        store = _presence(connection).source.store
         if not await _answered(connection, store.has_permission(user.id, self.resource, self.action)):
             raise _refused(connection, 403, "Not permitted")
         return user
@@ -164,7 +164,7 @@ class require_fresh(_Requirement):
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser, session: CurrentSession) -> User:
         """The user. Raises 401, 403."""
-        if not _presence(connection).site.is_fresh(session, self.limit):
+        if not _presence(connection).source.is_fresh(session, self.limit):
             raise _refused(connection, 403, "Sign in again to do this")
         return user
 

@@ -1,23 +1,36 @@
-"""Who makes this request."""
+"""Who makes a request: the session behind it, the browser it comes from, and whether a page of this site sent it."""
 
+import logging
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
+from authstore.errors import StoreError
+from authstore.expiry import is_touch_due
 from authstore.models import Session, User
+from authstore.web.cookies import Cookies, cookie_line, new_browser
+from authstore.web.csrf import CsrfTokens, is_foreign
+from authstore.web.refusals import RefusedError
+from authstore.web.source import Source
 
-if TYPE_CHECKING:
-    from authstore.web.site import Site
+log = logging.getLogger("authstore.web")
 
 KEY: Final = "authstore"  # of the ASGI scope
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(slots=True)
 class Presence:
-    """Of one request: the token it presented, and the living session and user behind it, or `None`."""
+    """Of one request: the token it presented, and the living session and user behind it, or `None`.
 
-    site: "Site"
+    `source` is whose store was asked.
+    """
+
+    source: Source
     token: str | None
     session: Session | None
     user: User | None
@@ -27,3 +40,88 @@ def presence_of(scope: Scope) -> Presence | None:
     """What our middleware found out about this request; `None` where it did not run."""
     presence: Presence | None = scope.get(KEY)
     return presence
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """Whoever visits a site; `origins` are those whose pages may act for signed-in users."""
+
+    source: Source
+    cookies: Cookies
+    csrf: CsrfTokens
+    origins: Collection[str]
+
+    async def presence(self, scope: Scope, cookies: bytes | None = None) -> Presence:
+        """Who makes this request; asked of the store once, and left where applications look for it.
+
+        `cookies`: its `cookie_line`, where the caller has it. Raises `StoreError`.
+        """
+        known: Presence | None = scope.get(KEY)
+        if known is not None and known.source is self.source:
+            return known
+        token = self._presented(scope, cookie_line(scope) if cookies is None else cookies)
+        found = None if token is None else await self.source.store.get_session_and_user(token)
+        session, user = found or (None, None)
+        if token is not None and session is not None and self._is_touch_due(session):
+            session = await self._touched(token, session)
+        presence = scope[KEY] = Presence(self.source, token, session, user)
+        state = scope.setdefault("state", {})
+        state["user"], state["session"] = user, session
+        return presence
+
+    def _presented(self, scope: Scope, cookies: bytes) -> str | None:
+        """The session token, where it counts."""
+        token = self.cookies.presented_token(cookies)
+        return None if token is not None and self._is_abused(scope) else token
+
+    def _is_abused(self, scope: Scope) -> bool:
+        """Whether another site makes this browser change something, or opens a WebSocket: cookies count for nothing
+        then, in the application's own routes too (SameSite=Lax lets sibling subdomains through)."""
+        return scope.get("method") not in _SAFE_METHODS and self.is_foreign(HTTPConnection(scope))
+
+    def is_foreign(self, connection: HTTPConnection) -> bool:
+        """Whether the browser says that another site makes this request."""
+        return is_foreign(connection.headers, self.origins)
+
+    def _is_touch_due(self, session: Session) -> bool:
+        """Whether the use is worth a write; a store that does not tell its policy decides that itself."""
+        timed = self.source.timed
+        return timed is None or is_touch_due(timed.policy, timed.clock(), last_used_at=session.last_used_at)
+
+    async def _touched(self, token: str, session: Session) -> Session:
+        """Notes the use; a store that cannot write now does not stop the reading."""
+        try:
+            return await self.source.store.touch_session(token) or session
+        except StoreError as error:
+            log.warning("a session's use was not noted: %s", type(error).__name__)
+            return session
+
+    def browser_of(self, scope: Scope) -> str | None:
+        """The name of this browser: the one it has, or the one it is being given in this very answer."""
+        return self.new_name(scope) or self.cookies.presented_browser(cookie_line(scope))
+
+    def named_browser(self, scope: Scope) -> str:
+        """The name of this browser; a new one is sent with the answer."""
+        name = self.browser_of(scope)
+        if name is None:
+            name = scope[f"{KEY}.browser"] = new_browser()
+        return name
+
+    def new_name(self, scope: Scope) -> str | None:
+        """The name that this browser is given with the answer, if it is given one."""
+        name: str | None = scope.get(f"{KEY}.browser")
+        return name
+
+    def csrf_token(self, scope: Scope, presence: Presence) -> str:
+        """A token for the forms of a page."""
+        if presence.session is not None:
+            return self.csrf.make(f"session:{presence.session.id}")
+        return self.csrf.make(f"browser:{self.named_browser(scope)}")
+
+    def check_csrf(self, connection: HTTPConnection, presence: Presence, token: object) -> None:
+        """Raises `RefusedError` unless a page of this site, in this browser and session, sent the request."""
+        browser = self.cookies.presented_browser(cookie_line(connection.scope))
+        binding = f"session:{presence.session.id}" if presence.session else f"browser:{browser}"
+        known = presence.session is not None or browser is not None
+        if not known or self.is_foreign(connection) or not self.csrf.is_valid(token, binding):
+            raise RefusedError("csrf", 403)

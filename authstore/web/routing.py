@@ -16,7 +16,8 @@ from authstore.web.presence import Presence
 from authstore.web.reading import Fields, read_fields, text_field, wants_json
 from authstore.web.redirects import MAX_LENGTH, leads_into, safe_next
 from authstore.web.refusals import RETRY_AFTER, RefusedError, refusal_of
-from authstore.web.site import Site, ip_of
+from authstore.web.signing import ip_of
+from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")
 
@@ -74,7 +75,7 @@ class Asked:
     def freshly_signed_in(self) -> tuple[Session, User]:
         """As `signed_in`, and not long ago: for what decides who gets in tomorrow (ASVS 7.5.1)."""
         session, user = self.signed_in()
-        if not self.site.is_fresh(session, self.site.settings.fresh_for):
+        if not self.site.source.is_fresh(session, self.site.settings.limits.fresh_for):
             raise RefusedError("fresh", 403)
         return session, user
 
@@ -111,14 +112,14 @@ def post(site: Site, path: str, handler: Handler, name: str, *, checks_csrf: boo
 
 def _endpoint(site: Site, handler: Handler, *, checks_csrf: bool = True) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        presence = await site.presence(request.scope)
+        presence = await site.visitors.presence(request.scope)
         asked = Asked(site, request, presence, {})
         try:
             if request.method == "POST":
                 asked = Asked(site, request, presence, await read_fields(request))
                 if checks_csrf:
                     token = request.headers.get("x-csrf-token") or asked.fields.get("csrf_token")
-                    site.check_csrf(request, presence, token)
+                    site.visitors.check_csrf(request, presence, token)
             response = await handler(asked)
         except RefusedError as refused:
             response = _refusal(asked, refused)
@@ -170,7 +171,7 @@ def _finished(asked: Asked, response: Response) -> Response:
         response.headers.setdefault(name, value)
     if asked.site.address.is_secure:
         response.headers.setdefault("strict-transport-security", _HSTS)
-    browser = asked.request.scope.get("authstore.browser")
+    browser = asked.site.visitors.new_name(asked.request.scope)
     if browser is not None:
-        response.headers.append("set-cookie", asked.site.cookies.browser_header(browser))
+        response.headers.append("set-cookie", asked.site.visitors.cookies.browser_header(browser))
     return response

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from authstore import ConfigurationError, SessionPolicy, StoreClosedError, connect
+from authstore.expiry import utc_now
 from authstore.testing.web import sign_in
-from authstore.web import Auth, ConsoleMailer, github
+from authstore.web import Auth, ConsoleMailer, Http, Limits, Look, Storage, github
 from authstore.web.address import Address
+from authstore.web.options import Options
 
 SECRET = "s" * 32
 BASE = "https://app.example"
@@ -50,11 +53,43 @@ async def test_a_path_is_a_file_and_policy_and_keys_reach_the_store(tmp_path: Pa
 
 async def test_an_open_store_stays_open_and_keeps_its_policy() -> None:
     async with connect("sqlite://", policy=SessionPolicy(lifetime=timedelta(hours=1))) as store:
-        auth = Auth(store, base_url=BASE, secrets=[SECRET], policy=SessionPolicy(lifetime=timedelta(days=9)))
+        auth = Auth(store, base_url=BASE, secrets=[SECRET])
         async with auth.lifespan():
             user = await auth.store.create_user()
         session = await store.create_session(user.id)
         assert session.expires - session.created_at == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"policy": SessionPolicy()},
+        {"keys": [SECRET]},
+        {"clock": utc_now},
+        {"storage": Storage(policy=SessionPolicy.aal3())},
+    ],
+    ids=["policy", "keys", "clock", "in a group"],
+)
+async def test_what_would_be_without_effect_on_an_open_store_is_refused(option: dict[str, Any]) -> None:
+    async with connect("sqlite://") as store:
+        with pytest.raises(ConfigurationError, match="pass it to connect"):
+            Auth(store, base_url=BASE, secrets=[SECRET], **option)
+
+
+async def test_an_option_is_given_by_itself_or_in_its_group_and_never_twice() -> None:
+    limits = Limits(fresh_for=timedelta(minutes=5))
+    auth = Auth("sqlite://", base_url=BASE, secrets=[SECRET], limits=limits, mails_per_address=2, look=Look(home="/in"))
+    assert auth.site.settings.limits == replace(limits, mails_per_address=2)
+    assert auth.site.settings.home == "/in"
+    with pytest.raises(ConfigurationError, match="fresh_for is given twice"):
+        Auth("sqlite://", base_url=BASE, secrets=[SECRET], limits=limits, fresh_for=timedelta(hours=2))
+    with pytest.raises(TypeError, match="'colour'"):
+        Auth("sqlite://", base_url=BASE, secrets=[SECRET], colour="red")  # type: ignore[arg-type]
+
+
+async def test_every_member_of_a_group_can_be_given_by_itself() -> None:
+    members = {each.name for group in (Storage, Limits, Look, Http) for each in fields(group)}
+    assert members - {"policy"} == set(Options.__annotations__)
 
 
 async def test_an_application_may_have_a_lifespan_of_its_own() -> None:

@@ -131,7 +131,7 @@ def _create(path: Path, options: FileOptions) -> None:
         raise StoreNotFoundError(f"there is no store at {path}")
     if _has_stale_log(path):
         raise StoreCorruptError(f"{path} is missing, but its -wal or -journal is there: put the file back first")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     _check_folder(path)
     building = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     os.close(os.open(building, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -155,6 +155,14 @@ def _has_stale_log(path: Path) -> bool:
     wal, _, journal = _logs(path)
     # Asked in this order, since another process may be making the file just now.
     return (wal.exists() or journal.exists()) and not path.exists()
+
+
+def _make_folder(folder: Path) -> None:
+    """With those above it; a loss of power takes none of them back."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        _sync_folder(made.parent)
 
 
 def _sync_folder(folder: Path) -> None:

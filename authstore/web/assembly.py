@@ -1,0 +1,81 @@
+"""A site and its routes, put together from what the application chose."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+from starlette.routing import BaseRoute, Mount
+
+from authstore.adapter import Adapter
+from authstore.web.account.devices import Devices
+from authstore.web.account.sessions import Sessions
+from authstore.web.account.sign_in import SignInPage
+from authstore.web.address import Address
+from authstore.web.asgi.own_routes import OwnRoutes
+from authstore.web.cookies import Cookies, checked_secrets
+from authstore.web.csrf import CsrfTokens
+from authstore.web.email.letters import checked_sender
+from authstore.web.email.links import EmailLinks
+from authstore.web.email.mailers import Mailer, checked_mailer
+from authstore.web.oauth.client import ProviderClient
+from authstore.web.oauth.login import Login
+from authstore.web.oauth.logout import ProviderLogout
+from authstore.web.options import Choices, Look
+from authstore.web.pages import Pages
+from authstore.web.pages.static_files import static_mount
+from authstore.web.passkeys.ceremonies import Ceremonies
+from authstore.web.passkeys.routes import Passkeys
+from authstore.web.presence import Visitors
+from authstore.web.settings import settings_of
+from authstore.web.signing import SignIns
+from authstore.web.site import Site
+from authstore.web.source import Source
+
+
+def made_site(
+    store: str | PathLike[str] | Adapter,
+    base_url: str,
+    secrets: str | bytes | Sequence[str | bytes],
+    prefix: str,
+    chosen: Choices,
+    *,
+    insecure_dev: bool,
+) -> Site:
+    """The site. Raises `ConfigurationError`."""
+    address, keys = Address.parse(base_url, insecure_dev=insecure_dev), checked_secrets(secrets)
+    origins = tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in chosen.http.allowed_origins)
+    settings = settings_of(address, prefix, chosen, origins)
+    source = Source(store, chosen.storage)
+    cookies = Cookies(keys, is_secure=address.is_secure, former=chosen.http.former_cookies)
+    visitors = Visitors(source, cookies, CsrfTokens(keys), (address.origin, *origins))
+    pages = Pages(chosen.look.templates, chosen.look.texts)
+    return Site(address, settings, source, visitors, SignIns(source, cookies, visitors), pages)
+
+
+def made_route(
+    site: Site,
+    clients: Mapping[str, ProviderClient],
+    trusted: frozenset[str],
+    mailer: Mailer | None,
+    look: Look,
+    *,
+    with_passkeys: bool,
+) -> Mount:
+    """The routes of a site. Raises `ConfigurationError`."""
+    by_name = {name: client.provider for name, client in clients.items()}
+    providers = list(by_name.values())
+    site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": with_passkeys}
+    provider_logout = ProviderLogout(site, clients)
+    routes: list[BaseRoute] = [
+        *SignInPage(site, providers).routes(),
+        *Login(site, clients, trusted).routes(),
+        *Sessions(site, provider_logout.onward).routes(),
+        *provider_logout.routes(),
+        *Devices(site, by_name).routes(),
+        static_mount(),
+    ]
+    if mailer is not None:
+        sender = checked_sender(look.mail_from) if look.mail_from else f"no-reply@{site.address.host}"
+        routes += EmailLinks(site, checked_mailer(mailer), sender, providers).routes()
+    if with_passkeys:
+        routes += Passkeys(site, Ceremonies(site.address, site.settings.name), by_name).routes()
+    return OwnRoutes(site.settings.route_prefix, routes)

@@ -1,0 +1,149 @@
+"""What an application may choose, in groups: `Auth(…, look=Look(name="Notes"), limits=Limits(fresh_for=…))`.
+
+Every option can also be given to `Auth` by itself, under the same name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from os import PathLike
+from typing import Any, Final, TypedDict, TypeVar
+
+from authstore.adapter import Clock
+from authstore.errors import ConfigurationError
+from authstore.expiry import SessionPolicy
+from authstore.web.texts import ENGLISH, Texts
+
+MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
+
+_Group = TypeVar("_Group", "Storage", "Limits", "Look", "Http")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """How `Auth` opens the store of a URL; an open one keeps what it was opened with.
+
+    policy: how long sessions live. keys: encrypt provider tokens (see `authstore.connect`). clock: the "now".
+    prune_every: how often, while the application runs, dead rows are deleted; `None`: never.
+    """
+
+    policy: SessionPolicy | None = None
+    keys: Sequence[str | bytes] = ()
+    clock: Clock | None = None
+    prune_every: timedelta | None = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        if self.prune_every is not None and self.prune_every <= timedelta(0):
+            raise ConfigurationError("prune_every must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often, and for how long.
+
+    link_lifetime: of mailed links and of sign-ins begun, at most ten minutes; within it, one address gets at most
+        `mails_per_address` letters, and one client may ask for `mails_per_client` and begin `sign_ins_per_client`
+        sign-ins at providers, and as many with passkeys.
+    fresh_for: how long after signing in someone may change the ways in.
+    """
+
+    link_lifetime: timedelta = MAX_LINK_LIFETIME
+    mails_per_address: int = 5
+    mails_per_client: int = 30
+    sign_ins_per_client: int = 1000
+    fresh_for: timedelta = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        if min(self.mails_per_address, self.mails_per_client, self.sign_ins_per_client) < 1:
+            raise ConfigurationError("at least one letter per address and client, and one sign-in")
+        if not timedelta(0) < self.link_lifetime <= MAX_LINK_LIFETIME:
+            raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
+        if self.fresh_for <= timedelta(0):
+            raise ConfigurationError("fresh_for must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What people see.
+
+    name: of the site, as people are told it; the host by default. home: where people go when nothing else was asked
+        for. texts: the sentences. templates: a folder whose templates come before ours. mail_from: whom letters are
+        from, "no-reply" at the host by default.
+    """
+
+    name: str | None = None
+    home: str = "/"
+    texts: Texts = ENGLISH
+    templates: str | PathLike[str] | None = None
+    mail_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """What browsers are told and believed.
+
+    former_cookies: names of the cookies of a former system whose values are session tokens that were moved.
+    allowed_origins: other origins whose pages may act for signed-in users ("https://spa.example"); everybody else's
+        unsafe requests and WebSockets count as anonymous.
+    """
+
+    former_cookies: Sequence[str] = ()
+    allowed_origins: Sequence[str] = ()
+
+
+class Options(TypedDict, total=False):
+    """The members of the groups, as `Auth` takes them by themselves."""
+
+    keys: Sequence[str | bytes]
+    clock: Clock
+    prune_every: timedelta | None
+    link_lifetime: timedelta
+    mails_per_address: int
+    mails_per_client: int
+    sign_ins_per_client: int
+    fresh_for: timedelta
+    name: str | None
+    home: str
+    texts: Texts
+    templates: str | PathLike[str] | None
+    mail_from: str | None
+    former_cookies: Sequence[str]
+    allowed_origins: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """All groups."""
+
+    storage: Storage
+    limits: Limits
+    look: Look
+    http: Http
+
+
+def grouped(
+    storage: Storage | None, limits: Limits | None, look: Look | None, http: Http | None, options: Mapping[str, Any]
+) -> Choices:
+    """The groups, with the options that were given by themselves.
+
+    Raises `ConfigurationError` for one that is given both ways, `TypeError` for one that there is not.
+    """
+    left = dict(options)
+    chosen = Choices(
+        _completed(Storage, storage, left),
+        _completed(Limits, limits, left),
+        _completed(Look, look, left),
+        _completed(Http, http, left),
+    )
+    if left:
+        raise TypeError(f"Auth has no option {next(iter(left))!r}")
+    return chosen
+
+
+def _completed(kind: type[_Group], given: _Group | None, options: dict[str, Any]) -> _Group:
+    group, default = given or kind(), kind()
+    own = {each.name: options.pop(each.name) for each in fields(kind) if each.name in options}
+    twice = [name for name in own if getattr(group, name) != getattr(default, name)]
+    if twice:
+        raise ConfigurationError(f"{twice[0]} is given twice: in {kind.__name__}(…) and by itself")
+    return replace(group, **own)

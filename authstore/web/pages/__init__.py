@@ -1,0 +1,90 @@
+"""The pages and what each template is given.
+
+Every template gets `texts` (`authstore.web.texts.Texts`), `site` (its name), `prefix` (path of our routes, no slash at
+the end; static files are under `{prefix}/static`), `home` (where the site starts), `csrf_token` (for the form field
+`csrf_token` and the header `X-CSRF-Token`), `user` (`User` or `None`), `now` and `messages`: a list of
+`{kind: "error" | "info" | "success", text}`. Times are aware datetimes.
+
+| template | also gets |
+|---|---|
+| `sign_in.html` | `providers`: `[{name, label, icon, url}]`, `email_enabled`, `passkeys_enabled`, `next`, `email` (as typed, when refused, else "") |
+| `check_mail.html` | `minutes` (how long a link lives); the same for everybody, so no address |
+| `confirm.html` | `email`, `token`, `next`: to be posted, with `csrf_token`, to `{prefix}/email/verify`; `minutes` |
+| `devices.html` | `sessions`: `[{id, current, device, kind: "phone" | "laptop", ip, created_at, last_used_at}]`, `accounts`: `[{provider, provider_account_id, label, icon, can_unlink}]`, `passkeys`: `[{credential_id, name, created_at, last_used_at, can_delete}]`, `providers` (as above: those not linked yet), `email_enabled`, `passkeys_enabled` |
+| `error.html` | `code` (what follows `error_` in `Texts`), `text`, `status`, `sign_in_url` |
+| `mail.html` | `url`, `minutes` |
+
+Forms post to `{prefix}/email` (`email`, `next`), `{prefix}/logout`, `{prefix}/sessions/revoke` (`session_id`, or
+`all=others`), `{prefix}/accounts/unlink` (`provider`, `provider_account_id`), `{prefix}/passkeys/delete`
+(`credential_id`). Providers are plain links. Nothing is inline: the policy is `default-src 'none'`, and `'self'` for
+styles, scripts, images, fonts, connections and forms.
+
+JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/register/options` → creation options;
+`POST {prefix}/passkeys/register` `{credential, name}` → `{credential_id, name}`; `POST {prefix}/passkeys/sign-in/options`
+→ request options; `POST {prefix}/passkeys/sign-in` `{credential, next}` → `{next}`. A refusal is
+`{error: code, message: text}` with a 4xx status.
+"""  # noqa: E501 - a table row is one line
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from os import PathLike
+from os.path import isdir
+from typing import Any, Final
+
+from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from authstore.errors import ConfigurationError
+from authstore.web.texts import ENGLISH, Texts
+
+STATIC_FILES: Final = files("authstore.web.pages") / "static"
+
+_POLICY: Final = "Content-Security-Policy"
+PAGE_HEADERS: Final[Mapping[str, str]] = {
+    _POLICY: (
+        "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+class Pages:
+    """Renders the templates; those in `directory` come before ours."""
+
+    def __init__(self, directory: str | PathLike[str] | None = None, texts: Texts = ENGLISH) -> None:
+        if directory is not None and not isdir(directory):
+            raise ConfigurationError(f"templates: there is no folder {directory}")
+        own: list[BaseLoader] = [] if directory is None else [FileSystemLoader(directory)]
+        self.texts = texts
+        self._templates = Environment(
+            loader=ChoiceLoader([*own, PackageLoader("authstore.web.pages")]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def text(self, template: str, context: Mapping[str, Any]) -> str:
+        """The filled-in template."""
+        return self._templates.get_template(template).render(texts=self.texts, **context)
+
+    def page(
+        self, template: str, context: Mapping[str, Any], status: int = 200, *, origins: Sequence[str] = ()
+    ) -> HTMLResponse:
+        """The filled-in template as an answer with a strict Content-Security-Policy.
+
+        Posting a form may end at `origins` too: Chromium holds every redirect after it against the policy.
+        """
+        page = HTMLResponse(self.text(template, context), status, headers=PAGE_HEADERS)
+        if origins:
+            own = "form-action 'self'"
+            policy = PAGE_HEADERS[_POLICY].replace(own, " ".join((own, *origins)))
+            page.headers[_POLICY] = policy
+        return page
+
+    def error_text(self, code: str, **names: str) -> str:
+        """What a person is told about this error."""
+        text: str = getattr(self.texts, f"error_{code}")
+        return text.format(**names)

@@ -1,0 +1,151 @@
+"""Passkeys: `/passkeys/register`, `/passkeys/sign-in` (both with `/options` before them), `/passkeys/delete`."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from authstore.adapter import JsonObject
+from authstore.errors import ConflictError
+from authstore.models import Authenticator, User
+from authstore.tokens import new_secret
+from authstore.web.account.user_agents import device_name
+from authstore.web.account.ways_in import ways_in
+from authstore.web.flows import finish_flow, start_flow
+from authstore.web.passkeys.ceremonies import (
+    HANDLE,
+    TRANSPORTS,
+    Ceremonies,
+    Credential,
+    challenge_of,
+    is_handle_known,
+    user_handle,
+)
+from authstore.web.refusals import RefusedError
+from authstore.web.routing import Asked, post
+from authstore.web.site import Site
+
+log = logging.getLogger("authstore.web")
+
+_REGISTERING: Final = "passkey-register"
+_SIGNING_IN: Final = "passkey-sign-in"
+_MAX_NAME: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Passkeys:
+    """The routes of passkeys."""
+
+    site: Site
+    ceremonies: Ceremonies
+    providers: Collection[str]
+
+    def routes(self) -> list[Route]:
+        """Paths below the prefix."""
+        return [
+            post(self.site, "/passkeys/register/options", self.registration_options, "passkey_register_options"),
+            post(self.site, "/passkeys/register", self.register, "passkey_register"),
+            post(self.site, "/passkeys/sign-in/options", self.sign_in_options, "passkey_sign_in_options"),
+            post(self.site, "/passkeys/sign-in", self.sign_in, "passkey_sign_in"),
+            post(self.site, "/passkeys/delete", self.delete, "passkey_delete"),
+        ]
+
+    async def registration_options(self, asked: Asked) -> Response:
+        """Begins to register a passkey for the user."""
+        _, user = asked.freshly_signed_in()
+        known = await self.site.store.list_authenticators(user.id)
+        challenge = await self._begun(asked, _REGISTERING, {"user_id": user.id})
+        return JSONResponse(self.ceremonies.creation_options(user, challenge, known))
+
+    async def register(self, asked: Asked) -> Response:
+        """Keeps the new passkey, for the user who began."""
+        _, user = asked.freshly_signed_in()
+        credential = _credential(asked)
+        challenge, begun = await self._finished(asked, _REGISTERING, credential)
+        if begun["user_id"] != user.id:
+            raise RefusedError("passkey")
+        made = self.ceremonies.registered(credential, challenge)
+        told = credential["response"].get("transports")
+        try:
+            passkey = await self.site.store.create_authenticator(
+                user.id,
+                credential["id"],
+                made.credential_public_key,
+                counter=made.sign_count,
+                device_type=made.credential_device_type.value,
+                backed_up=made.credential_backed_up,
+                transports=[name for name in TRANSPORTS if isinstance(told, list) and name in told],
+                name=self._name(asked),
+                data={HANDLE: user_handle(user)},
+            )
+        except ConflictError:
+            raise RefusedError("passkey", 409) from None
+        log.info("passkey added: user %r", user.id)
+        return JSONResponse({"credential_id": passkey.credential_id, "name": passkey.name}, 201)
+
+    async def sign_in_options(self, asked: Asked) -> Response:
+        """Begins to sign in."""
+        return JSONResponse(self.ceremonies.request_options(await self._begun(asked, _SIGNING_IN, {})))
+
+    async def sign_in(self, asked: Asked) -> Response:
+        """Signs in whoever has the passkey."""
+        credential = _credential(asked)
+        challenge, _ = await self._finished(asked, _SIGNING_IN, credential)
+        passkey, user = await self._owner(credential)
+        proof = self.ceremonies.authenticated(credential, challenge, passkey)
+        async with self.site.store.transaction() as store:
+            await store.update_authenticator_counter(passkey.credential_id, proof.new_sign_count)
+            session = await self.site.sign_ins.begin(store, asked.request, user)
+        return self.site.sign_ins.greet(JSONResponse({"next": asked.next}), session)
+
+    async def delete(self, asked: Asked) -> Response:
+        """Forgets a passkey of the user, never the last way in."""
+        _, user = asked.freshly_signed_in()
+        wanted = asked.text("credential_id")
+        async with self.site.store.transaction() as store:
+            ways = await ways_in(self.site, store, user, self.providers)
+            if all(passkey.credential_id != wanted for passkey in ways.passkeys):
+                raise RefusedError("not_found", 404)
+            ways.check_passkey()
+            await store.delete_authenticator(wanted)
+        log.info("passkey removed: user %r", user.id)
+        return asked.done(self.site.path("/sessions"), deleted=True)
+
+    async def _begun(self, asked: Asked, purpose: str, data: JsonObject) -> str:
+        await self.site.check_begins(asked.request, "passkey")
+        browser, challenge = self.site.visitors.named_browser(asked.request.scope), new_secret()
+        await start_flow(self.site.store, browser, purpose, challenge, data, self.site.deadline())
+        return challenge
+
+    async def _finished(self, asked: Asked, purpose: str, credential: Credential) -> tuple[str, JsonObject]:
+        challenge = challenge_of(credential)
+        browser = self.site.visitors.browser_of(asked.request.scope)
+        begun = await finish_flow(self.site.store, browser, purpose, challenge)
+        if begun is None:
+            raise RefusedError("passkey")
+        return challenge, begun
+
+    async def _owner(self, credential: Credential) -> tuple[Authenticator, User]:
+        passkey = await self.site.store.get_authenticator(credential["id"])
+        user = await self.site.store.get_user(passkey.user_id) if passkey is not None else None
+        if passkey is None or user is None or not is_handle_known(credential, passkey):
+            raise RefusedError("passkey")
+        return passkey, user
+
+    def _name(self, asked: Asked) -> str | None:
+        given = "".join(character for character in asked.text("name", _MAX_NAME) if character.isprintable())
+        agent = asked.request.headers.get("user-agent")
+        return given.strip() or device_name(agent, self.site.pages.texts.device_on) or None
+
+
+def _credential(asked: Asked) -> Credential:
+    """The posted credential, with an id and a response at least. Raises `RefusedError`."""
+    credential = asked.fields.get("credential")
+    if not isinstance(credential, dict) or not isinstance(credential.get("response"), dict):
+        raise RefusedError("passkey")
+    if not isinstance(credential.get("id"), str):
+        raise RefusedError("passkey")
+    return credential
