@@ -7,12 +7,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
 
-.PHONY: demo test browser check wheel benchmarks clean
+.PHONY: demo test browser certified check wheel benchmarks clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
-test: $(READY) browser
+test: $(READY) browser certified
 	$(BIN)/python -m pytest $(ARGS)
 
 # The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build.
@@ -21,6 +21,10 @@ browser: $(READY)
 	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
 	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install --with-deps chromium
+
+# The certified OpenID provider that people sign in with in tests, and the Node that runs it, live in the virtual environment.
+certified: $(READY)
+	$(BIN)/python -m tests.web.certified.node
 
 check: $(READY)
 	$(BIN)/ruff check .

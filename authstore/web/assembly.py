@@ -18,6 +18,7 @@ from authstore.web.email.links import EmailLinks
 from authstore.web.email.mailers import Mailer, checked_mailer
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.login import Login
+from authstore.web.oauth.logout import ProviderLogout
 from authstore.web.options import Choices, Look
 from authstore.web.pages import Pages
 from authstore.web.pages.static_files import static_mount
@@ -63,10 +64,12 @@ def made_route(
     by_name = {name: client.provider for name, client in clients.items()}
     providers = list(by_name.values())
     site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": with_passkeys}
+    provider_logout = ProviderLogout(site, clients)
     routes: list[BaseRoute] = [
         *SignInPage(site, providers).routes(),
         *Login(site, clients, trusted).routes(),
-        *Sessions(site).routes(),
+        *Sessions(site, provider_logout.onward).routes(),
+        *provider_logout.routes(),
         *Devices(site, by_name).routes(),
         static_mount(),
     ]

@@ -1,5 +1,6 @@
 """The session itself: `/session`, `/csrf`, `/logout`."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,11 +16,16 @@ _USER_FIELDS: Final = {"id", "email", "email_verified", "name", "image", "create
 _SESSION_FIELDS: Final = {"id", "expires", "created_at", "last_used_at", "authenticated_at"}
 
 
+# Where a browser goes on to end a session elsewhere and come back to a URL; `None`: there is no such place.
+Onward = Callable[[Session, str], Awaitable[str | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The routes about the session of this browser."""
+    """The routes about the session of this browser; `onward` is for who signs out everywhere."""
 
     site: Site
+    onward: Onward
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
@@ -41,8 +47,12 @@ class Sessions:
         return JSONResponse({"csrf_token": self.site.visitors.csrf_token(asked.request.scope, asked.presence)})
 
     async def logout(self, asked: Asked) -> Response:
-        """Ends the session."""
-        response = asked.done(asked.next, signed_out=True)
+        """Ends the session; with `everywhere=1` the browser goes on to end the provider's own, and comes back."""
+        session, onward = asked.presence.session, None
+        if session is not None and asked.text("everywhere") == "1":
+            onward = await self.onward(session, self.site.address.url(asked.next))
+        further = {} if onward is None else {"next": onward}
+        response = asked.done(onward or asked.next, signed_out=True, **further)
         return await self.site.sign_ins.end(response, asked.presence)
 
 

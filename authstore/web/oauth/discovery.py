@@ -8,23 +8,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from authstore.web.oauth.provider import Provider, is_safe_url
+from authstore.web.oauth.signatures import ASYMMETRIC
 
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+# What is done without where it would not be safe.
+_FURTHER: Final = ("end_session_endpoint", "pushed_authorization_request_endpoint")
 _REQUIRED: Final = frozenset({"authorization_endpoint", "token_endpoint", "jwks_uri"})
-# Signatures that only the provider can make; "none" and the shared-secret ones (HS…) are no proof of origin.
-_ASYMMETRIC: Final = (
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "Ed25519",
-)
 
 
 def checked_metadata(provider: Provider, document: object) -> dict[str, Any]:
@@ -38,8 +27,10 @@ def checked_metadata(provider: Provider, document: object) -> dict[str, Any]:
         raise ValueError("the metadata lacks an endpoint, or has one that is not https")
     return {
         **endpoints,
+        **{name: document[name] for name in _FURTHER if is_safe_url(document.get(name))},
         "issuer": document["issuer"],
-        "id_token_signing_alg_values_supported": _algorithms(document),
+        "id_token_signing_alg_values_supported": _algorithms(document, "id_token") or ["RS256"],
+        "userinfo_signing_alg_values_supported": _algorithms(document, "userinfo") or list(ASYMMETRIC),
         "token_endpoint_auth_method": _client_authentication(provider, document),
         "names_issuer": document.get("authorization_response_iss_parameter_supported") is True,
     }
@@ -50,10 +41,9 @@ def is_same_issuer(said: object, expected: str | None) -> bool:
     return isinstance(said, str) and expected is not None and said.rstrip("/") == expected.rstrip("/")
 
 
-def _algorithms(document: Mapping[str, Any]) -> list[str]:
-    offered = document.get("id_token_signing_alg_values_supported")
-    listed = offered if isinstance(offered, list) else []
-    return [name for name in _ASYMMETRIC if name in listed] or ["RS256"]
+def _algorithms(document: Mapping[str, Any], what: str) -> list[str]:
+    offered = document.get(f"{what}_signing_alg_values_supported")
+    return [name for name in ASYMMETRIC if name in offered] if isinstance(offered, list) else []
 
 
 def _client_authentication(provider: Provider, document: Mapping[str, Any]) -> str:

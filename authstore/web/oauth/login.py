@@ -4,6 +4,7 @@ import hmac
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 
@@ -12,11 +13,13 @@ from starlette.routing import Route
 
 from authstore.adapter import Adapter, JsonObject
 from authstore.errors import AuthStoreError
-from authstore.models import SignIn
+from authstore.models import Session, SignIn
 from authstore.tokens import new_secret
+from authstore.web.cookies import MAX_AGE
 from authstore.web.csrf import is_embedded
 from authstore.web.flows import finish_flow, start_flow
 from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError
+from authstore.web.oauth.origins import Origin, remember_origin
 from authstore.web.refusals import RefusedError, refusal_of
 from authstore.web.routing import Asked, get, post, redirect
 from authstore.web.site import Site
@@ -75,6 +78,7 @@ class Login:
         async with self.site.store.transaction() as store:
             signed_in = await self._accept(store, client, flow, arrival)
             session = await self.site.sign_ins.begin(store, asked.request, signed_in.user)
+            await self._remember_origin(store, client, session, arrival)
         if signed_in.linked_account:
             log.info("account linked: user %r, %s", signed_in.user.id, client.provider.name)
         return self.site.sign_ins.greet(redirect(str(flow["next"])), session)
@@ -136,6 +140,16 @@ class Login:
             return await client.arrive(self._callback(client), code, str(flow["code_verifier"]), known)
         except ProviderError as error:
             raise _fault(client, error) from error
+
+    async def _remember_origin(
+        self, store: Adapter, client: ProviderClient, session: Session, arrival: Arrival
+    ) -> None:
+        if client.provider.is_openid and arrival.subject is not None:
+            origin = Origin(client.provider.name, arrival.identity.id, arrival.subject, arrival.provider_session)
+            # A session without a lifetime goes on for as long as it is used.
+            is_bounded = self.site.source.policy is None or self.site.source.policy.lifetime is not None
+            until = session.expires if is_bounded else self.site.now() + timedelta(seconds=MAX_AGE)
+            await remember_origin(store, session, origin, until)
 
     async def _accept(self, store: Adapter, client: ProviderClient, flow: JsonObject, arrival: Arrival) -> SignIn:
         identity, links_to = arrival.identity, flow["links_to"]

@@ -29,7 +29,8 @@ class Provider:
     """How to reach one provider and read its answers. Made by the functions below.
 
     `discovery_url` is set for OpenID Connect, the three other URLs for plain OAuth 2.0. `issuer` is compared with what
-    the provider says of itself; `{tenantid}` in it stands for the ID token's `tid` (Microsoft).
+    the provider says of itself; `{tenantid}` in it stands for the ID token's `tid` (Microsoft). `audiences` are whom an
+    ID token for us may be for too.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Provider:
     token_url: str | None = None
     userinfo_url: str | None = None
     authorize_params: Mapping[str, str] = field(default_factory=dict)
+    audiences: tuple[str, ...] = ()
     transport: Transport | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -78,13 +80,15 @@ def oidc(
     icon: str | None = None,
     issuer: str | None = None,
     authorize_params: Mapping[str, str] | None = None,
+    audiences: Sequence[str] = (),
     transport: Transport | None = None,
     identify: Identify = openid_identity,
 ) -> Provider:
     """Any OpenID Connect provider. `client_secret=None`: a public client, by PKCE alone.
 
     The issuer is the discovery URL without `/.well-known/openid-configuration` (OpenID Connect Discovery §4.3); pass
-    `issuer` for a provider that stands elsewhere. Raises `ConfigurationError`.
+    `issuer` for a provider that stands elsewhere. An ID token may be for us alone, or for us and `audiences`. Raises
+    `ConfigurationError`.
     """
     if "openid" not in scope.split():
         raise ConfigurationError(f'{name}: the scope of an OpenID provider holds "openid"')
@@ -101,6 +105,7 @@ def oidc(
         discovery_url=discovery_url,
         issuer=issuer or discovery_url.removesuffix(WELL_KNOWN),
         authorize_params=authorize_params or {},
+        audiences=_checked_audiences(name, audiences),
         transport=transport,
     )
 
@@ -141,6 +146,12 @@ def oauth2(
         authorize_params=authorize_params or {},
         transport=transport,
     )
+
+
+def _checked_audiences(name: str, audiences: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(audiences, str) or not all(isinstance(each, str) and each for each in audiences):
+        raise ConfigurationError(f"{name}: audiences is a list of texts")
+    return tuple(audiences)
 
 
 def is_safe_url(url: object) -> bool:
