@@ -157,7 +157,7 @@ class Account(_WithSecrets, frozen=True):
     `unreadable` names the tokens that are there but encrypted under a key that was not given; they are `None` here.
     """
 
-    _secrets = frozenset({"access_token", "refresh_token", "id_token"})
+    _secrets: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token", "id_token"})
 
     id: Name
     user_id: Name
@@ -180,7 +180,7 @@ class Account(_WithSecrets, frozen=True):
 class Session(_WithSecrets, frozen=True):
     """A signed-in browser or device. `id` is safe to show, `token` is the secret and mostly `None`."""
 
-    _secrets = frozenset({"token"})
+    _secrets: ClassVar[frozenset[str]] = frozenset({"token"})
 
     id: Name
     token: Secret = None
@@ -197,7 +197,7 @@ class Session(_WithSecrets, frozen=True):
 class VerificationToken(_WithSecrets, frozen=True):
     """Proof, once, of control over `identifier` for one `purpose`."""
 
-    _secrets = frozenset({"token"})
+    _secrets: ClassVar[frozenset[str]] = frozenset({"token"})
 
     identifier: Name
     purpose: Name
