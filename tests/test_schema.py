@@ -204,7 +204,7 @@ def test_every_column_that_is_an_instant_is_checked(database: sqlite3.Connection
 
 def test_what_people_query_with_sql_is_called_as_in_the_models(database: sqlite3.Connection) -> None:
     hashed = {"token"}
-    elsewhere = {"permissions", "unreadable"}
+    elsewhere = {"permissions", "unreadable"}  # a table of its own; depends on who looks
     models = {
         "users": User,
         "accounts": Account,

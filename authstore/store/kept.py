@@ -57,13 +57,13 @@ _IN_JSON: list[tuple[CoreSchema, CoreSchema]] = [
     (_INSTANT, _JSON_INSTANT),
     (_MAYBE_INSTANT, core_schema.nullable_schema(_JSON_INSTANT)),
 ]
-_OF_USER = range(10, 18)  # where the user's values stand
 
 
 def _in_json(schema: CoreSchema) -> CoreSchema:
     return next((said for own, said in _IN_JSON if own is schema), schema)
 
 
+_TABLES = [column.partition(".")[0] for column in COLUMNS]
 _HIDDEN = core_schema.CoreConfig(hide_input_in_errors=True)
 _row = core_schema.tuple_schema(list(COLUMNS.values()))
 _rows_in_json = core_schema.list_schema(core_schema.tuple_schema([_in_json(schema) for schema in COLUMNS.values()]))
@@ -79,10 +79,12 @@ def check(row: Sequence[Any]) -> Found:
     try:
         found: Found = _check(row)
     except ValidationError as error:
-        if len(row) != _OF_USER.stop:  # the query's fault
+        if len(row) != len(COLUMNS):  # the query's fault
             raise
-        is_users = all(part["loc"][0] in _OF_USER for part in error.errors(include_input=False))
-        raise (rows.unreadable("users", row[2]) if is_users else rows.unreadable("sessions", row[1])) from None
+        tables = {_TABLES[int(part["loc"][0])] for part in error.errors(include_input=False)}
+        raise (
+            rows.unreadable("sessions", row[1]) if "sessions" in tables else rows.unreadable("users", row[2])
+        ) from None
     return found
 
 

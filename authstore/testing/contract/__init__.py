@@ -80,7 +80,6 @@ class AdapterContract(
     CounterContract,
     RolesContract,
     GrantsContract,
-    EventsContract,
     ValuesContract,
     PruneContract,
     UpkeepContract,
