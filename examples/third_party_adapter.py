@@ -487,7 +487,7 @@ class DictionaryStore:
         else:
             found = self._living(self._read(), token)
             session = found and own(found[1]).model_copy(update={"token": token})
-        return session and (session, own(self._read().users[session.user_id]))
+        return None if session is None else (session, own(self._read().users[session.user_id]))
 
     async def get_session(self, token: str) -> Session | None:
         found = await self.get_session_and_user(token)
