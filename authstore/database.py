@@ -6,11 +6,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 Row = Mapping[str, Any]
 Found = Sequence[Any]  # the checked values of a look-up, in the order of its query
 T = TypeVar("T")
+
+BUSY_SECONDS = 5.0  # how long a write waits for others, from its call
 
 # A unit of work is a generator: it yields statements, is sent their rows (of a statement that returns none, an
 # empty one for each row it wrote), and returns its result. It does no other I/O and may be run again from the
@@ -23,15 +25,15 @@ class Lookup(NamedTuple):
     """A question that can be asked for one key or for many at once, so that those who wait together are answered
     together.
 
-    `one` takes `:key` and answers with at most one row, which `check` turns into what was found; `many` takes a JSON
-    array `:keys` and answers with the UTF-8 bytes of a JSON array of such rows, which `read` takes apart and checks,
-    by key. Both raise `ValueError` for what no store wrote.
+    `one` takes `:key` and answers with at most one row, which `check` turns into what was found. `many` takes a list
+    of `:keys`, and `read` what the backend gives for it: rows of that kind, or a JSON array of them in UTF-8; what
+    it gives back is what was found, by key. Both raise `ValueError` for what no store wrote.
     """
 
-    one: str
-    many: str
+    one: Query
+    many: Query
     check: Callable[[Sequence[Any]], Found]
-    read: Callable[[bytes], Mapping[str, Found]]
+    read: Callable[[bytes | Sequence[Sequence[Any]]], Mapping[str, Found]]
 
 
 class Database(Protocol):

@@ -1,5 +1,6 @@
 -- Every query of the store. `:name` is a parameter; text is compared byte for byte. Where only the number of rows
--- written matters, nothing is RETURNING: that costs SQLite a sixth of an insert.
+-- written matters, nothing is RETURNING: that costs SQLite a sixth of an insert. What the databases say differently
+-- has twins, each after its own line (`dialect: sqlite`, `dialect: postgres`); authstore/sql.py tells what else may follow.
 
 -- ── users ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,8 +116,9 @@ SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, ses
 FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.id = :key
 
--- The same of many at once, as one value: each row costs a driver its lock.
+-- The same of many at once; in SQLite as one value: each row costs its driver a lock.
 -- name: sessions_and_users_by_ids
+-- dialect: sqlite
 SELECT CAST('[' || ifnull(group_concat(json_array(
     hex(sessions.token_hash), sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
@@ -125,15 +127,30 @@ SELECT CAST('[' || ifnull(group_concat(json_array(
 FROM json_each(:keys) AS wanted
 CROSS JOIN sessions ON sessions.id = wanted.value
 CROSS JOIN users ON users.id = sessions.user_id
+-- dialect: postgres
+SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
+    sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
+    users.email_verified, users.name, users.image, users.disabled, users.data AS user_data,
+    users.created_at AS user_created_at, users.updated_at
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = ANY(:keys)
 
 -- The same for a token that names no session.
 -- name: session_and_user_by_hash
+-- dialect: sqlite
 SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
     users.email_verified, users.name, users.image, users.disabled, users.data AS user_data,
     users.created_at AS user_created_at, users.updated_at
 FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+-- dialect: postgres
+SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
+    sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
+    users.email_verified, users.name, users.image, users.disabled, users.data AS user_data,
+    users.created_at AS user_created_at, users.updated_at
+FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
 
 -- One session by its id.
 -- name: get_session_by_id
@@ -142,8 +159,12 @@ WHERE sessions.id = :id
 
 -- One session by the hash of a given or moved token.
 -- name: get_session_by_hash
+-- dialect: sqlite
 SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+-- dialect: postgres
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
 
 -- All that can change of a session.
 -- name: update_session
@@ -178,13 +199,22 @@ DELETE FROM sessions WHERE id IN (
 
 -- The next stretch of sessions by id: where it ends, and which of them are dead.
 -- name: scan_sessions
+-- dialect: sqlite
 SELECT max(id) AS last, json_group_array(id) FILTER (
     WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
 FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after ORDER BY id LIMIT :limit)
+-- dialect: postgres
+SELECT max(id) AS last, coalesce(json_agg(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after), '[]') AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after ORDER BY id LIMIT :limit) AS stretch
 
 -- Deletes these sessions, where they are still dead.
 -- name: delete_dead_sessions
+-- dialect: sqlite
 DELETE FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+-- dialect: postgres
+DELETE FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids))
     AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
 
 -- How many sessions are dead.
@@ -227,12 +257,19 @@ DELETE FROM verification_tokens WHERE identifier = :identifier
 
 -- The next stretch of tokens: where it ends, and which of them are dead.
 -- name: scan_verification_tokens
+-- dialect: sqlite
 SELECT max(id) AS last, json_group_array(id) FILTER (WHERE expires <= :now) AS dead
 FROM (SELECT id, expires FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit)
+-- dialect: postgres
+SELECT max(id) AS last, coalesce(json_agg(id) FILTER (WHERE expires <= :now), '[]') AS dead
+FROM (SELECT id, expires FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit) AS stretch
 
 -- Deletes these tokens, where they are still dead.
 -- name: delete_dead_verification_tokens
+-- dialect: sqlite
 DELETE FROM verification_tokens WHERE id IN (SELECT value FROM json_each(:ids)) AND expires <= :now
+-- dialect: postgres
+DELETE FROM verification_tokens WHERE id IN (SELECT json_array_elements_text(:ids)::bigint) AND expires <= :now
 
 -- How many tokens are dead.
 -- name: count_dead_verification_tokens
@@ -275,19 +312,35 @@ ON CONFLICT DO NOTHING
 
 -- One role with its permissions.
 -- name: get_role
+-- dialect: sqlite
 SELECT roles.*, (SELECT json_group_array(json_array(resource, action)) FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM roles WHERE name = :name
+-- dialect: postgres
+SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
     WHERE role_name = roles.name) AS permissions
 FROM roles WHERE name = :name
 
 -- All roles with their permissions.
 -- name: list_roles
+-- dialect: sqlite
 SELECT roles.*, (SELECT json_group_array(json_array(resource, action)) FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM roles ORDER BY name
+-- dialect: postgres
+SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
     WHERE role_name = roles.name) AS permissions
 FROM roles ORDER BY name
 
 -- A user's roles with their permissions.
 -- name: get_roles
+-- dialect: sqlite
 SELECT roles.*, (SELECT json_group_array(json_array(resource, action)) FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM user_roles JOIN roles ON roles.name = user_roles.role_name
+WHERE user_roles.user_id = :user_id ORDER BY roles.name
+-- dialect: postgres
+SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
     WHERE role_name = roles.name) AS permissions
 FROM user_roles JOIN roles ON roles.name = user_roles.role_name
 WHERE user_roles.user_id = :user_id ORDER BY roles.name

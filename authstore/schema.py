@@ -5,11 +5,10 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from authstore.errors import SchemaError
-
-Dialect = Literal["sqlite", "postgres"]
+from authstore.sql import Dialect
 
 APPLICATION_ID = 1096111176  # 'AUTH', in the header of every SQLite file of ours
 

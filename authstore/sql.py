@@ -1,33 +1,75 @@
-"""Reads `queries.sql`: every query of the store, by name."""
+"""Reads `queries.sql`: every query of the store, by name, in the words of each database.
+
+A query stands there once where all databases say it alike. What one of them says differently has twins, each under
+`-- dialect: NAME`. PostgreSQL, where several may write at once, has further texts of some queries:
+
+- `postgres, to change`: also locks the rows it finds, for a unit that decides on them;
+- `postgres, whole`: for a unit of this statement alone, which does not wait at the gate (`:gate`) and writes nothing
+  where that is shut;
+- `postgres, gathered`: the same for many callers at once: each parameter is an array, and what comes back is the
+  places (`place`, from 1) of those for whom something was written.
+"""
 
 import re
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
+
+Dialect = Literal["sqlite", "postgres"]
 
 _NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_TWIN = re.compile(r"^-- dialect: (\w+(?:, [\w ]+)?)$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
+_FURTHER = ("postgres, to change", "postgres, whole", "postgres, gathered")
+
+
+class Decides(Enum):
+    """What a unit of work decides on by a statement. A database with one writer at a time need not care."""
+
+    NOTHING = "nothing"
+    ROWS = "these rows will be changed"
+    NAME = "this name is claimed, whether or not there is a row"
+    UNIT = "this is the whole unit, if it writes anything"
 
 
 class Statement(NamedTuple):
-    """A query with its values, ready for a backend."""
+    """A query with its values, ready for a backend. `claim`: the name that is claimed (`Decides.NAME`)."""
 
-    sql: str
+    query: "Query"
     parameters: Mapping[str, Any]
+    decides: Decides = Decides.NOTHING
+    claim: tuple[str, ...] = ()
 
 
 class Query:
     """A named query; calling it with its parameters gives a `Statement`."""
 
-    __slots__ = ("name", "sql")
+    __slots__ = ("gathered", "name", "postgres", "sqlite", "to_change", "whole")
 
-    def __init__(self, name: str, sql: str) -> None:
+    def __init__(self, name: str, texts: Mapping[str, str]) -> None:
         self.name = name
-        self.sql = sql
+        self.sqlite = texts["sqlite"]
+        self.postgres = texts["postgres"]
+        self.to_change, self.whole, self.gathered = (texts.get(further) for further in _FURTHER)
 
     def __call__(self, **parameters: Any) -> Statement:
-        return Statement(self.sql, parameters)
+        return Statement(self, parameters)
+
+    def changing(self, **parameters: Any) -> Statement:
+        """The rows that this finds will be changed: nobody else changes them before the unit's end."""
+        if self.to_change is None:
+            raise LookupError(f"{self.name} has no text that locks what it finds")
+        return Statement(self, parameters, Decides.ROWS)
+
+    def claiming(self, *claim: str, **parameters: Any) -> Statement:
+        """Nobody else decides on this name before the unit's end; rows that are there are locked."""
+        return Statement(self, parameters, Decides.NAME, claim)
+
+    def alone(self, **parameters: Any) -> Statement:
+        """If this writes anything it was the whole unit; a unit goes on after it only where it wrote nothing."""
+        return Statement(self, parameters, Decides.UNIT)
 
     def __repr__(self) -> str:
         return f"<Query {self.name}>"
@@ -38,13 +80,31 @@ class Queries:
 
     def __init__(self, text: str) -> None:
         _, *parts = _NAMED.split(text)
-        for name, sql in zip(parts[::2], parts[1::2], strict=True):
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
             if name in self.__dict__:
                 raise ValueError(f"two queries are called {name}")
-            self.__dict__[name] = Query(name, _COMMENT.sub("", sql).strip())
+            self.__dict__[name] = Query(name, _texts(name, body))
 
     def __getattr__(self, name: str) -> Query:
         raise AttributeError(f"queries.sql has no query called {name}")
+
+
+def _texts(name: str, body: str) -> dict[str, str]:
+    """The texts of a query: one for all, or a twin for each."""
+    common, *twins = _TWIN.split(body)
+    texts: dict[str, str] = {}
+    for kind, text in zip(twins[::2], twins[1::2], strict=True):
+        if kind in texts or kind not in (*get_args(Dialect), *_FURTHER):
+            raise ValueError(f"{name} has a twin too many: {kind}")
+        texts[kind] = _COMMENT.sub("", text).strip()
+    said, dialects = _COMMENT.sub("", common).strip(), get_args(Dialect)
+    if said and any(dialect in texts for dialect in dialects):
+        raise ValueError(f"{name} has a text for all and a twin besides")
+    if said:
+        texts.update(dict.fromkeys(dialects, said))
+    if missing := [dialect for dialect in dialects if not texts.get(dialect)]:
+        raise ValueError(f"{name} says nothing in the words of {', '.join(missing)}")
+    return texts
 
 
 @cache

@@ -14,7 +14,7 @@ import pytest
 
 from authstore import connect
 from authstore.backends.sqlite import open_file
-from authstore.backends.sqlite.files import statements
+from authstore.backends.sqlite.migrating import statements
 from authstore.errors import SchemaError
 from authstore.expiry import utc_now
 from authstore.models import Account, Authenticator, Role, Session, User, VerificationToken

@@ -4,10 +4,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from authstore.cli import demo, move_commands, store_commands
+from authstore.cli import demo, move_commands, role_commands, session_commands, store_commands, user_commands
 from authstore.cli.output import masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
@@ -21,20 +23,41 @@ app = typer.Typer(
     name="authstore",
     help="Users, sessions, accounts, tokens, passkeys and roles, kept safely in one SQLite file.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # columns and boxes leave no room for the words at 80 characters
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+user_commands.register(app)
+session_commands.register(app)
+role_commands.register(app)
 move_commands.register(app)
 demo.register(app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"authstore {version('authstore')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Users, sessions, accounts, tokens, passkeys and roles, kept safely in one SQLite file."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and gives its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows ASCII alone shows the rest as question marks
+            stream.reconfigure(errors="replace")
     is_json = "--json" in arguments
     try:
-        result = app(list(arguments), standalone_mode=False)
+        result = app(list(arguments), prog_name="authstore", standalone_mode=False)
     except _WrongUsage as error:
         error.show()
         if is_json:

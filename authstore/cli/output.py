@@ -1,6 +1,7 @@
 """What is printed: one JSON object a line for machines, tables and bars for people, plain lines for files."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^@/\s]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")  # to the last @: a password may hold some itself
 _PASSWORD_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password)=[^&\s'\"]*")
 
 
@@ -18,12 +19,24 @@ def masked(text: str) -> str:
     return _PASSWORD_PARAMETER.sub(r"\1=…", _PASSWORD.sub(r"\1:…@", text))
 
 
-class Output:
-    """Where a command speaks to."""
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        hang_up()
 
-    def __init__(self, *, is_json: bool) -> None:
+
+def hang_up() -> None:
+    """Nobody reads any more (`| head`): the work goes on to its end, in silence."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class Output:
+    """Where a command speaks to: standard output, for people `to_stderr` where a file goes there."""
+
+    def __init__(self, *, is_json: bool, to_stderr: bool = False) -> None:
         self.is_json = is_json
-        self.console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=to_stderr)
 
     @property
     def is_lively(self) -> bool:
@@ -33,8 +46,7 @@ class Output:
     def event(self, name: str, **content: Any) -> None:
         """For machines; silent otherwise."""
         if self.is_json:
-            sys.stdout.write(json.dumps({"event": name, **content}, ensure_ascii=False, default=str) + "\n")
-            sys.stdout.flush()
+            self._line(json.dumps({"event": name, **content}, default=str))
 
     def say(self, text: str = "") -> None:
         """For people; silent with --json."""
@@ -61,7 +73,14 @@ class Output:
         widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
         for line in lines:
             padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-            sys.stdout.write("  ".join(padded).rstrip() + "\n")
+            self._line("  ".join(padded).rstrip())
+
+    def _line(self, text: str) -> None:
+        try:
+            self.console.file.write(text + "\n")
+            self.console.file.flush()
+        except BrokenPipeError:
+            hang_up()
 
 
 def _cell(value: object) -> str:
@@ -81,6 +100,11 @@ def human_seconds(seconds: float) -> str:
     """75 → "1 min 15 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def one_or_many(count: int, what: str) -> str:
+    """(1, "problem") → "1 problem", (2, "problem") → "2 problems"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def counted(counts: Mapping[str, int]) -> str:

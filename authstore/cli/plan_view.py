@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from authstore.cli.output import Output, human_bytes, human_seconds, masked
+from authstore.cli.output import Output, human_bytes, human_seconds, masked, one_or_many
 from authstore.mover import Plan, Problem, VerifyReport
 
 
-def show_plan(output: Output, plan: Plan) -> None:
-    """Roles and why, tables in order, types, problems, what it will take."""
+def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None:
+    """Tables in order, roles and why, columns where asked for, problems, what it will take."""
     _as_events(output, plan)
     output.say(f"from {masked(plan.source)} to {plan.target}")
     output.say()
@@ -19,12 +19,14 @@ def show_plan(output: Output, plan: Plan) -> None:
     for cycle in plan.cycles:
         output.say(f"a circle of foreign keys: {' → '.join((*cycle, cycle[0]))}")
     _show_why(output, plan)
-    _show_types(output, plan)
+    if with_columns:
+        _show_columns(output, plan)
     show_problems(output, plan.problems)
     output.say()
     output.say(f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)}; nothing was written")
     if not plan.ok:
-        output.say("move would stop: see the problems marked !")
+        stopping = sum(problem.stops for problem in plan.problems)
+        output.say(f"move would stop: see the {one_or_many(stopping, 'problem')} marked !")
 
 
 def _as_events(output: Output, plan: Plan) -> None:
@@ -76,7 +78,7 @@ def _show_why(output: Output, plan: Plan) -> None:
             output.say(f"{table.source} is {table.role}: {table.why}")
 
 
-def _show_types(output: Output, plan: Plan) -> None:
+def _show_columns(output: Output, plan: Plan) -> None:
     output.say()
     rows = [
         (table.table, column, source or "—", target)

@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from authstore import connect
-from authstore.backends.sqlite.looking import look, pending
+from authstore.backends.sqlite.inspecting import look, pending
+from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, counted, human_bytes
 from authstore.errors import ConfigurationError
-
-Url = Annotated[str, typer.Argument(envvar="AUTHSTORE_URL", show_envvar=True, help="sqlite:///auth.db")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -19,31 +19,53 @@ from authstore.sql import queries
 
 M = TypeVar("M", bound=BaseModel)
 
+_HASH = core_schema.bytes_schema(strict=True)
 _TEXT = core_schema.str_schema(strict=True)
 _MAYBE_TEXT = core_schema.nullable_schema(_TEXT)
 _FLAG = core_schema.bool_schema()  # or 0 and 1
+_INSTANT = core_schema.no_info_plain_validator_function(aware_utc)
+_MAYBE_INSTANT = core_schema.nullable_schema(_INSTANT)
+
+# What the hot path reads, in the order in which its queries give it.
+COLUMNS: dict[str, CoreSchema] = {
+    "sessions.token_hash": _HASH,
+    "sessions.id": _TEXT,
+    "sessions.user_id": _TEXT,
+    "sessions.expires": _INSTANT,
+    "sessions.created_at": _INSTANT,
+    "sessions.last_used_at": _INSTANT,
+    "sessions.authenticated_at": _INSTANT,
+    "sessions.ip": _MAYBE_TEXT,
+    "sessions.user_agent": _MAYBE_TEXT,
+    "sessions.data": _TEXT,
+    "users.email": _MAYBE_TEXT,
+    "users.email_verified": _MAYBE_INSTANT,
+    "users.name": _MAYBE_TEXT,
+    "users.image": _MAYBE_TEXT,
+    "users.disabled": _FLAG,
+    "users.data": _TEXT,
+    "users.created_at": _INSTANT,
+    "users.updated_at": _INSTANT,
+}
+
+# In JSON an instant is text of one form, which the schema holds it to, and a hash is in hex.
+_JSON_INSTANT = core_schema.no_info_after_validator_function(datetime.fromisoformat, _TEXT)
+_IN_JSON: list[tuple[CoreSchema, CoreSchema]] = [
+    (_HASH, core_schema.no_info_after_validator_function(bytes.fromhex, _TEXT)),
+    (_INSTANT, _JSON_INSTANT),
+    (_MAYBE_INSTANT, core_schema.nullable_schema(_JSON_INSTANT)),
+]
 
 
-def _values(token_hash: CoreSchema, instant: CoreSchema) -> CoreSchema:
-    maybe_instant = core_schema.nullable_schema(instant)
-    fields = [
-        *(token_hash, _TEXT, _TEXT),  # the session's token_hash, id, user_id
-        *(instant, instant, instant, instant),  # expires, created_at, last_used_at, authenticated_at
-        *(_MAYBE_TEXT, _MAYBE_TEXT, _TEXT),  # ip, user_agent, data
-        *(_MAYBE_TEXT, maybe_instant, _MAYBE_TEXT, _MAYBE_TEXT),  # the user's email, email_verified, name, image
-        *(_FLAG, _TEXT, instant, instant),  # disabled, data, created_at, updated_at
-    ]
-    return core_schema.tuple_schema(fields)
+def _in_json(schema: CoreSchema) -> CoreSchema:
+    return next((said for own, said in _IN_JSON if own is schema), schema)
 
 
 _HIDDEN = core_schema.CoreConfig(hide_input_in_errors=True)
-_INSTANT = core_schema.no_info_plain_validator_function(aware_utc)
-_IN_JSON = (
-    core_schema.no_info_after_validator_function(bytes.fromhex, _TEXT),
-    core_schema.no_info_after_validator_function(datetime.fromisoformat, _TEXT),
-)
-_check = SchemaValidator(_values(core_schema.bytes_schema(strict=True), _INSTANT), _HIDDEN).validate_python
-_read = SchemaValidator(core_schema.list_schema(_values(*_IN_JSON)), _HIDDEN).validate_json
+_row = core_schema.tuple_schema(list(COLUMNS.values()))
+_rows_in_json = core_schema.list_schema(core_schema.tuple_schema([_in_json(schema) for schema in COLUMNS.values()]))
+_check = SchemaValidator(_row, _HIDDEN).validate_python
+_check_json = SchemaValidator(_rows_in_json, _HIDDEN).validate_json
 
 _new, _set = object.__new__, object.__setattr__  # the models are frozen
 _SESSION_FIELDS, _USER_FIELDS = set(Session.model_fields), set(User.model_fields)
@@ -55,16 +77,17 @@ def check(row: Sequence[Any]) -> Found:
     return found
 
 
-def read(answer: bytes) -> Mapping[str, Found]:
-    """The values of many, by the session's id. Raises `ValueError`."""
-    return {found[1]: found for found in _read(answer)}
+def read(answer: bytes | Sequence[Sequence[Any]]) -> Mapping[str, Found]:
+    """The values of many, by the session's id: of rows, or of a JSON array of them. Raises `ValueError`."""
+    found = _check_json(answer) if isinstance(answer, bytes) else map(_check, answer)
+    return {values[1]: values for values in found}
 
 
-BY_ID = Lookup(queries.session_and_user_by_id.sql, queries.sessions_and_users_by_ids.sql, check, read)
+BY_ID = Lookup(queries.session_and_user_by_id, queries.sessions_and_users_by_ids, check, read)
 
 
 def session_and_user(found: Found, token: str) -> tuple[Session, User]:
-    """The models of what was found under a token."""
+    """The models of what was found under a token: its values are in the order of `COLUMNS`."""
     (_, id, user_id, expires, created, used, authenticated, ip, user_agent, data, *of_user) = found
     (email, verified, name, image, disabled, user_data, user_created, updated) = of_user
     session = {

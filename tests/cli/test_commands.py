@@ -1,7 +1,6 @@
 """The command line, as processes: what it prints, how it exits, what it never shows."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,27 +10,12 @@ import psycopg
 import pytest
 import typer
 
-from authstore.cli.app import app, run
+from authstore.cli import app as application
+from tests.cli.running import events, run
 from tests.mover.moving import change, names, people
 from tests.mover.seeds import seed
 
 _Link = psycopg.Connection[Any]
-
-
-def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSTORE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "authstore.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**env, **environment},
-        check=False,
-    )
-
-
-def _events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture
@@ -43,33 +27,33 @@ def test_plan_move_verify_recover_rollback_from_end_to_end(
     source: _Link, source_url: str, target: str, tmp_path: Path
 ) -> None:
     people(source, users=20)
-    planned = _run("plan", source_url, target, "--json")
+    planned = run("plan", source_url, target, "--json")
     assert planned.returncode == 0
-    assert _events(planned)[-1] == {
+    assert events(planned)[-1] == {
         "event": "done",
         "ok": True,
         "tables": {"users": {"rows": 20}, "sessions": {"rows": 60}, "note": {"rows": 40}},
         "rejected": 0,
     }
     assert names(tmp_path) == []
-    moved = _run("move", source_url, target, "--json")
+    moved = run("move", source_url, target, "--json")
     assert (moved.returncode, moved.stderr) == (0, "")
-    done = _events(moved)[-1]
+    done = events(moved)[-1]
     assert (done["event"], done["ok"], done["rejected"]) == ("done", True, 0)
     assert done["tables"]["sessions"]["rows"] == 60
-    assert {event["event"] for event in _events(moved)} == {"table", "progress", "done"}
-    assert _run("verify", source_url, target).returncode == 0
+    assert {event["event"] for event in events(moved)} == {"table", "progress", "done"}
+    assert run("verify", source_url, target).returncode == 0
     change(tmp_path / "auth.db", "UPDATE note SET body = 'mine' WHERE id = 1")
-    differs = _run("verify", source_url, target, "--json")
+    differs = run("verify", source_url, target, "--json")
     assert differs.returncode == 1
-    assert _events(differs)[-1]["tables"]["note"]["changed"] == 1
-    stopped = _run("move", source_url, target, "--json")
+    assert events(differs)[-1]["tables"]["note"]["changed"] == 1
+    stopped = run("move", source_url, target, "--json")
     assert stopped.returncode == 1
-    assert _events(stopped)[-1]["event"] == "error"
-    assert "--replace" in _events(stopped)[-1]["hint"]
-    assert _run("recover", source_url, target, "note").returncode == 0
-    assert _run("verify", source_url, target).returncode == 0
-    back = _run("rollback", target)
+    assert events(stopped)[-1]["event"] == "error"
+    assert "--replace" in events(stopped)[-1]["hint"]
+    assert run("recover", source_url, target, "note").returncode == 0
+    assert run("verify", source_url, target).returncode == 0
+    back = run("rollback", target)
     assert back.returncode == 0
     assert "restored from" in back.stdout
 
@@ -77,37 +61,37 @@ def test_plan_move_verify_recover_rollback_from_end_to_end(
 def test_what_is_undecided_is_shown_and_exits_with_1(source: _Link, source_url: str, target: str) -> None:
     seed(source, "pg_adapter", nasty=True)
     for command in ("plan", "move"):
-        plain = _run(command, source_url, target)
+        plain = run(command, source_url, target)
         assert plain.returncode == 1
         assert "decide with --on-orphan" in plain.stdout
-        problems = [event for event in _events(_run(command, source_url, target, "--json")) if event.get("stops")]
+        problems = [event for event in events(run(command, source_url, target, "--json")) if event.get("stops")]
         assert {problem["option"] for problem in problems} >= {"--on-orphan", "--on-duplicate", "--on-bad-row"}
     decided = ("--on-orphan", "reject", "--on-duplicate", "keep-oldest", "--on-bad-row", "reject", "--secrets", "drop")
-    done = _run("move", source_url, target, *decided)
+    done = run("move", source_url, target, *decided)
     assert done.returncode == 0
     assert "were left out" in done.stdout
 
 
 def test_addresses_are_masked_wherever_problems_are_shown(source: _Link, source_url: str, target: str) -> None:
     seeded = seed(source, "pg_adapter", nasty=True)
-    shown = _run("plan", source_url, target).stdout + _run("plan", source_url, target, "--json").stdout
+    shown = run("plan", source_url, target).stdout + run("plan", source_url, target, "--json").stdout
     assert all(user.email not in shown for user in seeded.users)
 
 
 def test_a_profile_can_be_written_and_used(source: _Link, source_url: str, target: str, tmp_path: Path) -> None:
     people(source, users=3)
     profile = tmp_path / "my.toml"
-    assert _run("plan", source_url, target, "--write-profile", str(profile)).returncode == 0
+    assert run("plan", source_url, target, "--write-profile", str(profile)).returncode == 0
     assert 'table = "public.User"' in profile.read_text()
-    assert _run("move", source_url, target, "--profile", str(profile)).returncode == 0
-    assert _run("plan", source_url, target, "--profile", str(tmp_path / "none.toml")).returncode == 2
+    assert run("move", source_url, target, "--profile", str(profile)).returncode == 0
+    assert run("plan", source_url, target, "--profile", str(tmp_path / "none.toml")).returncode == 2
 
 
 def test_urls_may_come_from_the_environment(source: _Link, source_url: str, target: str) -> None:
     people(source, users=3)
-    assert _run("move", AUTHSTORE_SOURCE=source_url, AUTHSTORE_URL=target).returncode == 0
-    assert _run("verify", source_url, AUTHSTORE_URL=target).returncode == 0
-    assert "users" in _run("inspect", AUTHSTORE_URL=target).stdout
+    assert run("move", AUTHSTORE_SOURCE=source_url, AUTHSTORE_URL=target).returncode == 0
+    assert run("verify", source_url, AUTHSTORE_URL=target).returncode == 0
+    assert "users" in run("inspect", AUTHSTORE_URL=target).stdout
 
 
 @pytest.mark.parametrize(
@@ -121,7 +105,7 @@ def test_urls_may_come_from_the_environment(source: _Link, source_url: str, targ
     ],
 )
 def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = _run(*arguments)
+    done = run(*arguments)
     assert done.returncode in (1, 2)
     assert "geheim" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -142,7 +126,7 @@ def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path)
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
-    done = _run(*arguments)
+    done = run(*arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
@@ -164,56 +148,56 @@ class TestStore:
     """init, migrate, inspect, prune."""
 
     def test_init_makes_a_store_and_says_when_there_is_one(self, target: str, tmp_path: Path) -> None:
-        assert "is made" in _run("init", target).stdout
-        assert "there already" in _run("init", target).stdout
+        assert "is made" in run("init", target).stdout
+        assert "there already" in run("init", target).stdout
         assert names(tmp_path) == ["auth.db"]
 
     def test_migrate_shows_and_runs_what_is_pending(self, target: str) -> None:
-        pending = _run("migrate", target, "--check", "--json")
+        pending = run("migrate", target, "--check", "--json")
         assert pending.returncode == 1
-        assert _events(pending)[-1]["pending"][0] == "0001 initial"
-        assert "CREATE TABLE users" in _run("migrate", target, "--sql").stdout
-        assert _run("migrate", target).returncode == 1
-        _run("init", target)
-        assert _run("migrate", target, "--check").returncode == 0
-        assert _run("migrate", target).returncode == 0
-        assert _run("migrate", target, "--sql").stdout == ""
+        assert events(pending)[-1]["pending"][0] == "0001 initial"
+        assert "CREATE TABLE users" in run("migrate", target, "--sql").stdout
+        assert run("migrate", target).returncode == 1
+        run("init", target)
+        assert run("migrate", target, "--check").returncode == 0
+        assert run("migrate", target).returncode == 0
+        assert run("migrate", target, "--sql").stdout == ""
 
     def test_inspect_counts_rows_and_bytes(self, source: _Link, source_url: str, target: str, tmp_path: Path) -> None:
         people(source, users=30)
-        _run("move", source_url, target)
-        (done,) = _events(_run("inspect", target, "--json"))
+        run("move", source_url, target)
+        (done,) = events(run("inspect", target, "--json"))
         assert done["tables"]["sessions"]["rows"] == 90
         assert done["bytes"] == (tmp_path / "auth.db").stat().st_size
         assert names(tmp_path) == ["auth.db"]
 
     def test_inspect_of_nothing_and_of_something_else_is_an_error(self, target: str, tmp_path: Path) -> None:
-        assert _run("inspect", target).returncode == 1
+        assert run("inspect", target).returncode == 1
         (tmp_path / "auth.db").write_bytes(b"not a database at all, really not one")
-        done = _run("inspect", target)
+        done = run("inspect", target)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
 
     def test_prune_deletes_what_expired(self, source: _Link, source_url: str, target: str, tmp_path: Path) -> None:
         people(source, users=3)
-        _run("move", source_url, target)
+        run("move", source_url, target)
         change(tmp_path / "auth.db", "UPDATE sessions SET expires = '2020-01-01T00:00:00.000000Z' WHERE user_id = 'u1'")
-        done = _run("prune", target, "--json")
-        assert _events(done)[-1]["tables"]["sessions"] == {"deleted": 3}
-        assert _run("prune", f"sqlite:///{tmp_path}/none.db").returncode == 1
+        done = run("prune", target, "--json")
+        assert events(done)[-1]["tables"]["sessions"] == {"deleted": 3}
+        assert run("prune", f"sqlite:///{tmp_path}/none.db").returncode == 1
 
 
 def test_with_json_the_last_line_is_an_event_whatever_happens(capsys: pytest.CaptureFixture[str]) -> None:
     def fails(json: Annotated[bool, typer.Option("--json")] = False) -> int:
         raise ZeroDivisionError("what nobody thought of, with a secret in it")
 
-    app.command("fails")(fails)
+    application.app.command("fails")(fails)
     try:
         with pytest.raises(ZeroDivisionError):
-            run(["fails", "--json"])
+            application.run(["fails", "--json"])
         last = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert (last["event"], "secret" in last["message"]) == ("error", False)
-        assert run(["fails", "--json", "--no-such-option"]) == 2
+        assert application.run(["fails", "--json", "--no-such-option"]) == 2
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["event"] == "error"
     finally:
-        app.registered_commands.pop()
+        application.app.registered_commands.pop()

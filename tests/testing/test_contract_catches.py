@@ -55,8 +55,8 @@ async def _verdict(
 def _sql(name: str, old: str, new: str) -> Patch:
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
         query = getattr(queries, name)
-        assert old in query.sql
-        monkeypatch.setattr(query, "sql", query.sql.replace(old, new))
+        assert old in query.sqlite
+        monkeypatch.setattr(query, "sqlite", query.sqlite.replace(old, new))
 
     return patch
 
@@ -343,7 +343,7 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
         _attribute("authstore.backends.sqlite.database._begin_memory", _begin_without_copy),
         "test_nobody_else_sees_it_or_waits_for_it_to_read"),
     "instants cut to seconds": (
-        _attribute("authstore.backends.sqlite.work.iso", _one_second), "test_every_instant_keeps_its_microseconds"),
+        _attribute("authstore.backends.sqlite.units.iso", _one_second), "test_every_instant_keeps_its_microseconds"),
     "data that forgets what a boolean is": (
         _attribute("authstore.store.rows._json", _booleans_as_numbers),
         "test_data_comes_back_equal"),

@@ -1,6 +1,6 @@
 """A FastAPI application with sign-in, in this process: two OpenID providers, letters, passkeys, a clock to move."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from authstore import Adapter, SessionPolicy, connect
 from authstore.testing.web import OpenIDProvider, Outbox, Person
 from authstore.web import Auth, oidc
 from authstore.web.fastapi import OptionalUser
+from tests.web.certified.certified import CertifiedProvider, certified_provider
 
 BASE = "https://app.example"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -128,6 +129,13 @@ async def world(make_world: MakeWorld) -> World:
 @pytest.fixture
 def browser(world: World) -> Browser:
     return world.new_browser()
+
+
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertifiedProvider]:
+    """The process, for all tests; each makes of it the provider that it needs."""
+    with certified_provider(tmp_path_factory.mktemp("certified")) as provider:
+        yield provider
 
 
 async def _public(user: OptionalUser) -> dict[str, str | None]:

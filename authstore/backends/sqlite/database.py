@@ -3,46 +3,41 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiosqlite
 from pydantic import JsonValue
 
-from authstore.adapter import Clock, Durability
-from authstore.backends.sqlite import fork
+from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.exit import forget, stop_at_exit, stop_when_forgotten
-from authstore.backends.sqlite.files import FileOptions, open_in_memory, open_reader, open_writer
-from authstore.backends.sqlite.pumps import WritePump, uninterrupted
-from authstore.backends.sqlite.reads import ReadPump
+from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.turn import Turn, busy, closed
-from authstore.backends.sqlite.work import UnitConnection, roll_back, try_begin
+from authstore.backends.sqlite.units import UnitConnection, roll_back, try_begin
+from authstore.backends.sqlite.writes import Writes, uninterrupted
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
-from authstore.schema import Migration, migrations
 from authstore.sql import Statement
 
 T = TypeVar("T")
-
-BUSY_SECONDS = 5.0
 
 
 class SqliteDatabase:
     """An open SQLite database. `reader` is `writer` in memory, where there is only one connection."""
 
-    def __init__(self, writer: ConnectionThread, reader: ConnectionThread, path: Path | None) -> None:
+    def __init__(
+        self, writer: ConnectionThread, reader: ConnectionThread, path: Path | None, busy_seconds: float
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._path = path
+        self._busy_seconds = busy_seconds
         self._turn = Turn()
-        self._reads = ReadPump(reader)
-        self._writes = WritePump(writer, self._turn, BUSY_SECONDS)
+        self._reads = Reads(reader)
+        self._writes = Writes(writer, self._turn, busy_seconds)
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._closing: asyncio.Task[None] | None = None
@@ -74,9 +69,9 @@ class SqliteDatabase:
     async def transaction(self) -> AsyncIterator[Database]:
         """See `authstore.database.Database`."""
         self.check()
-        deadline = self._loop.time() + BUSY_SECONDS
+        deadline = self._loop.time() + self._busy_seconds
         await self._turn.take(deadline)
-        open_transaction = SqliteTransaction(self._writer, self.check)
+        open_transaction = SqliteTransaction(self._writer, self.check, self._busy_seconds)
         try:
             self.check()
             await self._begin(deadline)
@@ -171,68 +166,6 @@ class SqliteDatabase:
             if self._reader is not self._writer:
                 await self._reader.close()
             await self._writer.close()
-
-
-async def open_file(
-    path: Path,
-    *,
-    durability: Durability,
-    create: bool,
-    migrate: bool,
-    clock: Clock,
-    steps: Sequence[Migration] | None = None,
-) -> SqliteDatabase:
-    """Opens the store in this file; `steps` are the migrations, authstore's own unless told."""
-    fork.let_go()
-    options = FileOptions(path, durability, create, migrate, clock, steps or migrations("sqlite"))
-    writer = await _start(partial(open_writer, options))
-    try:
-        reader = await _start(partial(open_reader, path))
-    except BaseException:
-        writer.stop()
-        raise
-    return SqliteDatabase(writer, reader, path)
-
-
-async def open_memory(*, clock: Clock, steps: Sequence[Migration] | None = None) -> SqliteDatabase:
-    """Opens a store in memory, of its own."""
-    options = FileOptions(Path(), "relaxed", True, True, clock, steps or migrations("sqlite"))
-    thread = await _start(partial(open_in_memory, options))
-    return SqliteDatabase(thread, thread, None)
-
-
-async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
-    """Opens a connection on a thread of its own; a caller cancelled meanwhile leaves neither behind."""
-    opening = asyncio.create_task(_open(connector))
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(_close_unwanted)
-        raise
-
-
-async def _open(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
-    failures: list[BaseException] = []
-
-    def attempt() -> sqlite3.Connection:
-        # A connector that raises would leave aiosqlite's thread to end after the event loop may have.
-        try:
-            return connector()
-        except BaseException as error:
-            failures.append(error)
-            return sqlite3.connect(":memory:", check_same_thread=False)
-
-    thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
-    if failures:
-        await thread.close()
-        with translated():
-            raise failures[0]
-    return thread
-
-
-def _close_unwanted(opening: "asyncio.Task[ConnectionThread]") -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().stop()
 
 
 def _begin_memory(connection: UnitConnection) -> bool:

@@ -1,11 +1,14 @@
-"""SQLite's result codes as our errors: by code, never by message text, and without a value in them."""
+"""SQLite's result codes and the file system's error numbers as our errors: by code, never by message text, and
+without a value in them."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from authstore.errors import (
     AuthStoreError,
+    ConfigurationError,
     ConflictError,
     NotFoundError,
     StoreBusyError,
@@ -13,6 +16,7 @@ from authstore.errors import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreNotFoundError,
     StoreReadOnlyError,
 )
 
@@ -37,6 +41,15 @@ _EXTENDED: dict[int, tuple[type[AuthStoreError], str]] = {
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: (NotFoundError, "what the row belongs to does not exist"),
     # The file went away, or its disk: not a fault of what it holds.
     sqlite3.SQLITE_IOERR_SHORT_READ: (StoreCorruptError, "the database file is cut off"),
+}
+
+_BY_ERRNO: dict[int, type[StoreError]] = {
+    errno.EACCES: StoreReadOnlyError,
+    errno.EPERM: StoreReadOnlyError,
+    errno.EROFS: StoreReadOnlyError,
+    errno.ENOSPC: StoreFullError,
+    errno.EDQUOT: StoreFullError,
+    errno.ENOENT: StoreNotFoundError,
 }
 
 
@@ -70,6 +83,19 @@ def translated() -> Iterator[None]:
     except sqlite3.Error as error:
         made = ours(error)
         raise made from made.__cause__
+
+
+@contextmanager
+def files_translated() -> Iterator[None]:
+    """Lets no error of the driver or the file system pass."""
+    try:
+        with translated():
+            yield
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise ConfigurationError(f"{error.filename} is in the way of the store's path") from error
+    except OSError as error:
+        kind = _BY_ERRNO.get(error.errno or 0, StoreError)
+        raise kind(f"{error.filename}: {error.strerror}") from error
 
 
 def _caused(made: AuthStoreError, cause: BaseException | None) -> AuthStoreError:

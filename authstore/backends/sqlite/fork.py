@@ -8,7 +8,7 @@ of its own (https://sqlite.org/howtocorrupt.html §2.6).
 import os
 from weakref import WeakSet
 
-from authstore.backends.sqlite.work import UnitConnection
+from authstore.backends.sqlite.units import UnitConnection
 from authstore.errors import StoreMisuseError
 
 _here: "WeakSet[UnitConnection]" = WeakSet()

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from authstore.backends.sqlite.errors import translated, unreadable
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.work import UnitConnection, abandon, fetch, settle
+from authstore.backends.sqlite.units import UnitConnection, abandon, fetch, settle
 from authstore.database import Found, Lookup, Row
 from authstore.sql import Statement
 
@@ -28,7 +28,7 @@ Outcome: TypeAlias = tuple[Any, BaseException | None]
 Question: TypeAlias = Statement | tuple[Lookup, str]
 
 
-class ReadPump:
+class Reads:
     """Reads wait for nobody but each other."""
 
     def __init__(self, thread: ConnectionThread) -> None:
@@ -134,7 +134,7 @@ def answers(questions: Sequence[Question], connection: UnitConnection) -> list[O
 
 def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
     """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
-    rows = connection.execute(lookup.one, {"key": key}).fetchall()
+    rows = connection.execute(lookup.one.sqlite, {"key": key}).fetchall()
     try:
         return lookup.check(rows[0]) if rows else None
     except ValueError:
@@ -143,7 +143,7 @@ def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found |
 
 def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> dict[str, Outcome]:
     try:
-        [(answer,)] = connection.execute(lookup.many, {"keys": json.dumps(keys)}).fetchall()
+        [(answer,)] = connection.execute(lookup.many.sqlite, {"keys": json.dumps(keys)}).fetchall()
         found = lookup.read(answer)
     except ValueError:  # one row cannot be read: only who asked for that one fails
         return {key: _outcome(connection, (lookup, key)) for key in keys}

@@ -7,7 +7,7 @@ from typing import TypeVar
 import aiosqlite
 
 from authstore.backends.sqlite.turn import closed
-from authstore.backends.sqlite.work import RUN, UnitConnection
+from authstore.backends.sqlite.units import RUN, UnitConnection
 
 T = TypeVar("T")
 

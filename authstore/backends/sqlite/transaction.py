@@ -9,26 +9,25 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.pumps import uninterrupted
 from authstore.backends.sqlite.reads import look_up
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.turn import Turn
-from authstore.backends.sqlite.work import UnitConnection, fetch, in_savepoint
+from authstore.backends.sqlite.units import UnitConnection, fetch, in_savepoint
+from authstore.backends.sqlite.writes import uninterrupted
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.sql import Statement
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 5.0
-
 
 class SqliteTransaction:
     """One transaction or savepoint. Its calls run one after another; while a nested one is open, they wait."""
 
-    def __init__(self, writer: ConnectionThread, check: Callable[[], None]) -> None:
+    def __init__(self, writer: ConnectionThread, check: Callable[[], None], busy_seconds: float) -> None:
         self._writer = writer
         self._check = check
+        self._busy_seconds = busy_seconds
         self._mine = Turn()
         self._is_over = False
 
@@ -57,7 +56,7 @@ class SqliteTransaction:
     async def transaction(self) -> AsyncIterator[Database]:
         """A savepoint. See `authstore.database.Database`."""
         async with self._turn():
-            nested = SqliteTransaction(self._writer, self._check)
+            nested = SqliteTransaction(self._writer, self._check, self._busy_seconds)
             try:
                 await self._run(_savepoint)
                 yield nested
@@ -84,7 +83,7 @@ class SqliteTransaction:
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         self._refuse_late()
-        await self._mine.take(asyncio.get_running_loop().time() + BUSY_SECONDS)
+        await self._mine.take(asyncio.get_running_loop().time() + self._busy_seconds)
         try:
             self._refuse_late()
             yield

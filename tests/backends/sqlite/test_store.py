@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from authstore import Adapter, connect
-from authstore.backends.sqlite import database, transaction
+from authstore.backends.sqlite import opening
+from authstore.database import BUSY_SECONDS
 from authstore.errors import (
     EmailTakenError,
     StoreBusyError,
@@ -43,8 +44,7 @@ async def file(tmp_path: Path) -> AsyncIterator[Adapter]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
     """The busy timeout, shortened for stores opened after this."""
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.3)
-    monkeypatch.setattr(transaction, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
     return 0.3
 
 
@@ -155,7 +155,7 @@ async def _in_a_transaction(store: Adapter) -> None:
 
 
 async def test_the_busy_timeout_is_five_seconds_from_the_call(file: Adapter, tmp_path: Path) -> None:
-    assert database.BUSY_SECONDS == transaction.BUSY_SECONDS == 5.0
+    assert BUSY_SECONDS == 5.0
     with another_writer(tmp_path / "auth.db"), Stopwatch() as watch, pytest.raises(StoreBusyError):
         await file.create_user()
     assert 4.9 < watch.seconds < 6

@@ -9,7 +9,7 @@ import pytest
 from authstore.mover.batches import Batch
 from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.rows import Rows
-from authstore.mover.sqlite.writing import Writer
+from authstore.mover.sqlite.writing import CannotOverwriteError, Writer
 
 SCHEMA = """
     CREATE TABLE t (id TEXT PRIMARY KEY, folded TEXT COLLATE NOCASE UNIQUE, part INTEGER, plain TEXT) STRICT;
@@ -60,7 +60,7 @@ def test_rows_that_exchange_what_is_unique_are_refused() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.executescript(SCHEMA)
         writer = Writer(target, Rows(COPY, ("text", "text", "int8", "text")))
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(CannotOverwriteError):
             writer.upsert(batch(("1", "b", 1, "x"), ("2", "a", None, None)))
 
 

@@ -120,7 +120,7 @@ def _assert_equal(source: _Link, target: Path, shapes: list[Shape]) -> None:
             assert sorted(connection.execute(query), key=repr) == sorted(wanted, key=repr), shape
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 async def test_tables_of_every_shape_arrive_again_after_every_change(
     source: _Link, source_url: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from authstore import Session, StoreCorruptError, User, connect
-from authstore.backends.sqlite.work import iso
+from authstore.backends.sqlite.units import iso
 from authstore.store import kept
 
 NOW = datetime(2026, 11, 22, 13, 48, tzinfo=UTC)

@@ -5,41 +5,18 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 """
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, ours
+from authstore.backends.sqlite.file import FilePlace
 from authstore.database import Row, Unit
 from authstore.errors import StoreError, StoreNotFoundError
 from authstore.sql import Statement
 
 T = TypeVar("T")
-
-
-class Place(NamedTuple):
-    """A file by its path and by what the file system knows it by."""
-
-    path: str
-    device: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: Path) -> "Place":
-        """Where this file stands. Raises `OSError`."""
-        status = os.stat(path)
-        return cls(os.fspath(path), status.st_dev, status.st_ino)
-
-    def is_taken(self) -> bool:
-        """Whether the file is gone from here, or another stands in its place."""
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return True
-        return (status.st_dev, status.st_ino) != (self.device, self.inode)
 
 
 class UnitConnection(sqlite3.Connection):
@@ -51,7 +28,7 @@ class UnitConnection(sqlite3.Connection):
 
     snapshot: sqlite3.Connection | None = None  # memory only: what readers see while a transaction is open
     is_at_work = True  # in its thread; from its opening on
-    place: "Place | None" = None  # where the file stood when it was opened
+    place: FilePlace | None = None  # where the file stood when it was opened
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         if sql is not RUN:
@@ -82,7 +59,7 @@ class UnitJob:
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     """All rows of a statement (a half-read `RETURNING` would keep the write lock), or an empty one for each row
     that it wrote."""
-    cursor = connection.execute(statement.sql, _encoded(statement.parameters))
+    cursor = connection.execute(statement.query.sqlite, _encoded(statement.parameters))
     if cursor.description is None:
         return [{}] * cursor.rowcount
     rows = cursor.fetchall()

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.turn import Turn, busy, closed
-from authstore.backends.sqlite.work import UnitJob, abandon, run_units, settle
+from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
 from authstore.database import Unit
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 MAX_UNITS = 256  # in one transaction: bounds how long a reader of the result waits for the others'
 
 
-class WritePump:
+class Writes:
     """Writes take turns with open transactions, and wait at most the busy timeout from their call."""
 
     def __init__(self, thread: ConnectionThread, turn: Turn, busy_seconds: float) -> None:

@@ -1,15 +1,15 @@
 """Looking at a store's file without changing it: its tables and sizes, its schema version."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from authstore import schema
-from authstore.backends.sqlite.errors import translated
+from authstore.backends.sqlite import file
+from authstore.backends.sqlite.errors import files_translated
+from authstore.backends.sqlite.migrating import ledger
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration
 
@@ -37,8 +37,7 @@ class FileSize:
 def look(path: Path) -> FileSize:
     """Tables, rows and sizes. Raises `StoreNotFoundError`, `SchemaError`, `StoreCorruptError`."""
     with _opened(path) as connection:
-        _check_ours(connection, path)
-        version = connection.execute("SELECT count(*) FROM authstore_migrations").fetchone()[0]
+        version = len(ledger(connection))
         names = connection.execute(
             "SELECT name FROM sqlite_master"
             " WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
@@ -54,27 +53,18 @@ def pending(path: Path) -> tuple[Migration, ...]:
     if not path.exists():
         return known
     with _opened(path) as connection:
-        _check_ours(connection, path)
-        rows = connection.execute("SELECT version, sha256 FROM authstore_migrations ORDER BY version").fetchall()
-        return schema.pending([{"version": version, "sha256": digest} for version, digest in rows], known)
+        return schema.pending(ledger(connection), known)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StoreNotFoundError(f"there is no store at {path}")
-    # Without a log, only a connection that may write removes the empty one that SQLite makes to read.
-    has_log = any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal"))
-    uri = f"file:{quote(os.fsencode(path))}?mode={'ro' if has_log else 'rw'}"
-    with translated(), closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)) as connection:
-        connection.execute("PRAGMA query_only = ON")
+    with files_translated(), file.connect_to_read(path, sqlite3.Connection) as connection:
+        if not file.is_ours(connection):
+            raise SchemaError(f"{path} is no authstore")
         connection.execute("BEGIN")
         yield connection
-
-
-def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("PRAGMA application_id").fetchone() != (schema.APPLICATION_ID,):
-        raise SchemaError(f"{path} is no authstore")
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int] | None:
@@ -93,5 +83,5 @@ def _table(connection: sqlite3.Connection, name: str, sizes: dict[str, int] | No
 
 
 def _bytes(path: Path) -> int:
-    log = path.with_name(path.name + "-wal")
-    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    wal, _, _ = file.logs(path)
+    return path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)

@@ -1,0 +1,134 @@
+"""What a SQLite file is: how it is opened, what stands beside it, whose it is, how one is put in place.
+
+Whoever handles such files (opening, inspecting, backing up, moving) does it through this module:
+
+- `connect`, or `connect_to_read` for a look that changes nothing; never `open()`: closing any other descriptor of a
+  database file drops the POSIX locks that SQLite holds in this process (https://sqlite.org/howtocorrupt.html §2.2);
+- `logs` are the files that belong to it, `has_lost_its_file` is a log that would bring old rows back;
+- `FilePlace` tells whether a file is still the one that was opened;
+- `put_in_place` and `sync` make a finished file appear whole, for good, and without pushing another out.
+
+Errors of the driver and of the file system become ours in `errors`.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote
+
+from authstore import schema
+from authstore.database import BUSY_SECONDS
+
+C = TypeVar("C", bound=sqlite3.Connection)
+
+
+class FilePlace(NamedTuple):
+    """A file by its path and by what the file system knows it by."""
+
+    path: str
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> "FilePlace":
+        """Where this file stands. Raises `OSError`."""
+        status = os.stat(path)
+        return cls(os.fspath(path), status.st_dev, status.st_ino)
+
+    def is_taken(self) -> bool:
+        """Whether the file is gone from here, or another stands in its place."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return True
+        return (status.st_dev, status.st_ino) != (self.device, self.inode)
+
+
+def connect(
+    path: Path, factory: type[C], *, mode: str = "rw", timeout: float = BUSY_SECONDS, cached_statements: int = 128
+) -> C:
+    """A connection in autocommit, for any thread; `timeout`: how long it waits for a lock, in seconds.
+
+    `mode`: "rw" never makes a file, "ro" never writes one. Raises `sqlite3.Error`.
+    """
+    # The path is quoted: `?`, `#` and `%` in it mean something to a URI.
+    uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
+    return sqlite3.connect(
+        uri,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=factory,
+        timeout=timeout,
+        cached_statements=cached_statements,
+    )
+
+
+@contextmanager
+def connect_to_read(path: Path, factory: type[C]) -> Iterator[C]:
+    """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`."""
+    # A log would be written back on closing unless opened read-only; without one, only a connection that may
+    # write removes the empty log which SQLite makes to read a file in WAL mode.
+    mode = "ro" if has_log(path) else "rw"
+    with closing(connect(path, factory, mode=mode)) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        yield connection
+
+
+def is_ours(connection: sqlite3.Connection) -> bool:
+    """Whether the file says that it is a store."""
+    return bool(connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,))
+
+
+def logs(path: Path) -> tuple[Path, Path, Path]:
+    """The files that SQLite keeps beside this one: `-wal`, `-shm`, `-journal`."""
+    wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
+    return wal, shm, journal
+
+
+def has_log(path: Path) -> bool:
+    """Whether some of what the file holds may stand in another: it is open, or was not closed."""
+    return any(log.exists() for log in logs(path))
+
+
+def has_lost_its_file(path: Path) -> bool:
+    """Whether a log stands there without its file: a new file of that name would get the old one's rows."""
+    wal, _, journal = logs(path)
+    # Asked in this order, since another process may be making the file just now.
+    return (wal.exists() or journal.exists()) and not path.exists()
+
+
+def make_folder(folder: Path) -> None:
+    """With those above it; a loss of power takes none of them back. Raises `OSError`."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync(made.parent)
+
+
+def make_private(path: Path) -> None:
+    """A new, empty file that only its owner may read; SQLite gives its logs the same mode. Raises `OSError`."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Gives a finished, closed file its name as well. Raises `FileExistsError` where another has it: that one stays."""
+    os.link(made, path)
+
+
+def remove(path: Path) -> None:
+    """A file that nobody has open, and its logs."""
+    for file in (path, *logs(path)):
+        file.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Waits until a folder, or a file that nobody has open, is on the disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

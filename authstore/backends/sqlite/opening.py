@@ -1,0 +1,249 @@
+"""Opening a store: the file is made whole or not at all, refused when it is not ours, migrated under the write lock."""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import aiosqlite
+
+from authstore import schema
+from authstore.adapter import Clock, Durability
+from authstore.backends.sqlite import file, fork
+from authstore.backends.sqlite.database import SqliteDatabase
+from authstore.backends.sqlite.errors import files_translated, is_busy, translated
+from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.migrating import ledger, run_pending
+from authstore.backends.sqlite.thread import ConnectionThread
+from authstore.backends.sqlite.units import UnitConnection
+from authstore.database import BUSY_SECONDS
+from authstore.errors import (
+    ConfigurationError,
+    SchemaError,
+    StoreCorruptError,
+    StoreNotFoundError,
+    StoreReadOnlyError,
+)
+from authstore.schema import Migration, migrations
+
+CACHED_STATEMENTS = 256
+TRY_SECONDS = 0.25  # one wait for a lock held by another process; whoever waits longer tries again
+MIN_SQLITE = (3, 37, 0)  # STRICT tables
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How a file is opened."""
+
+    path: Path
+    durability: Durability
+    create: bool
+    migrate: bool
+    clock: Clock
+    migrations: Sequence[Migration]
+
+
+async def open_file(
+    path: Path,
+    *,
+    durability: Durability,
+    create: bool,
+    migrate: bool,
+    clock: Clock,
+    steps: Sequence[Migration] | None = None,
+) -> SqliteDatabase:
+    """Opens the store in this file; `steps` are the migrations, authstore's own unless told."""
+    fork.let_go()
+    options = FileOptions(path, durability, create, migrate, clock, steps or migrations("sqlite"))
+    writer = await _start(partial(open_writer, options))
+    try:
+        reader = await _start(partial(open_reader, path))
+    except BaseException:
+        writer.stop()
+        raise
+    return SqliteDatabase(writer, reader, path, BUSY_SECONDS)
+
+
+async def open_memory(*, clock: Clock, steps: Sequence[Migration] | None = None) -> SqliteDatabase:
+    """Opens a store in memory, of its own."""
+    options = FileOptions(Path(), "relaxed", True, True, clock, steps or migrations("sqlite"))
+    thread = await _start(partial(open_in_memory, options))
+    return SqliteDatabase(thread, thread, None, BUSY_SECONDS)
+
+
+async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
+    """Opens a connection on a thread of its own; a caller cancelled meanwhile leaves neither behind."""
+    opening = asyncio.create_task(_open(connector))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unwanted)
+        raise
+
+
+async def _open(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
+    failures: list[BaseException] = []
+
+    def attempt() -> sqlite3.Connection:
+        # A connector that raises would leave aiosqlite's thread to end after the event loop may have.
+        try:
+            return connector()
+        except BaseException as error:
+            failures.append(error)
+            return sqlite3.connect(":memory:", check_same_thread=False)
+
+    thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
+    if failures:
+        await thread.close()
+        with translated():
+            raise failures[0]
+    return thread
+
+
+def _close_unwanted(opening: "asyncio.Task[ConnectionThread]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().stop()
+
+
+def open_writer(options: FileOptions) -> UnitConnection:
+    """The writing connection of a store's file: made, checked, migrated."""
+    _check_version()
+    path = Path(os.path.realpath(options.path))
+    with files_translated():
+        if not path.exists():
+            _create(path, options)
+        _check(path, options)
+        connection = _connect(path, TRY_SECONDS)
+        try:
+            _prepare(connection, options.durability)
+            _check_writable(connection)
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            _migrate(connection, options)
+        except BaseException:
+            connection.close()
+            raise
+        connection.place = FilePlace.of(path)
+        connection.is_at_work = False
+        return connection
+
+
+def open_reader(path: Path) -> UnitConnection:
+    """A reading connection. It never checkpoints: only the writer does."""
+    with translated():
+        connection = _connect(Path(os.path.realpath(path)), BUSY_SECONDS)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.is_at_work = False
+        return connection
+
+
+def open_in_memory(options: FileOptions) -> UnitConnection:
+    """A database in memory, of its own."""
+    _check_version()
+    with translated():
+        connection = sqlite3.connect(
+            ":memory:",
+            isolation_level=None,
+            check_same_thread=False,
+            factory=UnitConnection,
+            cached_statements=CACHED_STATEMENTS,
+        )
+        _prepare(connection, "relaxed")
+        run_pending(connection, options.migrations, options.clock)
+        return connection
+
+
+def _check_version() -> None:
+    if sqlite3.sqlite_version_info < MIN_SQLITE:
+        raise ConfigurationError(
+            f"this Python has SQLite {sqlite3.sqlite_version}; authstore needs 3.37 or newer (STRICT tables)"
+        )
+
+
+def _connect(path: Path, timeout: float) -> UnitConnection:
+    connection = file.connect(path, UnitConnection, timeout=timeout, cached_statements=CACHED_STATEMENTS)
+    fork.note(connection)
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cache_size = -32768")
+    connection.execute("PRAGMA journal_size_limit = 67108864").fetchall()
+    connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
+
+
+def _create(path: Path, options: FileOptions) -> None:
+    """Builds the file under another name and links it into place: a kill leaves no half, a race no loser."""
+    if not options.create:
+        raise StoreNotFoundError(f"there is no store at {path}")
+    if file.has_lost_its_file(path):
+        raise StoreCorruptError(f"{path} is missing, but its -wal or -journal is there: put the file back first")
+    file.make_folder(path.parent)
+    _check_folder(path)
+    building = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    file.make_private(building)
+    try:
+        with closing(_connect(building, TRY_SECONDS)) as connection:
+            run_pending(connection, options.migrations, options.clock)
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        with suppress(FileExistsError):
+            file.put_in_place(building, path)
+    finally:
+        file.remove(building)
+    file.sync(path.parent)
+
+
+def _check(path: Path, options: FileOptions) -> None:
+    """Refuses what is not ours, and leaves it untouched."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigurationError(f"{path} is not a file")
+    if status.st_size == 0:
+        raise SchemaError(f"{path} is an empty file, not a store")
+    # The mode bits too: root may write where nobody is meant to.
+    if not os.access(path, os.W_OK) or not status.st_mode & 0o222:
+        raise StoreReadOnlyError(f"{path} cannot be written")
+    _check_folder(path)
+    is_all_there_is = not file.has_log(path)
+    with file.connect_to_read(path, UnitConnection) as connection:
+        fork.note(connection)
+        if not file.is_ours(connection):
+            raise SchemaError(f"{path} is a SQLite database, but no authstore")
+        if is_all_there_is and status.st_size % connection.execute("PRAGMA page_size").fetchone()[0]:
+            # SQLite itself counts a page that is cut off as whole.
+            raise StoreCorruptError(f"{path} is cut off")
+        pending = schema.pending(ledger(connection), options.migrations)
+    if pending and not options.migrate:
+        raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
+
+
+def _check_folder(path: Path) -> None:
+    if not os.access(path.parent, os.W_OK) or not path.parent.stat().st_mode & 0o222:
+        raise StoreReadOnlyError(f"the folder {path.parent} cannot be written, and SQLite keeps its log there")
+
+
+def _check_writable(connection: sqlite3.Connection) -> None:
+    """A read-only mount shows only here. Who finds the lock taken may write: somebody does."""
+    connection.execute("PRAGMA busy_timeout = 0").fetchall()
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if not is_busy(error):
+            raise
+    connection.execute("PRAGMA busy_timeout = 250").fetchall()
+
+
+def _migrate(connection: sqlite3.Connection, options: FileOptions) -> None:
+    if schema.pending(ledger(connection), options.migrations):
+        connection.execute("PRAGMA busy_timeout = 60000").fetchall()
+        run_pending(connection, options.migrations, options.clock)
+        connection.execute("PRAGMA busy_timeout = 250").fetchall()

@@ -1,0 +1,55 @@
+"""Work on one open store, for commands; and how its models are shown."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import typer
+from pydantic import BaseModel
+
+from authstore import Adapter, User, connect
+from authstore.cli.output import Output
+from authstore.errors import UserNotFoundError
+
+T = TypeVar("T")
+
+
+def with_store(url: str, work: Callable[[Adapter], Awaitable[T]]) -> T:
+    """Opens the store that is there, never a new one, and gives what the work returns."""
+
+    async def run() -> T:
+        async with connect(url, create=False) as store:
+            return await work(store)
+
+    return asyncio.run(run())
+
+
+async def find_user(store: Adapter, user: str) -> User:
+    """The user with this id or address. Raises `UserNotFoundError`."""
+    found = await store.get_user(user) or await store.get_user_by_email(user)
+    if found is None:
+        raise UserNotFoundError("no user has this id or address")
+    return found
+
+
+def as_json(model: BaseModel) -> dict[str, Any]:
+    """A model for machines; what is secret is never in it."""
+    return model.model_dump(mode="json")
+
+
+def show_fields(output: Output, model: BaseModel) -> None:
+    """A model for people: a line a field, what is empty left out."""
+    shown = {name: value for name, value in as_json(model).items() if value not in (None, {}, [])}
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        output.say(f"{name.ljust(width)}  {value}")
+
+
+def confirm(question: str, is_sure: bool) -> None:
+    """Asks in a terminal, and ends the command on a no. Elsewhere `--yes` has to be given."""
+    if is_sure:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is nobody to ask here: add --yes")
+    typer.confirm(question, abort=True)

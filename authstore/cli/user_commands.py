@@ -1,0 +1,128 @@
+"""users list, show, disable, enable, delete."""
+
+from typing import Annotated
+
+import typer
+
+from authstore import Account, Adapter, Authenticator, Role, Session, User
+from authstore.cli.arguments import Json, StoreUrl
+from authstore.cli.output import Output
+from authstore.cli.stores import as_json, confirm, find_user, show_fields, with_store
+
+WhichUser = Annotated[str, typer.Argument(metavar="USER", help="An id or an address.")]
+
+_users = typer.Typer(help="Who there is; disable, enable or delete one.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group."""
+    app.add_typer(_users, name="users")
+
+
+@_users.command("list")
+def list_users(
+    url: StoreUrl,
+    json: Json = False,
+    role: Annotated[str | None, typer.Option("--role", metavar="NAME", help="Only users with this role.")] = None,
+    after: Annotated[str | None, typer.Option("--after", metavar="ID", help="Go on after this id.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+) -> int:
+    """Users in the order of their ids."""
+
+    async def work(store: Adapter) -> list[User]:
+        if role is None:
+            return await store.list_users(after=after, limit=limit)
+        return await store.list_users_with_role(role, after=after, limit=limit)
+
+    users = with_store(url, work)
+    output = Output(is_json=json)
+    for user in users:
+        output.event("user", user=as_json(user))
+    output.event("done", ok=True, count=len(users))
+    output.table(
+        ("id", "email", "name", "made", ""),
+        ((u.id, u.email or "-", u.name or "-", f"{u.created_at:%Y-%m-%d}", _state(u)) for u in users),
+    )
+    if len(users) == limit:
+        output.say(f"there may be more: --after {users[-1].id}")
+    return 0
+
+
+def _state(user: User) -> str:
+    return "disabled" if user.disabled else ""
+
+
+@_users.command("show")
+def show_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
+    """A user with accounts, passkeys, roles and living sessions."""
+
+    async def work(
+        store: Adapter,
+    ) -> tuple[User, list[Account], list[Authenticator], list[Role], list[Session]]:
+        found = await find_user(store, user)
+        return (
+            found,
+            await store.list_accounts(found.id),
+            await store.list_authenticators(found.id),
+            await store.get_roles(found.id),
+            await store.list_sessions(found.id),
+        )
+
+    found, accounts, passkeys, roles, sessions = with_store(url, work)
+    output = Output(is_json=json)
+    output.event(
+        "user",
+        user=as_json(found),
+        accounts=[as_json(account) for account in accounts],
+        authenticators=[as_json(passkey) for passkey in passkeys],
+        roles=sorted(role.name for role in roles),
+        sessions=[as_json(session) for session in sessions],
+    )
+    output.event("done", ok=True)
+    show_fields(output, found)
+    output.say(f"roles: {', '.join(sorted(role.name for role in roles)) or 'none'}")
+    output.say(f"accounts: {', '.join(f'{a.provider} {a.provider_account_id}' for a in accounts) or 'none'}")
+    output.say(f"passkeys: {', '.join(p.name or p.credential_id for p in passkeys) or 'none'}")
+    output.say(f"living sessions: {len(sessions)}")
+    return 0
+
+
+@_users.command("disable")
+def disable_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
+    """Keeps a user out, and ends all sessions."""
+    return _set_disabled(user, url, json, disabled=True)
+
+
+@_users.command("enable")
+def enable_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
+    """Lets a disabled user in again."""
+    return _set_disabled(user, url, json, disabled=False)
+
+
+def _set_disabled(user: str, url: str, json: bool, *, disabled: bool) -> int:
+    async def work(store: Adapter) -> User:
+        found = await find_user(store, user)
+        return await store.update_user(found.id, disabled=disabled) or found
+
+    changed = with_store(url, work)
+    output = Output(is_json=json)
+    output.event("done", ok=True, user=as_json(changed))
+    output.say(f"{changed.id} is {'disabled, and all its sessions ended' if disabled else 'enabled'}")
+    return 0
+
+
+@_users.command("delete")
+def delete_user(
+    user: WhichUser,
+    url: StoreUrl,
+    json: Json = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Deletes a user with accounts, sessions, passkeys and role grants. Asks in a terminal."""
+    found = with_store(url, lambda store: find_user(store, user))
+    confirm(f"Delete {found.email or found.id} with all that belongs to this user?", yes)
+    is_deleted = with_store(url, lambda store: store.delete_user(found.id))
+    output = Output(is_json=json)
+    output.event("done", ok=True, deleted=is_deleted, user_id=found.id)
+    output.say(f"{found.id} is deleted")
+    return 0
