@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from authstore import Adapter, SessionPolicy, connect
 from authstore.testing.web import OpenIDProvider, Outbox, Person
-from authstore.web import Auth, oidc
+from authstore.web import Auth, Provider, oidc
 from authstore.web.fastapi import OptionalUser
 from tests.web.certified.certified import CertifiedProvider, certified_provider
 
@@ -86,6 +86,11 @@ class World:
         return self.outbox.link()
 
 
+def vouching(provider: Provider) -> Provider:
+    """As a preset whose provider verifies addresses itself."""
+    return replace(provider, vouches=True)
+
+
 MakeWorld = Callable[..., Awaitable[World]]
 
 
@@ -102,7 +107,7 @@ async def make_world() -> AsyncIterator[MakeWorld]:
                 opening = connect("sqlite://", clock=clock, policy=policy or SessionPolicy())
                 store = await stack.enter_async_context(opening)
             providers = [
-                oidc(name, at.client_id, at.client_secret, at.discovery_url, transport=at.transport)
+                vouching(oidc(name, at.client_id, at.client_secret, at.discovery_url, transport=at.transport))
                 for name, at in (("pretend", pretend), ("other", other))
             ]
             given = {"base_url": BASE, "secrets": [SECRET], "providers": providers, "mailer": outbox, **options}
