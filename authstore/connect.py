@@ -23,13 +23,20 @@ class Connecting:
     """What `connect` returns: `async with` it, or `await` it and close the store yourself."""
 
     def __init__(
-        self, open_database: _Open, policy: SessionPolicy, clock: "Clock", cipher: Cipher, audit: timedelta | None
+        self,
+        open_database: _Open,
+        policy: SessionPolicy,
+        clock: "Clock",
+        cipher: Cipher,
+        audit: timedelta | None,
+        cache: int,
     ) -> None:
         self._open_database = open_database
         self._policy = policy
         self._clock = clock
         self._cipher = cipher
         self._audit = audit
+        self._cache = cache
         self._store: Adapter | None = None
 
     def __await__(self) -> "Generator[Any, None, Adapter]":
@@ -60,6 +67,7 @@ class Connecting:
                 await store.keep_events(self._audit, at_least=True)
             else:
                 await store.look_at_log()
+            store.keep_sessions(self._cache)
         except BaseException:
             await store.close()
             raise
@@ -75,6 +83,7 @@ def connect(
     durability: "Durability" = "full",
     create: bool = True,
     migrate: bool = True,
+    cache: int = 0,
     audit: timedelta | None = None,
 ) -> Connecting:
     """Opens a store.
@@ -83,7 +92,8 @@ def connect(
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
     lose the last moments. `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written
-    into the database, where the longest asked for counts.
+    into the database, where the longest asked for counts. `cache`: how many sessions with their users are kept in this
+    process, never stale.
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`.
@@ -94,11 +104,13 @@ def connect(
         raise ConfigurationError("policy is a SessionPolicy")
     if not callable(clock):
         raise ConfigurationError("clock is a function that gives an aware datetime")
+    if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
+        raise ValueError("cache is a whole number of sessions, 0 for none")
     if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
         raise ConfigurationError("audit is a timedelta longer than nothing, or None")
     path = _sqlite_path(url)
     opener = partial(_open_sqlite, path, durability=durability, create=create, migrate=migrate, clock=clock)
-    return Connecting(opener, policy, clock, Cipher(keys), audit)
+    return Connecting(opener, policy, clock, Cipher(keys), audit, cache)
 
 
 async def _open_sqlite(

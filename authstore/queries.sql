@@ -548,6 +548,32 @@ ORDER BY changes.seq LIMIT :limit
 SELECT min(changes.seq) AS seq FROM change_log JOIN changes ON changes.seq > change_log.lost
 WHERE changes.type IS NOT NULL
 
+-- The change log from a row on, for a cache; with it the id of a session by its place in the table.
+-- name: changes_since
+-- dialect: sqlite
+SELECT seq, user_id, session_id, nonce, (SELECT id FROM sessions WHERE rowid = :newest)
+FROM changes WHERE seq >= :seq ORDER BY seq LIMIT 1001
+-- dialect: postgres
+SELECT seq, user_id, session_id, nonce, CAST(:newest AS text) FROM changes WHERE seq >= :seq ORDER BY seq LIMIT 1001
+
+-- Where the change log and the sessions end, and whether a session is there.
+-- name: log_bounds
+-- dialect: sqlite
+SELECT changes.seq, changes.nonce, ifnull(newest.place, -1), newest.id,
+    EXISTS (SELECT 1 FROM sessions WHERE id = :session_id)
+FROM changes LEFT JOIN (SELECT rowid AS place, id FROM sessions ORDER BY rowid DESC LIMIT 1) AS newest
+ORDER BY changes.seq DESC LIMIT 1
+-- dialect: postgres
+SELECT seq, nonce, -1, CAST(NULL AS text), EXISTS (SELECT 1 FROM sessions WHERE id = :session_id)
+FROM changes ORDER BY seq DESC LIMIT 1
+
+-- Which triggers there are.
+-- name: list_triggers
+-- dialect: sqlite
+SELECT name FROM sqlite_schema WHERE type = 'trigger'
+-- dialect: postgres
+SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal
+
 -- How long events are kept, and how far they are chained.
 -- name: get_change_log
 SELECT audit_seconds, lost, lost_hash, sealed, sealed_hash FROM change_log

@@ -13,6 +13,7 @@ from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
 from authstore.models import check_text
 from authstore.store.acting import current_actor, said
+from authstore.store.cache import SessionCache
 from authstore.store.changes import LogState
 from authstore.store.ids import TimeOrderedIds
 
@@ -30,6 +31,7 @@ class StoreBase:
         self._cipher = cipher
         self._ids = TimeOrderedIds()
         self._log = LogState()
+        self._cache: SessionCache | None = None
 
     @property
     def policy(self) -> SessionPolicy:

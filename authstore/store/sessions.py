@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import JsonValue
 
 from authstore.adapter import UNSET, JsonObject, Unset
-from authstore.database import Row, Unit
+from authstore.database import Found, Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import end_of, is_session_alive, is_touch_due, session_expiry
 from authstore.models import Ended, Session, User, check_text
 from authstore.sql import queries
 from authstore.store import kept, rows
 from authstore.store.base import StoreBase, Values, is_storable, json_object
+from authstore.store.cache import SessionCache
 from authstore.store.endings import (
     Ending,
     end_found,
@@ -79,15 +80,31 @@ class SessionStore(StoreBase):
     async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
         if not is_presentable(token):
             return None
-        presented, named = hash_token(token), named_session(token)
-        found = await self._db.lookup(kept.BY_ID, named) if named else None
-        if found is None or not compare_digest(found[0], presented):
-            row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
-            if row is None:
-                return await self._replaced(token, now)
-            found = kept.check(tuple(row.values()))
+        presented = hash_token(token)
+        if self._cache is None:
+            found = await self._find(token, presented)
+        else:
+            found = self._cache.get(presented) or await self._fill(self._cache, token, presented)
+        if found is None:
+            return await self._replaced(token, now)
         session, user = kept.session_and_user(found, token)
         return (session, user) if not user.disabled and self._is_alive(session, now) else None
+
+    async def _find(self, token: str, presented: bytes) -> Found | None:
+        named = named_session(token)
+        found = await self._db.lookup(kept.BY_ID, named) if named else None
+        if found is not None and compare_digest(found[0], presented):
+            return found
+        row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
+        return kept.check(tuple(row.values())) if row else None
+
+    async def _fill(self, cache: SessionCache, token: str, presented: bytes) -> Found | None:
+        filling, found = cache.begin(), None
+        try:
+            found = await self._find(token, presented)
+        finally:
+            cache.end(filling, presented, found)
+        return found
 
     async def _replaced(self, token: str, now: datetime) -> tuple[Session, User] | None:
         """What a token finds that was replaced: its session during the grace; later a theft, which ends it."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.reads import Reads
@@ -18,7 +19,7 @@ from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.units import UnitConnection, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes, uninterrupted
-from authstore.database import Database, Found, Lookup, Row, Unit
+from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.sql import Statement
 
@@ -40,6 +41,7 @@ class SqliteDatabase:
         self._writes = Writes(writer, self._turn, busy_seconds)
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
+        self._log: FileChangeLog | None = None
         self._closing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[Any]] = set()
         self._forgotten = stop_when_forgotten(self, writer, reader)
@@ -82,6 +84,19 @@ class SqliteDatabase:
             raise
         open_transaction.end()
         await self._end(_commit)
+
+    def change_log(self) -> ChangeLog | None:
+        """See `authstore.database.Database`."""
+        self.check()
+        if self._path is None or self._log is not None:
+            return None
+        with translated():
+            log = FileChangeLog(self._path, self.check)
+            if not log.is_whole:
+                log.close()
+                return None
+        self._log = log
+        return log
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
@@ -163,6 +178,8 @@ class SqliteDatabase:
         if self._ending:
             await asyncio.wait(self._ending)
         with translated():
+            if self._log is not None:
+                self._log.close()
             if self._reader is not self._writer:
                 await self._reader.close()
             await self._writer.close()
