@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from authstore.models import Event
 from authstore.store.changes import ChainReport
@@ -21,6 +21,7 @@ class HasEvents(Protocol):
         ...
 
 
+@runtime_checkable
 class KeepsEvents(HasEvents, Protocol):
     """A store of authstore's own."""
 
@@ -52,7 +53,7 @@ async def follow(store: HasEvents, *, after: int = 0) -> AsyncIterator[Event]:
         wait = min(wait * 2, _LONGEST_WAIT)
 
 
-async def set_retention(store: KeepsEvents, span: timedelta | None) -> None:
+async def set_retention(store: HasEvents, span: timedelta | None) -> None:
     """How long the log is kept from now on, shorter than `connect(audit=…)` asked for too; `None`: no audit any more,
     the last 10 000 rows. What is older goes with the next `prune`.
 
@@ -62,13 +63,19 @@ async def set_retention(store: KeepsEvents, span: timedelta | None) -> None:
         raise TypeError(f"a retention is a timedelta or None, not {type(span).__name__}")
     if span is not None and span <= timedelta(0):
         raise ValueError("a retention is longer than nothing; None ends the audit")
-    await store.keep_events(span)
+    await _keeper(store).keep_events(span)
 
 
-async def verify_events(store: KeepsEvents) -> ChainReport:
+async def verify_events(store: HasEvents) -> ChainReport:
     """Whether the events are those that were noted, in their order and none gone. Needs an audit; changes nothing.
 
     Each event holds the hash of the one before, so that a change shows at the next one. Whoever can write the whole
     file can write a chain of their own too: where that matters, send the events elsewhere as they happen (`follow`).
     """
-    return await store.check_events()
+    return await _keeper(store).check_events()
+
+
+def _keeper(store: HasEvents) -> KeepsEvents:
+    if not isinstance(store, KeepsEvents):
+        raise TypeError("this store keeps no change log of its own")
+    return store
