@@ -36,7 +36,13 @@ class TestInstalled(AdapterContract):
         async with connect(tmp_path / "auth.db", clock=clock) as store:
             yield store
 """
-EXTRAS = {"web": "web", "web.fastapi": "web", "mover": "move", "testing": "testing", "testing.web": "testing"}
+EXTRAS = {
+    "web": "web",
+    "web.fastapi": "web",
+    "mover": "move",
+    "testing.contract": "testing",
+    "testing.web": "testing",
+}
 
 
 def look_into(wheel: Path) -> None:
