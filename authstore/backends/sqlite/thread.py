@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import aiosqlite
 
-from authstore.backends.sqlite.turn import closed
+from authstore.backends.turn import closed
 from authstore.backends.sqlite.units import RUN, UnitConnection
 
 T = TypeVar("T")
