@@ -1,19 +1,42 @@
 # The two commands: `make demo` sets everything up and shows it, `make test` sets everything up and tests it.
 # Nothing is assumed but make and a Python of at least 3.11 with venv; PYTHON=… names another one.
+# While you write: `make fix`, `make quick`, `make test-quick`. What else there is: CONTRIBUTING.md.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
+# Neither a server nor a browser nor Node; and what the other Pythons and the lowest versions are tried with.
+QUICK := not postgres and not browser and not node and not slow
+BRISK := not browser and not node and not slow
 
-.PHONY: demo test browser certified check wheel benchmarks clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified quick fix check coverage wheel release lock benchmarks clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
 test: $(READY) browser certified
 	$(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(READY)
+	$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+
+# The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
+coverage: $(READY) browser certified
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+# Each other Python that the classifiers name and this machine has; which one it has not, is said.
+test-pythons: $(READY)
+	$(BIN)/python .ci/pythons.py -m "$(BRISK)"
+
+# The lowest versions that pyproject.toml declares. Old releases that meet newer ones of their own dependencies warn of
+# what is deprecated there: that is not ours to mend.
+test-lowest: $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable ".[demo]" --group test
+	$(VENV)-lowest/bin/python -m pytest -q -m "$(BRISK)" -W default::DeprecationWarning $(ARGS)
 
 # The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build.
 browser: $(READY)
@@ -26,28 +49,46 @@ browser: $(READY)
 certified: $(READY)
 	$(BIN)/python -m tests.web.certified.node
 
-check: $(READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+quick: $(READY)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+fix: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: quick
 	$(BIN)/pyright
 
+# What would be published, built and used: the wheel alone, the wheel under the contract, the sources.
 wheel: $(READY)
 	rm -rf build dist
-	$(BIN)/python -m build --wheel --outdir dist .
-	$(BIN)/python tests/wheel.py dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python tests/packaging/artefacts.py dist
+
+# Version, changelog, tag and wheel agree; without CHECK=1 a release that is ready gets its tag (RELEASING.md).
+release: wheel
+	$(BIN)/python .ci/release.py dist $(if $(CHECK),,--tag)
+
+# constraints.txt anew: every dependency of ours and of the benchmarks at its newest version.
+lock: $(READY)
+	grep -v '^-c' benchmarks/requirements.txt > $(VENV)/benchmarks.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header \
+	  --extra demo --group dev pyproject.toml $(VENV)/benchmarks.txt --output-file constraints.txt
+	touch pyproject.toml
 
 benchmarks: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.store
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "authstore needs Python 3.11 or newer: make PYTHON=python3.11 …" or 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[demo]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo]" --group dev
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build dist artefacts *.egg-info
+	rm -rf $(VENV) $(VENV)-* build dist artefacts *.egg-info

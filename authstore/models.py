@@ -154,7 +154,7 @@ class User(Model, frozen=True):
 class Account(_WithSecrets, frozen=True):
     """A user's identity at a provider, with the tokens the provider gave (`expires_at`: of the access token)."""
 
-    _secrets = frozenset({"access_token", "refresh_token", "id_token"})
+    _secrets: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token", "id_token"})
 
     id: Name
     user_id: Name
@@ -176,7 +176,7 @@ class Account(_WithSecrets, frozen=True):
 class Session(_WithSecrets, frozen=True):
     """A signed-in browser or device. `id` is safe to show, `token` is the secret and mostly `None`."""
 
-    _secrets = frozenset({"token"})
+    _secrets: ClassVar[frozenset[str]] = frozenset({"token"})
 
     id: Name
     token: Secret = None
@@ -193,7 +193,7 @@ class Session(_WithSecrets, frozen=True):
 class VerificationToken(_WithSecrets, frozen=True):
     """Proof, once, of control over `identifier` for one `purpose`."""
 
-    _secrets = frozenset({"token"})
+    _secrets: ClassVar[frozenset[str]] = frozenset({"token"})
 
     identifier: Name
     purpose: Name

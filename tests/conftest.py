@@ -1,12 +1,59 @@
-"""For all tests: one PostgreSQL server, a fresh database for whoever asks."""
+"""For all tests: one PostgreSQL server, a fresh database for whoever asks; and what a test needs, as its markers."""
 
+import os
 import signal
+from collections.abc import Iterator
 
-from tests.postgres import postgres_url, source, source_url
+import psycopg
+import pytest
 
-__all__ = ["postgres_url", "source", "source_url"]
+from tests.postgres import PostgresServer, embedded_server, fresh_database
 
 # A shell that starts the tests in the background has their keyboard's interrupt ignored, and programs that they start
 # inherit that; some tests are about just this signal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Whoever asks for one of these fixtures, itself or through another, has the marker; `slow` is given by hand.
+MARKED = {"postgres": {"postgres_url", "own_server"}, "browser": {"chromium"}, "node": {"certified"}}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses among them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        for marker, fixtures in MARKED.items():
+            if asked & fixtures:
+                item.add_marker(marker)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of the server the tests share."""
+    given = os.environ.get("AUTHSTORE_TEST_PG")
+    if given:
+        yield given
+        return
+    with embedded_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that nobody else uses: it may be stopped and killed."""
+    with embedded_server() as server:
+        yield server
+
+
+@pytest.fixture
+def source_url(postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh database: the one to be moved."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def source(source_url: str) -> Iterator[psycopg.Connection]:
+    """An open connection into that database (autocommit): seed and change it through this."""
+    with psycopg.connect(source_url, autocommit=True, connect_timeout=10) as connection:
+        yield connection

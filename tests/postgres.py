@@ -21,7 +21,6 @@ from typing import LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-import pytest
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -135,28 +134,3 @@ def _execute(url: str, statement: str) -> None:
 
 def _trusted(statement: str) -> LiteralString:
     return statement  # type: ignore[return-value]  # written by the tests themselves
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The URL of the server the tests share."""
-    given = os.environ.get("AUTHSTORE_TEST_PG")
-    if given:
-        yield given
-        return
-    with embedded_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-def source_url(postgres_url: str) -> Iterator[str]:
-    """The URL of a fresh database: the one to be moved."""
-    with fresh_database(postgres_url) as url:
-        yield url
-
-
-@pytest.fixture
-def source(source_url: str) -> Iterator[psycopg.Connection]:
-    """An open connection into that database (autocommit): seed and change it through this."""
-    with psycopg.connect(source_url, autocommit=True, connect_timeout=10) as connection:
-        yield connection

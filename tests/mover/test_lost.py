@@ -28,7 +28,7 @@ from authstore.mover.place import new_building, place_of
 from authstore.mover.source import Identity, Snapshot, snapshot
 from tests.mover.moving import actual, expected, moved, names, people, verified
 from tests.mover.proxy import Proxy
-from tests.postgres import embedded_server
+from tests.postgres import PostgresServer
 
 _Link = psycopg.Connection[Any]
 
@@ -86,20 +86,19 @@ async def test_a_terminated_backend_is_replaced_under_a_new_snapshot(
     assert actual(target) == expected(source)
 
 
-async def test_a_restarted_server_is_waited_for(target: Path, soon: None) -> None:
-    with embedded_server() as server:
-        with psycopg.connect(server.url, autocommit=True) as source:
-            people(source, users=2000, notes=20)
+async def test_a_restarted_server_is_waited_for(own_server: PostgresServer, target: Path, soon: None) -> None:
+    with psycopg.connect(own_server.url, autocommit=True) as source:
+        people(source, users=2000, notes=20)
 
-        def restart() -> None:
-            server.stop("immediate")
-            threading.Timer(0.5, server.start).start()
+    def restart() -> None:
+        own_server.stop("immediate")
+        threading.Timer(0.5, own_server.start).start()
 
-        events, listen = _once(restart)
-        await move(await make_plan(server.url, target), listen)
-        assert any(isinstance(event, RetryEvent) for event in events)
-        with psycopg.connect(server.url, autocommit=True) as source:
-            assert actual(target) == expected(source)
+    events, listen = _once(restart)
+    await move(await make_plan(own_server.url, target), listen)
+    assert any(isinstance(event, RetryEvent) for event in events)
+    with psycopg.connect(own_server.url, autocommit=True) as source:
+        assert actual(target) == expected(source)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

@@ -118,3 +118,14 @@ def test_what_is_typed_exists() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), f"{page.name} → {target}"
+
+
+def test_the_page_that_an_index_shows_has_links_that_work_there() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    text = (ROOT / "README.md").read_text("utf-8")
+    targets = re.findall(r"\]\(([^)#]+)", text)
+    assert targets
+    for target in targets:
+        within = target.removeprefix(f"{urls['Source']}/blob/main/")
+        assert within != target, f"README.md → {target}: an index page shows it without the files beside it"
+        assert (ROOT / within).exists(), f"README.md → {target}"

@@ -61,7 +61,7 @@ class Fetched(Generic[_T]):
 
     async def anew(self, *, older_than: timedelta = timedelta(0)) -> _T:
         """What the provider says now; what is known where that is not even `older_than` this. Raises as `get`."""
-        if self._known is not None and self._now() - self._known[1] < older_than:
+        if self._known is not None and timedelta(0) <= self._now() - self._known[1] < older_than:
             return self._known[0]
         # A task of a loop that is gone never ends.
         if self._fetching is None or self._fetching.done() or self._fetching.get_loop() is not _loop():

@@ -57,6 +57,7 @@ class World:
     """A site, the provider that people sign in with there, and what the tests look at behind their backs."""
 
     auth: Auth
+    app: FastAPI
     store: Adapter
     provider: CertifiedProvider
     clock: Clock
@@ -102,7 +103,7 @@ async def make_world(certified: CertifiedProvider) -> AsyncIterator[MakeWorld]:
                 stack.push_async_callback(visitor.aclose)
                 return visitor
 
-            return World(auth, store, certified, clock, new_visitor(), new_visitor)
+            return World(auth, app, store, certified, clock, new_visitor(), new_visitor)
 
         yield make
         certified.stop_clock(None)
