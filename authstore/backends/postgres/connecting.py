@@ -85,7 +85,9 @@ class Connector:
         try:
             connection = await connect(url, settings=asked, timeout=seconds, is_pooled=self.is_pooled)
         except (asyncpg.ClientConfigurationError, ValueError) as error:
-            raise ConfigurationError("the URL cannot be read by the driver: look at ports and ssl parameters") from error
+            raise ConfigurationError(
+                "the URL cannot be read by the driver: look at ports and ssl parameters"
+            ) from error
         try:
             (found,) = await connection.fetch_tuples(_LOOK, (), seconds)
         except BaseException:

@@ -48,7 +48,7 @@ class Connection(Protocol):
 class AsyncpgConnection:
     """`Connection` by asyncpg."""
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.is_in_doubt = False
         connection.add_log_listener(self._hear)
@@ -69,11 +69,11 @@ class AsyncpgConnection:
     async def script(self, sql: str, timeout: float | None) -> str:
         """See `Connection`."""
         self.is_in_doubt = False
-        return await self._connection.execute(sql, timeout=timeout)
+        return str(await self._connection.execute(sql, timeout=timeout))
 
     def is_closed(self) -> bool:
         """See `Connection`."""
-        return self._connection.is_closed()
+        return bool(self._connection.is_closed())
 
     async def close(self, timeout: float) -> None:
         """See `Connection`."""
@@ -86,7 +86,7 @@ class AsyncpgConnection:
 
     def is_pooled(self, backend: int) -> bool:
         """Whether somebody stands in between: what the server says of itself is not what we were told at first."""
-        return backend != self._connection.get_server_pid()
+        return bool(backend != self._connection.get_server_pid())
 
     def _hear(self, _: Any, message: Any) -> None:
         # A trigger of somebody's may warn as well: who warned is told by the server's own function.
@@ -94,9 +94,7 @@ class AsyncpgConnection:
             self.is_in_doubt = True
 
 
-async def connect(
-    dsn: str, *, settings: Mapping[str, str], timeout: float, is_pooled: bool
-) -> AsyncpgConnection:
+async def connect(dsn: str, *, settings: Mapping[str, str], timeout: float, is_pooled: bool) -> AsyncpgConnection:
     """Connects to one server. Raises the driver's errors, `OSError`, `TimeoutError`."""
     connection = await asyncpg.connect(
         dsn,

@@ -10,7 +10,7 @@ from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import translated
 from authstore.backends.postgres.migrating import ledger, run_pending
 from authstore.backends.postgres.servers import servers
-from authstore.errors import ConfigurationError, SchemaError, StoreNotFoundError
+from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration, migrations
 
 
@@ -28,8 +28,6 @@ async def open_server(
 
     Raises `ConfigurationError`, `StoreNotFoundError`, `SchemaError`, `StoreUnavailableError`, `StoreReadOnlyError`.
     """
-    if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
-        raise ConfigurationError("pool_size is a whole number of at least 1")
     connector = Connector(servers(url), durability)
     with translated():
         await connector.look()

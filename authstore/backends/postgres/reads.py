@@ -4,14 +4,16 @@ At one task nothing is lost by it: who is alone asks alone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, unreadable
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.units import fetch
 from authstore.database import BUSY_SECONDS, Found, Lookup, Row
+from authstore.errors import AuthStoreError
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -35,7 +37,7 @@ class Reads:
 
     async def read(self, statement: Statement) -> list[Row]:
         """The rows of a statement."""
-        return await self.ask(lambda connection, deadline: fetch(connection, statement, deadline))
+        return await self.ask(partial(_rows, statement=statement))
 
     def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
         """What a look-up finds for one key."""
@@ -55,7 +57,7 @@ class Reads:
         """In the caller's own task, which spares a lonely caller two turns of the event loop."""
         self._running += 1
         try:
-            return await self.ask(lambda connection, deadline: look_up(connection, lookup, key, deadline))
+            return await self.ask(partial(look_up, lookup=lookup, key=key))
         finally:
             self._running -= 1
             self._start()
@@ -89,7 +91,7 @@ class Reads:
 
     async def _answer(self, lookup: Lookup, waiting: _Waiting) -> None:
         try:
-            found = await self.ask(lambda connection, deadline: _many(connection, lookup, list(waiting), deadline))
+            found = await self.ask(partial(_many, lookup=lookup, keys=list(waiting)))
         except ValueError:  # one row cannot be read: only who asked for that one fails
             await self._answer_each(lookup, waiting)
         except BaseException as error:
@@ -103,8 +105,8 @@ class Reads:
     async def _answer_each(self, lookup: Lookup, waiting: _Waiting) -> None:
         for key, futures in waiting.items():
             try:
-                found = await self.ask(lambda connection, deadline, key=key: look_up(connection, lookup, key, deadline))
-            except Exception as error:
+                found = await self.ask(partial(look_up, lookup=lookup, key=key))
+            except AuthStoreError as error:
                 _settle({key: futures}, None, error)
             else:
                 _settle({key: futures}, found, None)
@@ -134,7 +136,7 @@ class Reads:
             self._pool.give(connection, to_write=False)
 
 
-async def look_up(connection: Connection, lookup: Lookup, key: str, deadline: float | None) -> Found | None:
+async def look_up(connection: Connection, deadline: float | None, *, lookup: Lookup, key: str) -> Found | None:
     """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
     rows = await fetch(connection, lookup.one(key=key), deadline)
     try:
@@ -143,7 +145,11 @@ async def look_up(connection: Connection, lookup: Lookup, key: str, deadline: fl
         raise unreadable() from None
 
 
-async def _many(connection: Connection, lookup: Lookup, keys: list[str], deadline: float) -> Any:
+async def _rows(connection: Connection, deadline: float, *, statement: Statement) -> list[Row]:
+    return await fetch(connection, statement, deadline)
+
+
+async def _many(connection: Connection, deadline: float, *, lookup: Lookup, keys: list[str]) -> Mapping[str, Found]:
     rows = await fetch(connection, lookup.many(keys=keys), deadline)
     return lookup.read([tuple(row.values()) for row in rows])
 

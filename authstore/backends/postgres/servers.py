@@ -83,12 +83,10 @@ def servers(url: str) -> Servers:
     if given.get("options"):
         options["options"] = given["options"]
     given.pop("options", None)
-    kept = {name: value for name, value in given.items() if name in _TAKEN}
-    login, _, hosts = parts.netloc.rpartition("@")
-    urls = tuple(
-        urlunsplit(("postgresql", f"{login}@{host}" if login else host, parts.path, urlencode(kept, quote_via=quote), ""))
-        for host in (hosts.split(",") if hosts else [""])
-    )
+    query = urlencode({name: value for name, value in given.items() if name in _TAKEN}, quote_via=quote)
+    login, at, hosts = parts.netloc.rpartition("@")
+    places = [f"{login}{at}{host}" for host in hosts.split(",")]
+    urls = tuple(urlunsplit(("postgresql", place, parts.path, query, "")) for place in places)
     return Servers(urls, seconds, options)
 
 

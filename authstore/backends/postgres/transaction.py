@@ -47,7 +47,7 @@ class PostgresTransaction:
     async def lookup(self, lookup: Lookup, key: str) -> Found | None:
         """See `authstore.database.Database`."""
         async with self._turn():
-            return await uninterrupted(look_up(self._connection, lookup, key, None))
+            return await uninterrupted(look_up(self._connection, None, lookup=lookup, key=key))
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""

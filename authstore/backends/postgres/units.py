@@ -51,8 +51,8 @@ class Units:
         """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
         return await self.to_the_end(self._until_it_is_done(make, asyncio.get_running_loop().time() + BUSY_SECONDS))
 
-    async def alone(self, statement: Statement, sql: str, parameters: Mapping[str, Any]) -> int | list[Row]:
-        """Runs one statement that is its own transaction, `statement`'s or many of its kind in one text."""
+    async def alone(self, sql: str, parameters: Mapping[str, Any]) -> int | list[Row]:
+        """Runs one statement that is its own transaction."""
         deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
         return await self.to_the_end(self._alone(sql, parameters, deadline))
 
@@ -139,7 +139,7 @@ async def fetch(connection: Connection, statement: Statement, deadline: float | 
     said = text(query.to_change if locks and query.to_change else query.postgres)
     values = said.values(statement.parameters)
     if said.returns:
-        return cast(list[Row], await connection.fetch_tuples(said.sql, values, _left(deadline)))
+        return await connection.fetch_tuples(said.sql, values, _left(deadline))
     return [{}] * await connection.run(said.sql, values, _left(deadline))
 
 
@@ -187,7 +187,7 @@ def _was_refused(error: BaseException) -> bool:
 
 async def _sent(connection: Connection, sql: str, values: Sequence[Any], returns: bool) -> int | list[Row]:
     if returns:
-        return cast(list[Row], await connection.fetch_tuples(sql, values, None))
+        return await connection.fetch_tuples(sql, values, None)
     return await connection.run(sql, values, None)
 
 

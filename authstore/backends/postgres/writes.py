@@ -20,8 +20,6 @@ T = TypeVar("T")
 MAX_ROWS = 256  # in one statement
 AT_ONCE = 2  # of one kind
 
-_Outcome = list[Row] | None  # None: it wrote nothing, or nobody can say why; run the whole unit
-
 
 class _Job(NamedTuple):
     statement: Statement
@@ -44,9 +42,9 @@ class Writes:
             unit = make()
             try:
                 statement = next(unit)
-                if statement.decides is Decides.UNIT and statement.query.whole is not None:
-                    if await self._write(statement):
-                        return _finished(unit)
+                is_whole = statement.decides is Decides.UNIT and statement.query.whole is not None
+                if is_whole and await self._write(statement):
+                    return _finished(unit)
             except StopIteration as finished:
                 return cast(T, finished.value)
             finally:
@@ -83,7 +81,7 @@ class Writes:
         query = statement.query
         self._running[query] = self._running.get(query, 0) + 1
         try:
-            found = await self._units.alone(statement, query.whole or "", {**statement.parameters, "gate": GATE})
+            found = await self._units.alone(query.whole or "", {**statement.parameters, "gate": GATE})
             return bool(found)
         except DRIVER_ERRORS:
             return False
@@ -125,7 +123,7 @@ class Writes:
         names = list(jobs[0].statement.parameters)
         parameters = {name: [job.statement.parameters[name] for job in jobs] for name in names}
         try:
-            rows = await self._units.alone(jobs[0].statement, query.gathered or "", {**parameters, "gate": GATE})
+            rows = await self._units.alone(query.gathered or "", {**parameters, "gate": GATE})
         except DRIVER_ERRORS:
             written: set[Any] = set()  # one of them spoilt it, or the server is away: each by itself finds out
         except BaseException as error:

@@ -15,9 +15,9 @@ from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
-from authstore.backends.turn import Turn, busy, closed
 from authstore.backends.sqlite.units import UnitConnection, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes, uninterrupted
+from authstore.backends.turn import Turn, busy, closed
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError
 from authstore.sql import Statement
