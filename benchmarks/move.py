@@ -103,8 +103,8 @@ def contend(name: str, url: str, folder: Path) -> dict[str, float]:
 
 async def run_ours(name: str, url: str, folder: Path) -> dict[str, float]:
     from authstore.mover import make_plan, move, verify
+    from authstore.mover.options import MoveOptions
     from authstore.mover.plan import Plan
-    from authstore.mover.shapes import MoveOptions
 
     target = folder / "move.db"
     if name == "verify":

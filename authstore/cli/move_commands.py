@@ -48,7 +48,7 @@ def plan(
 
 
 def _write_profile(found: Any, path: str) -> None:
-    from authstore.mover.profile import write_profile
+    from authstore.mover.recognition.profile import write_profile
 
     text = write_profile(found.recognised)
     if path == "-":
@@ -73,7 +73,7 @@ def move(
     ] = True,
 ) -> int:
     """Moves; goes on where it was stopped, and catches up, when run again."""
-    from authstore.cli.plan_view import show_undecided
+    from authstore.cli.plan_view import how_to_decide, show_undecided
     from authstore.cli.progress import ProgressView
     from authstore.mover import Plan, UndecidedError
     from authstore.mover import move as start
@@ -85,6 +85,7 @@ def move(
             report = asyncio.run(start(plan, view, prove=verify_after))
     except UndecidedError as error:
         show_undecided(output, error.problems)
+        error.hint = how_to_decide(error.problems)
         raise
     _show_move(output, report)
     output.say(f"compare the two at any time: authstore verify {masked(source)} {target}")

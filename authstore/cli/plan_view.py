@@ -66,7 +66,7 @@ def _problem_event(output: Output, problem: Problem) -> None:
         message=problem.message,
         count=problem.count,
         samples=problem.samples,
-        option=problem.option,
+        option=dashed(problem.decision),
         stops=problem.stops,
     )
 
@@ -93,12 +93,23 @@ def show_problems(output: Output, problems: Iterable[Problem]) -> None:
     output.say()
     for problem in sorted(problems, key=lambda one: not one.stops):
         mark = "!" if problem.stops else "-"
-        decide = f" (decide with {problem.option})" if problem.option and problem.stops else ""
+        decide = f" (decide with {dashed(problem.decision)})" if problem.decision and problem.stops else ""
         count = f" [{problem.count:,}]" if problem.count else ""
         where = f"{problem.table}: " if problem.table and not problem.message.startswith(problem.table) else ""
         output.say(f"{mark} {where}{problem.message}{count}{decide}")
         for sample in problem.samples:
             output.say(f"    {sample}")
+
+
+def dashed(decision: str) -> str:
+    """A field of MoveOptions as the command line spells it."""
+    return f"--{'schema' if decision == 'schemas' else decision.replace('_', '-')}" if decision else ""
+
+
+def how_to_decide(problems: Iterable[Problem]) -> str:
+    """What to do about the problems that stop a move."""
+    options = sorted({dashed(problem.decision) for problem in problems if problem.decision})
+    return f"decide with {', '.join(options)}; `authstore plan` shows the rows" if options else "see `authstore plan`"
 
 
 def show_undecided(output: Output, problems: Iterable[Problem]) -> None:

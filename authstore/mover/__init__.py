@@ -8,20 +8,8 @@
 the target catches up with a source that has changed. Needs the extra `authstore[move]`.
 """
 
-from authstore.mover.calls import make_plan, move, recover, rollback, verify
-from authstore.mover.events import (
-    Event,
-    MoveReport,
-    OnProgress,
-    ProblemEvent,
-    ProgressEvent,
-    RetryEvent,
-    TableDifference,
-    TableEvent,
-    TableReport,
-    VerifyReport,
-)
-from authstore.mover.failures import (
+from authstore.mover.api import make_plan, move, recover, rollback, verify
+from authstore.mover.errors import (
     MoverError,
     MoveStoppedError,
     SourceChangedError,
@@ -32,9 +20,22 @@ from authstore.mover.failures import (
     TargetError,
     UndecidedError,
 )
+from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, TablePlan
-from authstore.mover.shapes import MoveOptions, Problem
-from authstore.mover.undo import RollbackReport
+from authstore.mover.reports import (
+    Event,
+    MoveReport,
+    OnProgress,
+    Problem,
+    ProblemEvent,
+    ProgressEvent,
+    RetryEvent,
+    TableDifference,
+    TableEvent,
+    TableReport,
+    VerifyReport,
+)
+from authstore.mover.sync.rollback import RollbackReport
 
 __all__ = [
     "Event",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from authstore.mover.shapes import SourceTable
+from authstore.mover.catalog import SourceTable
 
 OWN_TABLES = (
     "users",

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from authstore.mover.shapes import Source, TableCopy
-
-_At = tuple[str, str]
+from authstore.mover.catalog import QualifiedName, Source
+from authstore.mover.copies import TableCopy
 
 
 def in_order(copies: Sequence[TableCopy], source: Source) -> tuple[tuple[TableCopy, ...], tuple[tuple[str, ...], ...]]:
@@ -26,9 +25,9 @@ def in_order(copies: Sequence[TableCopy], source: Source) -> tuple[tuple[TableCo
     return tuple(ordered), tuple(circles)
 
 
-def _parents(copies: Sequence[TableCopy], source: Source) -> dict[_At, set[_At]]:
+def _parents(copies: Sequence[TableCopy], source: Source) -> dict[QualifiedName, set[QualifiedName]]:
     moved = {copy.source for copy in copies}
-    found: dict[_At, set[_At]] = {at: set() for at in moved}
+    found: dict[QualifiedName, set[QualifiedName]] = {at: set() for at in moved}
     for table in source.tables:
         at = (table.schema, table.name)
         if at in moved:
@@ -36,9 +35,11 @@ def _parents(copies: Sequence[TableCopy], source: Source) -> dict[_At, set[_At]]
     return found
 
 
-def _circle(waiting: dict[_At, TableCopy], parents: dict[_At, set[_At]]) -> list[_At]:
+def _circle(
+    waiting: dict[QualifiedName, TableCopy], parents: dict[QualifiedName, set[QualifiedName]]
+) -> list[QualifiedName]:
     """Walks up until a table comes again: what lies between is a circle."""
-    path: list[_At] = [next(iter(waiting))]
+    path: list[QualifiedName] = [next(iter(waiting))]
     while (parent := min(parents[path[-1]] & waiting.keys())) not in path:
         path.append(parent)
     return path[path.index(parent) :]

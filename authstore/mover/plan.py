@@ -7,14 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from authstore.expiry import utc_now
-from authstore.mover.auth_tables import auth_plan
-from authstore.mover.carried_tables import carried_plan
-from authstore.mover.catalog import read_source
-from authstore.mover.link import Link, translated
+from authstore.mover.auth.copies import auth_plan
+from authstore.mover.carried.tables import carried_plan
+from authstore.mover.catalog import Source, SourceTable
+from authstore.mover.copies import TableCopy
+from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
-from authstore.mover.profile import Profile, read_profile
-from authstore.mover.recognise import recognise
-from authstore.mover.shapes import MoveOptions, Problem, Recognised, Source, SourceTable, TableCopy
+from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.introspection import read_source
+from authstore.mover.recognition.profile import Profile, read_profile
+from authstore.mover.recognition.recognise import recognise
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.reports import Problem
 
 _ROWS_A_SECOND = 150_000  # of a move, on a small machine
 _BYTES_A_ROW = 48  # of keys and indexes, on top of the source's own
@@ -89,15 +93,15 @@ class Plan:
         return f"Plan({len(self.tables)} tables, {len(self.problems)} problems, ok={self.ok})"
 
 
-def scheme_of(link: Link, options: MoveOptions) -> Scheme:
+def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
     """Reads the catalogue and asks the rows, in the snapshot the connection is in."""
     profile = read_profile(options.profile) if options.profile else Profile()
     options = _with_moments(options)
     with translated():
-        source = read_source(link, options.schemas)
+        source = read_source(connection, options.schemas)
         recognised, found = recognise(source, options, profile)
-        auth = auth_plan(recognised, source, options, link)
-        carried = carried_plan(source, recognised, options, link, auth.changes)
+        auth = auth_plan(recognised, source, options, connection)
+        carried = carried_plan(source, recognised, options, connection, auth.changes)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
     return Scheme(
@@ -115,7 +119,7 @@ def scheme_of(link: Link, options: MoveOptions) -> Scheme:
 def _nothing_there(copies: Sequence[TableCopy]) -> list[Problem]:
     if copies:
         return []
-    return [Problem("unrecognised", "", "there is nothing to move: no table was found", option="--schema", stops=True)]
+    return [Problem("unrecognised", "", "there is nothing to move: no table was found", decision="schemas", stops=True)]
 
 
 def _with_moments(options: MoveOptions) -> MoveOptions:
@@ -141,12 +145,14 @@ def _rows(table: SourceTable | None) -> int:
     return max(0, table.rows) if table is not None else 0
 
 
-def plan_of(scheme: Scheme, link: Link, source: str, target: str | Path, options: MoveOptions) -> Plan:
+def plan_of(
+    scheme: Scheme, connection: SourceConnection, source: str, target: str | Path, options: MoveOptions
+) -> Plan:
     """The scheme as the operator sees it, with exact counts of rows."""
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_rows(link, copy), why.get(copy.source, ""), types
+            copy.target, copy.role, ".".join(copy.source), count_rows(connection, copy), why.get(copy.source, ""), types
         )
         for copy, types in ((copy, _types(scheme, copy)) for copy in scheme.copies)
     )
@@ -176,10 +182,10 @@ def _types(scheme: Scheme, copy: TableCopy) -> dict[str, tuple[str, str]]:
     }
 
 
-def count_rows(link: Link, copy: TableCopy, where: str | None = None) -> int:
+def count_rows(connection: SourceConnection, copy: TableCopy, where: str | None = None) -> int:
     """How many source rows are meant to move, rejects included."""
     common = f"WITH {copy.common} " if copy.common else ""
     query = f"{common}SELECT count(*) FROM {copy.source_from} WHERE {where or copy.where}"
     with translated():
-        row = link.execute(query.encode()).fetchone()
+        row = connection.execute(query.encode()).fetchone()
     return int(row[0]) if row else 0

@@ -5,17 +5,14 @@ computes it in the query; from SQLite the same text comes as one value.
 """
 
 import re
-import sqlite3
-import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Any
 
-from authstore.mover.link import Link, translated
+from authstore.mover.batches import Key
+from authstore.mover.copies import TableCopy
 from authstore.mover.names import quote
-from authstore.mover.shapes import TableCopy
 
 # Each column is worked out once. '0' and not 0: an offset that is yet to be cast rules parallel workers out.
 _FENCE = " OFFSET '0'"
@@ -23,13 +20,8 @@ _FENCE = " OFFSET '0'"
 _BETWEEN, _NULL = "E'\\x1f'", "E'\\x1enull'"
 _TARGET_BETWEEN, _TARGET_NULL = "char(31)", "char(30, 110, 117, 108, 108)"
 _CONSTANT = re.compile(r"('(?:[^']|'')*'|NULL)::text|(-?\d+)::int8")
-_TYPES = {20: "int8", 701: "float8", 25: "text", 17: "bytea"}
 _GROUP = 40  # columns
-MOST_ROWS_A_STATEMENT = 100
-_MOST_PARAMETERS = 4000
 _PARAMETER = "\0"  # no query contains it otherwise
-
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +54,11 @@ class Rows:
             f"{_with(self.copy)}SELECT {', '.join(columns)} FROM {self.copy.source_from}"
             f" WHERE {moving(self.copy)}{_FENCE}"
         )
+
+    @property
+    def heading(self) -> str:
+        """The columns of `base` and no row."""
+        return self.base.replace(_FENCE, " LIMIT 0")
 
     @cached_property
     def key_columns(self) -> tuple[int, ...]:
@@ -170,14 +167,9 @@ class Rows:
         return f"SELECT {columns} FROM {quote(self.copy.target)} ORDER BY {self._target_order}"
 
     @cached_property
-    def _width(self) -> int:
+    def width(self) -> int:
+        """Of a row from the source without its digest, in values."""
         return len(self._fetched)
-
-    def rows_a_statement(self, target: sqlite3.Connection) -> int:
-        """How many rows one INSERT can take."""
-        # SQLite looks for each numbered parameter among all that came before it.
-        most = min(_MOST_PARAMETERS, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)) // self._width
-        return max(1, min(MOST_ROWS_A_STATEMENT, most))
 
     def insert(self, rows: int) -> str:
         """An INSERT of this many rows, as the source gave them one behind the other, without their digests.
@@ -185,7 +177,7 @@ class Rows:
         OR ROLLBACK: without it SQLite keeps a journal of each such statement, at twice the time.
         """
         names = ", ".join(quote(column.name) for column in self.copy.columns)
-        values = ", ".join(self._values(row * self._width) for row in range(rows))
+        values = ", ".join(self._values(row * self.width) for row in range(rows))
         return f"INSERT OR ROLLBACK INTO {quote(self.copy.target)} ({names}) VALUES {values}"
 
     def update(self, indexed: Collection[str]) -> "Update | None":
@@ -257,15 +249,6 @@ class Rows:
         return tuple(row[position] for position in self._key_positions)
 
 
-def rows_of(copy: TableCopy, link: Link) -> Rows:
-    """The queries of a table, once the source has said what type each expression has."""
-    with translated():
-        cursor = link.execute(Rows(copy, ()).base.replace(_FENCE, " LIMIT 0").encode())
-    kinds = [column.type_code for column in cursor.description or ()]
-    types = tuple(_TYPES.get(kind, "text") for kind in kinds[: len(copy.columns)])
-    return Rows(copy, types, link.info.parameter_status("server_encoding") == "UTF8")
-
-
 def _groups(parts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Tables have up to 1600 columns; a function of Postgres takes 100, an expression of SQLite is 1000 deep."""
     return (parts[start : start + _GROUP] for start in range(0, len(parts), _GROUP))
@@ -301,12 +284,3 @@ def _target_text(name: str, type_: str, is_mixed: bool) -> str:
     plain = f"real_hex({name})" if type_ == "float8" else name
     plain = f"CASE WHEN typeof({name}) = 'text' THEN {name} ELSE {plain} END" if is_mixed else plain
     return f"coalesce({plain}, {_TARGET_NULL})"
-
-
-def real_hex(value: object) -> str | None:
-    """A float's eight bytes, as Postgres's float8send gives them; anything else says what it is."""
-    if value is None:
-        return None
-    return (
-        struct.pack(">d", value + 0.0).hex() if isinstance(value, float | int) else f"{type(value).__name__} {value!r}"
-    )

@@ -5,8 +5,8 @@ import sqlite3
 import psycopg
 import pytest
 
+from authstore.mover.catalog import SourceTable
 from authstore.mover.names import Namespace, literal, own_namespace, quote, relation
-from authstore.mover.shapes import SourceTable
 
 HOSTILE = [
     'a"b',

@@ -1,0 +1,97 @@
+"""The mover for programs: coroutines, since the work itself blocks in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from authstore.mover.options import MoveOptions
+from authstore.mover.plan import Plan, plan_of, scheme_of
+from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
+from authstore.mover.sqlite.target_files import files_of
+from authstore.mover.sync.move import run_move
+from authstore.mover.sync.rollback import RollbackReport, run_rollback
+from authstore.mover.sync.verify import run_verify
+
+_Result = TypeVar("_Result")
+_PLAIN = MoveOptions()
+
+
+async def make_plan(source: str, target: str | Path, options: MoveOptions = _PLAIN, **changes: Any) -> Plan:
+    """What `move` would do; writes nothing anywhere. `changes`: single options by name, `on_orphan="reject"`.
+
+    Raises `ConfigurationError`, `SourceError`, `SourceUnavailableError`.
+    """
+    files_of(target)
+    options = replace(options, **changes)
+
+    def work(emit: OnProgress, stop: threading.Event) -> Plan:
+        with Snapshot(source, stop) as view:
+            return plan_of(scheme_of(view.main, options), view.main, source, target, options)
+
+    return await _in_thread(work, None)
+
+
+async def move(plan: Plan, on_progress: OnProgress | None = None, *, prove: bool = False) -> MoveReport:
+    """Does what the plan says, under a snapshot of its own: problems that came since stop it too.
+
+    `prove`: before the file takes its place, what was written is read back and compared with the digests that the
+    source computed (the command line does). `verify` is the whole comparison, with the source as it is then.
+    `on_progress` is called in the running loop. Raises `UndecidedError`, `TargetChangedError`, `TargetBusyError`
+    and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
+    the same call goes on from there.
+    """
+    return await _in_thread(
+        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove), on_progress
+    )
+
+
+async def verify(
+    source: str,
+    target: str | Path,
+    options: MoveOptions = _PLAIN,
+    on_progress: OnProgress | None = None,
+    **changes: Any,
+) -> VerifyReport:
+    """Compares every row; writes nothing. Options that are not given are those of the move."""
+    options = replace(options, **changes)
+    return await _in_thread(lambda emit, stop: run_verify(source, target, options, emit, stop), on_progress)
+
+
+async def recover(
+    source: str,
+    target: str | Path,
+    table: str,
+    options: MoveOptions = _PLAIN,
+    on_progress: OnProgress | None = None,
+    **changes: Any,
+) -> MoveReport:
+    """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
+    options = replace(options, **changes)
+    return await _in_thread(lambda emit, stop: run_move(source, target, options, emit, stop, table=table), on_progress)
+
+
+async def rollback(target: str | Path) -> RollbackReport:
+    """Puts back what was at the target before the last move; what is there now is set aside."""
+    return await asyncio.to_thread(run_rollback, target)
+
+
+async def _in_thread(work: Callable[[OnProgress, threading.Event], _Result], on_progress: OnProgress | None) -> _Result:
+    """Runs `work` to its end, or, when cancelled, until it has stopped cleanly."""
+    loop, stop = asyncio.get_running_loop(), threading.Event()
+
+    def emit(event: Event) -> None:
+        if on_progress is not None:
+            loop.call_soon_threadsafe(on_progress, event)
+
+    working = asyncio.ensure_future(asyncio.to_thread(work, emit, stop))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([working])
+        working.exception()
+        raise

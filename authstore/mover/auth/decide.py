@@ -1,0 +1,124 @@
+"""From a draft to a `TableCopy`: every problem counted in the snapshot, rows that cannot move named as rejects.
+
+A reject that no row has is left out of the query, so that a clean source is read at full speed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from authstore.mover.auth.draft import Draft, Fault, Unique
+from authstore.mover.auth.draft_builder import Surroundings
+from authstore.mover.auth.duplicates import Group, Verified, find_duplicates
+from authstore.mover.auth.problems import count_faults, duplicate_problems, expired_problem, fault_problem
+from authstore.mover.auth.user_link import UserLink
+from authstore.mover.copies import Reject, TableCopy
+from authstore.mover.postgres.statements import is_any, rows
+from authstore.mover.reports import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """`gone`: by reason and decision, the users (or roles) of rejected rows. `merged`: user → the oldest."""
+
+    copy: TableCopy
+    problems: tuple[Problem, ...]
+    gone: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+
+
+def decide(draft: Draft, link: UserLink | None, around: Surroundings, verified: Verified) -> Decided:
+    """Looks at the rows of a draft. `verified` picks out of users those with a verified address."""
+    deciding = _Deciding(draft, around, verified)
+    deciding.leave_faulty((*draft.faults, *_of_link(link)))
+    for unique in draft.uniques:
+        deciding.leave_duplicates(unique)
+    return deciding.decided()
+
+
+def _of_link(link: UserLink | None) -> Iterable[Fault]:
+    if link is None:
+        return
+    if link.orphan != "FALSE":
+        yield Fault("orphan", link.orphan, "on_orphan", "user id")
+    for (reason, decision), where in link.hangs_on_gone().items():
+        yield Fault(reason, where, decision, follows=True)
+
+
+class _Deciding:
+    def __init__(self, draft: Draft, around: Surroundings, verified: Verified) -> None:
+        self._draft = draft
+        self._around = around
+        self._verified = verified
+        self._where = f"NOT COALESCE({draft.over}, FALSE)" if draft.over else "TRUE"
+        self._rejects: list[Reject] = []
+        self._problems: list[Problem] = []
+        self._gone: dict[tuple[str, str], list[str]] = {}
+        self._merged: dict[str, str] = {}
+
+    def leave_faulty(self, faults: Sequence[Fault]) -> None:
+        """Each row is rejected once, for the first fault it has."""
+        connection, options = self._around.connection, self._around.options
+        over, counts = count_faults(connection, self._draft, faults)
+        if over:
+            self._problems.append(expired_problem(self._draft, over))
+        else:
+            self._where = "TRUE"
+        for fault, count in zip(faults, counts, strict=True):
+            if count:
+                where = " AND ".join([fault.where, *(f"NOT ({reject.where})" for reject in self._rejects)])
+                seen = f"{self._where} AND {where}"
+                self._problems.append(fault_problem(connection, self._draft, fault, seen, count, options))
+                self._note_gone(fault, seen)
+                self._rejects.append(Reject(fault.reason, f"({where})", fault.decision, fault.column))
+
+    def _note_gone(self, fault: Fault, where: str) -> None:
+        if self._draft.one.role not in ("users", "roles"):
+            return
+        what = self._draft.one.role.removesuffix("s")
+        found = rows(self._around.connection, f"SELECT {self._draft.user} FROM {self._draft.source_from} WHERE {where}")
+        ids = [user for (user,) in found if user]
+        self._gone.setdefault((f"its {what} is rejected: {fault.reason}", fault.decision), []).extend(ids)
+
+    def leave_duplicates(self, unique: Unique) -> None:
+        """All but the oldest row of each group, also of those that nobody has decided on (then the move stops)."""
+        movable = " AND ".join([self._where, *(f"NOT ({reject.where})" for reject in self._rejects)])
+        connection, options = self._around.connection, self._around.options
+        groups = find_duplicates(connection, self._draft, unique, movable, self._verified)
+        if not groups:
+            return
+        self._problems += duplicate_problems(self._draft, unique, groups, options)
+        losers = [member.identity for group in groups for member in group.others]
+        merge = options.on_duplicate == "merge" and not unique.harmless
+        reason = "merged into the oldest" if merge else f"the same {unique.name} as an older row"
+        decision = "" if unique.harmless else "on_duplicate"
+        self._rejects.append(Reject(reason, is_any(self._draft.identity, losers), decision))
+        if self._draft.one.role in ("users", "roles") and unique.name != "id":
+            self._note_changes(groups, merge)
+
+    def _note_changes(self, groups: Iterable[Group], merge: bool) -> None:
+        what = self._draft.one.role.removesuffix("s")
+        for group in groups:
+            for member in group.others:
+                if member.user is None or group.oldest.user is None:
+                    continue
+                if merge and group.may_merge:
+                    self._merged[member.user] = group.oldest.user
+                else:
+                    self._gone.setdefault((f"its {what} is a duplicate", "on_duplicate"), []).append(member.user)
+
+    def decided(self) -> Decided:
+        draft = self._draft
+        copy = TableCopy(
+            target=draft.target,
+            role=draft.one.role,
+            source=(draft.one.table.schema, draft.one.table.name),
+            columns=draft.columns,
+            key=draft.key,
+            source_from=draft.source_from,
+            where=self._where,
+            left_out="expired" if self._where != "TRUE" else "",
+            rejects=tuple(self._rejects),
+            row_id=draft.name,
+        )
+        gone = {why: tuple(ids) for why, ids in self._gone.items()}
+        return Decided(copy, tuple(self._problems), gone, self._merged)

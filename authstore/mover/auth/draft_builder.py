@@ -1,0 +1,87 @@
+"""The builder on which a draft's columns and faults are put together, field by field."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from authstore.mover.auth.draft import Fault, Fields
+from authstore.mover.auth.json_data import data_object, doubtful_json, is_storable_json
+from authstore.mover.auth.run_times import RunTimes
+from authstore.mover.catalog import SourceColumn
+from authstore.mover.copies import Storage, TargetColumn
+from authstore.mover.names import quote
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.postgres.statements import is_any, rows
+from authstore.mover.postgres.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a draft is drawn up in: the snapshot, the options and the moments of the run."""
+
+    connection: SourceConnection
+    options: MoveOptions
+    times: RunTimes
+
+
+class DraftBuilder:
+    """Collects a draft's columns and faults, field by field."""
+
+    def __init__(self, fields: Fields, around: Surroundings) -> None:
+        self.fields = fields
+        self.around = around
+        self.columns: list[TargetColumn] = []
+        self.faults: list[Fault] = []
+
+    def put(self, name: str, storage: Storage, sql: str) -> None:
+        self.columns.append(TargetColumn(name, storage, sql))
+
+    def fault(self, reason: str, where: str, field: str) -> None:
+        if where != "FALSE":
+            self.faults.append(Fault(reason, where, column=self.fields.one.fields.get(field)))
+
+    def put_text(self, *names: str) -> None:
+        for name in names:
+            self.put(name, "TEXT", self.fields.text(name))
+
+    def put_key(self, name: str) -> Value:
+        value = self.fields.key(name)
+        self.put(name, "TEXT", value.sql)
+        self.fault(f"no {name}", value.bad, name)
+        return value
+
+    def put_value(
+        self, name: str, storage: Storage, make: Callable[[SourceColumn, str], Value], otherwise: str
+    ) -> None:
+        """A field made by one of `field_values`; `otherwise` where the source lacks it."""
+        if name not in self.fields:
+            self.put(name, storage, otherwise)
+            return
+        value = make(self.fields.column(name), self.fields.ref(name))
+        self.put(name, storage, value.sql)
+        self.fault(f"bad {name}", value.bad, name)
+
+    def instant(self, name: str) -> str:
+        """SQL of a date field, null where the source lacks it; its bad values are faults."""
+        found = self.fields.instant(name)
+        if found is None:
+            return "NULL::text"
+        self.fault("bad date", found.bad, name)
+        return found.sql
+
+    def put_data(self) -> None:
+        """What has no field; secrets only with --secrets keep."""
+        keep = self.around.options.secrets == "keep"
+        columns = [c for c in self.fields.extra if keep or c not in self.fields.secret]
+        self.put("data", "TEXT", data_object(columns, self.fields.zone, self.fields.alias))
+        self._judge_json(columns)
+
+    def _judge_json(self, columns: Sequence[SourceColumn]) -> None:
+        for name, doubtful in doubtful_json(columns, self.fields.alias).items():
+            statement = (
+                f"SELECT {self.fields.identity}, {self.fields.alias}.{quote(name)}::text "
+                f"FROM {self.fields.source_from()} WHERE {doubtful}"
+            )
+            bad = [identity for identity, text in rows(self.around.connection, statement) if not is_storable_json(text)]
+            if bad:
+                self.faults.append(Fault("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))

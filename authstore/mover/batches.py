@@ -1,0 +1,54 @@
+"""Rows on their way: batches of them, and packs of their keys and digests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Self
+
+STRETCH = 5000  # rows under one digest
+PACK = 1000  # rows
+
+Key = tuple[Any, ...]
+Keys = list[Any]  # of a key of one column its values, else tuples
+Digests = list[str]  # of rows, in hexadecimal digits
+Pack = tuple[Keys, Digests]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as the source gave them, value behind value, and their digests.
+
+    In one list: thousands of tuples that wait for their turn would keep the garbage collector busy.
+    """
+
+    digests: list[str]
+    values: list[Any]
+    last: tuple[Any, ...]  # row, without its digest
+
+    @classmethod
+    def of(cls, flat: list[Any], last: tuple[Any, ...]) -> Self:
+        """`flat`: whole rows, each with its digest first; it is used up. `last`: the last of them."""
+        digests = flat[:: len(last)]
+        del flat[:: len(last)]
+        return cls(digests, flat, last[1:])
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def rows(self, first: int, end: int, together: int = 1) -> Iterator[list[Any]]:
+        """The rows from `first` to before `end`, so many of them in one list."""
+        width = len(self.last)
+        for start in range(first * width, end * width, together * width):
+            yield self.values[start : start + together * width]
+
+
+def pack(batch: Sequence[tuple[Any, ...]]) -> tuple[Keys, list[Any]]:
+    if len(batch[0]) == 2:
+        flat = list(chain.from_iterable(batch))
+        return flat[::2], flat[1::2]
+    return [row[:-1] for row in batch], [row[-1] for row in batch]
+
+
+def whole(key: Any) -> Key:
+    """A key as a tuple, whatever its number of columns."""
+    return key if isinstance(key, tuple) else (key,)

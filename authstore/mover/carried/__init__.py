@@ -1,0 +1,1 @@
+"""Every other table of the source: carried over as it is."""

@@ -1,0 +1,166 @@
+"""The columns of a carried table: their names in the target, how they land, and what their values turn out to be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from authstore.mover.catalog import SourceColumn, SourceKey, SourceTable
+from authstore.mover.expressions.translated import Translated
+from authstore.mover.names import Namespace, label, quote, relation
+from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.postgres.counting import count_where
+from authstore.mover.postgres.types import Landing, Oddity, land, land_with_nan
+from authstore.mover.reports import Problem
+
+_EQUAL_BY_VALUE = frozenset(
+    (
+        "boolean",
+        "integer",
+        "decimal",
+        "double",
+        "single",
+        "text",
+        "padded",
+        "label",
+        "date",
+        "instant",
+        "local",
+        "bytes",
+        "exact",
+    )
+)
+_PRINTED = frozenset(("inet", "cidr", "macaddr", "macaddr8", "time", "timetz", "bit", "varbit"))
+# Columns in which infinities or NaN stand read as no moment and no number any more.
+_EQUAL_BY_TEXT = _PRINTED | {"date", "timestamp", "timestamptz", "float4", "float8"}
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedColumn:
+    """A column on both sides."""
+
+    source: SourceColumn
+    name: str
+    landing: Landing
+    mapped: str = ""  # the role whose key it refers to: it holds that key as authstore knows it
+
+    @property
+    def value(self) -> str:
+        return source_value(self.source.name)
+
+    @property
+    def keeps_equality(self) -> bool:
+        """Whether two values are equal in SQLite if and only if they are in Postgres."""
+        if self.landing.reading == "digits":
+            return self.source.modifier >= 4 or self.source.base == "money"  # one scale, one spelling
+        if self.mapped or self.landing.storage == "ANY":
+            return True
+        return self.landing.reading in _EQUAL_BY_VALUE or self.source.base in _EQUAL_BY_TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedTable:
+    """A table on both sides. `columns` by their names in the source, in order."""
+
+    source: SourceTable
+    target: str
+    columns: Mapping[str, CarriedColumn]
+
+    @property
+    def at(self) -> tuple[str, str]:
+        return self.source.schema, self.source.name
+
+    @property
+    def label(self) -> str:
+        return label(*self.at)
+
+    def quoted(self, names: Sequence[str]) -> str:
+        """Target columns in a list, by their names in the source."""
+        return ", ".join(quote(self.columns[name].name) for name in names)
+
+    def columns_by_name(self) -> dict[str, Translated]:
+        """The columns as expressions may use them, by their names in the source."""
+        return {name: Translated(quote(column.name), column.landing.reading) for name, column in self.columns.items()}
+
+    def names(self) -> dict[tuple[str, str], Translated]:
+        """The same for expressions about this table alone."""
+        return {("", name): phrase for name, phrase in self.columns_by_name().items()}
+
+
+def source_value(name: str, alias: str = "s") -> str:
+    """A column of the source in the SELECT that reads it."""
+    return f"{quote(alias)}.{quote(name)}"
+
+
+def land_columns(table: SourceTable, naive_tz: str) -> dict[str, CarriedColumn]:
+    """Every column under its own name, or a numbered one where SQLite would see the same name twice."""
+    space = Namespace()
+    return {
+        column.name: CarriedColumn(
+            column, space.take(column.name), land(column, source_value(column.name), naive_tz=naive_tz)
+        )
+        for column in table.columns
+    }
+
+
+def settle_columns(table: CarriedTable, connection: SourceConnection) -> tuple[CarriedTable, list[Problem]]:
+    """The table with its columns as their values need them, having counted the odd ones in the source."""
+    asked = [(name, odd) for name, column in table.columns.items() for odd in column.landing.oddities]
+    counts = count_where(connection, relation(table.source), [odd.where for _, odd in asked])
+    found = [(name, odd, count) for (name, odd), count in zip(asked, counts, strict=True) if count]
+    columns = dict(table.columns)
+    for name, odd, _ in found:
+        columns[name] = replace(columns[name], landing=_settled(columns[name], odd))
+    problems = [
+        Problem(
+            "type", table.label, f'values of column "{name}" ({table.columns[name].source.type}) {odd.message}', count
+        )
+        for name, odd, count in found
+    ]
+    columns, folded_otherwise = _unfolded(replace(table, columns=columns), connection)
+    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems, *folded_otherwise]
+
+
+def _unfolded(table: CarriedTable, connection: SourceConnection) -> tuple[dict[str, CarriedColumn], list[Problem]]:
+    """Without NOCASE where keys that Postgres tells apart would be one: a Turkish I and i, for example."""
+    columns, problems = dict(table.columns), []
+    for key in table.source.keys:
+        names = [name for name in key.columns if columns[name].landing.collation == "NOCASE"]
+        if names and _collides(table, key, names, connection):
+            for name in names:
+                columns[name] = replace(columns[name], landing=replace(columns[name].landing, collation=""))
+            message = (
+                f'unique key "{key.name}" holds texts that differ in the case of ASCII letters: its case is kept apart'
+            )
+            problems.append(Problem("type", table.label, message))
+    return columns, problems
+
+
+def _collides(table: CarriedTable, key: SourceKey, names: list[str], connection: SourceConnection) -> bool:
+    parts = [
+        f'lower({source_value(name)}::text COLLATE "C")' if name in names else source_value(name)
+        for name in key.columns
+    ]
+    given = " AND ".join(f"{source_value(name)} IS NOT NULL" for name in key.columns)
+    groups = f"SELECT FROM {relation(table.source)} WHERE {given} GROUP BY {', '.join(parts)} HAVING count(*) > 1"
+    return count_where(connection, f"({groups} LIMIT 1) AS g", ["TRUE"]) != [0]
+
+
+def _settled(column: CarriedColumn, odd: Oddity) -> Landing:
+    if odd.is_nan:
+        return land_with_nan(column.landing, column.value)
+    return replace(column.landing, reading=odd.reading or column.landing.reading)
+
+
+def _notes(table: CarriedTable) -> list[Problem]:
+    return [
+        Problem("type", table.label, f'column "{name}" ({column.source.type}): {column.landing.note}')
+        for name, column in table.columns.items()
+        if column.landing.note
+    ]
+
+
+def _renamed(table: CarriedTable) -> list[Problem]:
+    return [
+        Problem("name", table.label, f'column "{name}" differs from another in case only and becomes "{column.name}"')
+        for name, column in table.columns.items()
+        if column.name != name
+    ]

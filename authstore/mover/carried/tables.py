@@ -1,0 +1,258 @@
+"""Every table that is not one of authstore's: what it becomes, and the query that says what must stand in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from authstore.mover.carried.columns import CarriedTable, land_columns, settle_columns
+from authstore.mover.carried.counts import counted, unreadable_texts
+from authstore.mover.carried.ddl import create_table
+from authstore.mover.carried.expressions import Expressions
+from authstore.mover.carried.keys import Keys
+from authstore.mover.carried.references import QualifiedName, References
+from authstore.mover.carried.rejects import Rejects
+from authstore.mover.carried.secrets import without_secrets
+from authstore.mover.catalog import Source, SourceTable
+from authstore.mover.copies import TableCopy, TargetColumn, UserChanges
+from authstore.mover.expressions.views import Relation, create_views
+from authstore.mover.names import Namespace, folded, label, own_namespace
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.reports import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What is carried over: tables, the views over them (CREATE VIEW), and what the operator should know."""
+
+    copies: tuple[TableCopy, ...]
+    views: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def carried_copies(
+    source: Source,
+    recognised: Sequence[Recognised],
+    options: MoveOptions,
+    connection: SourceConnection,
+    *,
+    changes: UserChanges | None = None,
+) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
+    """The copies and problems of `carried_plan`, without the views."""
+    carried = carried_plan(source, recognised, options, connection, changes or UserChanges())
+    return carried.copies, carried.problems
+
+
+def carried_plan(
+    source: Source,
+    recognised: Sequence[Recognised],
+    options: MoveOptions,
+    connection: SourceConnection,
+    changes: UserChanges,
+) -> Carried:
+    """All tables that `recognised` does not speak of, in the order of their names, and the views over them.
+
+    `changes`: the users that do not arrive under their own id; what hangs on them follows. The connection is only read
+    from.
+    """
+    space = own_namespace()
+    tables, problems = _tables(source, recognised, options, connection, space)
+    views = _views(source, recognised, options, space)
+    references = References(tables, recognised, changes)
+    copies: dict[QualifiedName, TableCopy] = {}
+    for at, table in references.tables.items():
+        copies[at], said = _copy(table, references, connection, space)
+        problems += [*said, *_unfollowed(table, changes)]
+    problems += _keep_back(copies, references, Rejects(references, changes, options.naive_tz), connection, options)
+    relations = {at: Relation(table.target, table.columns_by_name()) for at, table in references.tables.items()}
+    created, unsaid = create_views(views, relations)
+    return Carried(tuple(copies.values()), created, (*problems, *references.problems, *unsaid))
+
+
+def _tables(
+    source: Source,
+    recognised: Sequence[Recognised],
+    options: MoveOptions,
+    connection: SourceConnection,
+    space: Namespace,
+) -> tuple[dict[QualifiedName, CarriedTable], list[Problem]]:
+    """The tables that move, with their columns settled. All get their names, so that --skip and --only change none."""
+    problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
+    problems += unreadable_texts(source, [one.table for one in recognised if one.moved], connection)
+    carried: dict[QualifiedName, CarriedTable] = {}
+    for found in _candidates(source, recognised, options):
+        table, said = without_secrets(found, recognised, options)
+        named = CarriedTable(table, space.take_table(table.name), land_columns(table, options.naive_tz))
+        obstacle = _obstacle(named, options)
+        if obstacle is not None:
+            problems.append(obstacle)
+            continue
+        problems += unreadable_texts(source, [table], connection)
+        carried[named.at], noted = settle_columns(named, connection)
+        problems += [*said, *_about(named), *noted]
+    return carried, problems
+
+
+def _views(
+    source: Source, recognised: Sequence[Recognised], options: MoveOptions, space: Namespace
+) -> dict[QualifiedName, tuple[str, str]]:
+    """Views take their names before indexes do."""
+    schemas = _schemas(recognised, options)
+    return {
+        (schema, name): (space.take_table(name), definition)
+        for schema, name, definition in source.views
+        if not schemas or schema in schemas
+    }
+
+
+def _left_behind(source: Source) -> list[Problem]:
+    """One line for every kind of thing that SQLite has no place for, or that is not moved."""
+    kinds: dict[str, list[str]] = {}
+    for text in source.left_behind:
+        kinds.setdefault(_kind(text), []).append(text)
+    return [
+        Problem("left-behind", "", f"{kind}: {len(found)} left behind", len(found), tuple(found[:_SAMPLES]))
+        for kind, found in kinds.items()
+    ]
+
+
+def _kind(text: str) -> str:
+    return next((kind for kind in _KINDS if text.startswith(kind)), text.split(" ", 1)[0])
+
+
+_SAMPLES = 20
+_KINDS = ("foreign table", "materialized view", "exclusion constraint", "grants", "comment", "large objects")
+
+
+def _other_schemas(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[Problem]:
+    schemas = _schemas(recognised, options)
+    others: dict[str, list[str]] = {}
+    for table in source.tables:
+        if schemas and table.schema not in schemas and not any(one.table is table for one in recognised):
+            others.setdefault(table.schema, []).append(label(table.schema, table.name))
+    return [
+        Problem(
+            "left-behind",
+            "",
+            f'schema "{schema}": its tables are not moved (--schema)',
+            len(names),
+            tuple(names[:_SAMPLES]),
+        )
+        for schema, names in others.items()
+    ]
+
+
+def _candidates(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[SourceTable]:
+    known = {(one.table.schema, one.table.name) for one in recognised}
+    schemas = _schemas(recognised, options)
+    return [
+        table
+        for table in source.tables
+        if (table.schema, table.name) not in known and (not schemas or table.schema in schemas)
+    ]
+
+
+def _schemas(recognised: Sequence[Recognised], options: MoveOptions) -> tuple[str, ...]:
+    return options.schemas or tuple(sorted({one.table.schema for one in recognised if one.moved}))
+
+
+def _obstacle(table: CarriedTable, options: MoveOptions) -> Problem | None:
+    """Why a table does not move at all."""
+    names = {table.source.name, table.label, table.target}
+    if names & set(options.skip) or (options.only and not names & set(options.only)):
+        return Problem("left-behind", table.label, "left behind, as --skip and --only say")
+    if not table.source.readable:
+        message = "this role may not read it, or a policy hides rows: GRANT SELECT, a role with BYPASSRLS, or --skip it"
+        return Problem("permission", table.label, message, stops=True)
+    if not table.source.columns:
+        return Problem("left-behind", table.label, "has no columns, and SQLite knows no such table")
+    return None
+
+
+def _about(table: CarriedTable) -> list[Problem]:
+    source, said = table.source, []
+    if table.target != source.name:
+        said.append(Problem("name", table.label, f'becomes "{table.target}": its own name is taken in SQLite'))
+    if source.parents:
+        message = f"inherits from {', '.join(source.parents)}; in SQLite it stands alone"
+        said.append(Problem("left-behind", table.label, message))
+    if source.inherited:
+        said.append(Problem("left-behind", table.label, "has tables that inherit from it; it keeps its own rows only"))
+    if source.partitioned:
+        said.append(Problem("left-behind", table.label, "is partitioned and becomes one table"))
+    return said
+
+
+def _keep_back(
+    copies: dict[QualifiedName, TableCopy],
+    references: References,
+    rejects: Rejects,
+    connection: SourceConnection,
+    options: MoveOptions,
+) -> list[Problem]:
+    """Gives the copies their rejects, as far as there are such rows."""
+    problems: list[Problem] = []
+    for at in rejects.parents_first():
+        table = references.tables[at]
+        copies[at], found = counted(table, replace(copies[at], rejects=rejects.of(table)), connection, options)
+        problems += found
+        if not copies[at].rejects:
+            rejects.spare(at)
+    return problems
+
+
+def _unfollowed(table: CarriedTable, changes: UserChanges) -> list[Problem]:
+    """Columns that seem to hold users' ids but say so nowhere, when some of these ids are gone or merged."""
+    if not changes.gone and not changes.merged:
+        return []
+    return [
+        Problem(
+            "orphan",
+            table.label,
+            f'column "{name}" has no foreign key: it is not followed where users are gone or merged',
+        )
+        for name, column in table.columns.items()
+        if folded(name).replace("_", "") == "userid" and not column.mapped
+    ]
+
+
+def _copy(
+    table: CarriedTable,
+    references: References,
+    connection: SourceConnection,
+    space: Namespace,
+) -> tuple[TableCopy, list[Problem]]:
+    said = Expressions(table, connection)
+    keys = Keys(table, said.generated)
+    created = create_table(
+        table,
+        primary=keys.primary,
+        inline=keys.inline,
+        counted=keys.counted,
+        defaults=said.defaults,
+        generated=said.generated,
+        checks=said.checks,
+        links=references.links(table),
+    )
+    copy = TableCopy(
+        target=table.target,
+        role=None,
+        source=table.at,
+        columns=(*keys.hidden, *_written(table, said)),
+        key=keys.chunk,
+        source_from=keys.source_from,
+        row_id=keys.row_id,
+        create=(created,),
+        indexes=(*keys.indexes(space), *said.indexes(space)),
+        sequence=keys.sequence,
+    )
+    return copy, [*said.problems, *keys.problems]
+
+
+def _written(table: CarriedTable, said: Expressions) -> list[TargetColumn]:
+    """The columns that are copied; SQLite makes the generated ones itself."""
+    return [
+        TargetColumn(column.name, column.landing.storage, column.landing.expression, column.landing.otherwise)
+        for name, column in table.columns.items()
+        if name not in said.generated
+    ]

@@ -1,0 +1,1 @@
+"""Expressions of PostgreSQL in SQLite's words."""

@@ -1,0 +1,1 @@
+"""The source's side: the only room that speaks to PostgreSQL."""

@@ -1,0 +1,138 @@
+"""A connection to PostgreSQL that does not wait for ever.
+
+Keepalives find a host that is gone, but not a proxy or firewall that swallows what is sent. So a silence is
+looked into: a second connection asks whether the server still works on the query.
+"""
+
+import select
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import psycopg
+
+from authstore.mover.errors import MoverError, MoveStoppedError, SourceError, SourceUnavailableError
+
+_Result = TypeVar("_Result")
+
+SILENCE_SECONDS = 15.0  # of the server, before somebody looks
+LOOKS = 2  # in vain, before the connection is given up
+CONNECT_SECONDS = 10
+_TICK_SECONDS = 0.5  # how soon a stop is noticed
+
+_NETWORK: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "authstore move",
+    "client_encoding": "UTF8",
+}
+
+# SQLSTATE classes after which the same may well succeed: connection exceptions, operator intervention,
+# too many connections, and a standby that had to cancel us.
+_PASSING = ("08", "57P0", "53", "40001", "25P03", "25P04")
+
+SourceConnection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
+    """Waits for the server as long as it works, and not longer."""
+
+    stop: threading.Event | None = None
+    watched: str | None = None  # the URL to look with; without one, silence is the end
+
+    def wait(
+        self, gen: Generator[Any, Any, _Result], interval: float = _TICK_SECONDS, timeout: float | None = None
+    ) -> _Result:
+        """psycopg's own wait, with an end to it. Raises `MoveStoppedError` once `stop` is set."""
+        silence, looks = 0.0, 0
+        try:
+            wanted = next(gen)
+            while True:
+                ready = _poll(self.pgconn.socket, wanted)
+                if ready:
+                    silence, looks = 0.0, 0
+                    wanted = gen.send(ready)
+                    continue
+                self._heed_stop()
+                silence += _TICK_SECONDS
+                if silence >= SILENCE_SECONDS * (looks + 1):
+                    looks = self._look(looks)
+        except StopIteration as end:
+            return cast("_Result", end.value)
+
+    def _heed_stop(self) -> None:
+        if self.stop is not None and self.stop.is_set():
+            raise MoveStoppedError("stopped", hint="run the same command again to go on")
+
+    def _look(self, looks: int) -> int:
+        if self.watched and _is_at_work(self.watched, self.info.backend_pid):
+            return looks
+        if looks + 1 >= LOOKS:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server has fallen silent")
+        return looks + 1
+
+
+def _poll(descriptor: int, wanted: int) -> int:
+    poll = select.poll()
+    poll.register(descriptor, (select.POLLIN if wanted & 1 else 0) | (select.POLLOUT if wanted & 2 else 0))
+    events = poll.poll(_TICK_SECONDS * 1000)
+    if not events:
+        return 0
+    mask = events[0][1]
+    # An error on the socket is passed on as readiness: reading then says what it is.
+    bad = mask & (select.POLLERR | select.POLLHUP | select.POLLNVAL)
+    return (1 if mask & select.POLLIN or bad else 0) | (2 if mask & select.POLLOUT else 0)
+
+
+def _is_at_work(url: str, pid: int) -> bool:
+    """Whether the backend still computes. One that waits for us to read has lost us."""
+    try:
+        with PatientConnection.connect(url, autocommit=True, **_NETWORK) as look:
+            row = look.execute("SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone()
+    except (psycopg.Error, OSError):
+        return False
+    return row is not None and row[0] == "active" and row[1] != "ClientWrite"
+
+
+def connect(url: str, stop: threading.Event) -> SourceConnection:
+    """An open connection, autocommit. Raises `SourceUnavailableError` or `SourceError`."""
+    with translated("see that the server is up and the URL right, then run the same command again"):
+        connection = PatientConnection.connect(url, autocommit=True, **_NETWORK)
+    connection.stop, connection.watched = stop, url
+    return connection
+
+
+@contextmanager
+def translated(hint: str = "run the same command again to go on") -> Iterator[None]:
+    """No exception of the driver leaves the mover. `hint`: for those that may pass."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _ours(error, hint) from error
+
+
+def _ours(error: psycopg.Error, hint: str) -> MoverError:
+    text = _said(error)
+    if is_passing(error):
+        return SourceUnavailableError(f"the source does not answer: {text}", hint=hint)
+    if error.sqlstate and error.sqlstate.startswith("42501"):
+        return SourceError(f"the source refuses: {text}", hint="grant SELECT to this role, or --skip the table")
+    return SourceError(f"the source cannot be read: {text}")
+
+
+def is_passing(error: psycopg.Error) -> bool:
+    """Whether the same may succeed a little later. A lost connection has no SQLSTATE: judged by type."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(_PASSING)
+
+
+def _said(error: psycopg.Error) -> str:
+    """The server's words without its DETAIL, which may quote rows."""
+    return (error.diag.message_primary or str(error)).strip().splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,124 @@
+"""A profile: the operator's own word on which table and column plays which part, as a small TOML file."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from authstore.errors import ConfigurationError
+from authstore.mover.catalog import SourceTable
+from authstore.mover.copies import Role
+from authstore.mover.recognition.aliases import ROLES, role_aliases
+from authstore.mover.recognition.recognised import Recognised
+
+VERSION = 1
+
+_HEAD = """\
+# How authstore understands this database. Give it to plan, move, verify and recover: --profile FILE
+#
+# [role] table   the table that plays the role, as "schema.table" (the schema may be left out where one table is meant)
+# [role.columns] field of authstore = "column of the table"; a field that is not named is looked for by its usual names,
+#                one that is "" is taken from no column. Columns without a field go into the row's data.
+# carry          tables with secrets of their own, to be carried over as they are
+# leave          tables to be left behind
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileTable:
+    """The table that plays a role, as written ("table" or "schema.table"), and its columns by field."""
+
+    table: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a profile says. `carry` and `leave` hold names as written: "table" or "schema.table"."""
+
+    tables: Mapping[Role, ProfileTable] = field(default_factory=dict)
+    carry: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+    origin: str = "the profile"
+
+
+def read_profile(path: str | Path) -> Profile:
+    """The profile in this file. `ConfigurationError` where it cannot be read or says what no profile can say."""
+    try:
+        return parse_profile(Path(path).read_text("utf-8"), origin=str(path))
+    except OSError as error:
+        raise ConfigurationError(f"the profile {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"the profile {path} is not UTF-8 text") from error
+
+
+def parse_profile(text: str, *, origin: str = "the profile") -> Profile:
+    """The profile in this text. `ConfigurationError` names what is wrong with it and `origin`."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{origin}: {error}") from error
+    if content.pop("authstore_profile", None) != VERSION:
+        raise ConfigurationError(f"{origin}: a profile begins with authstore_profile = {VERSION}")
+    carry, leave = (_names(content.pop(key, []), key, origin) for key in ("carry", "leave"))
+    tables: dict[Role, ProfileTable] = {
+        _role(key, origin): _table(key, entry, origin) for key, entry in content.items()
+    }
+    return Profile(tables, carry, leave, origin)
+
+
+def write_profile(recognised: Iterable[Recognised], *, carry: Iterable[str] = (), leave: Iterable[str] = ()) -> str:
+    """The text of a profile that says what was recognised: a start for one's own."""
+    head = f"{_HEAD}\nauthstore_profile = {VERSION}\ncarry = {_array(carry)}\nleave = {_array(leave)}\n"
+    return "\n".join([head, *(_section(one) for one in recognised if one.moved)])
+
+
+def is_named(table: SourceTable, names: Iterable[str]) -> bool:
+    """Whether a table is among names written as "table" or "schema.table"."""
+    return any(name in (table.name, f"{table.schema}.{table.name}") for name in names)
+
+
+def _role(key: str, origin: str) -> Role:
+    for role in ROLES:
+        if role == key:
+            return role
+    raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(ROLES)}, carry and leave")
+
+
+def _table(role: str, entry: Any, origin: str) -> ProfileTable:
+    if not isinstance(entry, dict) or not isinstance(entry.get("table"), str) or set(entry) - {"table", "columns"}:
+        raise ConfigurationError(f'{origin}: [{role}] needs table = "schema.table" and may have columns, no more')
+    columns = entry.get("columns", {})
+    known = role_aliases()[cast(Role, role)].fields
+    if not isinstance(columns, dict) or not all(isinstance(column, str) for column in columns.values()):
+        raise ConfigurationError(f'{origin}: [{role}.columns] is field = "column" lines')
+    if unknown := sorted(set(columns) - set(known)):
+        raise ConfigurationError(f"{origin}: {role} has no field {unknown[0]!r}; there are {', '.join(known)}")
+    return ProfileTable(entry["table"], columns)
+
+
+def _names(value: Any, key: str, origin: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigurationError(f"{origin}: {key} is a list of table names")
+    return tuple(value)
+
+
+def _section(one: Recognised) -> str:
+    columns = "".join(f"{name} = {_text(column)}\n" for name, column in one.fields.items())
+    table = _text(f"{one.table.schema}.{one.table.name}")
+    return f"# {_comment(one.why)}\n[{one.role}]\ntable = {table}\n\n[{one.role}.columns]\n{columns}"
+
+
+def _array(names: Iterable[str]) -> str:
+    return "[" + ", ".join(map(_text, names)) + "]"
+
+
+def _text(value: str) -> str:
+    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped and JSON leaves alone.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _comment(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

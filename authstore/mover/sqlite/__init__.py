@@ -1,0 +1,1 @@
+"""The target's side: the only room that speaks to SQLite."""

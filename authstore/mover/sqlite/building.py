@@ -1,0 +1,120 @@
+"""The file while it is being made: its schema without indexes, then its indexes, its checks, its end."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+from authstore.expiry import utc_now
+from authstore.mover.copies import TableCopy
+from authstore.mover.errors import TargetError
+from authstore.mover.names import quote
+from authstore.mover.sqlite.ledger import Ledger
+from authstore.mover.sqlite.target_files import connect_file
+from authstore.schema import migrations
+
+_LOADING = (
+    "PRAGMA foreign_keys = OFF",
+    "PRAGMA journal_mode = TRUNCATE",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -32768",
+    # SQLite's own check looks at every CHECK at the end, at two thirds of the price and on another core.
+    "PRAGMA ignore_check_constraints = ON",
+)
+# A big cache and temp_store = MEMORY would switch off the sorter's runs on disk and its threads.
+_INDEXING = ("PRAGMA temp_store = FILE", "PRAGMA cache_size = -4000", "PRAGMA threads = 2")
+
+
+def open_building(path: Path) -> sqlite3.Connection:
+    """The file, set up for loading."""
+    building = connect_file(path)
+    for setting in _LOADING:
+        building.execute(setting).fetchall()
+    return building
+
+
+def lay_schema(building: sqlite3.Connection, copies: Iterable[TableCopy]) -> None:
+    """Every table and no index that can be made later."""
+    building.execute("PRAGMA auto_vacuum = NONE")
+    _run_migrations(building)
+    for name in own_indexes():
+        building.execute(f"DROP INDEX {quote(name)}")
+    for copy in copies:
+        for statement in copy.create:
+            building.execute(statement)
+    Ledger(building).create()
+
+
+def _run_migrations(building: sqlite3.Connection) -> None:
+    now = utc_now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+    for step in migrations("sqlite"):
+        building.executescript(step.sql)
+        building.execute(
+            "INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
+            (step.version, step.name, step.sha256, now),
+        )
+
+
+@cache
+def own_indexes() -> dict[str, str]:
+    """The indexes of authstore's schema, and how they are made."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+        _run_migrations(memory)
+        return dict(memory.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
+
+
+def make_indexes(
+    building: sqlite3.Connection, copies: Sequence[TableCopy], say: Callable[[int, int], None], later: Iterable[str]
+) -> None:
+    """What is missing of the indexes, and `later`: what may come only then (views)."""
+    for setting in _INDEXING:
+        building.execute(setting)
+    have = {name for (name,) in building.execute("SELECT name FROM sqlite_master WHERE type IN ('index', 'view')")}
+    missing = [sql for name, sql in own_indexes().items() if name not in have]
+    missing += [sql for copy in copies for sql in copy.indexes if index_name(sql) not in have]
+    for number, sql in enumerate(missing):
+        say(number, len(missing))
+        _make(building, sql)
+    say(len(missing), len(missing))
+    for sql in later:
+        if index_name(sql) not in have:
+            building.execute(sql)
+
+
+def _make(building: sqlite3.Connection, sql: str) -> None:
+    try:
+        building.execute(sql)
+    except sqlite3.IntegrityError as error:
+        raise TargetError(f"the rows break a unique index of the target: {error}") from error
+
+
+def index_name(sql: str) -> str:
+    """The name in a CREATE INDEX or CREATE VIEW that quotes it."""
+    rest = sql.partition('"')[2].replace('""', "\0")
+    return rest.partition('"')[0].replace("\0", '"')
+
+
+def drop_indexes(building: sqlite3.Connection, copy: TableCopy) -> None:
+    """For a table that is filled anew."""
+    names = building.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = ?", (copy.target,)
+    ).fetchall()
+    for (name,) in names:
+        building.execute(f"DROP INDEX {quote(name)}")
+
+
+def set_sequence(building: sqlite3.Connection, table: str, value: int) -> None:
+    """AUTOINCREMENT goes on behind `value`."""
+    known = building.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    if known is None:
+        building.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, value))
+    else:
+        building.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (value, table))
+
+
+def tables_of(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
+    return [name for (name,) in rows]

@@ -1,0 +1,5 @@
+"""A connection to the target, as the rest of the mover knows it."""
+
+import sqlite3
+
+TargetConnection = sqlite3.Connection

@@ -1,0 +1,203 @@
+"""What a move writes down in the file it makes: from where, when, and the digest of every stretch of rows.
+
+The ledger of a stretch is written in the transaction of its rows, so after a kill both are there or neither.
+"""
+
+import hashlib
+import json
+import sqlite3
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from authstore.mover.batches import Digests, Key
+from authstore.mover.options import MoveOptions
+from authstore.mover.sqlite import seal
+from authstore.mover.sqlite.target_files import connect_file
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS authstore_move (
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS authstore_move_tables (
+    name TEXT NOT NULL PRIMARY KEY,
+    is_whole INTEGER NOT NULL CHECK (is_whole IN (0, 1)),
+    query TEXT NOT NULL,
+    rejected INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS authstore_move_stretches (
+    name TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    last_key TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    digests BLOB NOT NULL,
+    PRIMARY KEY (name, number)
+) STRICT;
+"""
+_KEPT = (
+    "schemas", "prefix", "profile", "only", "skip", "with_expired", "naive_tz",
+    "on_bad_row", "on_orphan", "on_duplicate", "secrets",
+)  # fmt: skip
+TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", seal.TABLE)
+
+
+_DIGITS = 32  # of each
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive rows of a table up to `last_key`, and the digest of their digests (which stay in the file)."""
+
+    number: int
+    last_key: Key
+    rows: int
+    digest: bytes
+
+    def holds(self, digests: Sequence[str]) -> bool:
+        """Whether rows with these digests are the ones."""
+        return len(digests) == self.rows and _digest(_joined(digests)) == self.digest
+
+
+def _joined(digests: Sequence[str]) -> bytes:
+    return bytes.fromhex("".join(digests))
+
+
+def _digest(digests: bytes) -> bytes:
+    return hashlib.md5(digests, usedforsecurity=False).digest()
+
+
+class Ledger:
+    """The ledger in an open file. Writes belong to the caller's transaction."""
+
+    def __init__(self, target: sqlite3.Connection) -> None:
+        self._target = target
+
+    def create(self) -> None:
+        self._target.executescript(SCHEMA + seal.SCHEMA)
+
+    def is_there(self) -> bool:
+        found = self._target.execute("SELECT count(*) FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
+        return bool(found[0])
+
+    def notes(self) -> dict[str, str]:
+        """Everything noted of the run."""
+        return dict(self._target.execute("SELECT name, value FROM authstore_move"))
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        self._target.executemany(
+            "INSERT INTO authstore_move (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            list(notes.items()),
+        )
+
+    def is_whole(self, table: str) -> bool:
+        """Whether every row of the table was copied once."""
+        row = self._target.execute("SELECT is_whole FROM authstore_move_tables WHERE name = ?", (table,)).fetchone()
+        return row is not None and bool(row[0])
+
+    def tables(self) -> dict[str, int]:
+        """The tables that were moved, and how many of their rows were rejected."""
+        return dict(self._target.execute("SELECT name, rejected FROM authstore_move_tables"))
+
+    def queries(self) -> dict[str, str]:
+        """The query of each table's keys and texts to digest, as it was when the table was moved."""
+        return dict(self._target.execute("SELECT name, query FROM authstore_move_tables"))
+
+    def set_table(self, table: str, query: str, *, is_whole: bool) -> None:
+        self._target.execute(
+            "INSERT INTO authstore_move_tables (name, query, is_whole) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET query = excluded.query, is_whole = excluded.is_whole",
+            (table, query, is_whole),
+        )
+
+    def set_rejected(self, table: str, rejected: int) -> None:
+        self._target.execute("UPDATE authstore_move_tables SET rejected = ? WHERE name = ?", (rejected, table))
+
+    def forget(self, table: str, query: str) -> None:
+        """As if the table had never been copied."""
+        self._target.execute("DELETE FROM authstore_move_stretches WHERE name = ?", (table,))
+        self.set_table(table, query, is_whole=False)
+
+    def stretches(self, table: str) -> list[Stretch]:
+        rows = self._target.execute(
+            "SELECT number, last_key, rows, digest FROM authstore_move_stretches WHERE name = ? ORDER BY number",
+            (table,),
+        )
+        return [Stretch(number, _key(text), rows, digest) for number, text, rows, digest in rows]
+
+    def digests(self, table: str, number: int) -> Digests:
+        """Of each row of a stretch, in the order of their keys."""
+        (found,) = self._target.execute(
+            "SELECT digests FROM authstore_move_stretches WHERE name = ? AND number = ?", (table, number)
+        ).fetchone()
+        digits = found.hex()
+        return [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)]
+
+    def next_number(self, table: str) -> int:
+        """Of the stretch behind the last."""
+        (last,) = self._target.execute(
+            "SELECT max(number) FROM authstore_move_stretches WHERE name = ?", (table,)
+        ).fetchone()
+        return 0 if last is None else int(last) + 1
+
+    def put(self, table: str, number: int, last_key: Key, digests: Sequence[str]) -> None:
+        """The stretch of this number consists of rows with these digests now."""
+        joined = _joined(digests)
+        self._target.execute(
+            "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest, digests)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " rows = excluded.rows, digest = excluded.digest, digests = excluded.digests",
+            (table, number, _text(last_key), len(digests), _digest(joined), joined),
+        )
+
+
+def notes_in(path: Path) -> dict[str, str]:
+    """The notes in a file; none where it is no file of a move."""
+    try:
+        with closing(connect_file(path)) as connection:
+            ledger = Ledger(connection)
+            return ledger.notes() if ledger.is_there() else {}
+    except sqlite3.DatabaseError:
+        return {}
+
+
+def options_note(options: MoveOptions) -> dict[str, str]:
+    """The options of a run, to be noted; the moments are notes of their own."""
+    kept = {name: getattr(options, name) for name in _KEPT}
+    if options.profile:
+        kept["profile"] = str(Path(options.profile).absolute())
+    return {"options": json.dumps(kept)}
+
+
+def _recorded_options(notes: Mapping[str, str]) -> MoveOptions:
+    """The options of the run that made a file."""
+    found = json.loads(notes.get("options", "{}"))
+    kept: dict[str, Any] = {
+        name: tuple(found[name]) if isinstance(found[name], list) else found[name] for name in _KEPT if name in found
+    }
+    return MoveOptions(**kept)
+
+
+def as_moved(options: MoveOptions, notes: Mapping[str, str]) -> MoveOptions:
+    """The options with what is not given taken from the move, its moments above all."""
+    plain = MoveOptions()
+    given: dict[str, Any] = {
+        field.name: getattr(options, field.name)
+        for field in fields(MoveOptions)
+        if getattr(options, field.name) != getattr(plain, field.name)
+    }
+    given |= {name: notes.get(name, "") for name in ("moved_at", "sessions_at", "judged_at")}
+    return replace(_recorded_options(notes), **given)
+
+
+def _text(key: Key) -> str:
+    return json.dumps([{"bytes": b64encode(part).decode()} if isinstance(part, bytes) else part for part in key])
+
+
+def _key(text: str) -> Key:
+    parts: list[Any] = json.loads(text)
+    return tuple(b64decode(part["bytes"]) if isinstance(part, dict) else part for part in parts)

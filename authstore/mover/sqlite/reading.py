@@ -1,0 +1,49 @@
+"""Reading the rows of one table back: their keys and digests."""
+
+import hashlib
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from authstore.mover.batches import PACK, Pack, pack
+from authstore.mover.errors import TargetError
+from authstore.mover.sqlite.target_files import TargetFiles, connect_file, logs
+
+
+@contextmanager
+def opened_for_reading(files: TargetFiles) -> Iterator[sqlite3.Connection]:
+    if not files.target.is_file():
+        raise TargetError(f"there is no file {files.target}", hint="run `authstore move` first")
+    try:
+        with closing(_open(files)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise TargetError(f"{files.target} cannot be read: {error}") from error
+
+
+def _open(files: TargetFiles) -> sqlite3.Connection:
+    """While somebody has the file open, only read; else a connection that may write removes the empty log it makes."""
+    is_open = any(log.exists() for log in logs(files.target))
+    return connect_file(files.target, mode="ro" if is_open else "rw")
+
+
+def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
+    """The target's side: `query` is `Rows.target_digests`."""
+    target.create_function("real_hex", 1, real_hex, deterministic=True)
+    md5 = hashlib.md5
+    cursor = target.execute(query)
+    while batch := cursor.fetchmany(PACK):
+        keys, texts = pack(batch)
+        yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
+
+
+def real_hex(value: object) -> str | None:
+    """A float's eight bytes, as Postgres's float8send gives them; anything else says what it is."""
+    if value is None:
+        return None
+    return (
+        struct.pack(">d", value + 0.0).hex() if isinstance(value, float | int) else f"{type(value).__name__} {value!r}"
+    )

@@ -1,0 +1,75 @@
+"""A seal on the finished file: by it a later move knows that nobody has written to the file since.
+
+It is made of every page but the one that it stands on, so that it can stand in the file itself: the SHA-256 of the
+SHA-256s of the file's parts, which are read side by side.
+"""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+from authstore.mover.sqlite.target_files import connect_file
+
+TABLE = "authstore_move_seal"
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS {TABLE} (sha256 TEXT NOT NULL CHECK (length(sha256) = 64)) STRICT;
+INSERT INTO {TABLE} (sha256) VALUES ('{"0" * 64}');
+"""
+_READERS = 2
+_PART, _CHUNK = 1 << 26, 1 << 20  # bytes
+
+
+def seal(path: Path) -> None:
+    """Seals a closed file in WAL mode, in which a change of one row changes one page and no counter of changes."""
+    with closing(connect_file(path)) as connection:
+        start, size = _own_page(connection)
+    sha256 = _sha256(path, start, size)
+    with closing(connect_file(path)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"UPDATE {TABLE} SET sha256 = ?", (sha256,))
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether every byte of a closed file is as when it was sealed."""
+    try:
+        with closing(connect_file(path)) as connection:
+            start, size = _own_page(connection)
+            (sha256,) = connection.execute(f"SELECT sha256 FROM {TABLE}").fetchone()
+    except (sqlite3.DatabaseError, TypeError):
+        return False
+    return _sha256(path, start, size) == str(sha256)
+
+
+def _own_page(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Where the seal's page begins, and its size, in bytes."""
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (number,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (TABLE,)).fetchone()
+    return (number - 1) * size, size
+
+
+def _sha256(path: Path, start: int, size: int) -> str:
+    """Of the file without the `size` bytes at `start`."""
+
+    def of_part(edges: tuple[int, int]) -> bytes:
+        return _sha256_of(file.fileno(), *edges)
+
+    with open(path, "rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as pool:
+        parts = [*_parts(0, start), *_parts(start + size, os.fstat(file.fileno()).st_size)]
+        return hashlib.sha256(b"".join(pool.map(of_part, parts))).hexdigest()
+
+
+def _parts(start: int, end: int) -> Iterable[tuple[int, int]]:
+    return pairwise([*range(start, end, _PART), end])
+
+
+def _sha256_of(descriptor: int, start: int, end: int) -> bytes:
+    found = hashlib.sha256()
+    while start < end and (chunk := os.pread(descriptor, min(_CHUNK, end - start), start)):
+        found.update(chunk)
+        start += len(chunk)
+    return found.digest()

@@ -1,0 +1,213 @@
+"""The files beside a target: the one being made, the lock, the backup; and putting the new one in place.
+
+A target is never written to. The new file grows as `.NAME.moving` beside it, readable by its owner only, and
+takes its name in one step once it is whole and on the disk.
+"""
+
+import fcntl
+import os
+import secrets
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from authstore.backends.sqlite.errors import is_busy
+from authstore.errors import ConfigurationError
+from authstore.mover.errors import TargetBusyError, TargetError
+
+_LOGS = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFiles:
+    """Where things are. Paths only; nothing is touched until asked for."""
+
+    target: Path
+
+    @property
+    def building(self) -> Path:
+        return self.target.with_name(f".{self.target.name}.moving")
+
+    @property
+    def lock(self) -> Path:
+        return self.target.with_name(f".{self.target.name}.lock")
+
+    @property
+    def rejects(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.rejects.jsonl")
+
+    def backup(self, when: datetime) -> Path:
+        return self._free(f"{self.target.name}.backup-{when:%Y%m%dT%H%M%S}Z")
+
+    def set_aside(self, when: datetime) -> Path:
+        return self._free(f"{self.target.name}.set-aside-{when:%Y%m%dT%H%M%S}Z")
+
+    def _free(self, name: str) -> Path:
+        path, number = self.target.with_name(name), 1
+        while path.exists():
+            number += 1
+            path = self.target.with_name(f"{name}-{number}")
+        return path
+
+
+def files_of(target: str | Path) -> TargetFiles:
+    """The place of `sqlite:///relative.db`, `sqlite:////absolute.db` or a `Path`. Raises `ConfigurationError`."""
+    if isinstance(target, str):
+        if not target.startswith("sqlite:///") or target in ("sqlite:///", "sqlite:///:memory:") or "?" in target:
+            raise ConfigurationError("the target is a file: write sqlite:///auth.db or sqlite:////absolute/auth.db")
+        target = Path(target.removeprefix("sqlite:///"))
+    if "\0" in str(target):
+        raise ConfigurationError("the path of the target contains NUL")
+    return TargetFiles(Path(os.path.abspath(target)))
+
+
+def check_target(files: TargetFiles) -> bool:
+    """Whether there is something at the target. Refuses what is no plain file, and what somebody has open."""
+    try:
+        status = files.target.lstat()
+    except FileNotFoundError:
+        _refuse_logs(files)
+        return False
+    except NotADirectoryError as error:
+        raise TargetError(f"{files.target}: a folder of the path is a file") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "no plain file"
+        raise TargetError(f"{files.target} is {kind}", hint="name the file itself")
+    _refuse_logs(files)
+    _refuse_locked(files.target)
+    return True
+
+
+def _refuse_logs(files: TargetFiles) -> None:
+    for suffix in ("-wal", "-journal"):
+        log = files.target.with_name(files.target.name + suffix)
+        if os.path.lexists(log):
+            raise TargetBusyError(
+                f"{log} is there: the target is open, or was not closed",
+                hint="stop the application; if it was killed, open the file once with authstore and close it",
+            )
+
+
+def _refuse_locked(path: Path) -> None:
+    with closing(connect_file(path, timeout=0.5)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first") from error
+        except sqlite3.DatabaseError:
+            return  # no database: it becomes the backup as it is
+
+
+def connect_file(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:
+    """A plain connection in autocommit; the path is quoted, since `?`, `#` and `%` mean something to a URI."""
+    return sqlite3.connect(
+        f"file:{quote(os.fsencode(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=timeout,
+    )
+
+
+@contextmanager
+def locked(files: TargetFiles) -> Iterator[None]:
+    """Only one move at a time works at a target. The lock dies with its process."""
+    files.target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(files.lock)
+    try:
+        yield
+    finally:
+        files.lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise TargetBusyError("another move into this target is at work", hint="wait for it, or stop it") from error
+        # Whoever held it before may have removed the file in between.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def fingerprint(path: Path) -> str:
+    """Changes whenever somebody writes to the file or puts another in its place."""
+    status = path.stat()
+    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def copy_to_building(files: TargetFiles) -> None:
+    """The building starts as a copy of the target; a half copy never has its name."""
+    part = files.building.with_name(files.building.name + f".{secrets.token_hex(4)}")
+    try:
+        with open(files.target, "rb") as old, open(_new_file(part), "wb") as new:
+            while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+                pass
+        part.replace(files.building)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _new_file(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+def new_building(files: TargetFiles) -> None:
+    """An empty file under the building's name."""
+    drop_building(files)
+    os.close(_new_file(files.building))
+
+
+def drop_building(files: TargetFiles) -> None:
+    for path in (
+        files.building,
+        *logs(files.building),
+        *files.target.parent.glob(f"{_literal(files.building.name)}.*"),
+    ):
+        path.unlink(missing_ok=True)
+
+
+def _literal(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def logs(path: Path) -> tuple[Path, ...]:
+    return tuple(path.with_name(path.name + suffix) for suffix in _LOGS)
+
+
+def install(new: Path, target: Path, backup: Path | None) -> None:
+    """`new` takes the target's name, which is there at every moment; what was there is the backup."""
+    sync(new)
+    if backup is not None:
+        _keep(target, backup)
+    new.replace(target)
+    sync(target.parent)
+
+
+def _keep(target: Path, backup: Path) -> None:
+    try:
+        os.link(target, backup)
+    except OSError:  # a file system without links: for an instant nothing has the name
+        target.rename(backup)
+
+
+def sync(path: Path) -> None:
+    """Until it is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

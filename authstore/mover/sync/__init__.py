@@ -1,0 +1,1 @@
+"""The loop: making the target equal to the source, comparing them, taking a move back."""

@@ -1,0 +1,102 @@
+"""The move itself: everything that is written, attempt after attempt until the source has stayed to the end."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from authstore.expiry import utc_now
+from authstore.mover.errors import SourceUnavailableError, UndecidedError
+from authstore.mover.options import MoveOptions
+from authstore.mover.plan import Scheme, scheme_of
+from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.reports import MoveReport, ProblemEvent, RetryEvent
+from authstore.mover.sqlite.errors import dropped_if_useless, translated
+from authstore.mover.sqlite.ledger import as_moved
+from authstore.mover.sqlite.target_files import check_target, files_of, locked
+from authstore.mover.sync.attempt import Attempt, Emit, Run
+from authstore.mover.sync.start import Start, begin
+
+SESSIONS_MAY_LAG = timedelta(minutes=5)  # behind the moment that sessions count as used
+_WAITS = (0.5, 1, 2, 4, 8, 15, 15)  # seconds, before the source is asked again
+
+
+def run_move(
+    url: str,
+    target: str | Path,
+    options: MoveOptions,
+    emit: Emit,
+    stop: threading.Event,
+    *,
+    table: str | None = None,
+    proves: bool = False,
+) -> MoveReport:
+    """Moves, or (with `table`) makes one table equal again. Blocks; errors are `MoverError`s.
+
+    `proves`: what was written is read back and compared with the digests that the source computed.
+    """
+    run = Run(url, files_of(target), options, emit, stop, table, proves)
+    with translated(), locked(run.files), dropped_if_useless(run.files):
+        return _persistently(run)
+
+
+def _persistently(run: Run) -> MoveReport:
+    """Tries again, under a new snapshot, when the source was lost on the way."""
+    waits = iter(_WAITS)
+    while True:
+        before = run.moved_rows
+        try:
+            return _attempt(run)
+        except SourceUnavailableError as error:
+            if run.identity is None:
+                raise
+            waits = iter(_WAITS) if run.moved_rows > before else waits
+            _wait(run, next(waits, None), error)
+
+
+def _wait(run: Run, seconds: float | None, error: SourceUnavailableError) -> None:
+    if seconds is None:
+        raise error
+    run.emit(RetryEvent(str(error), seconds))
+    run.stop.wait(seconds)
+    run.heed_stop()
+
+
+def _attempt(run: Run) -> MoveReport:
+    there = check_target(run.files)
+    with Snapshot(run.url, run.stop, run.identity) as view, ThreadPoolExecutor(1) as aside:
+        run.identity = view.identity
+        start = Start.look(run.files, there, run.table)
+        if run.table is None:  # whoever recovers a table has reason to look at its rows themselves
+            start.look_at_seal(run.files, aside)
+        options = _bound(run, start)
+        scheme = scheme_of(view.main, options)
+        _refuse_undecided(run, scheme)
+        with closing(begin(run.files, start, scheme, options, table=run.table)) as building:
+            return Attempt(run, options, view, start, scheme, building).do()
+
+
+def _bound(run: Run, start: Start) -> MoveOptions:
+    """The options with the moments that make this run give what the one before gave."""
+    notes = start.notes
+    if run.table is not None:
+        return as_moved(run.options, notes)
+    sessions_at = notes.get("sessions_at", "")
+    if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > SESSIONS_MAY_LAG:
+        sessions_at = run.judged_at
+    moved_at = notes.get("moved_at") or run.judged_at
+    return replace(run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=run.judged_at)
+
+
+def _refuse_undecided(run: Run, scheme: Scheme) -> None:
+    for problem in scheme.problems:
+        run.emit(ProblemEvent(problem))
+    if scheme.undecided:
+        decisions = sorted({problem.decision for problem in scheme.undecided if problem.decision})
+        raise UndecidedError(
+            f"{len(scheme.undecided)} problems must be decided first; nothing was written",
+            problems=scheme.undecided,
+            hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
+        )
