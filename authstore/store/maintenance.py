@@ -134,7 +134,7 @@ class _Rekeyed(NamedTuple):
 def _rekey(after: str, cipher: Cipher) -> Unit[_Rekeyed]:
     if not cipher.prefix:
         return _Rekeyed(0, 0, None)
-    found = yield queries.list_accounts_to_rekey(
+    found = yield queries.list_accounts_to_rekey.changing(
         after=after, length=len(cipher.prefix), prefix=cipher.prefix, limit=_REKEY_BATCH
     )
     changed = 0

@@ -13,7 +13,7 @@ from authstore.errors import AccountNotFoundError, StoreError
 from authstore.models import Account
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.accounts import AccountStore, given, update_account
+from authstore.store.accounts import AccountStore, claimed_account, given, update_account
 from authstore.tokens import new_secret
 
 LEASE = timedelta(seconds=30)
@@ -93,7 +93,7 @@ class RefreshStore(AccountStore):
 
 def _hold(lease: Mapping[str, Any], seen_count: int) -> Unit[Row | None]:
     key = {"provider": lease["provider"], "provider_account_id": lease["provider_account_id"]}
-    found = yield queries.get_account(**key)
+    found = yield claimed_account(**key)
     if not found:
         raise AccountNotFoundError("no such account is linked")
     if found[0]["refresh_count"] != seen_count:
@@ -105,7 +105,7 @@ def _hold(lease: Mapping[str, Any], seen_count: int) -> Unit[Row | None]:
 def _finish(
     key: Mapping[str, str], seen_count: int, fields: Mapping[str, Any], now: datetime, cipher: Cipher
 ) -> Unit[Account]:
-    found = yield queries.get_account(**key)
+    found = yield claimed_account(**key)
     if not found:
         raise AccountNotFoundError("the account was unlinked meanwhile")
     row = found[0]

@@ -56,7 +56,8 @@ class VerificationTokenStore(StoreBase):
         return await self._db.unit(lambda: self._use(key, token)) if key else None
 
     def _use(self, key: Values, token: str) -> Unit[VerificationToken | None]:
-        taken = yield queries.take_verification_token(**key)
+        claim = ("verification token", key["identifier"], key["purpose"])
+        taken = yield queries.take_verification_token.claiming(*claim, **key)
         if not taken:
             return None
         found = rows.verification_token(taken[0], token)
@@ -100,7 +101,10 @@ def _key(identifier: str, token: str, purpose: str) -> Values | None:
 
 
 def _insert(made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
-    inserted = yield queries.insert_verification_token(
+    inserted = yield queries.insert_verification_token.claiming(
+        "verification token",
+        made.identifier,
+        made.purpose,
         identifier=made.identifier,
         purpose=made.purpose,
         token_hash=hash_token(made.token or ""),

@@ -135,8 +135,7 @@ async def fetch(connection: Connection, statement: Statement, deadline: float | 
     query, decides = statement.query, statement.decides
     if decides is Decides.NAME:
         await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
-    locks = decides in (Decides.ROWS, Decides.NAME) and query.to_change is not None
-    said = text(query.to_change if locks and query.to_change else query.postgres)
+    said = text(query.to_change if decides is Decides.ROWS and query.to_change else query.postgres)
     values = said.values(statement.parameters)
     if said.returns:
         return await connection.fetch_tuples(said.sql, values, _left(deadline))
