@@ -75,6 +75,11 @@ class _Company:
     def __init__(self) -> None:
         self.callers = 0
         self.answers = 0
+        self.asking: tuple[object, ...] | None = None  # the version of the account for which one of them asks
+
+    def has_answered(self, row: Row, before: int) -> bool:
+        """Whether this row is what came of their asking, since there were `before` answers."""
+        return self.answers > before or self.asking not in (None, _version(row))
 
 
 class RefreshStore(AccountStore):
@@ -95,7 +100,7 @@ class RefreshStore(AccountStore):
             lease = _Lease({"provider": provider, "provider_account_id": provider_account_id})
             seen = await self._existing(lease.key)
             account = rows.account(seen, self._cipher)  # raises where it cannot be read, before anybody waits for it
-            if company.answers > before:
+            if company.has_answered(seen, before):
                 return account
             return await self._refresh(lease, seen, refresh, timeout, company)
 
@@ -119,14 +124,21 @@ class RefreshStore(AccountStore):
             if current["refresh_holder"] != lease.name:
                 return rows.account(current, self._cipher)
             async with self._renewed(lease, current):
-                fields = await _answer(refresh, rows.account(current, self._cipher), timeout)
-                account = await self._to_the_end(lease, current, fields)
-                company.answers += 1
-                return account
+                return await self._ask(lease, current, refresh, timeout, company)
         except BaseException:
             # Also who was cancelled while taking the lease may have it.
             await self._release(lease)
             raise
+
+    async def _ask(self, lease: _Lease, held: Row, refresh: Refresh, timeout: timedelta, company: _Company) -> Account:
+        company.asking = _version(held)
+        try:
+            fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
+            account = await self._to_the_end(lease, held, fields)
+            company.answers += 1
+            return account
+        finally:
+            company.asking = None
 
     async def _existing(self, key: Key, owner: str | None = None) -> Row:
         row = await self._account_row(key["provider"], key["provider_account_id"])

@@ -1,7 +1,7 @@
 """Which servers a URL names, and how each is asked for: libpq's form, and its parameters."""
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from authstore.adapter import Durability
 from authstore.errors import ConfigurationError
@@ -86,7 +86,7 @@ def servers(url: str) -> Servers:
     query = urlencode({name: value for name, value in given.items() if name in _TAKEN}, quote_via=quote)
     login, at, hosts = parts.netloc.rpartition("@")
     places = [f"{login}{at}{host}" for host in hosts.split(",")]
-    urls = tuple(urlunsplit(("postgresql", place, parts.path, query, "")) for place in places)
+    urls = tuple(f"postgresql://{place}{parts.path}{'?' if query else ''}{query}" for place in places)
     return Servers(urls, seconds, options)
 
 
