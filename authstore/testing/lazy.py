@@ -55,9 +55,7 @@ def _running_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        raise StoreMisuseError(
-            "auth_store runs on asyncio, not on trio: use pytest-asyncio, or anyio there"
-        ) from None
+        raise StoreMisuseError("auth_store runs on asyncio, not on trio: use pytest-asyncio, or anyio there") from None
 
 
 def _forwarding(name: str) -> Callable[..., Any]:
