@@ -1,17 +1,17 @@
 """From a URL to an `Adapter`."""
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from authstore.encryption import Cipher
-from authstore.errors import ConfigurationError
+from authstore.errors import ConfigurationError, StoreMisuseError
 from authstore.expiry import SessionPolicy, utc_now
 
 if TYPE_CHECKING:  # importing authstore takes a third of the time so: what opening needs is loaded by opening
-    from authstore.adapter import Adapter, Clock, Durability
+    from authstore.adapter import Adapter, Clock, Durability, Keys
     from authstore.database import Database
 
 _Open = Callable[[], Coroutine[Any, Any, "Database"]]
@@ -42,8 +42,14 @@ class Connecting:
             await self._store.close()
 
     async def _open(self) -> "Adapter":
+        import asyncio
+
         from authstore.store import Store
 
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
         return Store(await self._open_database(), self._policy, self._clock, self._cipher)
 
 
@@ -51,7 +57,7 @@ def connect(
     url: str | Path,
     *,
     policy: SessionPolicy = _DEFAULT_POLICY,
-    keys: Sequence[str | bytes] = (),
+    keys: "Keys" = (),
     clock: "Clock" = utc_now,
     durability: "Durability" = "full",
     create: bool = True,
@@ -83,9 +89,10 @@ async def _open_sqlite(
 ) -> "Database":
     from authstore.backends.sqlite import open_file, open_memory
 
+    now = clock()  # here, in the caller's context: the migrations run on a database thread
     if path is None:
-        return await open_memory(clock=clock)
-    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=clock)
+        return await open_memory(clock=lambda: now)
+    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=lambda: now)
 
 
 def _sqlite_path(url: str | Path) -> Path | None:

@@ -70,17 +70,21 @@ SELECT * FROM accounts WHERE user_id = :user_id ORDER BY created_at, id
 -- name: delete_account
 DELETE FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id
 
--- Takes or renews the lease on refreshing an account, unless somebody else holds a living one.
+-- Forgets all accounts of a user.
+-- name: delete_accounts
+DELETE FROM accounts WHERE user_id = :user_id
+
+-- Takes the lease on refreshing an account from whoever was seen to have it, or renews it.
 -- name: hold_refresh
 UPDATE accounts SET refresh_holder = :holder, refresh_until = :until
-WHERE provider = :provider AND provider_account_id = :provider_account_id
-    AND (refresh_holder IS NULL OR refresh_holder = :holder OR refresh_until <= :now)
+WHERE id = :id AND refresh_count = :count AND coalesce(refresh_holder, '') = :former
 RETURNING *
 
--- Gives the lease back after a failure.
+-- Gives the lease back after a failure, under whichever name its holder renewed it last.
 -- name: release_refresh
 UPDATE accounts SET refresh_holder = NULL, refresh_until = NULL
-WHERE provider = :provider AND provider_account_id = :provider_account_id AND refresh_holder = :holder
+WHERE provider = :provider AND provider_account_id = :provider_account_id
+    AND substr(refresh_holder, 1, length(:holder)) = :holder
 
 -- Gives the lease back after a success, and counts it.
 -- name: finish_refresh
@@ -96,14 +100,21 @@ WHERE id > :after
         OR substr(id_token_encrypted, 1, :length) <> :prefix)
 ORDER BY id LIMIT :limit
 
+-- Accounts with an encrypted provider token.
+-- name: list_encrypted_accounts
+SELECT * FROM accounts
+WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
+    OR id_token_encrypted IS NOT NULL)
+ORDER BY id LIMIT :limit
+
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 -- A new session, where there is such a user and it is not disabled.
 -- name: insert_session
-INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, created_at, last_used_at, authenticated_at,
-    ip, user_agent, data)
-SELECT :id, :token_hash, :token_indexed, users.id, :expires, :created_at, :last_used_at, :authenticated_at,
-    :ip, :user_agent, :data
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
 FROM users WHERE users.id = :user_id AND NOT users.disabled
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
@@ -169,8 +180,8 @@ WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
 -- All that can change of a session.
 -- name: update_session
 UPDATE sessions
-SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
-    data = :data
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, expires_asked = :expires_asked,
+    last_used_at = :last_used_at, data = :data
 WHERE id = :id
 
 -- Ends one session.
@@ -230,11 +241,16 @@ INSERT INTO verification_tokens (identifier, purpose, token_hash, expires, data,
 VALUES (:identifier, :purpose, :token_hash, :expires, :data, :created_at)
 ON CONFLICT DO NOTHING
 
--- Of an identifier's tokens for a purpose, all but the newest few.
+-- Of an identifier's living tokens for a purpose, all but the last few made (by id: a clock may have gone back).
 -- name: delete_excess_verification_tokens
 DELETE FROM verification_tokens WHERE id IN (
-    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
-    ORDER BY created_at DESC, id DESC LIMIT 9223372036854775807 OFFSET :keep)
+    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose AND expires > :now
+    ORDER BY id DESC LIMIT 9223372036854775807 OFFSET :keep)
+
+-- Makes room for a token whose text a dead one has.
+-- name: delete_dead_verification_token
+DELETE FROM verification_tokens
+WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash AND expires <= :now
 
 -- One token, not used.
 -- name: get_verification_token
@@ -302,6 +318,10 @@ RETURNING *
 -- Forgets a passkey.
 -- name: delete_authenticator
 DELETE FROM authenticators WHERE credential_id = :credential_id
+
+-- Forgets all passkeys of a user.
+-- name: delete_authenticators
+DELETE FROM authenticators WHERE user_id = :user_id
 
 -- ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -54,7 +54,7 @@ class SignInStore(AccountStore):
             updated_at=now,
         )
         fields = given({"type": type, **(tokens or {})})
-        account = self._new_account(user.id, provider, provider_account_id, fields)
+        account = self._new_account(now, user.id, provider, provider_account_id, fields)
         step = _SignInStep(user, account, fields, current_user_id, vouched and trust_email is True, self._cipher)
         return await self._db.unit(step.run)
 
@@ -110,10 +110,22 @@ class _SignInStep:
         return SignIn(user=user, account=account, created_user=False, linked_account=False)
 
     def _link_by_address(self, user: User) -> Unit[SignIn]:
-        # An unverified local address may have been entered by somebody else beforehand (pre-hijacking).
-        if not self.trusted or user.email_verified is None:
+        if not self.trusted:
             raise AccountNotLinkedError("a user with this address has not linked this provider")
+        _enabled(user)
+        if user.email_verified is None:
+            user = yield from self._hand_over(user)
         return (yield from self._link_to(user))
+
+    def _hand_over(self, user: User) -> Unit[User]:
+        """The user of an address that nobody had proved, to whom proves it now: whoever wrote it down beforehand keeps
+        no way in (Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022, §6)."""
+        yield queries.delete_sessions(user_id=user.id, except_id="")
+        yield queries.delete_accounts(user_id=user.id)
+        yield queries.delete_authenticators(user_id=user.id)
+        proved = user.model_copy(update={"email_verified": self.now, "updated_at": self.now})
+        yield queries.update_user(**rows.user_values(proved))
+        return proved
 
     def _link_to(self, user: User) -> Unit[SignIn]:
         _enabled(user)

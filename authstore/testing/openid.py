@@ -61,7 +61,7 @@ class OpenIDProvider:
 
     `person` is signed in there and consents at once; with `ask=True` a page lets a human choose among `people`.
     `lies` may be changed at any time; `seen` holds every request, oldest first. `redirect_uris` empty: any.
-    `client_secret=None` accepts every secret.
+    `client_secret=None` accepts every secret. `token_seconds` is what it says of the lifetime of access tokens.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class OpenIDProvider:
         self.ask = ask
         self.lies = Lies()
         self.seen: list[Seen] = []
+        self.token_seconds = TOKEN_SECONDS
         self._clock = clock or (lambda: datetime.now(UTC))
         self._signer = Signer(self.issuer)
         self._codes: dict[str, _Grant] = {}
@@ -241,7 +242,7 @@ class OpenIDProvider:
             "access_token": access,
             "refresh_token": refresh,
             "token_type": "Bearer",
-            "expires_in": TOKEN_SECONDS,
+            "expires_in": self.token_seconds,
             "scope": grant.scope,
         }
         if "openid" in grant.scope.split() and self.lies.id_token:

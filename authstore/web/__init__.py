@@ -4,8 +4,25 @@ from authstore.web.auth import Auth
 from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
 from authstore.web.oauth.client import ProviderError
 from authstore.web.oauth.identity import Identity
-from authstore.web.oauth.presets import apple, discord, github, gitlab, google, microsoft
-from authstore.web.oauth.provider import Provider, oauth2, oidc
+from authstore.web.oauth.presets import (
+    apple,
+    auth0,
+    cognito,
+    discord,
+    facebook,
+    github,
+    gitlab,
+    google,
+    keycloak,
+    linkedin,
+    microsoft,
+    okta,
+    slack,
+    spotify,
+    twitch,
+    twitter,
+)
+from authstore.web.oauth.provider import Provider, ProviderOptions, oauth2, oidc
 from authstore.web.options import Http, Limits, Look, Storage
 from authstore.web.redirects import safe_next
 from authstore.web.texts import ENGLISH, Texts
@@ -21,16 +38,27 @@ __all__ = [
     "Mailer",
     "Provider",
     "ProviderError",
+    "ProviderOptions",
     "SmtpMailer",
     "Storage",
     "Texts",
     "apple",
+    "auth0",
+    "cognito",
     "discord",
+    "facebook",
     "github",
     "gitlab",
     "google",
+    "keycloak",
+    "linkedin",
     "microsoft",
     "oauth2",
     "oidc",
+    "okta",
     "safe_next",
+    "slack",
+    "spotify",
+    "twitch",
+    "twitter",
 ]

@@ -124,8 +124,8 @@ class Auth:
     async def fresh_account(self, provider: str, provider_account_id: str) -> Account:
         """The account with an access token that is good for another minute, refreshed where it must be.
 
-        Of many callers at once, in all processes, one refreshes. Raises `AccountNotFoundError`, `ProviderError`;
-        `ConfigurationError` for a provider that is not set up.
+        Of many callers at once, in all processes, one refreshes. Raises `AccountNotFoundError`, `ProviderError` (the
+        provider would not, or only a new sign-in helps); `ConfigurationError` for a provider that is not set up.
         """
         client = self._clients.get(provider)
         if client is None:
@@ -142,8 +142,8 @@ class Auth:
         return await self.store.refresh_account(provider, provider_account_id, refresh)
 
     def _is_good(self, account: Account) -> bool:
-        if account.expires_at is None or account.refresh_token is None:
-            return True
+        if account.access_token is None or account.expires_at is None:
+            return account.access_token is not None
         return self.site.now() < account.expires_at - _REFRESH_EARLY
 
     async def _prune_for_ever(self) -> None:

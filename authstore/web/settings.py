@@ -8,7 +8,9 @@ from authstore.errors import ConfigurationError
 from authstore.web.address import Address
 from authstore.web.options import Choices, Limits
 from authstore.web.redirects import safe_next
+from authstore.web.wording import worded
 
+_MAX_NAME: Final = 200
 _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
@@ -31,14 +33,15 @@ class Settings:
             raise ConfigurationError('prefix begins with a slash and does not end with one: "/auth"')
         if safe_next(self.home, "") != self.home:
             raise ConfigurationError('home is a path of this site: "/"')
-        if not self.name.isprintable():
-            raise ConfigurationError("name is one line: it stands in the subject of letters")
 
 
 def settings_of(address: Address, prefix: str, chosen: Choices, allowed_origins: tuple[str, ...]) -> Settings:
     """The settings of a site that stands at this address."""
+    name = worded(chosen.look.name or address.host, _MAX_NAME)
+    if name is None:
+        raise ConfigurationError("name is one line to be read, without control characters or bidirectional overrides")
     return Settings(
-        name=chosen.look.name or address.host,
+        name=name,
         route_prefix=prefix,
         prefix=address.path + prefix,
         home=address.path + chosen.look.home,

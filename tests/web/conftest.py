@@ -1,8 +1,8 @@
 """A FastAPI application with sign-in, in this process: two OpenID providers, letters, passkeys, a clock to move."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from authstore import Adapter, SessionPolicy, connect
 from authstore.testing.web import OpenIDProvider, Outbox, Person
-from authstore.web import Auth, oidc
+from authstore.web import Auth, Provider, oidc
 from authstore.web.fastapi import OptionalUser
+from tests.web.certified.certified import CertifiedProvider, certified_provider
 
 BASE = "https://app.example"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -85,6 +86,11 @@ class World:
         return self.outbox.link()
 
 
+def vouching(provider: Provider) -> Provider:
+    """As a preset whose provider verifies addresses itself."""
+    return replace(provider, vouches=True)
+
+
 MakeWorld = Callable[..., Awaitable[World]]
 
 
@@ -101,7 +107,7 @@ async def make_world() -> AsyncIterator[MakeWorld]:
                 opening = connect("sqlite://", clock=clock, policy=policy or SessionPolicy())
                 store = await stack.enter_async_context(opening)
             providers = [
-                oidc(name, at.client_id, at.client_secret, at.discovery_url, transport=at.transport)
+                vouching(oidc(name, at.client_id, at.client_secret, at.discovery_url, transport=at.transport))
                 for name, at in (("pretend", pretend), ("other", other))
             ]
             given = {"base_url": BASE, "secrets": [SECRET], "providers": providers, "mailer": outbox, **options}
@@ -128,6 +134,13 @@ async def world(make_world: MakeWorld) -> World:
 @pytest.fixture
 def browser(world: World) -> Browser:
     return world.new_browser()
+
+
+@pytest.fixture(scope="session")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertifiedProvider]:
+    """The process, for all tests; each makes of it the provider that it needs."""
+    with certified_provider(tmp_path_factory.mktemp("certified")) as provider:
+        yield provider
 
 
 async def _public(user: OptionalUser) -> dict[str, str | None]:

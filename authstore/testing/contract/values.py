@@ -1,5 +1,6 @@
 """What the store is given comes back equal, cannot be what no database keeps, and shows no secret."""
 
+import copy
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -202,6 +203,35 @@ class ValuesContract(ContractBase):
         assert session.model_dump(include={"token"}) == {"token": "secret-session-token"}
         assert verification.model_dump(include={"token"}) == {"token": "secret-verification-token"}
         assert done.account.model_dump(include={*tokens}) == tokens
+
+    async def test_what_callers_do_to_data_changes_nothing_in_the_store(self, adapter: Adapter) -> None:
+        given: Any = {"list": [1], "deep": {"list": [{"a": 1}]}}
+        expected = copy.deepcopy(given)
+        user = await make_user(adapter, data=given)
+        session = await make_session(adapter, user, data=given)
+        token = await adapter.create_verification_token("someone", data=given)
+        others = [
+            await make_account(adapter, user, provider_account_id="42", data=given),
+            await make_authenticator(adapter, user, credential_id="c1", data=given),
+            await make_role(adapter, name="r1", data=given),
+        ]
+
+        async def found() -> list[Any]:
+            pair = await adapter.get_session_and_user(str(session.token))
+            return [
+                *(pair or ()), await adapter.get_user(user.id), *await adapter.list_users(),
+                *await adapter.list_sessions(user.id), *await adapter.list_accounts(user.id),
+                *await adapter.list_authenticators(user.id), *await adapter.list_roles(),
+                await adapter.peek_verification_token("someone", str(token.token)),
+            ]  # fmt: skip
+
+        seen: list[Any] = [given]
+        for model in [user, session, token, *others, *await found()]:
+            seen.append(model.data)
+        for data in seen:
+            data["deep"]["list"][0]["a"] = "changed"
+            data["list"].append("changed")
+        assert [model.data for model in await found()] == [expected] * 9
 
     async def test_models_are_frozen(self, adapter: Adapter) -> None:
         user = await make_user(adapter)

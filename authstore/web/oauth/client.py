@@ -1,26 +1,25 @@
-"""Speaking with a provider, on Authlib's Starlette client.
-
-Of that client the parts that speak are used, not the ones that keep state in `request.session`: those lose a second
-tab's flow, and look at `error=` before `state`. State is kept by `flows`, and judged by `login`.
-"""
+"""Speaking with a provider (RFC 6749, 7636, 9126; OpenID Connect Core). What is remembered meanwhile, `login` keeps."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from functools import cache
-from ssl import SSLContext
+from math import isfinite
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx2
-from authlib.integrations.starlette_client import OAuth
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from authstore.errors import AuthStoreError
 from authstore.models import Account
 from authstore.tokens import new_secret
+from authstore.web.oauth.client_auth import client_proof
 from authstore.web.oauth.discovery import checked_metadata
 from authstore.web.oauth.fetched import FAULTS, Fetched, Now
+from authstore.web.oauth.http import ProviderHttp
 from authstore.web.oauth.identity import Identity
 from authstore.web.oauth.idtoken import Expected, checked_id_token, checked_user_info
 from authstore.web.oauth.logout_token import Ending, checked_logout_token
@@ -28,7 +27,15 @@ from authstore.web.oauth.provider import Provider
 from authstore.web.oauth.signatures import ProviderKeys
 
 TIMEOUT: Final = 20.0  # seconds for a whole exchange
+_LONGEST_LIFE: Final = 10**9  # seconds
 _REST: Final = timedelta(seconds=10)
+_ADDRESS: Final = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+")
+
+# Fields of `link_account` that a token endpoint fills.
+_TOKENS: Final = ("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
+
+# What people are known by, and the scope that asks for it (OpenID Connect Core §5.4).
+_CLAIMS_OF_SCOPES: Final = (("email", "email"), ("profile", "name"), ("profile", "picture"))
 
 _T = TypeVar("_T")
 
@@ -75,75 +82,38 @@ class ProviderClient:
         self._now = now
         self._metadata = Fetched(f"{provider.name}'s metadata", self._published_metadata, now)
         self._keys = ProviderKeys(provider.name, self._published_keys, now)
-        self._client = OAuth().register(
-            provider.name,
-            client_id=provider.client_id,
-            client_secret=provider.client_secret,
-            authorize_url=provider.authorize_url,
-            access_token_url=provider.token_url,
-            authorize_params=dict(provider.authorize_params),
-            client_kwargs={
-                "scope": provider.scope,
-                "code_challenge_method": "S256",
-                "timeout": httpx2.Timeout(10.0),
-                **({"transport": provider.transport} if provider.transport else {"verify": _trusted()}),
-            },
-        )
 
     async def issuer(self) -> Issuer:
         """Whose answers must be, and whether they must say so (RFC 9207). Raises `ProviderError`."""
-        metadata = await self._guarded(self._known_metadata)
+        metadata = await self._guarded(self._known_metadata())
         said = metadata.get("issuer", self.provider.issuer)
         # The answers of an endpoint shared by tenants name the tenant's issuer; the ID token is checked for it.
         return Issuer(None if said and "{" in said else said, bool(metadata.get("names_issuer", False)))
 
     async def depart(self, redirect_uri: str, state: str) -> Departure:
         """Where the browser must go to sign in. Raises `ProviderError`."""
-
-        async def make() -> Departure:
-            metadata = await self._known_metadata()
-            departure = {"state": state, "code_verifier": new_secret()}
-            if self.provider.is_openid:
-                departure["nonce"] = new_secret()
-            url = (await self._client.create_authorization_url(redirect_uri, **departure))["url"]
-            if "pushed_authorization_request_endpoint" in metadata:
-                url = await self._pushed(url, metadata)
-            return Departure(url, departure.get("nonce"), departure["code_verifier"])
-
-        return await self._guarded(make)
+        return await self._guarded(self._departure(redirect_uri, state))
 
     async def arrive(self, redirect_uri: str, code: str, code_verifier: str, nonce: str | None) -> Arrival:
         """Redeems the code, checks the ID token, asks who it is. Raises `ProviderError`."""
-
-        async def make() -> Arrival:
-            await self._known_metadata()
-            token = await self._client.fetch_access_token(
-                redirect_uri=redirect_uri, code=code, code_verifier=code_verifier
-            )
-            claims = await self._claims(token, nonce or "")
-            identity = await self.provider.identify(claims, lambda url: self._fetch(url, token))
-            return Arrival(identity, self._fields(token), _text(claims.get("sub")), _text(claims.get("sid")))
-
-        return await self._guarded(make)
+        grant = {"code": code, "redirect_uri": redirect_uri, "code_verifier": code_verifier}
+        return await self._guarded(self._arrival(grant, nonce or ""))
 
     async def refresh(self, account: Account) -> Mapping[str, Any]:
         """New tokens for old, as `refresh_account` wants them. Raises `ProviderError`."""
-
-        async def make() -> Mapping[str, Any]:
-            metadata = await self._known_metadata()
-            url = self.provider.token_url or metadata["token_endpoint"]
-            async with self._client._get_oauth_client(**metadata) as client:
-                client.token = {"access_token": account.access_token, "refresh_token": account.refresh_token}
-                return self._fields(await client.refresh_token(url, refresh_token=account.refresh_token))
-
-        return await self._guarded(make)
+        if account.refresh_token is None:
+            raise ProviderError(
+                f"{self.provider.name}: the access token is used up and there is no refresh token: the user must sign "
+                "in there again"
+            )
+        return await self._guarded(self._refreshed(account.refresh_token))
 
     async def logout_url(self, id_token: str | None, back_to: str) -> str | None:
         """Where a browser ends the provider's own session (RP-Initiated Logout 1.0 §2); `None` where it cannot.
 
         `back_to` must be known to the provider as a `post_logout_redirect_uri`. Raises `ProviderError`.
         """
-        endpoint = (await self._guarded(self._known_metadata)).get("end_session_endpoint")
+        endpoint = (await self._guarded(self._known_metadata())).get("end_session_endpoint")
         if endpoint is None:
             return None
         whose = {"id_token_hint": id_token} if id_token else {"client_id": self.provider.client_id}
@@ -158,64 +128,110 @@ class ProviderClient:
             signed = await self._keys.verified(logout_token, metadata[algorithms], older_than=_REST)
             return checked_logout_token(signed, self._expected(metadata))
 
-        return await self._guarded(make)
+        return await self._guarded(make())
 
-    async def _guarded(self, work: Callable[[], Awaitable[_T]]) -> _T:
+    async def _guarded(self, work: Awaitable[_T]) -> _T:
         try:
             async with asyncio.timeout(TIMEOUT):
-                return await work()
+                return await work
         except FAULTS as error:
-            reason = str(error)[:200] if not isinstance(error, OSError) else ""
+            reason = without_addresses(str(error))[:200] if not isinstance(error, OSError) else ""
             raise ProviderError(f"{self.provider.name}: {type(error).__name__} {reason!r}") from error
 
+    def _http(self) -> ProviderHttp:
+        return ProviderHttp(self.provider.transport)
+
+    # What the provider publishes
+
     async def _known_metadata(self) -> Mapping[str, Any]:
-        if not self.provider.is_openid:
-            return {}
-        metadata = await self._metadata.get()
-        self._client.server_metadata = metadata
-        return metadata
+        return await self._metadata.get() if self.provider.is_openid else {}
 
     async def _published_metadata(self) -> dict[str, Any]:
-        return checked_metadata(self.provider, await self._published(self.provider.discovery_url))
+        return checked_metadata(self.provider, await self._published(self.provider.discovery_url or ""))
 
     async def _published_keys(self) -> Any:
         return await self._published((await self._metadata.get())["jwks_uri"])
 
-    async def _published(self, url: str | None) -> Any:
-        async with self._client._get_session() as client:
-            answer = await client.request("GET", url, withhold_token=True)
-            answer.raise_for_status()
-            return answer.json()
+    async def _published(self, url: str) -> Any:
+        async with self._http() as http:
+            answer = await http.get(url)
+        answer.raise_for_status()
+        return answer.json()
 
-    async def _pushed(self, url: str, metadata: Mapping[str, Any]) -> str:
-        """The URL for the browser once its query was told to the provider directly (RFC 9126)."""
-        asked = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-        async with self._client._get_oauth_client(**metadata) as client:
-            if client.token_endpoint_auth_method in ("none", "client_secret_post"):
-                del asked["client_id"]  # these methods add it themselves
-            answer = await client.request(
-                "POST",
-                metadata["pushed_authorization_request_endpoint"],
-                data=asked,
-                auth=client.client_auth(client.token_endpoint_auth_method),
-                headers={"Accept": "application/json"},
-                withhold_token=True,
+    # Going there
+
+    async def _departure(self, redirect_uri: str, state: str) -> Departure:
+        metadata, verifier = await self._known_metadata(), new_secret()
+        nonce = new_secret() if self.provider.is_openid else None
+        asked = {
+            **self.provider.authorize_params,
+            "redirect_uri": redirect_uri,
+            "scope": self.provider.scope or None,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": create_s256_code_challenge(verifier),
+            "code_challenge_method": "S256",
+        }
+        stated = {name: value for name, value in asked.items() if value is not None}
+        url = self.provider.authorize_url or metadata["authorization_endpoint"]
+        if "pushed_authorization_request_endpoint" in metadata:
+            return Departure(await self._pushed(url, metadata, stated), nonce, verifier)
+        return Departure(prepare_grant_uri(url, self.provider.client_id, "code", **stated), nonce, verifier)
+
+    async def _pushed(self, url: str, metadata: Mapping[str, Any], asked: Mapping[str, str]) -> str:
+        """The URL for the browser, once what it asks for was told to the provider directly (RFC 9126)."""
+        endpoint = metadata["pushed_authorization_request_endpoint"]
+        async with self._http() as http:
+            told = await self._posted(
+                http, endpoint, {**asked, "response_type": "code", "client_id": self.provider.client_id}
             )
-        told = answer.json()
-        if answer.status_code != 201 or not isinstance(told.get("request_uri"), str):
-            raise ValueError(f"the request was not taken when pushed: {told.get('error')!r}")
-        reference = {"client_id": self.provider.client_id, "request_uri": told["request_uri"]}
-        return _with_query(metadata["authorization_endpoint"], reference)
+        if not isinstance(told.get("request_uri"), str):
+            raise ValueError("the request was not taken when pushed")
+        return _with_query(url, {"client_id": self.provider.client_id, "request_uri": told["request_uri"]})
 
-    async def _claims(self, token: dict[str, Any], nonce: str) -> Mapping[str, Any]:
+    # Coming back
+
+    async def _arrival(self, grant: Mapping[str, str], nonce: str) -> Arrival:
+        async with self._http() as http:
+            token = await self._granted(http, "authorization_code", grant)
+            claims = await self._claims(http, token, nonce)
+            identity = await self.provider.identify(claims, lambda url: self._fetch(http, url, token))
+        return Arrival(identity, self._fields(token), _text(claims.get("sub")), _text(claims.get("sid")))
+
+    async def _refreshed(self, refresh_token: str) -> Mapping[str, Any]:
+        async with self._http() as http:
+            return self._fields(await self._granted(http, "refresh_token", {"refresh_token": refresh_token}))
+
+    async def _granted(self, http: ProviderHttp, grant_type: str, grant: Mapping[str, str]) -> Mapping[str, Any]:
+        """The answer of the token endpoint, in which there is a token."""
+        url = self.provider.token_url or (await self._known_metadata())["token_endpoint"]
+        told = await self._posted(http, url, {"grant_type": grant_type, **grant})
+        if not isinstance(told.get("access_token"), str) or not told["access_token"]:
+            raise ValueError("the token endpoint gave no access token")
+        return told
+
+    async def _posted(self, http: ProviderHttp, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+        proof = await client_proof(self.provider, await self._known_metadata(), url)
+        answer = await http.post(url, data={**form, **proof.fields}, headers=dict(proof.headers))
+        if answer.is_server_error:
+            answer.raise_for_status()
+        told = answer.json()
+        if not isinstance(told, dict):
+            raise ValueError(f"an answer that is no object ({answer.status_code})")
+        if told.get("error"):  # some say so with 200
+            raise ValueError(f"{told['error']}: {told.get('error_description')}")
+        answer.raise_for_status()
+        return told
+
+    async def _claims(self, http: ProviderHttp, token: Mapping[str, Any], nonce: str) -> Mapping[str, Any]:
         if not self.provider.is_openid:
-            return await self._userinfo(self.provider.userinfo_url, token)
-        if not token.get("id_token") or not nonce:
+            return await self._user_info(http, self.provider.userinfo_url or "", token)
+        if not isinstance(token.get("id_token"), str) or not nonce:
             raise ValueError("no ID token")
         metadata = await self._known_metadata()
         signed = await self._keys.verified(token["id_token"], metadata["id_token_signing_alg_values_supported"])
-        claims = checked_id_token(signed, self._expected(metadata), nonce, token.get("access_token"))
-        return await self._completed(claims, token)
+        claims = checked_id_token(signed, self._expected(metadata), nonce, token["access_token"])
+        return await self._completed(http, claims, token)
 
     def _expected(self, metadata: Mapping[str, Any]) -> Expected:
         configured = self.provider.issuer or ""
@@ -226,19 +242,30 @@ class ProviderClient:
             now=int(self._now().timestamp()),
         )
 
-    async def _completed(self, claims: Mapping[str, Any], token: dict[str, Any]) -> Mapping[str, Any]:
-        """Claims with those of the user info, where the ID token lacks the address that was asked for."""
-        url = (await self._known_metadata()).get("userinfo_endpoint")
-        if claims.get("email") is not None or url is None or "email" not in self.provider.scope.split():
+    async def _completed(
+        self, http: ProviderHttp, claims: Mapping[str, Any], token: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Claims with those of the user info, where the ID token lacks something that was asked for."""
+        url, scopes = (await self._known_metadata()).get("userinfo_endpoint"), self.provider.scope.split()
+        wanted = [name for scope, name in _CLAIMS_OF_SCOPES if scope in scopes]
+        if url is None or all(claims.get(name) is not None for name in wanted):
             return claims
-        told = await self._userinfo(url, token)
+        try:
+            told = await self._user_info(http, url, token)
+        except httpx2.HTTPError as error:
+            if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 401:
+                raise
+            return claims
         if told.get("sub") != claims["sub"]:
             raise ValueError("the user info is somebody else's")  # OpenID Connect Core §5.3.2
-        return {**told, **claims, "email": told.get("email"), "email_verified": told.get("email_verified")}
+        # An address counts as verified only by whoever gave it.
+        giver = told if claims.get("email") is None else claims
+        stated = {name: value for name, value in claims.items() if value is not None}
+        return {**told, **stated, "email": giver.get("email"), "email_verified": giver.get("email_verified")}
 
-    async def _userinfo(self, url: str | None, token: dict[str, Any]) -> Mapping[str, Any]:
-        answer = await self._answer(url or "", token)
-        if _is_signed(answer):
+    async def _user_info(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = await self._asked(http, url, token)
+        if self.provider.is_openid and _is_signed(answer):
             metadata = await self._known_metadata()
             signed = await self._keys.verified(answer.text, metadata["userinfo_signing_alg_values_supported"])
             return checked_user_info(signed, self._expected(metadata))
@@ -247,31 +274,44 @@ class ProviderClient:
             raise ValueError("the user info is not an object")
         return told
 
-    async def _fetch(self, url: str, token: dict[str, Any]) -> Any:
-        return (await self._answer(url, token)).json()
+    async def _fetch(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> Any:
+        return (await self._asked(http, url, token)).json()
 
-    async def _answer(self, url: str, token: dict[str, Any]) -> httpx2.Response:
-        answer: httpx2.Response = await self._client.get(url, token=token)
+    async def _asked(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> httpx2.Response:
+        """Asks with the access token as it came: it was made this moment, whatever is said of its lifetime."""
+        kind = token.get("token_type")
+        if isinstance(kind, str) and kind.lower() != "bearer":
+            raise ValueError(f"a token of the type {kind!r}, which must not be sent as a bearer's")
+        answer = await http.get(url, headers={"authorization": f"Bearer {token['access_token']}"})
         answer.raise_for_status()
         return answer
 
     def _fields(self, token: Mapping[str, Any]) -> dict[str, Any]:
         """A token answer as fields of `link_account`; times by the store's clock."""
-        names = ("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
-        fields: dict[str, Any] = {name: token[name] for name in names if isinstance(token.get(name), str)}
+        fields: dict[str, Any] = {name: token[name] for name in _TOKENS if isinstance(token.get(name), str)}
         for name, value in fields.items():
             if not value.isprintable():  # RFC 6749 appendix A
                 raise ValueError(f"a {name} of control characters")
-        seconds = token.get("expires_in")
-        if isinstance(seconds, (int, str)) and not isinstance(seconds, bool) and 0 < int(seconds) < 10**9:
-            fields["expires_at"] = self._now().astimezone(UTC) + timedelta(seconds=int(seconds))
+        seconds = _seconds(token.get("expires_in"))
+        if seconds is not None:
+            fields["expires_at"] = self._now().astimezone(UTC) + timedelta(seconds=seconds)
         return fields
 
 
-@cache
-def _trusted() -> SSLContext:
-    """Made once: reading all certificates takes milliseconds."""
-    return httpx2.create_ssl_context()
+def _seconds(said: object) -> float | None:
+    """How long a token lives; `None` where that is not said in a way that can be meant."""
+    if isinstance(said, bool) or not isinstance(said, (int, float, str)):
+        return None
+    try:
+        seconds = float(said)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if isfinite(seconds) and 0 < seconds < _LONGEST_LIFE else None
+
+
+def without_addresses(text: str) -> str:
+    """The text with e-mail addresses left out, for logs and messages."""
+    return _ADDRESS.sub("(address)", text)
 
 
 def _is_signed(answer: httpx2.Response) -> bool:

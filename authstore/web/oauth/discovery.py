@@ -1,8 +1,4 @@
-"""A provider's metadata: fetched, checked, and cut down to what is used.
-
-Authlib hands the whole document to its HTTP client as keyword arguments, `verify` and `proxy` included, so only known
-fields get there.
-"""
+"""A provider's metadata, checked and cut down to what is used."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -31,7 +27,7 @@ def checked_metadata(provider: Provider, document: object) -> dict[str, Any]:
         "issuer": document["issuer"],
         "id_token_signing_alg_values_supported": _algorithms(document, "id_token") or ["RS256"],
         "userinfo_signing_alg_values_supported": _algorithms(document, "userinfo") or list(ASYMMETRIC),
-        "token_endpoint_auth_method": _client_authentication(provider, document),
+        "token_endpoint_auth_methods_supported": document.get("token_endpoint_auth_methods_supported"),
         "names_issuer": document.get("authorization_response_iss_parameter_supported") is True,
     }
 
@@ -44,10 +40,3 @@ def is_same_issuer(said: object, expected: str | None) -> bool:
 def _algorithms(document: Mapping[str, Any], what: str) -> list[str]:
     offered = document.get(f"{what}_signing_alg_values_supported")
     return [name for name in ASYMMETRIC if name in offered] if isinstance(offered, list) else []
-
-
-def _client_authentication(provider: Provider, document: Mapping[str, Any]) -> str:
-    if provider.client_secret is None:
-        return "none"
-    offered = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-    return "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"

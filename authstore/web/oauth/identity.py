@@ -4,6 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import httpx2
+
+from authstore.web.wording import worded
+
 _MAX_ID: Final = 255  # characters; OpenID Connect Core §2 for `sub`
 _MAX_TEXT: Final = 1024
 
@@ -21,6 +25,9 @@ class Identity:
     image: str | None = None
 
 
+Identify = Callable[[Mapping[str, Any], Fetch], Awaitable[Identity]]
+
+
 async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
     """From the claims of OpenID Connect (Core §5.1)."""
     return _identity(claims, claims.get("sub"))
@@ -28,12 +35,13 @@ async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
 
 async def plain_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
     """From an answer with the usual names."""
-    return _identity(userinfo, userinfo.get("sub", userinfo.get("id")))
+    number = userinfo.get("sub")
+    return _identity(userinfo, userinfo.get("id") if number is None else number)
 
 
-async def github_identity(userinfo: Mapping[str, Any], fetch: Fetch) -> Identity:
+async def github_identity(userinfo: Mapping[str, Any], fetch: Fetch, emails_url: str) -> Identity:
     """From GitHub's `/user`, and the primary address from `/user/emails` (`/user` shows one without saying more)."""
-    emails = await fetch("https://api.github.com/user/emails")
+    emails = await _if_told(fetch, emails_url)
     listed = emails if isinstance(emails, list) else []
     primary = next((entry for entry in listed if isinstance(entry, dict) and entry.get("primary") is True), {})
     told = {"email": primary.get("email"), "email_verified": primary.get("verified")}
@@ -49,12 +57,50 @@ async def discord_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identi
     return _identity({**userinfo, **told}, number)
 
 
+async def facebook_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From Facebook's `/me`."""
+    picture = _inside(_inside(userinfo, "picture"), "data").get("url")
+    return _identity({**userinfo, "picture": picture, "email_verified": None}, userinfo.get("id"))
+
+
+async def twitter_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From X's `/2/users/me`."""
+    told = _inside(userinfo, "data")
+    name = told.get("name") or told.get("username")
+    return _identity({"name": name, "picture": told.get("profile_image_url")}, told.get("id"))
+
+
+async def spotify_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From Spotify's `/v1/me`."""
+    images = userinfo.get("images")
+    first = images[0] if isinstance(images, list) and images and isinstance(images[0], dict) else {}
+    told = {"email": userinfo.get("email"), "name": userinfo.get("display_name"), "picture": first.get("url")}
+    return _identity(told, userinfo.get("id"))
+
+
+async def twitch_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From Twitch's ID token, which calls the name `preferred_username`."""
+    return _identity({**claims, "name": claims.get("name") or claims.get("preferred_username")}, claims.get("sub"))
+
+
+async def _if_told(fetch: Fetch, url: str) -> Any:
+    """What is asked beside, where the provider tells it: only a token that it calls bad ends the sign-in."""
+    try:
+        return await fetch(url)
+    except httpx2.HTTPStatusError as error:
+        if error.response.status_code == 401:
+            raise
+    except (httpx2.HTTPError, ValueError):
+        pass
+    return None
+
+
 def _identity(claims: Mapping[str, Any], number: object) -> Identity:
     return Identity(
         id=_account_id(number),
         email=_text(claims.get("email")),
         email_verified=claims.get("email_verified") is True,
-        name=_text(claims.get("name")),
+        name=worded(claims.get("name"), _MAX_TEXT),
         image=_picture(claims.get("picture") or claims.get("avatar_url")),
     )
 
@@ -77,3 +123,8 @@ def _picture(value: object) -> str | None:
     """A picture's address; applications put it into their pages, where `javascript:` would run."""
     text = _text(value)
     return text if text is not None and text.lower().startswith(("https://", "http://")) else None
+
+
+def _inside(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = answer.get(name)
+    return found if isinstance(found, dict) else {}

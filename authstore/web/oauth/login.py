@@ -1,9 +1,12 @@
 """Signing in at a provider: `/login/{provider}` and `/callback/{provider}`."""
 
 import hmac
+import json
 import logging
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -12,22 +15,28 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from authstore.adapter import Adapter, JsonObject
-from authstore.errors import AuthStoreError
+from authstore.errors import AuthStoreError, ConflictError
 from authstore.models import Session, SignIn
 from authstore.tokens import new_secret
 from authstore.web.cookies import MAX_AGE
 from authstore.web.csrf import is_embedded
 from authstore.web.flows import finish_flow, start_flow
-from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError
+from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError, without_addresses
 from authstore.web.oauth.origins import Origin, remember_origin
+from authstore.web.oauth.provider import Provider
 from authstore.web.refusals import RefusedError, refusal_of
 from authstore.web.routing import Asked, get, post, redirect
 from authstore.web.site import Site
+from authstore.web.wording import worded
 
 log = logging.getLogger("authstore.web")
 
 _MAX_CODE: Final = 8192
 _MAX_STATE: Final = 128
+_OUR_STATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_MAX_NAME: Final = 1024
+_ANSWERS: Final = ("state", "code", "error", "error_description", "iss")
+_POSTED_NAME: Final = "oauth-name"  # purpose of a token that keeps a name from the form until the browser is back
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ class Login:
         if flow is None or (flow["links_to"] is not None and (user is None or user.id != flow["links_to"])):
             raise RefusedError("flow")
         arrival = await self._checked_arrival(asked, client, flow)
+        name = arrival.identity.name or await self._kept_name(client, asked.query("state", _MAX_STATE))
+        arrival = replace(arrival, identity=replace(arrival.identity, name=name))
         async with self.site.store.transaction() as store:
             signed_in = await self._accept(store, client, flow, arrival)
             session = await self.site.sign_ins.begin(store, asked.request, signed_in.user)
@@ -88,15 +99,34 @@ class Login:
         client = self._client(asked)
         if not client.provider.posts_back:
             raise RefusedError("request", 405)
-        answer = {name: asked.text(name, _MAX_CODE) for name in ("state", "code", "error", "iss")}
+        answer = {name: asked.text(name, _MAX_CODE) for name in _ANSWERS}
+        await self._keep_name(asked, answer["state"])
         query = urlencode({name: value for name, value in answer.items() if value})
         return redirect(f"{self.site.path('/callback/')}{client.provider.name}?{query}")
+
+    async def _keep_name(self, asked: Asked, state: str) -> None:
+        """Apple tells the name once, unsigned, in the form, and never again: it is kept out of the URL."""
+        name = _name_in(asked.text("user", _MAX_CODE))
+        if name is None or not _OUR_STATE.fullmatch(state):
+            return
+        await self.site.check_begins(asked.request, "form")
+        with suppress(ConflictError):  # the form came twice
+            await start_flow(self.site.store, "", _POSTED_NAME, state, {"name": name}, self.site.deadline())
+
+    async def _kept_name(self, client: ProviderClient, state: str) -> str | None:
+        if not client.provider.posts_back:
+            return None
+        kept = await finish_flow(self.site.store, "", _POSTED_NAME, state)
+        return None if kept is None else str(kept["name"])
 
     def _client(self, asked: Asked) -> ProviderClient:
         client = self.clients.get(asked.request.path_params["provider"])
         if client is None:
             raise RefusedError("not_found", 404)
         return client
+
+    def _believes(self, provider: Provider) -> bool:
+        return provider.vouches or provider.name in self.trusted
 
     def _callback(self, client: ProviderClient) -> str:
         return self.site.url(f"/callback/{client.provider.name}")
@@ -133,7 +163,7 @@ class Login:
         try:
             await _check_issuer(asked, client)
             if asked.query("error"):
-                raise RefusedError("cancelled", provider=client.provider.label)
+                raise _refused_there(asked, client)
             if not code:
                 raise RefusedError("provider", provider=client.provider.label)
             known = nonce if isinstance(nonce, str) else None
@@ -159,7 +189,8 @@ class Login:
                 provider_account_id=identity.id,
                 type="oidc" if client.provider.is_openid else "oauth",
                 email=identity.email,
-                email_verified=identity.email_verified,
+                # What anybody else calls verified is an address, and proves nothing.
+                email_verified=identity.email_verified and self._believes(client.provider),
                 name=identity.name,
                 image=identity.image,
                 tokens=arrival.tokens,
@@ -168,6 +199,24 @@ class Login:
             )
         except AuthStoreError as error:
             raise refusal_of(error, provider=client.provider.label) or error from error
+
+
+def _refused_there(asked: Asked, client: ProviderClient) -> RefusedError:
+    """What a provider answered instead of a code (RFC 6749 §4.1.2.1); only one of its errors means that people left."""
+    error, described = asked.query("error")[:100], without_addresses(asked.query("error_description"))[:200]
+    log.warning("%s: answered %r, %r", client.provider.name, error, described)
+    if error == "access_denied":
+        return RefusedError("cancelled", provider=client.provider.label)
+    return RefusedError("provider", provider=client.provider.label)
+
+
+def _name_in(posted: str) -> str | None:
+    try:
+        told = json.loads(posted or "{}").get("name")
+        parts = [worded(told.get(part), _MAX_NAME) for part in ("firstName", "lastName")]
+    except (AttributeError, RecursionError, ValueError):
+        return None
+    return worded(" ".join(part for part in parts if part), _MAX_NAME)
 
 
 async def _check_issuer(asked: Asked, client: ProviderClient) -> None:

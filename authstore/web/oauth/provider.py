@@ -3,25 +3,45 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol, TypedDict, Unpack, get_args
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from authstore.errors import ConfigurationError
-from authstore.web.oauth.identity import Fetch, Identity, openid_identity, plain_identity
+from authstore.web.oauth.identity import Identify, openid_identity, plain_identity
+from authstore.web.oauth.private_keys import signing_key
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
+# Set by the flow, or by options of their own; a request object would replace them all (RFC 9101).
+_OF_THE_FLOW: Final = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Transport(Protocol):
-    """What carries requests to a provider: an async transport of httpx2 (one that answers in its types)."""
+    """What carries requests to a provider: anything that answers one of httpx2 in its types."""
 
     async def handle_async_request(self, request: Any) -> Any:
         """Answers one request."""
         ...
 
 
-Identify = Callable[[Mapping[str, Any], Fetch], Awaitable[Identity]]
+ClientSecret = str | Callable[[], str | Awaitable[str]]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "none", "private_key_jwt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +49,13 @@ class Provider:
     """How to reach one provider and read its answers. Made by the functions below.
 
     `discovery_url` is set for OpenID Connect, the three other URLs for plain OAuth 2.0. `issuer` is compared with what
-    the provider says of itself; `{tenantid}` in it stands for the ID token's `tid` (Microsoft). `audiences` are whom an
-    ID token for us may be for too.
+    the provider says of itself; `{tenantid}` in it stands for the ID token's `tid` (Microsoft). `vouches`: it verifies
+    addresses itself, so that what it calls verified is proved. `audiences` are whom an ID token for us may be for too.
     """
 
     name: str
     client_id: str
-    client_secret: str | None = field(repr=False)
+    client_secret: ClientSecret | None = field(repr=False)
     label: str
     icon: str
     scope: str
@@ -46,7 +66,9 @@ class Provider:
     token_url: str | None = None
     userinfo_url: str | None = None
     authorize_params: Mapping[str, str] = field(default_factory=dict)
+    token_endpoint_auth_method: AuthMethod | None = None
     audiences: tuple[str, ...] = ()
+    vouches: bool = False
     transport: Transport | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +79,30 @@ class Provider:
         for url in (self.discovery_url, self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
                 raise ConfigurationError(f"{self.name}: {url} must be https (http only on this machine)")
+        self._check_method()
+        self._check_authorize_params()
+
+    def _check_method(self) -> None:
+        method, has_secret = self.token_endpoint_auth_method, self.client_secret is not None
+        if method is not None and method not in get_args(AuthMethod):
+            known = ", ".join(get_args(AuthMethod))
+            raise ConfigurationError(f"{self.name}: token_endpoint_auth_method is one of {known}, not {method!r}")
+        if method is not None and (method == "none") is has_secret:
+            raise ConfigurationError(f"{self.name}: token_endpoint_auth_method={method!r} does not go with this secret")
+        if method == "private_key_jwt" and isinstance(self.client_secret, str):
+            try:
+                signing_key(self.client_secret)
+            except (TypeError, ValueError, UnsupportedAlgorithm):
+                raise ConfigurationError(f"{self.name}: client_secret is no private key in PEM form") from None
+
+    def _check_authorize_params(self) -> None:
+        """What the flow sets itself protects it: another `state` or `nonce` would switch that off."""
+        taken = sorted(_OF_THE_FLOW & self.authorize_params.keys())
+        if taken:
+            raise ConfigurationError(f"{self.name}: authorize_params cannot set {taken[0]}, which the flow sets itself")
+        mode = self.authorize_params.get("response_mode", "query")
+        if mode not in ("query", "form_post"):
+            raise ConfigurationError(f'{self.name}: response_mode is "query" or "form_post", not {mode!r}')
 
     @property
     def is_openid(self) -> bool:
@@ -69,83 +115,92 @@ class Provider:
         return self.authorize_params.get("response_mode") == "form_post"
 
 
+class ProviderOptions(TypedDict, total=False):
+    """What every provider takes.
+
+    scope: what is asked for. name: in its URLs and in the store; label: on its button; icon: of one of ours.
+    authorize_params: more for the authorization request. token_endpoint_auth_method: how the client was registered;
+    by default as the provider offers; for "private_key_jwt" the secret is the key as PEM. audiences: others than this
+    client that an ID token may be for. transport: carries the requests.
+    """
+
+    name: str
+    label: str | None
+    icon: str | None
+    scope: str
+    authorize_params: Mapping[str, str] | None
+    token_endpoint_auth_method: AuthMethod | None
+    audiences: Sequence[str]
+    transport: Transport | None
+
+
+class _Details(TypedDict, total=False):
+    label: str | None
+    icon: str | None
+    issuer: str | None
+    authorize_params: Mapping[str, str] | None
+    token_endpoint_auth_method: AuthMethod | None
+    audiences: Sequence[str]
+    transport: Transport | None
+    identify: Identify
+
+
 def oidc(
     name: str,
     client_id: str,
-    client_secret: str | None,
+    client_secret: ClientSecret | None,
     discovery_url: str,
     *,
     scope: str = "openid email profile",
-    label: str | None = None,
-    icon: str | None = None,
-    issuer: str | None = None,
-    authorize_params: Mapping[str, str] | None = None,
-    audiences: Sequence[str] = (),
-    transport: Transport | None = None,
-    identify: Identify = openid_identity,
+    **details: Unpack[_Details],
 ) -> Provider:
-    """Any OpenID Connect provider. `client_secret=None`: a public client, by PKCE alone.
+    """Any OpenID Connect provider. `client_secret=None`: a public client, by PKCE alone; it may be a function.
 
     The issuer is the discovery URL without `/.well-known/openid-configuration` (OpenID Connect Discovery §4.3); pass
-    `issuer` for a provider that stands elsewhere. An ID token may be for us alone, or for us and `audiences`. Raises
-    `ConfigurationError`.
+    `issuer` for a provider that stands elsewhere. Raises `ConfigurationError`.
     """
     if "openid" not in scope.split():
         raise ConfigurationError(f'{name}: the scope of an OpenID provider holds "openid"')
-    if issuer is None and not discovery_url.endswith(WELL_KNOWN):
+    if details.get("issuer") is None and not discovery_url.endswith(WELL_KNOWN):
         raise ConfigurationError(f"{name}: the discovery URL does not end in {WELL_KNOWN}; say which issuer=")
-    return Provider(
-        name=name,
-        client_id=client_id,
-        client_secret=client_secret,
-        label=label or name.capitalize(),
-        icon=icon or name,
-        scope=scope,
-        identify=identify,
-        discovery_url=discovery_url,
-        issuer=issuer or discovery_url.removesuffix(WELL_KNOWN),
-        authorize_params=authorize_params or {},
-        audiences=_checked_audiences(name, audiences),
-        transport=transport,
-    )
+    details["issuer"] = details.get("issuer") or discovery_url.removesuffix(WELL_KNOWN)
+    details.setdefault("identify", openid_identity)
+    return _provider(name, client_id, client_secret, scope, details, discovery_url=discovery_url)
 
 
 def oauth2(
     name: str,
     client_id: str,
-    client_secret: str | None,
+    client_secret: ClientSecret | None,
     *,
     authorize_url: str,
     token_url: str,
     userinfo_url: str,
     scope: str = "",
-    label: str | None = None,
-    icon: str | None = None,
-    issuer: str | None = None,
-    authorize_params: Mapping[str, str] | None = None,
-    transport: Transport | None = None,
-    identify: Identify = plain_identity,
+    **details: Unpack[_Details],
 ) -> Provider:
     """Any OAuth 2.0 provider with an address that tells who the user is.
 
     `identify(userinfo, fetch)` makes an `Identity` of that answer; the default reads the usual names (`sub` or `id`,
     `email`, `email_verified`, `name`, `picture` or `avatar_url`). Raises `ConfigurationError`.
     """
-    return Provider(
-        name=name,
-        client_id=client_id,
-        client_secret=client_secret,
-        label=label or name.capitalize(),
-        icon=icon or name,
-        scope=scope,
-        identify=identify,
-        issuer=issuer,
-        authorize_url=authorize_url,
-        token_url=token_url,
-        userinfo_url=userinfo_url,
-        authorize_params=authorize_params or {},
-        transport=transport,
-    )
+    details.setdefault("identify", plain_identity)
+    urls = {"authorize_url": authorize_url, "token_url": token_url, "userinfo_url": userinfo_url}
+    return _provider(name, client_id, client_secret, scope, details, **urls)
+
+
+def _provider(
+    name: str, client_id: str, client_secret: ClientSecret | None, scope: str, details: _Details, **urls: str
+) -> Provider:
+    more: dict[str, Any] = {
+        **details,
+        **urls,
+        "label": details.get("label") or name.capitalize(),
+        "icon": details.get("icon") or name,
+        "authorize_params": details.get("authorize_params") or {},
+        "audiences": _checked_audiences(name, details.get("audiences", ())),
+    }
+    return Provider(name=name, client_id=client_id, client_secret=client_secret, scope=scope, **more)
 
 
 def _checked_audiences(name: str, audiences: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Tokens that a provider signed (RFC 7515), checked with the keys that it publishes (RFC 7517)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from joserfc.jwk import JWKRegistry, KeySet
 from joserfc.jws import JWSRegistry
 
 from authstore.web.oauth.fetched import Fetched, Now
+from authstore.web.oauth.private_keys import PrivateKey
 
 # Signatures that only the provider can make; "none" and the shared-secret ones (HS…) are no proof of origin.
 ASYMMETRIC: Final = (
@@ -57,6 +58,11 @@ class ProviderKeys:
     async def _fetch(self) -> KeySet:
         document = await self._published()
         return KeySet([key for data in document["keys"] for key in _imported(data)])
+
+
+def signed(claims: Mapping[str, Any], key: PrivateKey, algorithm: str) -> str:
+    """The claims as a token of ours."""
+    return jwt.encode({"alg": algorithm}, dict(claims), key, registry=_Registry(algorithms=[algorithm]))
 
 
 class _Registry(JWSRegistry):

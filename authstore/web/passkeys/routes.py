@@ -27,6 +27,7 @@ from authstore.web.passkeys.ceremonies import (
 from authstore.web.refusals import RefusedError
 from authstore.web.routing import Asked, post
 from authstore.web.site import Site
+from authstore.web.wording import worded
 
 log = logging.getLogger("authstore.web")
 
@@ -136,9 +137,9 @@ class Passkeys:
         return passkey, user
 
     def _name(self, asked: Asked) -> str | None:
-        given = "".join(character for character in asked.text("name", _MAX_NAME) if character.isprintable())
+        given = worded(asked.text("name"), _MAX_NAME)
         agent = asked.request.headers.get("user-agent")
-        return given.strip() or device_name(agent, self.site.pages.texts.device_on) or None
+        return given or device_name(agent, self.site.pages.texts.device_on) or None
 
 
 def _credential(asked: Asked) -> Credential:

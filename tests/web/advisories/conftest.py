@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -132,7 +132,8 @@ async def site(tmp_path: Path, build: Build) -> AsyncIterator[Site]:
 
 
 def _registered(name: str, provider: OpenIDProvider) -> Any:
-    return oidc(name, provider.client_id, provider.client_secret, provider.discovery_url, transport=provider.transport)
+    made = oidc(name, provider.client_id, provider.client_secret, provider.discovery_url, transport=provider.transport)
+    return replace(made, vouches=True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -29,6 +30,7 @@ from authstore import connect
 from authstore.testing.web import OpenIDProvider, Outbox, Person
 from authstore.web import Auth, Provider, oidc
 from authstore.web.fastapi import CurrentUser, OptionalUser
+from tests.web.certified.certified import CertifiedProvider
 
 FLAGS = [
     "--no-sandbox",
@@ -41,6 +43,13 @@ IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/19.1 Mobile/15E148 Safari/604.1"
 )
+# A page of the application's own, with a button to sign out everywhere.
+LEAVING = """<!doctype html><link rel="icon" href="data:,"><title>Leave</title>
+<form method="post" action="/auth/logout"><input type="hidden" name="csrf_token">
+<input type="hidden" name="everywhere" value="1"><input type="hidden" name="next" value="/">
+<button>Leave</button></form>
+<script>fetch("/auth/csrf").then((answer) => answer.json()).then((said) => {
+document.querySelector("[name=csrf_token]").value = said.csrf_token; document.title = "Leave now"; })</script>"""
 ADA = Person("ada-1", "ada@example.com", name="Ada Lovelace")
 GRACE = Person("grace-1", "grace@example.com", name="Grace Hopper")
 
@@ -191,24 +200,73 @@ def site(certificate: Certificate, tmp_path: Path) -> Iterator[Site]:
     The providers are served at 127.0.0.1: to a browser another site, as in real life.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        site, app = _build(f"https://localhost:{listener.getsockname()[1]}", tmp_path / "auth.db")
+        with _served(app, listener, certificate):
+            yield site
+
+
+@dataclass(frozen=True)
+class CertifiedSite:
+    """A site where people sign in at a certified provider."""
+
+    url: str
+    provider: CertifiedProvider
+
+
+@pytest.fixture
+def certified_site(certificate: Certificate, certified: CertifiedProvider, tmp_path: Path) -> Iterator[CertifiedSite]:
+    """Another one: "Corp" answers with a redirect and wants requests pushed, "Poster" with a form."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"https://localhost:{listener.getsockname()[1]}"
-        site, app = _build(url, tmp_path / "auth.db")
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                ssl_certfile=certificate.path,
-                ssl_keyfile=str(certificate.key_path),
-                timeout_graceful_shutdown=5,
-            )
+        certified.stop_clock(None)
+        certified.configure(*_certified_clients(url), features={"pushedAuthorizationRequests": {"enabled": True}})
+        secret, discovery_url = "the-secret-of-the-client", certified.discovery_url
+        posting = {"response_mode": "form_post"}
+        providers = [
+            oidc("corp", "corp", secret, discovery_url),
+            oidc("poster", "poster", secret, discovery_url, authorize_params=posting),
+        ]
+        store_url, secrets = f"sqlite:///{tmp_path / 'auth.db'}", ["a secret for the tests, long enough"]
+        auth = Auth(store_url, base_url=url, secrets=secrets, providers=providers)
+        app = FastAPI(lifespan=auth.lifespan)
+        auth.install(app)
+        _add_pages(app)
+        with _served(app, listener, certificate):
+            yield CertifiedSite(url, certified)
+
+
+def _certified_clients(url: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "client_id": name,
+            "client_secret": "the-secret-of-the-client",
+            "redirect_uris": [f"{url}/auth/callback/{name}"],
+            "post_logout_redirect_uris": [f"{url}/"],
+            "require_pushed_authorization_requests": name == "corp",
+        }
+        for name in ("corp", "poster")
+    ]
+
+
+@contextmanager
+def _served(app: FastAPI, listener: socket.socket, certificate: Certificate) -> Iterator[None]:
+    """The application behind TLS, in a thread of its own."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            ssl_certfile=certificate.path,
+            ssl_keyfile=str(certificate.key_path),
+            timeout_graceful_shutdown=5,
         )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        _wait_for(lambda: server.started or not thread.is_alive())
-        assert server.started, "the server did not start"
-        yield site
-        server.should_exit = True
-        thread.join()
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    _wait_for(lambda: server.started or not thread.is_alive())
+    assert server.started, "the server did not start"
+    yield
+    server.should_exit = True
+    thread.join()
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
@@ -259,6 +317,10 @@ def _add_pages(app: FastAPI) -> None:
         return HTMLResponse(
             f'<!doctype html><link rel="icon" href="data:,"><title>Me</title><p id="me">{user.email}</p>'
         )
+
+    @app.get("/leave")
+    async def leave() -> HTMLResponse:
+        return HTMLResponse(LEAVING)
 
 
 async def _add_phone_and_passkey(store_url: str, email: str) -> None:

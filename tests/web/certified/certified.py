@@ -14,7 +14,12 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from tests.web.certified.node import HERE, install, node
 
 PEOPLE = {
-    "ada": {"email": "ada@example.com", "email_verified": True, "name": "Ada Lovelace"},
+    "ada": {
+        "email": "ada@example.com",
+        "email_verified": True,
+        "name": "Ada Lovelace",
+        "picture": "https://a.example/ada.png",
+    },
     "grace": {"email": "grace@example.com", "email_verified": True, "name": "Grace Hopper"},
 }
 

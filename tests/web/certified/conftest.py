@@ -1,6 +1,6 @@
 """A site in this process, a certified provider in another, and one clock for both, which stands until it is moved."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from authstore import Account, Adapter, connect
 from authstore.web import Auth, oidc
-from tests.web.certified.certified import CertifiedProvider, certified_provider
+from tests.web.certified.certified import CertifiedProvider
 from tests.web.certified.visitor import BASE, Visitor
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -27,13 +27,6 @@ OFFLINE: Mapping[str, Any] = {
     "scope": "openid email profile offline_access",
     "authorize_params": {"prompt": "consent"},  # without it nobody gets a refresh token (OpenID Connect Core §11)
 }
-
-
-@pytest.fixture(scope="session")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CertifiedProvider]:
-    """The process, for all tests; each makes of it the provider that it needs."""
-    with certified_provider(tmp_path_factory.mktemp("certified")) as provider:
-        yield provider
 
 
 class Clock:

@@ -2,52 +2,39 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from authstore import AccountNotFoundError, ConfigurationError
 from authstore.testing.web import Lies, OpenIDProvider, Person
-from authstore.web import Identity, ProviderError, apple, discord, github, gitlab, google, microsoft, oauth2, oidc
+from authstore.web import (
+    Identity,
+    ProviderError,
+    apple,
+    auth0,
+    cognito,
+    discord,
+    facebook,
+    github,
+    gitlab,
+    google,
+    keycloak,
+    linkedin,
+    microsoft,
+    oidc,
+    okta,
+    slack,
+    spotify,
+    twitch,
+    twitter,
+)
+from tests.web.oauth.plain_provider import PlainProvider, arrive, plain
 
 TENANT = "11111111-2222-3333-4444-555555555555"
-
-
-class PlainProvider:
-    """An OAuth 2.0 provider without OpenID: a token endpoint, and JSON at some paths."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.authorizations: list[str] = []
-        self.token: dict[str, Any] = {"access_token": "the-access-token", "token_type": "bearer", "scope": "x"}
-        self.transport = httpx2.ASGITransport(
-            Starlette(routes=[Route("/{path:path}", self.answer, methods=["GET", "POST"])])
-        )
-
-    async def answer(self, request: Request) -> Response:
-        if request.method == "POST":
-            form = parse_qs((await request.body()).decode())
-            assert form["grant_type"] in (["authorization_code"], ["refresh_token"])
-            assert form["grant_type"] == ["refresh_token"] or len(form["code_verifier"][0]) >= 43
-            assert request.headers["authorization"].startswith("Basic ")
-            return JSONResponse(self.token)
-        self.authorizations.append(request.headers["authorization"])
-        return JSONResponse(self.answers[request.url.path.strip("/").replace("/", "_").replace("@", "")])
-
-
-async def arrive(world: Any, browser: Any, name: str) -> Any:
-    """Goes to a plain provider and comes back with a code."""
-    departure = await browser.get(f"/auth/login/{name}")
-    asked = parse_qs(urlsplit(departure.headers["location"]).query)
-    assert asked["code_challenge_method"] == ["S256"]
-    return await browser.get(f"/auth/callback/{name}", params={"state": asked["state"][0], "code": "c"})
 
 
 GITHUB_EMAILS = [
@@ -97,19 +84,6 @@ async def test_discord_gives_id_name_address_and_picture(make_world: Any) -> Non
     user = await world.store.get_user_by_account("discord", "80351110224678912")
     assert (user.name, user.email) == ("Ada", "ada@example.com")
     assert user.image == "https://cdn.discordapp.com/avatars/80351110224678912/8342729096ea3675442027381ff50dfe.png"
-
-
-def plain(provider: PlainProvider, **more: Any) -> Any:
-    return oauth2(
-        "plain",
-        "id",
-        "secret",
-        authorize_url="https://plain.example/authorize",
-        token_url="https://plain.example/token",
-        userinfo_url="https://plain.example/me",
-        transport=provider.transport,
-        **more,
-    )
 
 
 @pytest.mark.parametrize("number", [None, "", True, 1.5, [], "x" * 256, "a\nb"])
@@ -206,6 +180,129 @@ def test_the_presets_stand_where_their_providers_do() -> None:
     assert gitlab("i", "s").issuer == "https://gitlab.com"
     assert gitlab("i", "s", base_url="https://git.example/").issuer == "https://git.example"
     assert microsoft("i", "s", tenant="consumers").issuer.endswith("/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0")
+
+
+ISSUERS = {
+    "https://acme.okta.com": okta("i", "s", domain="acme.okta.com"),
+    "https://acme.okta.com/oauth2/default": okta("i", "s", domain="acme.okta.com", server="default"),
+    "https://acme.eu.auth0.com": auth0("i", "s", domain="acme.eu.auth0.com"),
+    "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbC": cognito(
+        "i", "s", region="eu-central-1", user_pool="eu-central-1_AbC"
+    ),
+    "https://id.example/auth/realms/staff": keycloak("i", "s", base_url="https://id.example/auth/", realm="staff"),
+    "https://slack.com": slack("i", "s"),
+    "https://id.twitch.tv/oauth2": twitch("i", "s"),
+}
+
+
+@pytest.mark.parametrize(("issuer", "provider"), ISSUERS.items(), ids=ISSUERS.keys())
+def test_a_preset_with_a_place_of_its_own_stands_there(issuer: str, provider: Any) -> None:
+    assert (provider.issuer, provider.discovery_url) == (issuer, f"{issuer}/.well-known/openid-configuration")
+    assert provider.vouches is False
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: okta("i", "s", domain="https://acme.okta.com"),
+        lambda: auth0("i", "s", domain="acme.auth0.com/x"),
+        lambda: okta("i", "s", domain="acme.okta.com", server="a/../b"),
+        lambda: cognito("i", "s", region="evil.example/", user_pool="p"),
+        lambda: keycloak("i", "s", base_url="http://id.example", realm="staff"),
+        lambda: keycloak("i", "s", base_url="https://id.example", realm="a/b"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(make: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+def test_only_who_verifies_every_address_itself_is_believed() -> None:
+    presets = [google, github, gitlab, apple, discord, microsoft, slack, linkedin, facebook, twitter, spotify, twitch]
+    assert {preset.__name__ for preset in presets if preset("i", "s").vouches} == {
+        "google",
+        "github",
+        "gitlab",
+        "apple",
+        "discord",
+    }
+    assert not gitlab("i", "s", base_url="https://git.example").vouches
+    assert not github("i", "s", base_url="https://git.example").vouches
+
+
+def test_two_of_one_kind_have_names_of_their_own() -> None:
+    made = keycloak("i", "s", base_url="https://id.example", realm="a", name="staff", label="Staff")
+    assert (made.name, made.label, made.icon) == ("staff", "Staff", "keycloak")
+
+
+async def test_a_github_enterprise_is_asked_where_it_stands(make_world: Any) -> None:
+    provider = PlainProvider(api_v3_user={"id": 5, "login": "ada"}, api_v3_user_emails=GITHUB_EMAILS)
+    made = github("id", "secret", base_url="https://git.corp.example/", transport=provider.transport)
+    assert made.authorize_url == "https://git.corp.example/login/oauth/authorize"
+    world = await make_world(providers=[made])
+    assert (await arrive(world, world.new_browser(), "github")).status_code == 303
+    user = await world.store.get_user_by_account("github", "5")
+    assert (user.email, user.email_verified) == ("ada@example.com", None)
+    assert github("i", "s", base_url="https://acme.ghe.com").userinfo_url == "https://api.acme.ghe.com/user"
+
+
+PLAIN = {
+    "linkedin": (
+        linkedin,
+        {"v2_userinfo": {"sub": "7", "name": "Ada", "picture": "https://l.example/a", "email": "ada@example.com"}},
+        ("7", "Ada", "https://l.example/a", "ada@example.com"),
+    ),
+    "facebook": (
+        facebook,
+        {
+            "v23.0_me": {
+                "id": "7",
+                "name": "Ada",
+                "email": "ada@example.com",
+                "picture": {"data": {"url": "https://f.example/a"}},
+            }
+        },
+        ("7", "Ada", "https://f.example/a", "ada@example.com"),
+    ),
+    "twitter": (
+        twitter,
+        {"2_users_me": {"data": {"id": "7", "name": "Ada", "profile_image_url": "https://x.example/a"}}},
+        ("7", "Ada", "https://x.example/a", None),
+    ),
+    "spotify": (
+        spotify,
+        {
+            "v1_me": {
+                "id": "7",
+                "display_name": "Ada",
+                "email": "ada@example.com",
+                "images": [{"url": "https://s.example/a"}],
+            }
+        },
+        ("7", "Ada", "https://s.example/a", "ada@example.com"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("preset", "answers", "told"), PLAIN.values(), ids=PLAIN.keys())
+async def test_a_preset_reads_its_providers_answer(make_world: Any, preset: Any, answers: Any, told: Any) -> None:
+    provider = PlainProvider(**answers)
+    made = preset("id", "secret", transport=provider.transport)
+    world = await make_world(providers=[made])
+    assert (await arrive(world, world.new_browser(), made.name)).status_code == 303
+    user = await world.store.get_user_by_account(made.name, told[0])
+    assert (told[0], user.name, user.image, user.email) == told
+    assert user.email_verified is None
+
+
+@pytest.mark.parametrize("preset", [preset for preset, _, _ in PLAIN.values()])
+@pytest.mark.parametrize("nothing", [{}, {"data": None, "images": None, "picture": []}, {"images": [7], "data": []}])
+async def test_an_answer_with_nothing_in_it_signs_nobody_in(make_world: Any, preset: Any, nothing: Any) -> None:
+    provider = PlainProvider()
+    provider.answers = defaultdict(lambda: nothing)
+    made = preset("id", "secret", transport=provider.transport)
+    world = await make_world(providers=[made])
+    assert (await arrive(world, world.new_browser(), made.name)).status_code == 502
 
 
 def test_a_secret_is_not_in_the_repr() -> None:
