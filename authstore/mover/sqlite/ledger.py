@@ -8,7 +8,7 @@ import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,25 @@ def notes_in(path: Path) -> dict[str, str]:
             return ledger.notes() if ledger.is_there() else {}
     except sqlite3.DatabaseError:
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What was at the target before a move. `name`: "" where nothing was. `is_moved`: as the move before had left it,
+    and so not kept for ever."""
+
+    name: str
+    is_moved: bool = False
+
+
+def backups_in(notes: Mapping[str, str]) -> tuple[Backup, ...]:
+    """The states before the moves that made a file, the oldest first."""
+    return tuple(Backup(name, is_moved) for name, is_moved in json.loads(notes.get("backups", "[]")))
+
+
+def backups_note(backups: Sequence[Backup]) -> dict[str, str]:
+    """The same, to be noted."""
+    return {"backups": json.dumps([[one.name, one.is_moved] for one in backups])}
 
 
 def options_note(options: MoveOptions) -> dict[str, str]:

@@ -16,6 +16,7 @@ from authstore.mover.reading_ahead import ReadAhead, read_tables_ahead
 from authstore.mover.reports import Event, Problem, ProgressEvent, TableDifference, TableEvent, VerifyReport
 from authstore.mover.sqlite.building import tables_of
 from authstore.mover.sqlite.connection import TargetConnection
+from authstore.mover.sqlite.errors import translated
 from authstore.mover.sqlite.integrity import references_of
 from authstore.mover.sqlite.ledger import Ledger, as_moved
 from authstore.mover.sqlite.reading import opened_for_reading
@@ -35,7 +36,7 @@ def run_verify(
 ) -> VerifyReport:
     """Compares. Blocks; errors are `MoverError`s. The options of the move hold where none are given."""
     files = files_of(target)
-    with opened_for_reading(files) as connection, Snapshot(url, stop, tuning=tuning) as view:
+    with translated(), opened_for_reading(files) as connection, Snapshot(url, stop, tuning=tuning) as view:
         notes = _notes(connection, files)
         scheme = scheme_of(view.main, as_moved(options, notes))
         tables = dict(_compared(connection, view, scheme, emit, tuning))
