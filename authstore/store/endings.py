@@ -52,15 +52,17 @@ class Ending(NamedTuple):
         }
 
 
-def find_session(token: str) -> Unit[Row | None]:
-    """The session that has this token now, living or dead."""
+def find_session(token: str, *, to_change: bool = False) -> Unit[Row | None]:
+    """The session that has this token now, living or dead. `to_change`: nobody else changes it meanwhile."""
     presented = hash_token(token)
     named = named_session(token)
     if named is not None:
-        found = yield queries.get_session_by_id(id=named)
+        by_id = queries.get_session_by_id
+        found = yield by_id.changing(id=named) if to_change else by_id(id=named)
         if found and compare_digest(found[0]["token_hash"], presented):
             return found[0]
-    found = yield queries.get_session_by_hash(token_hash=presented)
+    by_hash = queries.get_session_by_hash
+    found = yield by_hash.changing(token_hash=presented) if to_change else by_hash(token_hash=presented)
     return found[0] if found else None
 
 
@@ -69,14 +71,15 @@ def find_presented(token: str, now: datetime, policy: SessionPolicy) -> Unit[Row
 
     Ends the session where somebody presents a token that was replaced longer ago.
     """
-    row = yield from find_session(token)
+    row = yield from find_session(token, to_change=True)
     if row is not None:
         return row
-    found = yield queries.get_replaced_session(token_hash=hash_token(token))
+    replaced = yield queries.get_replaced_session(token_hash=hash_token(token))
+    found = (yield queries.get_session_by_id.changing(id=replaced[0]["id"])) if replaced else []
     if not found:
         return None
-    if now < rows.instant(found[0]["replaced_until"]):
-        return found[0]
+    if now < rows.instant(replaced[0]["replaced_until"]):
+        return {**found[0], "replaced_until": replaced[0]["replaced_until"]}
     if is_row_alive(found[0], now, policy):
         yield from end_found(found[0], Ending(STOLEN, now, None, policy))
     return None

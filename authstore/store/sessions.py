@@ -12,7 +12,7 @@ from authstore.database import Found, Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import end_of, is_session_alive, is_touch_due, session_expiry
 from authstore.models import Ended, Session, User, check_text
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import kept, rows
 from authstore.store.base import StoreBase, Values, is_storable, json_object
 from authstore.store.cache import SessionCache
@@ -263,7 +263,7 @@ class SessionStore(StoreBase):
     def _insert_session(self, session: Session, asked: datetime | None, is_given: bool) -> Unit[Session]:
         if is_given:
             yield from self._free_token(session.token or "", session.created_at)
-        if not (yield queries.insert_session(**_session_values(session, asked, is_given))):
+        if not (yield self._insertion(session, asked, is_given)):
             if (yield queries.get_user(id=session.user_id)):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
@@ -279,9 +279,15 @@ class SessionStore(StoreBase):
                 yield from end_session(row["id"], ending)
         return session
 
+    def _insertion(self, session: Session, asked: datetime | None, is_given: bool) -> Statement:
+        values = _session_values(session, asked, is_given)
+        if self._policy.max_per_user is not None:
+            return queries.insert_session.claiming("sessions", session.user_id, **values)
+        return queries.insert_session(**values) if is_given else queries.insert_session.alone(**values)
+
     def _free_token(self, token: str, now: datetime) -> Unit[None]:
         """Makes room for a given token where a dead session has it. Raises `ConflictError` where a living one does."""
-        row = yield from find_session(token)
+        row = yield from find_session(token, to_change=True)
         if row is None:
             return
         if not row["user__disabled"] and self._is_alive(rows.session(row), now):
