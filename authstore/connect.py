@@ -98,8 +98,8 @@ def connect(
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
     lose the last moments. `cache`: how many sessions with their users are kept in this process, never stale.
-    `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the
-    database, where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.
+    `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the database,
+    where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,

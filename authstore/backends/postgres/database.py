@@ -79,7 +79,7 @@ class PostgresDatabase:
             self._pool.give(connection, to_write=True)
 
     def change_log(self) -> None:
-        """See `authstore.database.Database`. Notices come after a commit was acknowledged: no cache could be kept true."""
+        """See `authstore.database.Database`. Notices come later than a commit is acknowledged."""
         raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
 
     async def facts(self) -> dict[str, JsonValue]:
