@@ -18,6 +18,7 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.introspection import read_source
+from authstore.mover.reading_ahead import CONNECTIONS
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
@@ -88,6 +89,7 @@ class Plan:
     cycles: tuple[tuple[str, ...], ...] = ()
     seconds: float = 0.0
     bytes: int = 0
+    connections: int = 0  # to the source, that the move opens where it may; three will do
 
     @property
     def ok(self) -> bool:
@@ -209,6 +211,7 @@ def plan_of(
         scheme.cycles,
         seconds=1 + rows / _ROWS_A_SECOND,
         bytes=size,
+        connections=2 + min(CONNECTIONS, max(1, len(scheme.copies))),
     )
 
 

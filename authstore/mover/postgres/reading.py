@@ -6,7 +6,7 @@ from typing import Any
 
 from authstore.mover.batches import PACK, Batch, Key, Pack, pack
 from authstore.mover.copies import TableCopy
-from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.connection import SourceConnection, streamed, translated
 from authstore.mover.reading_ahead import ReadAhead
 from authstore.mover.rows import Rows
 
@@ -28,7 +28,7 @@ def source_packs(rows: Rows, connection: SourceConnection, until: Key | None = N
 
     def produce() -> Iterator[Pack]:
         with translated(), connection.cursor(binary=True) as cursor:
-            found = cursor.stream(query.encode(), until or None, size=PACK)
+            found = streamed(cursor, query.encode(), until or None, size=PACK)
             while batch := list(islice(found, PACK)):
                 yield pack(batch)
 
@@ -47,7 +47,7 @@ def rows_in_batches(
         row: tuple[Any, ...] = ()
         waiting = weight = 0
         with translated(), connection.cursor(binary=True) as cursor:
-            for row in cursor.stream(query.encode(), parameters or None, size=size):
+            for row in streamed(cursor, query.encode(), parameters or None, size=size):
                 flat += row
                 waiting += 1
                 weight += 0 if size == 1000 else _weight(row)

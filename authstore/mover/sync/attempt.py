@@ -106,7 +106,7 @@ class Attempt:
         """Table after table, the next ones' reading begun while the one before is written."""
         tables = [self._table(copy) for copy in copies]
         self._run.emit(ProgressEvent("", "copy", 0, sum(self._scheme.rows[copy.target] for copy in copies)))
-        connections = [self._view.another() for _ in tables[:CONNECTIONS]]
+        connections = self._view.others(min(CONNECTIONS, len(tables)))
         with closing(read_tables_ahead(tables, connections, FirstRead)) as turns:
             for table, first, connection in turns:
                 self._fill_one(table, first, connection)

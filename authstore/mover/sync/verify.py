@@ -53,7 +53,7 @@ def _compared(
     connection: TargetConnection, view: Snapshot, scheme: Scheme, emit: Emit, stop: threading.Event
 ) -> Iterator[tuple[str, TableDifference]]:
     tables = [rows_of(copy, view.main) for copy in scheme.copies]
-    links = [view.another() for _ in tables[:CONNECTIONS]]
+    links = view.others(min(CONNECTIONS, len(tables)))
     there = set(tables_of(connection))
     emit(ProgressEvent("", "compare", 0, sum(scheme.rows[copy.target] for copy in scheme.copies)))
     with closing(read_tables_ahead(tables, links, source_packs)) as turns:
