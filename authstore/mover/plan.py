@@ -18,11 +18,11 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.introspection import read_source
-from authstore.mover.reading_ahead import CONNECTIONS
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
+from authstore.mover.tuning import DEFAULT
 
 _ROWS_A_SECOND = 150_000  # of a move, on a small machine
 _SMALL, _PAGE = 1 << 17, 4096  # bytes
@@ -211,7 +211,7 @@ def plan_of(
         scheme.cycles,
         seconds=1 + rows / _ROWS_A_SECOND,
         bytes=size,
-        connections=2 + min(CONNECTIONS, max(1, len(scheme.copies))),
+        connections=2 + min(DEFAULT.connections, max(1, len(scheme.copies))),
     )
 
 
