@@ -22,6 +22,7 @@ from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
+from authstore.mover.sqlite.building import index_name, refused_views
 from authstore.mover.tuning import DEFAULT
 
 _ROWS_A_SECOND = 150_000  # of a move, on a small machine
@@ -111,6 +112,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         found = (*found, *suspects(source, recognised, found, options, profile, connection))
         auth = auth_plan(recognised, source, options, connection)
         carried = carried_plan(source, recognised, options, connection, auth.changes)
+    refused = refused_views((*auth.copies, *carried.copies), carried.views)
     _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
@@ -119,8 +121,8 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         recognised,
         copies,
         cycles,
-        (*found, *auth.problems, *carried.problems, *_nothing_there(copies)),
-        carried.views,
+        (*found, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
+        tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
         rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
     )
@@ -154,6 +156,13 @@ def _refuse_unknown(
         raise ConfigurationError(f"--schema: there is no table in a schema {unknown[0]}")
     if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
         raise ConfigurationError(f"--prefix: no table's name begins with {options.prefix}")
+
+
+def _refused(views: Mapping[str, str]) -> list[Problem]:
+    return [
+        Problem("left-behind", index_name(view), f"view stays behind: SQLite refuses it: {why}")
+        for view, why in views.items()
+    ]
 
 
 def _nothing_there(copies: Sequence[TableCopy]) -> list[Problem]:
