@@ -9,6 +9,7 @@ from pathlib import Path
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.auth.copies import auth_plan
+from authstore.mover.auth.draft import Fields
 from authstore.mover.auth.unrecognised import suspects
 from authstore.mover.carried.tables import carried_plan
 from authstore.mover.catalog import Source, SourceTable
@@ -203,7 +204,7 @@ def plan_of(
         TablePlan(
             copy.target, copy.role, ".".join(copy.source), count_rows(connection, copy), why.get(copy.source, ""), types
         )
-        for copy, types in ((copy, _types(scheme, copy)) for copy in scheme.copies)
+        for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
     )
     rows = sum(table.rows for table in tables)
     bytes_there = {(table.schema, table.name): table.bytes for table in scheme.source.tables}
@@ -231,15 +232,26 @@ def _size(rows: int, there: int) -> int:
     return _PAGE + rows * (int(min(max(width - _HEADER, _LEAST), _MOST)) + _BYTES_A_ROW)
 
 
-def _types(scheme: Scheme, copy: TableCopy) -> dict[str, tuple[str, str]]:
+def _types(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> dict[str, tuple[str, str]]:
     table = next((one for one in scheme.source.tables if (one.schema, one.name) == copy.source), None)
     declared = {column.name: column.type for column in table.columns} if table else {}
     fields: Mapping[str, str] = next(
         (one.fields for one in scheme.recognised if (one.table.schema, one.table.name) == copy.source), {}
     )
-    return {
+    types = {
         column.name: (declared.get(fields.get(column.name, column.name), ""), column.storage) for column in copy.columns
     }
+    kept = _kept_in_data(scheme, copy, options)
+    return types | {f"data.{name}": (declared.get(name, ""), "JSON in data") for name in kept}
+
+
+def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list[str]:
+    """The columns without a field of their own, each by its name in `data`."""
+    one = next((one for one in scheme.recognised if one.moved and one.role == copy.role), None)
+    if one is None or not any(column.name == "data" for column in copy.columns):
+        return []
+    fields = Fields(one, options.naive_tz)
+    return [column.name for column in fields.extra if options.secrets == "keep" or column not in fields.secret]
 
 
 def count_rows(connection: SourceConnection, copy: TableCopy, where: str | None = None) -> int:
