@@ -14,6 +14,7 @@ from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.move import run_move
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
+from authstore.mover.sync.target import target_problems
 from authstore.mover.sync.verify import run_verify
 
 _Result = TypeVar("_Result")
@@ -25,12 +26,15 @@ async def make_plan(source: str, target: str | Path, options: MoveOptions = _PLA
 
     Raises `ConfigurationError`, `SourceError`, `SourceUnavailableError`.
     """
-    files_of(target)
+    files = files_of(target)
     options = replace(options, **changes)
 
     def work(emit: OnProgress, stop: threading.Event) -> Plan:
         with Snapshot(source, stop) as view:
-            return plan_of(scheme_of(view.main, options), view.main, source, target, options)
+            scheme = scheme_of(view.main, options)
+            plan = plan_of(scheme, view.main, source, target, options)
+        found = target_problems(files, scheme, plan.bytes, options)
+        return replace(plan, problems=(*plan.problems, *found))
 
     return await _in_thread(work, None)
 

@@ -165,6 +165,25 @@ def notes_in(path: Path) -> dict[str, str]:
         return {}
 
 
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What was at the target before a move. `name`: "" where nothing was. `is_moved`: as the move before had left it,
+    and so not kept for ever."""
+
+    name: str
+    is_moved: bool = False
+
+
+def backups_in(notes: Mapping[str, str]) -> tuple[Backup, ...]:
+    """The states before the moves that made a file, the oldest first."""
+    return tuple(Backup(name, is_moved) for name, is_moved in json.loads(notes.get("backups", "[]")))
+
+
+def backups_note(backups: Sequence[Backup]) -> dict[str, str]:
+    """The same, to be noted."""
+    return {"backups": json.dumps([[one.name, one.is_moved] for one in backups])}
+
+
 def options_note(options: MoveOptions) -> dict[str, str]:
     """The options of a run, to be noted; the moments are notes of their own."""
     kept = {name: getattr(options, name) for name in _KEPT}

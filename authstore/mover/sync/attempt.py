@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
 from authstore.mover.errors import MoveStoppedError, TargetError
@@ -20,7 +21,7 @@ from authstore.mover.reports import Event, MoveReport, Phase, ProgressEvent, Tab
 from authstore.mover.sqlite.building import make_indexes, set_sequence, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.integrity import check
-from authstore.mover.sqlite.ledger import Ledger, options_note
+from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import seal
 from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building, install
@@ -96,11 +97,10 @@ class Attempt:
     def _wanted(self) -> Sequence[TableCopy]:
         if self._run.table is None:
             return self._scheme.copies
-        wanted = [copy for copy in self._scheme.copies if copy.target == self._run.table]
-        if not wanted:
-            names = ", ".join(copy.target for copy in self._scheme.copies)
-            raise TargetError(f"no table {self._run.table} is moved", hint=f"there are {names}")
-        return wanted
+        names = {copy.target: (copy.target, copy.source[1], ".".join(copy.source)) for copy in self._scheme.copies}
+        if wanted := [copy for copy in self._scheme.copies if self._run.table in names[copy.target]]:
+            return wanted
+        raise ConfigurationError(f"no table {self._run.table} is moved; there are {', '.join(sorted(names))}")
 
     def _fill(self, copies: Sequence[TableCopy]) -> None:
         """Table after table, the next ones' reading begun while the one before is written."""
@@ -207,8 +207,7 @@ class Attempt:
                 "judged_at": self._options.judged_at,
                 **({} if self._run.table else options_note(self._options)),
                 "finished_at": iso(now),
-                "backup": backup.name if backup else "",
-                "backup_is_moved": "yes" if self._start.is_copy and not self._foreign() else "",
+                **backups_note((*self._start.earlier(), self._backup_of(backup))),
             }
         )
         self._building.execute("PRAGMA ignore_check_constraints = OFF")
@@ -223,6 +222,9 @@ class Attempt:
         self._start.drop_old_backup(files)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
         return self._report(rejected, backup)
+
+    def _backup_of(self, backup: Path | None) -> Backup:
+        return Backup(backup.name if backup else "", is_moved=self._start.is_copy and not self._foreign())
 
     def _report(self, rejected: dict[str, int], backup: Path | None) -> MoveReport:
         tables = {}

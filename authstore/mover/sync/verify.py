@@ -19,6 +19,7 @@ from authstore.mover.reports import Event, Problem, ProgressEvent, TableDifferen
 from authstore.mover.rows import Rows
 from authstore.mover.sqlite.building import tables_of
 from authstore.mover.sqlite.connection import TargetConnection
+from authstore.mover.sqlite.errors import translated
 from authstore.mover.sqlite.integrity import references_of
 from authstore.mover.sqlite.ledger import Ledger, as_moved
 from authstore.mover.sqlite.reading import opened_for_reading, target_packs
@@ -33,7 +34,7 @@ Emit = Callable[[Event], None]
 def run_verify(url: str, target: str | Path, options: MoveOptions, emit: Emit, stop: threading.Event) -> VerifyReport:
     """Compares. Blocks; errors are `MoverError`s. The options of the move hold where none are given."""
     files = files_of(target)
-    with opened_for_reading(files) as connection, Snapshot(url, stop) as view:
+    with translated(), opened_for_reading(files) as connection, Snapshot(url, stop) as view:
         notes = _notes(connection, files)
         scheme = scheme_of(view.main, as_moved(options, notes))
         tables = dict(_compared(connection, view, scheme, emit, stop))

@@ -15,7 +15,7 @@ async def connected(path: Path) -> Adapter:
     return await connect(path)
 
 
-async def replaced(path: Path, store: Adapter) -> None:
+async def replaced(path: Path) -> None:
     """Puts another store in the place of this one."""
     async with connect(path.with_name("other.db")) as other:
         await other.create_user(id="other")
@@ -26,7 +26,7 @@ async def test_who_reads_learns_what_a_writer_found_out(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
     async with connect(path) as store:
         session = await store.create_session((await store.create_user(id="ada")).id)
-        await replaced(path, store)
+        await replaced(path)
         with pytest.raises(StoreNotFoundError):
             await store.revoke_session(session.id)
         asks: list[Any] = [
@@ -43,10 +43,14 @@ async def test_a_transaction_that_is_open_at_that_moment_is_not_acknowledged(tmp
     path = tmp_path / "auth.db"
     async with connect(path) as store:
         await store.create_user(id="ada")
-        with pytest.raises(StoreNotFoundError):
+
+        async def change() -> None:
             async with store.transaction() as transaction:
                 await transaction.create_user(id="lost")
-                await replaced(path, store)
+                await replaced(path)
+
+        with pytest.raises(StoreNotFoundError):
+            await change()
         with pytest.raises(StoreNotFoundError):
             await store.get_user("ada")
 

@@ -294,15 +294,6 @@ class TestSomebodyElsesData:
             await moved(other_url, target, replace=True)
         assert one(target, "SELECT count(*) FROM users") == 4
 
-    async def test_a_store_that_no_move_made_becomes_the_backup(
-        self, source: _Link, source_url: str, target: Path
-    ) -> None:
-        people(source, users=3)
-        async with connect(target) as store:
-            await store.create_user(email="old@example.com")
-        report = await moved(source_url, target)
-        assert one(Path(str(report.backup)), "SELECT email FROM users") == "old@example.com"
-
 
 class TestRefused:
     """Targets and sources that cannot be."""
