@@ -73,7 +73,9 @@ async def open_file(
 
 async def open_memory(*, clock: Clock, steps: Sequence[Migration] | None = None) -> SqliteDatabase:
     """Opens a store in memory, of its own."""
-    options = FileOptions(Path(), "relaxed", True, True, clock, steps or migrations("sqlite"))
+    options = FileOptions(
+        Path(), "relaxed", create=True, migrate=True, clock=clock, migrations=steps or migrations("sqlite")
+    )
     thread = await _start(partial(open_in_memory, options))
     return SqliteDatabase(thread, thread, None, BUSY_SECONDS)
 

@@ -13,12 +13,13 @@ from typing import Any, TypeVar, cast
 import psycopg
 
 from authstore.mover.errors import MoverError, MoveStoppedError, SourceError, SourceUnavailableError
+from authstore.mover.postgres.url import answering_host
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _Result = TypeVar("_Result")
 
-SILENCE_SECONDS = 15.0  # of the server, before somebody looks
-LOOKS = 2  # in vain, before the connection is given up
-CONNECT_SECONDS = 10
+_LOOKS = 2  # in vain, before the connection is given up
+NEEDED = 3  # connections: one that holds the snapshot, one that reads, and one that looks after a silent one
 _TICK_SECONDS = 0.5  # how soon a stop is noticed
 
 _NETWORK: dict[str, Any] = {
@@ -27,7 +28,6 @@ _NETWORK: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
-    "connect_timeout": CONNECT_SECONDS,
     "application_name": "authstore move",
     "client_encoding": "UTF8",
 }
@@ -44,9 +44,13 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
 
     stop: threading.Event | None = None
     watched: str | None = None  # the URL to look with; without one, silence is the end
+    tuning: Tuning = DEFAULT
 
     def wait(
-        self, gen: Generator[Any, Any, _Result], interval: float = _TICK_SECONDS, timeout: float | None = None
+        self,
+        gen: Generator[Any, Any, _Result],
+        interval: float = _TICK_SECONDS,  # noqa: ARG002  # psycopg calls it so; a tick is all that is waited in one piece
+        timeout: float | None = None,  # noqa: ARG002  # as above
     ) -> _Result:
         """psycopg's own wait, with an end to it. Raises `MoveStoppedError` once `stop` is set."""
         silence, looks = 0.0, 0
@@ -60,7 +64,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
                     continue
                 self._heed_stop()
                 silence += _TICK_SECONDS
-                if silence >= SILENCE_SECONDS * (looks + 1):
+                if silence >= self.tuning.silence_seconds * (looks + 1):
                     looks = self._look(looks)
         except StopIteration as end:
             return cast("_Result", end.value)
@@ -70,9 +74,9 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
             raise MoveStoppedError("stopped", hint="run the same command again to go on")
 
     def _look(self, looks: int) -> int:
-        if self.watched and _is_at_work(self.watched, self.info.backend_pid):
+        if self.watched and _is_at_work(self.watched, self.info.backend_pid, self.tuning):
             return looks
-        if looks + 1 >= LOOKS:
+        if looks + 1 >= _LOOKS:
             self.pgconn.finish()
             raise psycopg.OperationalError("the server has fallen silent")
         return looks + 1
@@ -90,22 +94,48 @@ def _poll(descriptor: int, wanted: int) -> int:
     return (1 if mask & select.POLLIN or bad else 0) | (2 if mask & select.POLLOUT else 0)
 
 
-def _is_at_work(url: str, pid: int) -> bool:
+def _is_at_work(url: str, pid: int, tuning: Tuning) -> bool:
     """Whether the backend still computes. One that waits for us to read has lost us."""
     try:
-        with PatientConnection.connect(url, autocommit=True, **_NETWORK) as look:
+        with _open(url, tuning) as look:
             row = look.execute("SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone()
     except (psycopg.Error, OSError):
         return False
     return row is not None and row[0] == "active" and row[1] != "ClientWrite"
 
 
-def connect(url: str, stop: threading.Event) -> SourceConnection:
+def _open(url: str, tuning: Tuning) -> PatientConnection:
+    return PatientConnection.connect(url, autocommit=True, connect_timeout=tuning.connect_seconds, **_NETWORK)
+
+
+def connect(url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> SourceConnection:
     """An open connection, autocommit. Raises `SourceUnavailableError` or `SourceError`."""
-    with translated("see that the server is up and the URL right, then run the same command again"):
-        connection = PatientConnection.connect(url, autocommit=True, **_NETWORK)
-    connection.stop, connection.watched = stop, url
+    try:
+        connection = _open(url, tuning)
+    except psycopg.Error as error:
+        raise _refused(url, error) from error
+    connection.stop, connection.watched, connection.tuning = stop, url, tuning
     return connection
+
+
+def _refused(url: str, error: psycopg.Error) -> MoverError:
+    """libpq gives no code for a connection that was not made; whether anybody answers there can be asked."""
+    host = answering_host(url)
+    if host is None:
+        return _ours(error, "see that the server is up and the URL right, then run the same command again")
+    return SourceUnavailableError(
+        f"{host} answers, and refuses the connection: {_said(error)}",
+        hint="see that user, password and database in the URL are right, special characters percent-encoded, and that"
+        f" the role and the pool leave {NEEDED} connections",
+    )
+
+
+def streamed(
+    cursor: psycopg.Cursor[tuple[Any, ...]], query: bytes, parameters: Any = None, *, size: int
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query as they come. A libpq before 17 hands them out one at a time, which takes longer."""
+    chunk = size if psycopg.capabilities.has_stream_chunked() else 1
+    yield from cursor.stream(query, parameters, size=chunk)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 The ledger of a stretch is written in the transaction of its rows, so after a kill both are there or neither.
 """
 
-import hashlib
 import json
 import sqlite3
 from base64 import b64decode, b64encode
@@ -17,6 +16,7 @@ from authstore.mover.batches import Digests, Key
 from authstore.mover.options import MoveOptions
 from authstore.mover.sqlite import seal
 from authstore.mover.sqlite.target_files import connect_file
+from authstore.mover.stretches import Stretch, digest_of, joined_digests
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS authstore_move (
@@ -39,36 +39,20 @@ CREATE TABLE IF NOT EXISTS authstore_move_stretches (
     PRIMARY KEY (name, number)
 ) STRICT;
 """
+_SOURCES = """
+CREATE TABLE IF NOT EXISTS authstore_move_sources (
+    name TEXT NOT NULL PRIMARY KEY,
+    definition TEXT NOT NULL CHECK (json_valid(definition))
+) STRICT;
+"""
 _KEPT = (
     "schemas", "prefix", "profile", "only", "skip", "with_expired", "naive_tz",
     "on_bad_row", "on_orphan", "on_duplicate", "secrets",
 )  # fmt: skip
-TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", seal.TABLE)
+TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", "authstore_move_sources", seal.TABLE)
 
 
-_DIGITS = 32  # of each
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Consecutive rows of a table up to `last_key`, and the digest of their digests (which stay in the file)."""
-
-    number: int
-    last_key: Key
-    rows: int
-    digest: bytes
-
-    def holds(self, digests: Sequence[str]) -> bool:
-        """Whether rows with these digests are the ones."""
-        return len(digests) == self.rows and _digest(_joined(digests)) == self.digest
-
-
-def _joined(digests: Sequence[str]) -> bytes:
-    return bytes.fromhex("".join(digests))
-
-
-def _digest(digests: bytes) -> bytes:
-    return hashlib.md5(digests, usedforsecurity=False).digest()
+_DIGITS = 32  # of each row's digest
 
 
 class Ledger:
@@ -78,7 +62,7 @@ class Ledger:
         self._target = target
 
     def create(self) -> None:
-        self._target.executescript(SCHEMA + seal.SCHEMA)
+        self._target.executescript(SCHEMA + _SOURCES + seal.SCHEMA)
 
     def is_there(self) -> bool:
         found = self._target.execute("SELECT count(*) FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
@@ -117,6 +101,19 @@ class Ledger:
     def set_rejected(self, table: str, rejected: int) -> None:
         self._target.execute("UPDATE authstore_move_tables SET rejected = ? WHERE name = ?", (rejected, table))
 
+    def set_sources(self, definitions: Mapping[str, str]) -> None:
+        """What the tables are in the source (JSON, by their names in the target; "" is the database's)."""
+        self._target.execute(_SOURCES)  # a file of an earlier version has no such table
+        self._target.execute("DELETE FROM authstore_move_sources")
+        self._target.executemany(
+            "INSERT INTO authstore_move_sources (name, definition) VALUES (?, ?)", list(definitions.items())
+        )
+
+    def sources(self) -> dict[str, Any]:
+        """As `set_sources` was given them, parsed."""
+        found = self._target.execute("SELECT name, definition FROM authstore_move_sources")
+        return {name: json.loads(text) for name, text in found}
+
     def forget(self, table: str, query: str) -> None:
         """As if the table had never been copied."""
         self._target.execute("DELETE FROM authstore_move_stretches WHERE name = ?", (table,))
@@ -146,12 +143,12 @@ class Ledger:
 
     def put(self, table: str, number: int, last_key: Key, digests: Sequence[str]) -> None:
         """The stretch of this number consists of rows with these digests now."""
-        joined = _joined(digests)
+        joined = joined_digests(digests)
         self._target.execute(
             "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest, digests)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " rows = excluded.rows, digest = excluded.digest, digests = excluded.digests",
-            (table, number, _text(last_key), len(digests), _digest(joined), joined),
+            (table, number, _text(last_key), len(digests), digest_of(joined), joined),
         )
 
 

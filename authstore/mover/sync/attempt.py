@@ -14,9 +14,10 @@ from authstore.mover.errors import MoveStoppedError, TargetError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, iso
 from authstore.mover.postgres.connection import SourceConnection, translated
-from authstore.mover.postgres.reading import rows_of
+from authstore.mover.postgres.definitions import read_definitions
+from authstore.mover.postgres.reading import PostgresReader, reader_of
 from authstore.mover.postgres.snapshot import Identity, Snapshot
-from authstore.mover.reading_ahead import CONNECTIONS, read_tables_ahead
+from authstore.mover.reading_ahead import read_tables_ahead
 from authstore.mover.reports import Event, MoveReport, Phase, ProgressEvent, TableEvent, TableReport
 from authstore.mover.sqlite.building import make_indexes, set_sequence, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
@@ -25,10 +26,13 @@ from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import seal
 from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building, install
+from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.equalise import FirstRead, Outcome, Table, equalise
 from authstore.mover.sync.pieces import Side, count_foreign
 from authstore.mover.sync.rejects import write_rejects
+from authstore.mover.sync.sides import Reader
 from authstore.mover.sync.start import Start, changed_error
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _SAID = 5  # kinds of damage
 _LEAVE_BEHIND = (
@@ -50,6 +54,7 @@ class Run:
     stop: threading.Event
     table: str | None = None
     proves: bool = False
+    tuning: Tuning = DEFAULT
     started: float = field(default_factory=time.monotonic)
     identity: Identity | None = None
     judged_at: str = field(default_factory=lambda: iso(utc_now()))
@@ -88,6 +93,7 @@ class Attempt:
         self._refuse_changed()
         rejected = self._reject()
         self._sequences()
+        self._note_sources()
         self._index()
         self._check()
         if self._run.proves:
@@ -106,27 +112,27 @@ class Attempt:
         """Table after table, the next ones' reading begun while the one before is written."""
         tables = [self._table(copy) for copy in copies]
         self._run.emit(ProgressEvent("", "copy", 0, sum(self._scheme.rows[copy.target] for copy in copies)))
-        connections = [self._view.another() for _ in tables[:CONNECTIONS]]
-        with closing(read_tables_ahead(tables, connections, FirstRead)) as turns:
-            for table, first, connection in turns:
-                self._fill_one(table, first, connection)
+        connections = self._view.others(min(self._run.tuning.connections, len(tables)))
+        with closing(read_tables_ahead(tables, connections, _begin)) as turns:
+            for (table, reader), first, connection in turns:
+                self._fill_one(table, first, reader.on(connection))
 
-    def _table(self, copy: TableCopy) -> Table:
+    def _table(self, copy: TableCopy) -> "_Turn":
         def say(phase: Phase, rows: int) -> None:
             self._run.heed_stop()
             self._run.emit(ProgressEvent(copy.target, phase, rows, self._scheme.rows[copy.target]))
 
-        rows = rows_of(copy, self._view.main)
-        width, recovers = self._scheme.widths[copy.target], self._run.table is not None
-        return Table(self._building, self._ledger, rows, width, say, recovers, self._start.is_sealed)
+        reader = reader_of(copy, self._view.main, self._scheme.widths[copy.target], self._run.tuning)
+        writer, recovers = SqliteWriter(self._building, reader.layout), self._run.table is not None
+        return Table(writer, self._ledger, say, self._run.tuning, recovers, self._start.is_sealed), reader
 
-    def _fill_one(self, table: Table, first: FirstRead, connection: SourceConnection) -> None:
+    def _fill_one(self, table: Table, first: FirstRead, reader: Reader) -> None:
         self._run.heed_stop()
         self._run.emit(TableEvent(table.name, "begin", self._scheme.rows[table.name]))
         mine = self._start.is_sealed or not self._start.is_copy
         judge = not mine and self._run.table is None and not self._options.replace
         try:
-            outcome = equalise(table, first, connection, judge=judge)
+            outcome = equalise(table, first, reader, judge=judge)
         finally:
             self._run.moved_rows += table.outcome.copied
         self._outcomes[table.name] = outcome
@@ -163,6 +169,13 @@ class Attempt:
         for copy in self._scheme.copies:
             if copy.sequence is not None:
                 set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
+
+    def _note_sources(self) -> None:
+        """What every table is in the source: by it the way back can make it again."""
+        if self._run.table is None:
+            targets = {copy.source: copy.target for copy in self._scheme.copies}
+            found = read_definitions(self._view.main, targets)
+            self._ledger.set_sources({targets[at] if at else "": text for at, text in found.items()})
 
     def _index(self) -> None:
         def say(done: int, total: int) -> None:
@@ -241,6 +254,14 @@ class Attempt:
             problems=self._scheme.problems,
             seconds=time.monotonic() - self._run.started,
         )
+
+
+_Turn = tuple[Table, PostgresReader]
+
+
+def _begin(turn: _Turn, connection: SourceConnection) -> FirstRead:
+    table, reader = turn
+    return FirstRead(table, reader.on(connection))
 
 
 def _last_value(connection: SourceConnection, sequence: str) -> int:
