@@ -4,6 +4,8 @@ Each part can be subclassed alone, by an adapter that implements a part: `UsersC
 for `Users`, and so on. Any async runner will do: pytest-asyncio (strict or auto) or anyio's plugin on asyncio.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from authstore.testing.contract.accounts import AccountsContract
 from authstore.testing.contract.addresses import EmailContract
 from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
@@ -24,6 +26,9 @@ from authstore.testing.contract.transactions import (
 from authstore.testing.contract.users import UserChangesContract, UsersContract
 from authstore.testing.contract.values import ValuesContract
 from authstore.testing.contract.verification_tokens import VerificationTokensContract
+
+if TYPE_CHECKING:
+    from authstore.testing.model import StoreModel
 
 __all__ = [
     "AccountsContract",
@@ -47,6 +52,7 @@ __all__ = [
     "SessionExpiryContract",
     "SessionsContract",
     "SlowRefreshContract",
+    "StoreModel",
     "TransactionsContract",
     "UpkeepContract",
     "UserChangesContract",
@@ -92,3 +98,12 @@ class AdapterContract(
 
     `adapter` gives an open, empty store whose "now" is the given `clock`.
     """
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever wants the rules alone needs no Hypothesis.
+    if name != "StoreModel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from authstore.testing.model import StoreModel
+
+    return StoreModel
