@@ -8,6 +8,7 @@ from pathlib import Path
 
 from authstore.expiry import utc_now
 from authstore.mover.auth.copies import auth_plan
+from authstore.mover.auth.unrecognised import suspects
 from authstore.mover.carried.tables import carried_plan
 from authstore.mover.catalog import Source, SourceTable
 from authstore.mover.copies import TableCopy
@@ -100,6 +101,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
     with translated():
         source = read_source(connection, options.schemas)
         recognised, found = recognise(source, options, profile)
+        found = (*found, *suspects(source, recognised, found, options, profile, connection))
         auth = auth_plan(recognised, source, options, connection)
         carried = carried_plan(source, recognised, options, connection, auth.changes)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
