@@ -182,6 +182,7 @@ def written_back(events: list[Event]) -> int:
     return sum(isinstance(event, Written) and event.handle in logs and event.offset == 0 for event in events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("durability", ["full", "relaxed"])
 async def test_after_a_loss_of_power_the_store_opens_and_holds_what_it_promised(durability: str, scratch: Path) -> None:
     before = scratch / "before"
@@ -196,6 +197,7 @@ async def test_after_a_loss_of_power_the_store_opens_and_holds_what_it_promised(
     assert found["a store"] > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("durability", "is_damaged"), [("off", True), ("relaxed", False)])
 async def test_what_does_not_sync_enough_is_found_out(durability: str, is_damaged: bool, scratch: Path) -> None:
     before = scratch / "before"

@@ -121,9 +121,9 @@ class FaultsModel(ModelBase):
         with failing:
             self._compare(write, failed)
 
-    @rule(user_id=ModelBase.users, depth=st.integers(1, 3), undone=st.integers(1, 3))
-    def give_up_a_transaction(self, user_id: str, depth: int, undone: int) -> None:
-        """Nested so deep, and undone from this level on."""
+    @rule(user_id=ModelBase.users, depth=st.integers(1, 3), undone=st.sets(st.integers(1, 3)))
+    def give_up_transactions(self, user_id: str, depth: int, undone: set[int]) -> None:
+        """Nested so deep, and undone at these levels: with each goes what is in it."""
         name = self._next()
 
         async def level(store: Adapter, number: int) -> None:
@@ -132,13 +132,13 @@ class FaultsModel(ModelBase):
                 if number < depth:
                     with suppress(LookupError):
                         await level(transaction, number + 1)
-                if number == undone:
+                if number in undone:
                     await transaction.delete_user(user_id)
                     raise LookupError
 
-        with pytest.raises(LookupError) if undone == 1 else nullcontext():
+        with pytest.raises(LookupError) if 1 in undone else nullcontext():
             self.do(level(self.store, 1))
-        for number in range(1, min(undone - 1, depth) + 1):
+        for number in range(1, min(undone | {depth + 1})):
             self.expected.users[f"{name}-{number}"] = ExpectedUser()
 
     def _next(self) -> str:

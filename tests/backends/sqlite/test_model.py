@@ -17,6 +17,8 @@ from authstore.testing.contract import StoreModel
 from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel
 from authstore.testing.model.machine import Fault
 
+pytestmark = pytest.mark.slow
+
 
 class InMemory(ModelBase):
     def open(self, clock: Clock, policy: SessionPolicy) -> AbstractAsyncContextManager[Adapter]:
