@@ -220,6 +220,12 @@ class IdentitiesModel(ModelBase):
             self.expected.users[user_id].roles.add(name)
 
     @rule(user_id=ModelBase.users, name=ROLES)
+    def appoint(self, user_id: str, name: str) -> None:
+        """To a role that permits something."""
+        self.create_or_change_role(name, {("posts", "read"), ("users", "write")})
+        self.grant_role(user_id, name)
+
+    @rule(user_id=ModelBase.users, name=ROLES)
     def revoke_role(self, user_id: str, name: str) -> None:
         """Once."""
         had = user_id in self.expected.users and name in self.expected.users[user_id].roles
