@@ -9,14 +9,24 @@
 INSERT INTO users (id, email, email_verified, name, image, disabled, data, created_at, updated_at)
 VALUES (:id, :email, :email_verified, :name, :image, :disabled, :data, :created_at, :updated_at)
 ON CONFLICT DO NOTHING
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+INSERT INTO users (id, email, email_verified, name, image, disabled, data, created_at, updated_at)
+SELECT :id, :email, :email_verified, :name, :image, :disabled, :data, :created_at, :updated_at
+FROM gate WHERE gate.is_open
+ON CONFLICT DO NOTHING
 
 -- One user.
 -- name: get_user
 SELECT * FROM users WHERE id = :id
+-- dialect: postgres, to change
+SELECT * FROM users WHERE id = :id FOR NO KEY UPDATE
 
 -- One user by canonical address.
 -- name: get_user_by_email
 SELECT * FROM users WHERE email = :email
+-- dialect: postgres, to change
+SELECT * FROM users WHERE email = :email FOR NO KEY UPDATE
 
 -- The user who linked an account.
 -- name: get_user_by_account
@@ -99,6 +109,14 @@ WHERE id > :after
         OR substr(refresh_token_encrypted, 1, :length) <> :prefix
         OR substr(id_token_encrypted, 1, :length) <> :prefix)
 ORDER BY id LIMIT :limit
+-- dialect: postgres, to change
+SELECT * FROM accounts
+WHERE id > :after
+    AND (access_token IS NOT NULL OR refresh_token IS NOT NULL OR id_token IS NOT NULL
+        OR substr(access_token_encrypted, 1, :length) <> :prefix
+        OR substr(refresh_token_encrypted, 1, :length) <> :prefix
+        OR substr(id_token_encrypted, 1, :length) <> :prefix)
+ORDER BY id LIMIT :limit FOR NO KEY UPDATE
 
 -- Accounts with an encrypted provider token.
 -- name: list_encrypted_accounts
@@ -106,16 +124,51 @@ SELECT * FROM accounts
 WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
     OR id_token_encrypted IS NOT NULL)
 ORDER BY id LIMIT :limit
+-- dialect: postgres, to change
+SELECT * FROM accounts
+WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
+    OR id_token_encrypted IS NOT NULL)
+ORDER BY id LIMIT :limit FOR NO KEY UPDATE
 
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 -- A new session, where there is such a user and it is not disabled.
 -- name: insert_session
+-- dialect: sqlite
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)
 SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
     :authenticated_at, :ip, :user_agent, :data
 FROM users WHERE users.id = :user_id AND NOT users.disabled
+-- dialect: postgres
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
+FROM users WHERE users.id = :user_id AND NOT users.disabled
+FOR SHARE OF users
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
+FROM gate CROSS JOIN users WHERE gate.is_open AND users.id = :user_id AND NOT users.disabled
+FOR SHARE OF users
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT given.id, given.token_hash, given.token_indexed, users.id, given.expires, given.expires_asked, given.created_at,
+    given.last_used_at, given.authenticated_at, given.ip, given.user_agent, given.data::json
+FROM gate CROSS JOIN unnest(:id::text[], :token_hash::bytea[], :token_indexed::boolean[], :user_id::text[],
+    :expires::timestamptz[], :expires_asked::timestamptz[], :created_at::timestamptz[], :last_used_at::timestamptz[],
+    :authenticated_at::timestamptz[], :ip::text[], :user_agent::text[], :data::text[]) AS given (id, token_hash,
+    token_indexed, user_id, expires, expires_asked, created_at, last_used_at, authenticated_at, ip, user_agent, data)
+JOIN users ON users.id = given.user_id AND NOT users.disabled
+WHERE gate.is_open
+FOR SHARE OF users
+RETURNING id
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
 -- `store.kept.session_and_user`.
@@ -167,6 +220,9 @@ WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
 -- name: get_session_by_id
 SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.id = :id
+-- dialect: postgres, to change
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = :id FOR NO KEY UPDATE OF sessions
 
 -- One session by the hash of a given or moved token.
 -- name: get_session_by_hash
@@ -176,6 +232,9 @@ WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
 -- dialect: postgres
 SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
+-- dialect: postgres, to change
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed FOR NO KEY UPDATE OF sessions
 
 -- All that can change of a session.
 -- name: update_session
@@ -187,6 +246,13 @@ WHERE id = :id
 -- Ends one session.
 -- name: delete_session
 DELETE FROM sessions WHERE id = :id
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = :id
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = ANY(:id)
+RETURNING sessions.id
 
 -- A user's living sessions, newest first.
 -- name: list_sessions
@@ -197,7 +263,11 @@ ORDER BY sessions.created_at DESC, sessions.id DESC
 
 -- Ends a user's sessions, save one.
 -- name: delete_sessions
+-- dialect: sqlite
 DELETE FROM sessions WHERE user_id = :user_id AND id <> :except_id
+-- dialect: postgres
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id ORDER BY id FOR UPDATE)
 
 -- Beyond the limit, the longest unused of a user's living sessions goes; never the one just made.
 -- name: delete_excess_sessions
@@ -340,6 +410,10 @@ FROM roles WHERE name = :name
 SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
     WHERE role_name = roles.name) AS permissions
 FROM roles WHERE name = :name
+-- dialect: postgres, to change
+SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM roles WHERE name = :name FOR UPDATE
 
 -- All roles with their permissions.
 -- name: list_roles

@@ -1,4 +1,7 @@
-"""A store of one's own, and the suite that says whether it keeps the contract: pytest examples/third_party_adapter.py
+"""A store of one's own, and the suite that says whether it keeps the contract.
+
+    pip install "authstore[testing]" pytest-asyncio
+    pytest -o asyncio_mode=auto examples/third_party_adapter.py
 
 This one keeps everything in dictionaries. A change works on a copy of them, so that whoever fails leaves nothing behind
 and readers see the last whole state; a transaction is such a copy, kept for longer. What every store must judge alike

@@ -93,8 +93,6 @@ async def test_a_file_outlives_its_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        f"postgresql://ada:{PASSWORD}@db.example/auth",
-        f"postgres://ada:{PASSWORD}@db.example/auth",
         f"mysql://ada:{PASSWORD}@db.example/auth",
         f"sqlite:///auth.db?password={PASSWORD}",
         f"sqlite://{PASSWORD}",

@@ -63,6 +63,7 @@ class TableCopy:
     create: tuple[str, ...] = ()  # DDL for carried tables, before the data; () for authstore's own
     indexes: tuple[str, ...] = ()  # DDL after the data
     sequence: tuple[str, str] | None = None  # (target column, source sequence): AUTOINCREMENT goes on from it
+    secrets: tuple[str, ...] = ()  # columns of the source table that hold one: never written beside the store
     common: str = ""  # WITH clause before the SELECT, without the word WITH, or ""
 
 

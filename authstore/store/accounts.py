@@ -9,7 +9,7 @@ from authstore.database import Row, Unit
 from authstore.encryption import Cipher
 from authstore.errors import AccountLinkedError, UserNotFoundError
 from authstore.models import Account, AccountType
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, is_storable
 
@@ -101,12 +101,18 @@ def link_account(wanted: Account, fields: Mapping[str, Any], cipher: Cipher) -> 
     """Links `wanted`, or updates the user's own link with `fields`."""
     if not (yield queries.get_user(id=wanted.user_id)):
         raise UserNotFoundError("no user has this id")
-    found = yield queries.get_account(provider=wanted.provider, provider_account_id=wanted.provider_account_id)
+    found = yield claimed_account(wanted.provider, wanted.provider_account_id)
     if not found:
         return (yield from insert_account(wanted, cipher))
     if found[0]["user_id"] != wanted.user_id:
         raise AccountLinkedError("this account is linked to another user", user_id=found[0]["user_id"])
     return (yield from update_account(found[0], fields, wanted.updated_at, cipher))
+
+
+def claimed_account(provider: str, provider_account_id: str) -> Statement:
+    """One account, on which, or on whose absence, a unit decides."""
+    claim = ("account", provider, provider_account_id)
+    return queries.get_account.claiming(*claim, provider=provider, provider_account_id=provider_account_id)
 
 
 def insert_account(account: Account, cipher: Cipher) -> Unit[Account]:

@@ -144,7 +144,7 @@ class _Step(NamedTuple):
 def _rekey(after: str, cipher: Cipher) -> Unit[_Step]:
     if not cipher.prefix:
         return _Step(0, 0, None)
-    found = yield queries.list_accounts_to_rekey(
+    found = yield queries.list_accounts_to_rekey.changing(
         after=after, length=len(cipher.prefix), prefix=cipher.prefix, limit=_ACCOUNTS
     )
     unreadable = 0
@@ -156,7 +156,7 @@ def _rekey(after: str, cipher: Cipher) -> Unit[_Step]:
 
 
 def _forget_unreadable(after: str, cipher: Cipher) -> Unit[_Step]:
-    found = yield queries.list_encrypted_accounts(after=after, limit=_ACCOUNTS)
+    found = yield queries.list_encrypted_accounts.changing(after=after, limit=_ACCOUNTS)
     changed = 0
     for row in found:
         account = rows.account_as_readable(row, cipher)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ from authstore.expiry import end_of
 from authstore.models import Account
 from authstore.sql import Statement, queries
 from authstore.store import rows
-from authstore.store.accounts import AccountStore, given, update_account
+from authstore.store.accounts import AccountStore, claimed_account, given, update_account
 from authstore.tokens import new_secret
 
 LEASE = timedelta(seconds=30)
@@ -68,8 +68,26 @@ class _Watch:
         return now - self._since >= LEASE.total_seconds()
 
 
+class _Company:
+    """Those who refresh one account at the same time through one store: who came before an answer gets it, however
+    late its own first look at the row."""
+
+    def __init__(self) -> None:
+        self.callers = 0
+        self.answers = 0
+        self.asking: tuple[object, ...] | None = None  # the version of the account for which one of them asks
+
+    def has_answered(self, row: Row, before: int) -> bool:
+        """Whether this row is what came of their asking, since there were `before` answers."""
+        return self.answers > before or self.asking not in (None, _version(row))
+
+
 class RefreshStore(AccountStore):
     """`refresh_account` of the contract."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._companies: dict[tuple[str, str], _Company] = {}
 
     async def refresh_account(
         self, provider: str, provider_account_id: str, refresh: Refresh, *, timeout: timedelta = TIMEOUT
@@ -77,20 +95,50 @@ class RefreshStore(AccountStore):
         """See `authstore.adapter.Accounts.refresh_account`."""
         if not isinstance(timeout, timedelta):
             raise TypeError(f"timeout is a timedelta, not {type(timeout).__name__}")
-        lease = _Lease({"provider": provider, "provider_account_id": provider_account_id})
-        seen = await self._existing(lease.key)
-        rows.account(seen, self._cipher)  # raises where it cannot be read, before anybody waits for it
+        with self._in_company(provider, provider_account_id) as company:
+            before = company.answers
+            lease = _Lease({"provider": provider, "provider_account_id": provider_account_id})
+            seen = await self._existing(lease.key)
+            account = rows.account(seen, self._cipher)  # raises where it cannot be read, before anybody waits for it
+            if company.has_answered(seen, before):
+                return account
+            return await self._refresh(lease, seen, refresh, timeout, company)
+
+    @contextmanager
+    def _in_company(self, provider: str, provider_account_id: str) -> Iterator[_Company]:
+        key = (provider, provider_account_id)
+        company = self._companies.setdefault(key, _Company())
+        company.callers += 1
+        try:
+            yield company
+        finally:
+            company.callers -= 1
+            if not company.callers:
+                del self._companies[key]
+
+    async def _refresh(
+        self, lease: _Lease, seen: Row, refresh: Refresh, timeout: timedelta, company: _Company
+    ) -> Account:
         try:
             current = await self._wait_for_turn(lease, seen)
             if current["refresh_holder"] != lease.name:
                 return rows.account(current, self._cipher)
             async with self._renewed(lease, current):
-                fields = await _answer(refresh, rows.account(current, self._cipher), timeout)
-                return await self._to_the_end(lease, current, fields)
+                return await self._ask(lease, current, refresh, timeout, company)
         except BaseException:
             # Also who was cancelled while taking the lease may have it.
             await self._release(lease)
             raise
+
+    async def _ask(self, lease: _Lease, held: Row, refresh: Refresh, timeout: timedelta, company: _Company) -> Account:
+        company.asking = _version(held)
+        try:
+            fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
+            account = await self._to_the_end(lease, held, fields)
+            company.answers += 1
+            return account
+        finally:
+            company.asking = None
 
     async def _existing(self, key: Key, owner: str | None = None) -> Row:
         row = await self._account_row(key["provider"], key["provider_account_id"])
@@ -205,7 +253,7 @@ def _written(statement: Statement) -> Unit[Row | None]:
 
 def _finish(held: Row, fields: Mapping[str, Any], now: datetime, cipher: Cipher) -> Unit[Account]:
     """Writes what the provider gave, unless the account moved on since its lease was taken."""
-    found = yield queries.get_account(provider=held["provider"], provider_account_id=held["provider_account_id"])
+    found = yield claimed_account(held["provider"], held["provider_account_id"])
     if not found or found[0]["user_id"] != held["user_id"]:
         raise AccountNotFoundError(_UNLINKED)
     row = found[0]

@@ -12,7 +12,7 @@ from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import kept, rows
 from authstore.store.base import StoreBase, Values, is_storable, json_object
 from authstore.tokens import (
@@ -179,7 +179,7 @@ class SessionStore(StoreBase):
     def _change_session(
         self, token: str, now: datetime, change: Change, asked: datetime | Unset
     ) -> Unit[Session | None]:
-        row = yield from _find_session(token)
+        row = yield from _find_session(token, to_change=True)
         old = rows.session(row, token) if row is not None and not row["user__disabled"] else None
         if row is None or old is None or not self._is_alive(old, now):
             return None
@@ -194,7 +194,7 @@ class SessionStore(StoreBase):
     def _insert_session(self, session: Session, asked: datetime | None, is_given: bool) -> Unit[Session]:
         if is_given:
             yield from self._free_token(session.token or "", session.created_at)
-        if not (yield queries.insert_session(**_session_values(session, asked, is_given or None))):
+        if not (yield self._insertion(session, asked, is_given)):
             if (yield queries.get_user(id=session.user_id)):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
@@ -207,9 +207,15 @@ class SessionStore(StoreBase):
             )
         return session
 
+    def _insertion(self, session: Session, asked: datetime | None, is_given: bool) -> Statement:
+        values = _session_values(session, asked, is_given or None)
+        if self._policy.max_per_user is not None:
+            return queries.insert_session.claiming("sessions", session.user_id, **values)
+        return queries.insert_session(**values) if is_given else queries.insert_session.alone(**values)
+
     def _free_token(self, token: str, now: datetime) -> Unit[None]:
         """Makes room for a given token where a dead session has it. Raises `ConflictError` where a living one does."""
-        row = yield from _find_session(token)
+        row = yield from _find_session(token, to_change=True)
         if row is None:
             return
         if not row["user__disabled"] and self._is_alive(rows.session(row), now):
@@ -244,24 +250,26 @@ def _session_values(session: Session, asked: Any, is_indexed: bool | None) -> Va
     }
 
 
-def _find_session(token: str) -> Unit[Row | None]:
+def _find_session(token: str, *, to_change: bool = False) -> Unit[Row | None]:
     presented = hash_token(token)
     named = named_session(token)
     if named is not None:
-        found = yield queries.get_session_by_id(id=named)
+        by_id = queries.get_session_by_id
+        found = yield by_id.changing(id=named) if to_change else by_id(id=named)
         if found and compare_digest(found[0]["token_hash"], presented):
             return found[0]
-    found = yield queries.get_session_by_hash(token_hash=presented)
+    by_hash = queries.get_session_by_hash
+    found = yield by_hash.changing(token_hash=presented) if to_change else by_hash(token_hash=presented)
     return found[0] if found else None
 
 
 def _delete_session(token: str) -> Unit[bool]:
-    row = yield from _find_session(token)
+    row = yield from _find_session(token, to_change=True)
     return row is not None and bool((yield queries.delete_session(id=row["id"])))
 
 
 def _revoke_session(session_id: str) -> Unit[bool]:
-    return bool((yield queries.delete_session(id=session_id)))
+    return bool((yield queries.delete_session.alone(id=session_id)))
 
 
 def _revoke_sessions(user_id: str, except_token: str | None) -> Unit[int]:

@@ -90,6 +90,10 @@ def _key(identifier: str, token: str, purpose: str) -> Values | None:
         return None
 
 
+def _claim(key: Values) -> tuple[str, str, str]:
+    return "verification token", key["identifier"], key["purpose"]
+
+
 def _insert(made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
     values = {
         "identifier": made.identifier,
@@ -99,7 +103,7 @@ def _insert(made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
         "data": rows.json_text(made.data),
         "created_at": now,
     }
-    if not (yield queries.insert_verification_token(**values)):
+    if not (yield queries.insert_verification_token.claiming(*_claim(values), **values)):
         of_the_same = {name: values[name] for name in ("identifier", "purpose", "token_hash")}
         yield queries.delete_dead_verification_token(**of_the_same, now=now)
         if not (yield queries.insert_verification_token(**values)):
@@ -111,7 +115,7 @@ def _insert(made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
 
 
 def _use(key: Values, token: str, now: datetime) -> Unit[VerificationToken | None]:
-    taken = yield queries.take_verification_token(**key)
+    taken = yield queries.take_verification_token.claiming(*_claim(key), **key)
     if not taken:
         return None
     found = rows.verification_token(taken[0], token)

@@ -89,7 +89,7 @@ def test_without_hypothesis_the_rules_work_and_the_machine_says_what_to_install(
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "StoreModel needs Hypothesis: pip install 'authstore[testing]'\n"
+    assert done.stdout == "hypothesis is not installed: pip install 'authstore[testing]'\n"
 
 
 def test_what_is_no_part_of_the_suite_is_an_attribute_error():

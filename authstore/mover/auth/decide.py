@@ -119,6 +119,7 @@ class _Deciding:
             where=self._where,
             rejects=tuple(self._rejects),
             row_id=draft.name,
+            secrets=draft.secrets,
         )
         gone = {why: tuple(ids) for why, ids in self._gone.items()}
         return Decided(copy, tuple(self._problems), gone, self._merged)

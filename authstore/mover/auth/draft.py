@@ -59,6 +59,13 @@ class Draft:
     shown: str = "NULL::text"  # an address, to be masked
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The source's columns that hold a secret."""
+        fields = ("token", "access_token", "refresh_token", "id_token")
+        named = [self.one.fields[name] for name in fields if name in self.one.fields]
+        return (*named, *(column.name for column in self.one.table.columns if is_secret(column)))
+
+    @property
     def name(self) -> str:
         """SQL text that names a row in reports: its id, or where it lies when it has none."""
         return f"COALESCE(NULLIF({self.row_id}, ''), 'row at ' || s.ctid)"

@@ -34,7 +34,9 @@ _ABOUT_SECRETS = (
 )  # fmt: skip
 _RANDOM = re.compile(r"[A-Za-z0-9_+/=.~%:-]{32,600}")
 _ID = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|.*://.*|/.*|.*\.[a-z]{2,4}|[0-9]+")
-_DIGEST = re.compile(r"sha\d*|md5|checksum|digest|etag|fingerprint|filename|filepath|path|url|uri|commit|signature")
+_DIGEST = re.compile(
+    r"hash|sha\d*|md5|checksum|digest|etag|fingerprint|filename|filepath|path|url|uri|commit|signature"
+)
 _BITS = 3.3  # a character: hexadecimal digits have almost 4, words of one language about as many, but no digits
 _TEXTS = frozenset(
     {"text", "varchar", "bpchar", "citext", "uuid", "bytea", "json", "jsonb", "hstore", "_text", "_varchar"}

@@ -1,18 +1,16 @@
 """The contract as a machine: whatever is done in whatever order while the clock moves, a store is what plain
 dictionaries say it is. Needs Hypothesis (extra `authstore[testing]`)."""
 
-try:
-    import hypothesis  # noqa: F401 - the parts below need it
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "StoreModel needs Hypothesis: pip install 'authstore[testing]'", name=error.name
-    ) from None
+from authstore import extras
 
-from authstore.testing.model.faults import FaultsModel
-from authstore.testing.model.identities import IdentitiesModel
-from authstore.testing.model.machine import ModelBase
-from authstore.testing.model.sessions import SessionsModel
-from authstore.testing.model.tokens import TokensModel
+try:
+    from authstore.testing.model.faults import FaultsModel
+    from authstore.testing.model.identities import IdentitiesModel
+    from authstore.testing.model.machine import ModelBase
+    from authstore.testing.model.sessions import SessionsModel
+    from authstore.testing.model.tokens import TokensModel
+except ModuleNotFoundError as error:
+    raise extras.missing(error, "testing") from None
 
 __all__ = ["FaultsModel", "IdentitiesModel", "ModelBase", "SessionsModel", "StoreModel", "TokensModel"]
 

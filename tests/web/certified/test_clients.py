@@ -50,6 +50,19 @@ async def test_a_key_instead_of_a_secret_never_leaves_the_site(make_world: Any, 
     await signs_in(world)
 
 
+async def test_a_key_signs_by_the_stores_clock(make_world: Any) -> None:
+    key = new_key("ES256")
+    client = {
+        "client_secret": None,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [key.as_dict(private=False)]},
+    }
+    pem = key.as_pem(private=True).decode()
+    world = await make_world(client, client_secret=pem, token_endpoint_auth_method="private_key_jwt")
+    world.clock.advance(1000)
+    await signs_in(world)
+
+
 async def test_a_secret_that_is_made_anew_is_asked_for_each_time(make_world: Any) -> None:
     made = []
 

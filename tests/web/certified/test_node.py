@@ -11,6 +11,8 @@ import pytest
 from tests.web.certified.certified import CertifiedProvider, certified_provider
 from tests.web.certified.node import HERE, LOCK, install, node
 
+pytestmark = pytest.mark.node
+
 
 def test_without_node_the_tests_fail_and_say_what_to_install(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setattr(PathFinder, "find_spec", lambda *_: None)
