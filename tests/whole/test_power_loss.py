@@ -23,6 +23,8 @@ from tests.whole.crash_images import Disk, images
 from tests.whole.processes import PATIENCE, alone
 from tests.whole.recording import Event, Opened, Recording, Said, Written
 
+pytestmark = pytest.mark.slow
+
 PLACE = Path("new", "folder", "auth.db")
 TASKS, PEOPLE_EACH = 4, 8
 BULK = "x" * 3000  # so that the log is written back several times
@@ -182,7 +184,6 @@ def written_back(events: list[Event]) -> int:
     return sum(isinstance(event, Written) and event.handle in logs and event.offset == 0 for event in events)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("durability", ["full", "relaxed"])
 async def test_after_a_loss_of_power_the_store_opens_and_holds_what_it_promised(durability: str, scratch: Path) -> None:
     before = scratch / "before"
@@ -197,7 +198,6 @@ async def test_after_a_loss_of_power_the_store_opens_and_holds_what_it_promised(
     assert found["a store"] > 500
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("durability", "is_damaged"), [("off", True), ("relaxed", False)])
 async def test_what_does_not_sync_enough_is_found_out(durability: str, is_damaged: bool, scratch: Path) -> None:
     before = scratch / "before"

@@ -137,7 +137,7 @@ class Expected:
             del self.sessions[token]
         return len(gone)
 
-    def disable(self, user_id: str, disabled: bool) -> None:
+    def disable(self, user_id: str, *, disabled: bool) -> None:
         """Ends all sessions."""
         self.users[user_id].disabled = disabled
         if disabled:

@@ -25,7 +25,7 @@ class Write(NamedTuple):
     is_done: Callable[[Adapter], Coroutine[Any, Any, bool]]
 
 
-def _creating(new: str, old: str) -> Write:
+def _creating(new: str, _old: str) -> Write:
     async def is_done(store: Adapter) -> bool:
         return await store.get_user(new) is not None
 
@@ -36,20 +36,22 @@ def _creating(new: str, old: str) -> Write:
     )
 
 
-def _deleting(new: str, old: str) -> Write:
+def _deleting(_new: str, old: str) -> Write:
     async def is_done(store: Adapter) -> bool:
         return await store.get_user(old) is None
 
     return Write(lambda store: store.delete_user(old), lambda expected: expected.delete_user(old), is_done)
 
 
-def _disabling(new: str, old: str) -> Write:
+def _disabling(_new: str, old: str) -> Write:
     async def is_done(store: Adapter) -> bool:
         user = await store.get_user(old)
         return user is not None and user.disabled
 
     return Write(
-        lambda store: store.update_user(old, disabled=True), lambda expected: expected.disable(old, True), is_done
+        lambda store: store.update_user(old, disabled=True),
+        lambda expected: expected.disable(old, disabled=True),
+        is_done,
     )
 
 

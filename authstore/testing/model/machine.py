@@ -70,11 +70,15 @@ class ModelBase(RuleBasedStateMachine):
         """An empty store that lives by this clock and judges by this policy."""
         raise NotImplementedError("override open(self, clock, policy): it gives an empty store, closed afterwards")
 
-    def open_beside(self, clock: Clock, policy: SessionPolicy) -> AbstractAsyncContextManager[Adapter] | None:
+    def open_beside(
+        self,
+        clock: Clock,
+        policy: SessionPolicy,  # noqa: ARG002 - for those who override it
+    ) -> AbstractAsyncContextManager[Adapter] | None:
         """Another store on the database that `open` opened last; `None` where there can be none."""
         return None
 
-    def failing(self, fault: Fault) -> AbstractContextManager[object] | None:
+    def failing(self, fault: Fault) -> AbstractContextManager[object] | None:  # noqa: ARG002 - as above
         """Where writes of all stores raise `StoreBusyError` ("busy"), or, where they need more room, `StoreFullError`
         ("full"). `None` where that cannot be arranged."""
         return None
@@ -159,7 +163,7 @@ class ModelBase(RuleBasedStateMachine):
         assert (found is None) == (user_id not in self.expected.users)
         if found is not None:
             assert found.disabled == disabled
-            self.expected.disable(user_id, disabled)
+            self.expected.disable(user_id, disabled=disabled)
 
     @rule(user_id=users)
     def delete_user(self, user_id: str) -> None:
