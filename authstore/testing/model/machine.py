@@ -72,8 +72,8 @@ class ModelBase(RuleBasedStateMachine):
 
     def open_beside(
         self,
-        clock: Clock,
-        policy: SessionPolicy,  # noqa: ARG002 - for those who override it
+        clock: Clock,  # noqa: ARG002 - for those who override it
+        policy: SessionPolicy,  # noqa: ARG002 - as above
     ) -> AbstractAsyncContextManager[Adapter] | None:
         """Another store on the database that `open` opened last; `None` where there can be none."""
         return None
