@@ -15,14 +15,11 @@ STEPS = [line.split() for walk in WALKS for line in walk.splitlines()]
 
 def drawn() -> set[str]:
     """Everything in the picture, as paths within the package."""
-    found, folders = set(), [""]
-    for line in PICTURE.splitlines()[1:]:
-        indent, entry = re.match(r"([│ ]*)[├└]── (.*)", line).groups()  # type: ignore[union-attr]  # else the picture is broken
-        del folders[len(indent) // 4 + 1 :]
-        for name in re.findall(r"\w+(?:/|\.py|\.sql)(?= |$)", re.split(r" {3,}|→", entry + " ")[0] + " ") or [entry.split()[0]]:
-            found.add(folders[-1] + name)
-            if name.endswith("/") and not indent:
-                folders[1:] = [name]
+    found, room = set(), ""
+    for indent, entry in re.findall(r"^(│   |    |)[├└]── (.*)$", PICTURE, re.MULTILINE):
+        names = re.split(" {2,}", entry)[0].split()
+        found |= {(room if indent else "") + name for name in names}
+        room = room if indent else names[0]
     return found
 
 
@@ -43,9 +40,7 @@ def test_each_step_of_a_walk_is_where_it_is_said_to_be(step: list[str]) -> None:
     path = PACKAGE / step[0]
     tree = ast.parse(path.read_text("utf-8"))
     defined = {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert step[1] in defined, f"{step[0]} has no {step[1]}"
 
