@@ -111,7 +111,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         options = _by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
         found = (*found, *suspects(source, recognised, found, options, profile, connection))
-        auth = auth_plan(recognised, source, options, connection)
+        auth = auth_plan(recognised, options, connection)
         carried = carried_plan(source, recognised, options, connection, auth.changes)
     refused = refused_views((*auth.copies, *carried.copies), carried.views)
     _refuse_unknown(source, recognised, carried.names, options)

@@ -33,19 +33,6 @@ class Carried:
     names: tuple[str, ...] = ()  # of all tables in the target, those that are left behind included
 
 
-def carried_copies(
-    source: Source,
-    recognised: Sequence[Recognised],
-    options: MoveOptions,
-    connection: SourceConnection,
-    *,
-    changes: UserChanges | None = None,
-) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
-    """The copies and problems of `carried_plan`, without the views."""
-    carried = carried_plan(source, recognised, options, connection, changes or UserChanges())
-    return carried.copies, carried.problems
-
-
 def carried_plan(
     source: Source,
     recognised: Sequence[Recognised],

@@ -47,7 +47,10 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
     tuning: Tuning = DEFAULT
 
     def wait(
-        self, gen: Generator[Any, Any, _Result], interval: float = _TICK_SECONDS, timeout: float | None = None
+        self,
+        gen: Generator[Any, Any, _Result],
+        interval: float = _TICK_SECONDS,  # noqa: ARG002  # psycopg calls it so; a tick is all that is waited in one piece
+        timeout: float | None = None,  # noqa: ARG002  # as above
     ) -> _Result:
         """psycopg's own wait, with an end to it. Raises `MoveStoppedError` once `stop` is set."""
         silence, looks = 0.0, 0
