@@ -66,7 +66,7 @@ class Namespace:
         return name
 
     def take_table(self, wanted: str, schema: str = "") -> str:
-        """As `take`; a name that is gone, or authstore's or SQLite's own, is first tried as `source_…`, and as `schema_…`
+        """As `take`; a name that is gone, or authstore's or SQLite's own, is first tried as `source_…`, as `schema_…`
         where a table of another schema has it."""
         if folded(wanted) in self._taken or folded(wanted).startswith(_RESERVED):
             other = self._schemas.get(folded(wanted), schema)
