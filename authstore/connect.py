@@ -77,7 +77,7 @@ class Connecting:
         return store
 
 
-def connect(
+def connect(  # noqa: PLR0913 - what a user may say about a store, each by its name
     url: str | Path,
     *,
     policy: SessionPolicy = _DEFAULT_POLICY,

@@ -314,7 +314,7 @@ class SessionStore(StoreBase):
         return session
 
     def _insertion(self, session: Session, asked: datetime | None, is_given: bool) -> Statement:
-        values = _session_values(session, asked, is_given)
+        values = _session_values(session, asked, is_given=is_given)
         if self._policy.max_per_user is not None:
             return queries.insert_session.claiming("sessions", session.user_id, **values)
         return queries.insert_session(**values) if is_given else queries.insert_session.alone(**values)
@@ -351,7 +351,7 @@ def _checked_grace(grace: timedelta) -> timedelta:
     return grace
 
 
-def _session_values(session: Session, asked: Any, is_given: bool = False) -> Values:
+def _session_values(session: Session, asked: Any, *, is_given: bool = False) -> Values:
     """The columns of a session; `asked`: the expiry that was asked for, as an instant or as a row holds it;
     `is_given`: its token is not of our making."""
     token = session.token or ""

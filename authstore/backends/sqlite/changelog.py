@@ -11,7 +11,6 @@ from authstore.backends.sqlite import file, fork
 from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.units import UnitConnection
 from authstore.database import LogLook
-from authstore.errors import StoreNotFoundError
 from authstore.sql import queries
 
 _SINCE = queries.changes_since.sqlite
@@ -21,10 +20,10 @@ _BOUNDS = queries.log_bounds.sqlite
 class FileChangeLog:
     """The change log of a file, on a connection of its own. See `authstore.database.ChangeLog`."""
 
-    def __init__(self, path: Path, check: Callable[[], None]) -> None:
+    def __init__(self, place: FilePlace, check: Callable[[], None]) -> None:
         self._check = check
-        self._place = FilePlace.of(path)
-        self._connection = file.connect(path, UnitConnection, timeout=0.0)
+        self._place = place
+        self._connection = file.connect(Path(place.path), UnitConnection, timeout=0.0)
         self._connection.is_at_work = False
         fork.note(self._connection)
         self._connection.execute("PRAGMA query_only = ON")
@@ -38,8 +37,7 @@ class FileChangeLog:
     def since(self, seq: int, newest: int) -> Sequence[tuple[Any, ...]]:
         """See `authstore.database.ChangeLog`."""
         self._check()
-        if self._place.is_taken():
-            raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
+        self._place.check()
         try:
             return self._connection.execute(_SINCE, {"seq": seq, "newest": newest}).fetchall()
         except sqlite3.Error:

@@ -87,10 +87,10 @@ class SqliteDatabase:
     def change_log(self) -> ChangeLog | None:
         """See `authstore.database.Database`."""
         self.check()
-        if self._path is None or self._log is not None:
+        if self._place is None or self._log is not None:
             return None
         with translated():
-            log = FileChangeLog(self._path, self.check)
+            log = FileChangeLog(self._place, self.check)
             if not log.is_whole:
                 log.close()
                 return None
