@@ -172,7 +172,11 @@ class TestStore:
             connection.execute("DROP TABLE authenticators")
         checked = run("migrate", target, "--check", "--json")
         assert checked.returncode == 1
-        assert events(checked)[-1]["missing"] == ["table authenticators", "index sessions_user_id"]
+        assert events(checked)[-1]["missing"] == [
+            "table authenticators",
+            "index authenticators_user_id",
+            "index sessions_user_id",
+        ]
 
     def test_inspect_counts_rows_and_bytes(self, source: _Link, source_url: str, target: str, tmp_path: Path) -> None:
         people(source, users=30)

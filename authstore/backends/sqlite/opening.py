@@ -240,7 +240,7 @@ def _check_shape(path: Path, missing: Shape) -> None:
         raise SchemaError(f"{path} lacks {', '.join(told(missing.needed))}: put a backup back, or make it again")
     if missing.helpful:
         warnings.warn(
-            f"{path} lacks {', '.join(told(missing.helpful))}: what needs it will be slow, or not done; migrations/ has it",
+            f"{path} lacks {', '.join(told(missing.helpful))}: what needs it will be slow, or not done",
             stacklevel=1,
         )
 

@@ -1,4 +1,4 @@
-"""Where a store's file stands, and what it lacks: replaced while it is open, on odd file systems, its schema changed."""
+"""Where a store's file stands, and what it lacks: replaced while open, on odd file systems, its schema changed."""
 
 import asyncio
 import errno
