@@ -15,7 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whoever asks for one of these fixtures, itself or through another, has the marker; `slow` is given by hand.
-MARKED = {"postgres": {"postgres_url", "own_server"}, "browser": {"chromium"}, "node": {"certified"}}
+MARKED = {"postgres": {"postgres_url", "own_server", "old_server_url"}, "browser": {"chromium"}, "node": {"certified"}}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses among them
