@@ -100,11 +100,10 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(latin_url: str)
 
 async def test_what_is_wrong_with_a_url_is_told_without_it(postgres_url: str) -> None:
     parts = urlsplit(postgres_url)
+    stranger = parts._replace(netloc=f"nobody-of-that-name:hunter2@{parts.hostname}:{parts.port}")
     wrong = {
         with_database(postgres_url, "nowhere"): StoreNotFoundError,
-        urlunsplit(
-            parts._replace(netloc=f"nobody-of-that-name:hunter2@{parts.hostname}:{parts.port}")
-        ): ConfigurationError,
+        urlunsplit(stranger): ConfigurationError,
         "postgresql://ada:hunter2@127.0.0.1:1/auth": StoreUnavailableError,
         f"{postgres_url}?sslmode=verify-full&sslrootcert=/nowhere": ConfigurationError,
         f"{postgres_url}?sslmode=require": (ConfigurationError, StoreUnavailableError),
