@@ -23,7 +23,10 @@ def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None
         _show_columns(output, plan)
     show_problems(output, plan.problems)
     output.say()
-    output.say(f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)}; nothing was written")
+    output.say(
+        f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)},"
+        f" up to {plan.connections} connections to the source; nothing was written"
+    )
     if not plan.ok:
         stopping = sum(problem.stops for problem in plan.problems)
         output.say(f"move would stop: see the {one_or_many(stopping, 'problem')} marked !")
@@ -54,6 +57,7 @@ def _as_events(output: Output, plan: Plan) -> None:
         cycles=plan.cycles,
         seconds=round(plan.seconds, 1),
         bytes=plan.bytes,
+        connections=plan.connections,
     )
     output.event("done", ok=plan.ok, tables={table.table: {"rows": table.rows} for table in plan.tables}, rejected=0)
 

@@ -22,6 +22,7 @@ from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
+from authstore.mover.tuning import DEFAULT
 
 _ROWS_A_SECOND = 150_000  # of a move, on a small machine
 _SMALL, _PAGE = 1 << 17, 4096  # bytes
@@ -88,6 +89,7 @@ class Plan:
     cycles: tuple[tuple[str, ...], ...] = ()
     seconds: float = 0.0
     bytes: int = 0
+    connections: int = 0  # to the source, that the move opens where it may; three will do
 
     @property
     def ok(self) -> bool:
@@ -107,7 +109,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         options = _by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
         found = (*found, *suspects(source, recognised, found, options, profile, connection))
-        auth = auth_plan(recognised, source, options, connection)
+        auth = auth_plan(recognised, options, connection)
         carried = carried_plan(source, recognised, options, connection, auth.changes)
     _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
@@ -209,6 +211,7 @@ def plan_of(
         scheme.cycles,
         seconds=1 + rows / _ROWS_A_SECOND,
         bytes=size,
+        connections=2 + min(DEFAULT.connections, max(1, len(scheme.copies))),
     )
 
 

@@ -27,6 +27,8 @@ from authstore.errors import (
 from authstore.testing import Clock
 from tests.whole.model import ADDRESSES, FOREVER, NOBODY, Model, ModelSession, ModelToken, ModelUser
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 POLICIES = [

@@ -92,9 +92,7 @@ class Connector:
         except FileNotFoundError as error:
             if "ssl" not in url:
                 raise
-            raise ConfigurationError(
-                "a file that the URL names is not there: look at sslrootcert, sslcert, sslkey"
-            ) from (error)
+            raise ConfigurationError("a file of sslrootcert, sslcert or sslkey is not there") from (error)
         try:
             (found,) = await connection.fetch_tuples(_LOOK, (), seconds)
         except BaseException:

@@ -32,19 +32,6 @@ class Carried:
     names: tuple[str, ...] = ()  # of all tables in the target, those that are left behind included
 
 
-def carried_copies(
-    source: Source,
-    recognised: Sequence[Recognised],
-    options: MoveOptions,
-    connection: SourceConnection,
-    *,
-    changes: UserChanges | None = None,
-) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
-    """The copies and problems of `carried_plan`, without the views."""
-    carried = carried_plan(source, recognised, options, connection, changes or UserChanges())
-    return carried.copies, carried.problems
-
-
 def carried_plan(
     source: Source,
     recognised: Sequence[Recognised],
@@ -167,7 +154,10 @@ def _obstacle(table: CarriedTable, options: MoveOptions) -> Problem | None:
     if names & set(options.skip) or (options.only and not names & set(options.only)):
         return Problem("left-behind", table.label, "left behind, as --skip and --only say")
     if not table.source.readable:
-        message = "this role may not read it, or a policy hides rows: GRANT SELECT, a role with BYPASSRLS, or --skip it"
+        message = (
+            "this role may not read it, a policy hides rows, or it is unlogged and this is a standby:"
+            " GRANT SELECT, a role with BYPASSRLS, the primary, or --skip it"
+        )
         return Problem("permission", table.label, message, stops=True)
     if not table.source.columns:
         return Problem("left-behind", table.label, "has no columns, and SQLite knows no such table")
