@@ -17,6 +17,7 @@ from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
@@ -192,7 +193,7 @@ def plan_of(
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_rows(connection, copy), why.get(copy.source, ""), types
+            copy.target, copy.role, ".".join(copy.source), count_copy(connection, copy), why.get(copy.source, ""), types
         )
         for copy, types in ((copy, _types(scheme, copy)) for copy in scheme.copies)
     )
@@ -231,12 +232,3 @@ def _types(scheme: Scheme, copy: TableCopy) -> dict[str, tuple[str, str]]:
     return {
         column.name: (declared.get(fields.get(column.name, column.name), ""), column.storage) for column in copy.columns
     }
-
-
-def count_rows(connection: SourceConnection, copy: TableCopy, where: str | None = None) -> int:
-    """How many source rows are meant to move, rejects included."""
-    common = f"WITH {copy.common} " if copy.common else ""
-    query = f"{common}SELECT count(*) FROM {copy.source_from} WHERE {where or copy.where}"
-    with translated():
-        row = connection.execute(query.encode()).fetchone()
-    return int(row[0]) if row else 0
