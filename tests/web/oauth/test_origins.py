@@ -57,6 +57,14 @@ async def test_providers_do_not_meet(store: Adapter) -> None:
     assert await sessions_of(store, "third", "ada", None) == ()
 
 
+async def test_another_providers_session_of_one_user_lives_on(store: Adapter) -> None:
+    here = await begin(store, ADA)
+    await store.link_account(here.user_id, "other", "ada")
+    there = await begin(store, replace(ADA, provider="other"))
+    assert there.user_id == here.user_id
+    assert await sessions_of(store, "corp", "ada", None) == (here.id,)
+
+
 async def test_no_two_names_are_written_alike(store: Adapter) -> None:
     await begin(store, Origin("corp", "a", "a", "b"))
     assert await sessions_of(store, "corpa", None, "b") == ()
