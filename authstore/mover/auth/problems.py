@@ -141,8 +141,9 @@ def column_problems(fields: Fields) -> Iterable[Problem]:
         names = ", ".join(column.name for column in fields.extra)
         kept = " (kept in data only)" if fields.one.role == "roles" else ""
         yield Problem("left-behind", table, f"columns of {table} without a field are left behind{kept}: {names}")
+    keeps = fields.one.role not in ("permissions", "role_permissions", "user_roles")  # which have no data
     for reference in fields.table.references:
-        if extra & set(reference.columns):
+        if keeps and extra & set(reference.columns):
             there = label(*reference.table)
             message = f"{', '.join(reference.columns)} of {table} no longer refer to {there}: kept in data as values"
             yield Problem("left-behind", table, message)
