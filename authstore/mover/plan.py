@@ -18,6 +18,7 @@ from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
@@ -202,7 +203,7 @@ def plan_of(
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_rows(connection, copy), why.get(copy.source, ""), types
+            copy.target, copy.role, ".".join(copy.source), count_copy(connection, copy), why.get(copy.source, ""), types
         )
         for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
     )
@@ -252,12 +253,3 @@ def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list
         return []
     fields = Fields(one, options.naive_tz)
     return [column.name for column in fields.extra if options.secrets == "keep" or column not in fields.secret]
-
-
-def count_rows(connection: SourceConnection, copy: TableCopy, where: str | None = None) -> int:
-    """How many source rows are meant to move, rejects included."""
-    common = f"WITH {copy.common} " if copy.common else ""
-    query = f"{common}SELECT count(*) FROM {copy.source_from} WHERE {where or copy.where}"
-    with translated():
-        row = connection.execute(query.encode()).fetchone()
-    return int(row[0]) if row else 0
