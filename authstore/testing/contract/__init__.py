@@ -19,6 +19,7 @@ try:
     from authstore.testing.contract.integrity import IntegrityContract
     from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
     from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
+    from authstore.testing.contract.revocation import RevocationContract
     from authstore.testing.contract.roles import GrantsContract, RolesContract
     from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
     from authstore.testing.contract.sessions import SessionsContract
@@ -56,6 +57,7 @@ __all__ = [
     "NewAccountContract",
     "PruneContract",
     "RefreshContract",
+    "RevocationContract",
     "RolesContract",
     "RotationContract",
     "SessionChangesContract",
