@@ -44,6 +44,8 @@ UNSET: Final = Unset.UNSET
 
 Clock = Callable[[], datetime]
 Durability = Literal["full", "relaxed"]
+# Not a Sequence: one secret, a str, would be one of those.
+Keys = list[str] | list[bytes] | list[str | bytes] | tuple[str | bytes, ...]
 JsonObject = Mapping[str, JsonValue]
 Refresh = Callable[[Account], Awaitable[Mapping[str, Any]]]
 Permissions = Iterable[Permission]
@@ -135,11 +137,14 @@ class Accounts(Protocol):
         ...
 
     async def get_account(self, provider: str, provider_account_id: str) -> Account | None:
-        """The account; provider ids are compared byte for byte."""
+        """The account; provider ids are compared byte for byte.
+
+        Raises `KeyUnavailableError` where one of its tokens is encrypted under a key that was not given.
+        """
         ...
 
     async def list_accounts(self, user_id: str) -> list[Account]:
-        """The user's accounts, oldest first."""
+        """The user's accounts, oldest first. A token whose key is missing is `None`, and named in `unreadable`."""
         ...
 
     async def unlink_account(self, provider: str, provider_account_id: str) -> bool:
@@ -149,9 +154,14 @@ class Accounts(Protocol):
     async def refresh_account(self, provider: str, provider_account_id: str, refresh: Refresh) -> Account:
         """Lets exactly one of many concurrent callers, across processes, call `await refresh(account)`.
 
-        `refresh` returns a mapping of `link_account`'s fields; the others get its result. When it raises,
-        its caller gets that error and the next waiter tries. A holder that died is replaced after 30 s.
-        Raises `AccountNotFoundError`.
+        `refresh` returns a mapping of `link_account`'s fields; the others get its result. When it raises, or does
+        not return within a minute (`TimeoutError`), its caller gets that error and the next waiter tries. A holder
+        that died is replaced after 30 s.
+
+        What it returned is written as long as the right to ask lasts, however busy the database is; else the
+        `StoreError` has it as `.fields`. An account that was given newer tokens meanwhile is returned as it stands.
+        Raises `AccountNotFoundError` (also where it was unlinked, or linked to somebody else, meanwhile),
+        `KeyUnavailableError`.
         """
         ...
 
@@ -172,9 +182,10 @@ class Accounts(Protocol):
         """One atomic step from "the provider says so" to a user.
 
         A known account gives its user and keeps the new tokens; else it is linked to `current_user_id`;
-        else, where a user has this address, `AccountNotLinkedError`, unless `trust_email`, the provider
-        vouches (`email_verified is True`) and the local address is verified: then it is linked; else user
-        and account are created. Raises `AccountLinkedError` (`current_user_id` is somebody else),
+        else, where a user has this address, `AccountNotLinkedError`, unless `trust_email` and the provider vouches
+        (`email_verified is True`): then it is linked, and where nobody had proved the address before, that user's
+        sessions, accounts and authenticators end, so that who proves it now has the user alone; else user and
+        account are created. Raises `AccountLinkedError` (`current_user_id` is somebody else),
         `UserDisabledError`, `UserNotFoundError`.
         """
         ...
@@ -213,9 +224,19 @@ class Sessions(Protocol):
         ...
 
     async def update_session(
-        self, token: str, *, expires: datetime | Unset = UNSET, data: JsonObject | Unset = UNSET
+        self,
+        token: str,
+        *,
+        expires: datetime | Unset = UNSET,
+        data: JsonObject | Unset = UNSET,
+        merge: Mapping[str, JsonValue | Unset] | Unset = UNSET,
     ) -> Session | None:
-        """Changes what is named; `expires` is clamped to what the policy allows; never revives."""
+        """Changes what is named; `expires` is clamped to what the policy allows, and no touch goes beyond it; never
+        revives.
+
+        `merge` is laid over `data` key by key in one step, so that two tabs lose nothing; `UNSET` as a value takes
+        a key away. With `data`, which replaces all of it, it is `ValueError`.
+        """
         ...
 
     async def rotate_session(self, token: str) -> Session | None:
@@ -251,7 +272,8 @@ class VerificationTokens(Protocol):
         token: str | None = None,
         data: JsonObject | None = None,
     ) -> VerificationToken:
-        """A new token, shown only here. At most five stand per identifier and purpose: the oldest goes.
+        """A new token, shown only here. At most five living ones stand per identifier and purpose: the one that was
+        made first goes. A given `token` that a living one has is `ConflictError`.
 
         `identifier`: an e-mail address is made canonical, anything else is exact text of up to 254 characters.
         """
@@ -395,6 +417,10 @@ class Maintenance(Protocol):
     async def rekey(self) -> int:
         """Encrypts anew, under the newest key, every provider token that is plain or under an older key;
         the number of accounts changed."""
+        ...
+
+    async def forget_unreadable(self) -> int:
+        """Clears every provider token that no key opens; the number of accounts changed."""
         ...
 
     async def close(self) -> None:

@@ -1,21 +1,24 @@
 """From a URL to an `Adapter`."""
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from authstore.encryption import Cipher
-from authstore.errors import ConfigurationError
+from authstore.errors import ConfigurationError, StoreMisuseError
 from authstore.expiry import SessionPolicy, utc_now
 
 if TYPE_CHECKING:  # importing authstore takes a third of the time so: what opening needs is loaded by opening
-    from authstore.adapter import Adapter, Clock, Durability
+    from authstore.adapter import Adapter, Clock, Durability, Keys
     from authstore.database import Database
 
 _Open = Callable[[], Coroutine[Any, Any, "Database"]]
 _DEFAULT_POLICY = SessionPolicy()
+_POSTGRES = ("postgresql://", "postgres://")
+POOL_SIZE = 10
 
 
 class Connecting:
@@ -42,8 +45,14 @@ class Connecting:
             await self._store.close()
 
     async def _open(self) -> "Adapter":
+        import asyncio
+
         from authstore.store import Store
 
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
         return Store(await self._open_database(), self._policy, self._clock, self._cipher)
 
 
@@ -51,21 +60,25 @@ def connect(
     url: str | Path,
     *,
     policy: SessionPolicy = _DEFAULT_POLICY,
-    keys: Sequence[str | bytes] = (),
+    keys: "Keys" = (),
     clock: "Clock" = utc_now,
     durability: "Durability" = "full",
     create: bool = True,
     migrate: bool = True,
+    pool_size: int = POOL_SIZE,
+    read_url: str | None = None,
 ) -> Connecting:
     """Opens a store.
 
-    `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (memory), or a `Path`. `keys`: secrets
+    `url`: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` (memory), a `Path`, or
+    `postgresql://user:password@host:5432/database` (extra `authstore[postgres]`). `keys`: secrets
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
-    lose the last moments.
+    lose the last moments. `pool_size`: how many connections to PostgreSQL this store has at most.
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
-    newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`.
+    newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,
+    `StoreUnavailableError`.
     """
     if durability not in ("full", "relaxed"):
         raise ConfigurationError('durability is "full" or "relaxed"')
@@ -73,8 +86,17 @@ def connect(
         raise ConfigurationError("policy is a SessionPolicy")
     if not callable(clock):
         raise ConfigurationError("clock is a function that gives an aware datetime")
-    path = _sqlite_path(url)
-    opener = partial(_open_sqlite, path, durability=durability, create=create, migrate=migrate, clock=clock)
+    if isinstance(url, str) and url.startswith(_POSTGRES):
+        if read_url is not None:
+            raise ConfigurationError("look-ups from a standby (read_url) are not in this version: leave it out")
+        if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
+            raise ConfigurationError("pool_size is a whole number of at least 1")
+        opener = partial(_open_postgres, _checked_server(url), pool_size=pool_size)
+    else:
+        if pool_size != POOL_SIZE or read_url is not None:
+            raise ConfigurationError("pool_size and read_url are for PostgreSQL: a SQLite store has one file")
+        opener = partial(_open_sqlite, _sqlite_path(url))
+    opener = partial(opener, durability=durability, create=create, migrate=migrate, clock=clock)
     return Connecting(opener, policy, clock, Cipher(keys))
 
 
@@ -83,9 +105,29 @@ async def _open_sqlite(
 ) -> "Database":
     from authstore.backends.sqlite import open_file, open_memory
 
+    now = clock()  # here, in the caller's context: the migrations run on a database thread
     if path is None:
-        return await open_memory(clock=clock)
-    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=clock)
+        return await open_memory(clock=lambda: now)
+    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=lambda: now)
+
+
+async def _open_postgres(
+    url: str, *, durability: "Durability", create: bool, migrate: bool, clock: "Clock", pool_size: int
+) -> "Database":
+    from authstore.backends.postgres import open_server
+
+    return await open_server(
+        url, durability=durability, create=create, migrate=migrate, clock=clock, pool_size=pool_size
+    )
+
+
+def _checked_server(url: str) -> str:
+    if find_spec("asyncpg") is None:
+        raise ConfigurationError('PostgreSQL as a store needs a driver: pip install "authstore[postgres]"')
+    from authstore.backends.postgres.servers import servers
+
+    servers(url)
+    return url
 
 
 def _sqlite_path(url: str | Path) -> Path | None:
@@ -95,11 +137,10 @@ def _sqlite_path(url: str | Path) -> Path | None:
     if not isinstance(url, str):
         raise ConfigurationError("the URL is text, or a pathlib.Path for a SQLite file")
     scheme, separator, rest = url.partition("://")
-    if separator and scheme in ("postgresql", "postgres"):
-        raise ConfigurationError("PostgreSQL as a store is not part of this version: write sqlite:///auth.db")
     if not separator or scheme != "sqlite":
         raise ConfigurationError(
-            "unknown kind of URL: write sqlite:///auth.db, sqlite:////absolute/auth.db or sqlite://"
+            "unknown kind of URL: write sqlite:///auth.db, sqlite:////absolute/auth.db, sqlite://"
+            " or postgresql://user:password@host:5432/database"
         )
     if rest in ("", "/:memory:"):
         return None

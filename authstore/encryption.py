@@ -26,8 +26,8 @@ class Cipher:
 
     def __init__(self, keys: Sequence[str | bytes]) -> None:
         """`keys`: secrets of at least 32 characters, newest first. Raises `ConfigurationError`."""
-        if isinstance(keys, (str, bytes)):
-            raise ConfigurationError("keys is a list of secrets, newest first, not one secret")
+        if isinstance(keys, (str, bytes)) or not isinstance(keys, Sequence):
+            raise ConfigurationError("keys is a list of secrets, newest first: neither one secret nor a set of them")
         derived = [_derive(_checked(key)) for key in keys]
         self._keys: dict[bytes, AESGCM] = dict(reversed(derived))
         self._newest = derived[0][0] if derived else b""

@@ -25,6 +25,9 @@ Arguments of the wrong shape (a naive datetime, NUL in a text, a negative limit)
 `ValueError` and `TypeError`. No message holds a token, a secret or a full e-mail address.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AuthStoreError(Exception):
     """The root: `except AuthStoreError` catches whatever authstore itself raises."""
@@ -109,7 +112,13 @@ class SchemaError(AuthStoreError):
 
 
 class StoreError(AuthStoreError):
-    """The database itself failed; nothing of the call happened unless a subclass says otherwise."""
+    """The database itself failed; nothing of the call happened unless a subclass says otherwise.
+
+    `fields`: what the callback of `refresh_account` had returned when its writing failed; else `None`. The old grant
+    may be spent, so keep them, and give them to `link_account` when the database works again.
+    """
+
+    fields: Mapping[str, Any] | None = None
 
 
 class StoreNotFoundError(StoreError):
@@ -129,7 +138,12 @@ class StoreFullError(StoreError):
 
 
 class StoreCorruptError(StoreError):
-    """The file is damaged or is no database."""
+    """The file is damaged or is no database, or a row holds what no store wrote: `table` and `id` say which."""
+
+    def __init__(self, message: str, *, table: str | None = None, id: object = None) -> None:
+        super().__init__(message)
+        self.table = table
+        self.id = id
 
 
 class StoreBusyError(StoreError):

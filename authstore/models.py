@@ -152,7 +152,10 @@ class User(Model, frozen=True):
 
 
 class Account(_WithSecrets, frozen=True):
-    """A user's identity at a provider, with the tokens the provider gave (`expires_at`: of the access token)."""
+    """A user's identity at a provider, with the tokens the provider gave (`expires_at`: of the access token).
+
+    `unreadable` names the tokens that are there but encrypted under a key that was not given; they are `None` here.
+    """
 
     _secrets: ClassVar[frozenset[str]] = frozenset({"access_token", "refresh_token", "id_token"})
 
@@ -169,6 +172,7 @@ class Account(_WithSecrets, frozen=True):
     session_state: Text | None = None
     expires_at: Instant | None = None
     data: Data = Field(default_factory=dict)
+    unreadable: tuple[Text, ...] = ()
     created_at: Instant
     updated_at: Instant
 

@@ -9,14 +9,24 @@
 INSERT INTO users (id, email, email_verified, name, image, disabled, data, created_at, updated_at)
 VALUES (:id, :email, :email_verified, :name, :image, :disabled, :data, :created_at, :updated_at)
 ON CONFLICT DO NOTHING
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+INSERT INTO users (id, email, email_verified, name, image, disabled, data, created_at, updated_at)
+SELECT :id, :email, :email_verified, :name, :image, :disabled, :data, :created_at, :updated_at
+FROM gate WHERE gate.is_open
+ON CONFLICT DO NOTHING
 
 -- One user.
 -- name: get_user
 SELECT * FROM users WHERE id = :id
+-- dialect: postgres, to change
+SELECT * FROM users WHERE id = :id FOR NO KEY UPDATE
 
 -- One user by canonical address.
 -- name: get_user_by_email
 SELECT * FROM users WHERE email = :email
+-- dialect: postgres, to change
+SELECT * FROM users WHERE email = :email FOR NO KEY UPDATE
 
 -- The user who linked an account.
 -- name: get_user_by_account
@@ -70,17 +80,21 @@ SELECT * FROM accounts WHERE user_id = :user_id ORDER BY created_at, id
 -- name: delete_account
 DELETE FROM accounts WHERE provider = :provider AND provider_account_id = :provider_account_id
 
--- Takes or renews the lease on refreshing an account, unless somebody else holds a living one.
+-- Forgets all accounts of a user.
+-- name: delete_accounts
+DELETE FROM accounts WHERE user_id = :user_id
+
+-- Takes the lease on refreshing an account from whoever was seen to have it, or renews it.
 -- name: hold_refresh
 UPDATE accounts SET refresh_holder = :holder, refresh_until = :until
-WHERE provider = :provider AND provider_account_id = :provider_account_id
-    AND (refresh_holder IS NULL OR refresh_holder = :holder OR refresh_until <= :now)
+WHERE id = :id AND refresh_count = :count AND coalesce(refresh_holder, '') = :former
 RETURNING *
 
--- Gives the lease back after a failure.
+-- Gives the lease back after a failure, under whichever name its holder renewed it last.
 -- name: release_refresh
 UPDATE accounts SET refresh_holder = NULL, refresh_until = NULL
-WHERE provider = :provider AND provider_account_id = :provider_account_id AND refresh_holder = :holder
+WHERE provider = :provider AND provider_account_id = :provider_account_id
+    AND substr(refresh_holder, 1, length(:holder)) = :holder
 
 -- Gives the lease back after a success, and counts it.
 -- name: finish_refresh
@@ -95,16 +109,66 @@ WHERE id > :after
         OR substr(refresh_token_encrypted, 1, :length) <> :prefix
         OR substr(id_token_encrypted, 1, :length) <> :prefix)
 ORDER BY id LIMIT :limit
+-- dialect: postgres, to change
+SELECT * FROM accounts
+WHERE id > :after
+    AND (access_token IS NOT NULL OR refresh_token IS NOT NULL OR id_token IS NOT NULL
+        OR substr(access_token_encrypted, 1, :length) <> :prefix
+        OR substr(refresh_token_encrypted, 1, :length) <> :prefix
+        OR substr(id_token_encrypted, 1, :length) <> :prefix)
+ORDER BY id LIMIT :limit FOR NO KEY UPDATE
+
+-- Accounts with an encrypted provider token.
+-- name: list_encrypted_accounts
+SELECT * FROM accounts
+WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
+    OR id_token_encrypted IS NOT NULL)
+ORDER BY id LIMIT :limit
+-- dialect: postgres, to change
+SELECT * FROM accounts
+WHERE id > :after AND (access_token_encrypted IS NOT NULL OR refresh_token_encrypted IS NOT NULL
+    OR id_token_encrypted IS NOT NULL)
+ORDER BY id LIMIT :limit FOR NO KEY UPDATE
 
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
 -- A new session, where there is such a user and it is not disabled.
 -- name: insert_session
-INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, created_at, last_used_at, authenticated_at,
-    ip, user_agent, data)
-SELECT :id, :token_hash, :token_indexed, users.id, :expires, :created_at, :last_used_at, :authenticated_at,
-    :ip, :user_agent, :data
+-- dialect: sqlite
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
 FROM users WHERE users.id = :user_id AND NOT users.disabled
+-- dialect: postgres
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
+FROM users WHERE users.id = :user_id AND NOT users.disabled
+FOR SHARE OF users
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
+    :authenticated_at, :ip, :user_agent, :data
+FROM gate CROSS JOIN users WHERE gate.is_open AND users.id = :user_id AND NOT users.disabled
+FOR SHARE OF users
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT given.id, given.token_hash, given.token_indexed, users.id, given.expires, given.expires_asked, given.created_at,
+    given.last_used_at, given.authenticated_at, given.ip, given.user_agent, given.data::json
+FROM gate CROSS JOIN unnest(:id::text[], :token_hash::bytea[], :token_indexed::boolean[], :user_id::text[],
+    :expires::timestamptz[], :expires_asked::timestamptz[], :created_at::timestamptz[], :last_used_at::timestamptz[],
+    :authenticated_at::timestamptz[], :ip::text[], :user_agent::text[], :data::text[]) AS given (id, token_hash,
+    token_indexed, user_id, expires, expires_asked, created_at, last_used_at, authenticated_at, ip, user_agent, data)
+JOIN users ON users.id = given.user_id AND NOT users.disabled
+WHERE gate.is_open
+FOR SHARE OF users
+RETURNING id
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
 -- `store.kept.session_and_user`.
@@ -156,6 +220,9 @@ WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
 -- name: get_session_by_id
 SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.id = :id
+-- dialect: postgres, to change
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = :id FOR NO KEY UPDATE OF sessions
 
 -- One session by the hash of a given or moved token.
 -- name: get_session_by_hash
@@ -165,17 +232,27 @@ WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
 -- dialect: postgres
 SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
 WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
+-- dialect: postgres, to change
+SELECT sessions.*, users.disabled AS user__disabled FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed FOR NO KEY UPDATE OF sessions
 
 -- All that can change of a session.
 -- name: update_session
 UPDATE sessions
-SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
-    data = :data
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, expires_asked = :expires_asked,
+    last_used_at = :last_used_at, data = :data
 WHERE id = :id
 
 -- Ends one session.
 -- name: delete_session
 DELETE FROM sessions WHERE id = :id
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = :id
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = ANY(:id)
+RETURNING sessions.id
 
 -- A user's living sessions, newest first.
 -- name: list_sessions
@@ -186,7 +263,11 @@ ORDER BY sessions.created_at DESC, sessions.id DESC
 
 -- Ends a user's sessions, save one.
 -- name: delete_sessions
+-- dialect: sqlite
 DELETE FROM sessions WHERE user_id = :user_id AND id <> :except_id
+-- dialect: postgres
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id ORDER BY id FOR UPDATE)
 
 -- Beyond the limit, the longest unused of a user's living sessions goes; never the one just made.
 -- name: delete_excess_sessions
@@ -230,11 +311,16 @@ INSERT INTO verification_tokens (identifier, purpose, token_hash, expires, data,
 VALUES (:identifier, :purpose, :token_hash, :expires, :data, :created_at)
 ON CONFLICT DO NOTHING
 
--- Of an identifier's tokens for a purpose, all but the newest few.
+-- Of an identifier's living tokens for a purpose, all but the last few made (by id: a clock may have gone back).
 -- name: delete_excess_verification_tokens
 DELETE FROM verification_tokens WHERE id IN (
-    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
-    ORDER BY created_at DESC, id DESC LIMIT 9223372036854775807 OFFSET :keep)
+    SELECT id FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose AND expires > :now
+    ORDER BY id DESC LIMIT 9223372036854775807 OFFSET :keep)
+
+-- Makes room for a token whose text a dead one has.
+-- name: delete_dead_verification_token
+DELETE FROM verification_tokens
+WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash AND expires <= :now
 
 -- One token, not used.
 -- name: get_verification_token
@@ -303,6 +389,10 @@ RETURNING *
 -- name: delete_authenticator
 DELETE FROM authenticators WHERE credential_id = :credential_id
 
+-- Forgets all passkeys of a user.
+-- name: delete_authenticators
+DELETE FROM authenticators WHERE user_id = :user_id
+
 -- ── roles ────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- A new role, unless its name is taken.
@@ -320,6 +410,10 @@ FROM roles WHERE name = :name
 SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
     WHERE role_name = roles.name) AS permissions
 FROM roles WHERE name = :name
+-- dialect: postgres, to change
+SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM roles WHERE name = :name FOR UPDATE
 
 -- All roles with their permissions.
 -- name: list_roles

@@ -6,8 +6,8 @@ A query stands there once where all databases say it alike. What one of them say
 - `postgres, to change`: also locks the rows it finds, for a unit that decides on them;
 - `postgres, whole`: for a unit of this statement alone, which does not wait at the gate (`:gate`) and writes nothing
   where that is shut;
-- `postgres, gathered`: the same for many callers at once: each parameter is an array, and what comes back is the
-  places (`place`, from 1) of those for whom something was written.
+- `postgres, gathered`: the same for many callers at once: each parameter is an array, and what comes back is the `id`
+  of those for whom something was written.
 """
 
 import re
@@ -64,7 +64,7 @@ class Query:
         return Statement(self, parameters, Decides.ROWS)
 
     def claiming(self, *claim: str, **parameters: Any) -> Statement:
-        """Nobody else decides on this name before the unit's end; rows that are there are locked."""
+        """Nobody else who claims this name decides on it before the unit's end."""
         return Statement(self, parameters, Decides.NAME, claim)
 
     def alone(self, **parameters: Any) -> Statement:

@@ -1,5 +1,6 @@
 """Sign-in with FastAPI: by a provider, by e-mail, by passkey; your devices; a role. No account anywhere needed.
 
+    pip install "authstore[fastapi,testing]" uvicorn
     python examples/fastapi_login.py     then open http://localhost:8000
 
 The provider runs in this very process, the letters appear in the terminal. For your own application take `github(…)`,

@@ -1,5 +1,6 @@
 """Leaves Postgres: plans, moves, catches up, verifies, and finds somebody's old session in the new file.
 
+    pip install "authstore[move]"
     python examples/move_from_postgres.py postgresql://user@host/app sqlite:///auth.db [SESSION_TOKEN]
 
 Safe to stop at any moment and to run again; running it again is catching up.

@@ -1,5 +1,6 @@
 """Sign-in with plain Starlette: `request.state.user`, `@requires("authenticated")`, role names as scopes.
 
+    pip install "authstore[web,testing]" uvicorn
     python examples/starlette_login.py     then open http://localhost:8000
 
 The provider runs in this very process, the letters appear in the terminal; no account anywhere is needed.

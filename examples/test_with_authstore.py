@@ -1,4 +1,8 @@
-"""An application's test: a real store in memory, and a clock that moves when it is told."""
+"""An application's test: a real store in memory, and a clock that moves when it is told.
+
+pip install "authstore[testing]" pytest-asyncio
+pytest -o asyncio_mode=auto examples/test_with_authstore.py
+"""
 
 from datetime import timedelta
 

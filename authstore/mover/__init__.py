@@ -8,34 +8,39 @@
 the target catches up with a source that has changed. Needs the extra `authstore[move]`.
 """
 
-from authstore.mover.api import make_plan, move, recover, rollback, verify
-from authstore.mover.errors import (
-    MoverError,
-    MoveStoppedError,
-    SourceChangedError,
-    SourceError,
-    SourceUnavailableError,
-    TargetBusyError,
-    TargetChangedError,
-    TargetError,
-    UndecidedError,
-)
-from authstore.mover.options import MoveOptions
-from authstore.mover.plan import Plan, TablePlan
-from authstore.mover.reports import (
-    Event,
-    MoveReport,
-    OnProgress,
-    Problem,
-    ProblemEvent,
-    ProgressEvent,
-    RetryEvent,
-    TableDifference,
-    TableEvent,
-    TableReport,
-    VerifyReport,
-)
-from authstore.mover.sync.rollback import RollbackReport
+from authstore import extras
+
+try:
+    from authstore.mover.api import make_plan, move, recover, rollback, verify
+    from authstore.mover.errors import (
+        MoverError,
+        MoveStoppedError,
+        SourceChangedError,
+        SourceError,
+        SourceUnavailableError,
+        TargetBusyError,
+        TargetChangedError,
+        TargetError,
+        UndecidedError,
+    )
+    from authstore.mover.options import MoveOptions
+    from authstore.mover.plan import Plan, TablePlan
+    from authstore.mover.reports import (
+        Event,
+        MoveReport,
+        OnProgress,
+        Problem,
+        ProblemEvent,
+        ProgressEvent,
+        RetryEvent,
+        TableDifference,
+        TableEvent,
+        TableReport,
+        VerifyReport,
+    )
+    from authstore.mover.sync.rollback import RollbackReport
+except ModuleNotFoundError as error:
+    raise extras.missing(error, "move") from None
 
 __all__ = [
     "Event",

@@ -14,28 +14,37 @@ from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.move import run_move
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
+from authstore.mover.sync.target import target_problems
 from authstore.mover.sync.verify import run_verify
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _Result = TypeVar("_Result")
 _PLAIN = MoveOptions()
 
 
-async def make_plan(source: str, target: str | Path, options: MoveOptions = _PLAIN, **changes: Any) -> Plan:
+async def make_plan(
+    source: str, target: str | Path, options: MoveOptions = _PLAIN, *, tuning: Tuning = DEFAULT, **changes: Any
+) -> Plan:
     """What `move` would do; writes nothing anywhere. `changes`: single options by name, `on_orphan="reject"`.
 
     Raises `ConfigurationError`, `SourceError`, `SourceUnavailableError`.
     """
-    files_of(target)
+    files = files_of(target)
     options = replace(options, **changes)
 
     def work(emit: OnProgress, stop: threading.Event) -> Plan:
-        with Snapshot(source, stop) as view:
-            return plan_of(scheme_of(view.main, options), view.main, source, target, options)
+        with Snapshot(source, stop, tuning=tuning) as view:
+            scheme = scheme_of(view.main, options)
+            plan = plan_of(scheme, view.main, source, target, options)
+        found = target_problems(files, scheme, plan.bytes, options)
+        return replace(plan, problems=(*plan.problems, *found))
 
     return await _in_thread(work, None)
 
 
-async def move(plan: Plan, on_progress: OnProgress | None = None, *, prove: bool = False) -> MoveReport:
+async def move(
+    plan: Plan, on_progress: OnProgress | None = None, *, prove: bool = False, tuning: Tuning = DEFAULT
+) -> MoveReport:
     """Does what the plan says, under a snapshot of its own: problems that came since stop it too.
 
     `prove`: before the file takes its place, what was written is read back and compared with the digests that the
@@ -45,7 +54,8 @@ async def move(plan: Plan, on_progress: OnProgress | None = None, *, prove: bool
     the same call goes on from there.
     """
     return await _in_thread(
-        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove), on_progress
+        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove, tuning=tuning),
+        on_progress,
     )
 
 
@@ -54,11 +64,13 @@ async def verify(
     target: str | Path,
     options: MoveOptions = _PLAIN,
     on_progress: OnProgress | None = None,
+    *,
+    tuning: Tuning = DEFAULT,
     **changes: Any,
 ) -> VerifyReport:
     """Compares every row; writes nothing. Options that are not given are those of the move."""
     options = replace(options, **changes)
-    return await _in_thread(lambda emit, stop: run_verify(source, target, options, emit, stop), on_progress)
+    return await _in_thread(lambda emit, stop: run_verify(source, target, options, emit, stop, tuning), on_progress)
 
 
 async def recover(
@@ -67,11 +79,15 @@ async def recover(
     table: str,
     options: MoveOptions = _PLAIN,
     on_progress: OnProgress | None = None,
+    *,
+    tuning: Tuning = DEFAULT,
     **changes: Any,
 ) -> MoveReport:
     """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
     options = replace(options, **changes)
-    return await _in_thread(lambda emit, stop: run_move(source, target, options, emit, stop, table=table), on_progress)
+    return await _in_thread(
+        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning), on_progress
+    )
 
 
 async def rollback(target: str | Path) -> RollbackReport:

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
 
-STRETCH = 5000  # rows under one digest
 PACK = 1000  # rows
 
 Key = tuple[Any, ...]
 Keys = list[Any]  # of a key of one column its values, else tuples
 Digests = list[str]  # of rows, in hexadecimal digits
 Pack = tuple[Keys, Digests]
+
+
+class CannotOverwriteError(Exception):
+    """Two rows exchange something unique, or the key has no unique index of its own. Never leaves the mover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Batch:
 
 
 def pack(batch: Sequence[tuple[Any, ...]]) -> tuple[Keys, list[Any]]:
+    """Rows of a key and one value more, taken apart."""
     if len(batch[0]) == 2:
         flat = list(chain.from_iterable(batch))
         return flat[::2], flat[1::2]
@@ -52,3 +56,8 @@ def pack(batch: Sequence[tuple[Any, ...]]) -> tuple[Keys, list[Any]]:
 def whole(key: Any) -> Key:
     """A key as a tuple, whatever its number of columns."""
     return key if isinstance(key, tuple) else (key,)
+
+
+def plain(key: Key) -> Any:
+    """A key as `Keys` have it."""
+    return key[0] if len(key) == 1 else key

@@ -58,12 +58,12 @@ class TableCopy:
     key: tuple[str, ...]  # names of target columns, unique and not null in the target
     source_from: str  # e.g. '"public"."users" AS s'
     where: str = "TRUE"  # what is meant to move (living sessions only, …); what it leaves out is no reject
-    left_out: str = ""  # what `where` leaves out, in words for the report: "expired"
     rejects: tuple[Reject, ...] = ()
     row_id: str = "''"  # SQL text expression that names a source row in reports and the reject file
     create: tuple[str, ...] = ()  # DDL for carried tables, before the data; () for authstore's own
     indexes: tuple[str, ...] = ()  # DDL after the data
     sequence: tuple[str, str] | None = None  # (target column, source sequence): AUTOINCREMENT goes on from it
+    secrets: tuple[str, ...] = ()  # columns of the source table that hold one: never written beside the store
     common: str = ""  # WITH clause before the SELECT, without the word WITH, or ""
 
 

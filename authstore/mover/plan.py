@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.auth.copies import auth_plan
+from authstore.mover.auth.unrecognised import suspects
 from authstore.mover.carried.tables import carried_plan
 from authstore.mover.catalog import Source, SourceTable
 from authstore.mover.copies import TableCopy
+from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.connection import SourceConnection, translated
@@ -21,6 +24,8 @@ from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
 
 _ROWS_A_SECOND = 150_000  # of a move, on a small machine
+_SMALL, _PAGE = 1 << 17, 4096  # bytes
+_HEADER, _LEAST, _MOST = 30, 120, 4096  # bytes of a row
 _BYTES_A_ROW = 48  # of keys and indexes, on top of the source's own
 
 
@@ -99,9 +104,12 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
     options = _with_moments(options)
     with translated():
         source = read_source(connection, options.schemas)
+        options = _by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
+        found = (*found, *suspects(source, recognised, found, options, profile, connection))
         auth = auth_plan(recognised, source, options, connection)
         carried = carried_plan(source, recognised, options, connection, auth.changes)
+    _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
     return Scheme(
@@ -114,6 +122,36 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
         rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
     )
+
+
+def _by_source_name(source: Source, options: MoveOptions, profile: Profile) -> MoveOptions:
+    """`users`, `sessions`, …: where the source has no table of this name, the one that becomes it is meant."""
+    names = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
+    if not {*options.skip, *options.only} & (set(OWN_TABLES) - names):
+        return options
+    recognised, _ = recognise(source, replace(options, skip=(), only=()), profile)
+    there = {one.role: label(one.table.schema, one.table.name) for one in recognised if one.moved}
+
+    def named(given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name if name in names else there.get(name, name) for name in given)  # type: ignore[call-overload]
+
+    return replace(options, skip=named(options.skip), only=named(options.only))
+
+
+def _refuse_unknown(
+    source: Source, recognised: Sequence[Recognised], carried: Sequence[str], options: MoveOptions
+) -> None:
+    """An option that names nothing would do nothing, and nobody would notice. Raises `ConfigurationError`."""
+    tables = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
+    known = tables | set(carried) | {one.role for one in recognised}
+    for option, given in (("--skip", options.skip), ("--only", options.only)):
+        if unknown := sorted(set(given) - known):
+            there = ", ".join(sorted(label(table.schema, table.name) for table in source.tables))
+            raise ConfigurationError(f"{option}: no table is called {unknown[0]}; there are {there}")
+    if unknown := sorted(set(options.schemas) - {table.schema for table in source.tables}):
+        raise ConfigurationError(f"--schema: there is no table in a schema {unknown[0]}")
+    if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
+        raise ConfigurationError(f"--prefix: no table's name begins with {options.prefix}")
 
 
 def _nothing_there(copies: Sequence[TableCopy]) -> list[Problem]:
@@ -157,7 +195,10 @@ def plan_of(
         for copy, types in ((copy, _types(scheme, copy)) for copy in scheme.copies)
     )
     rows = sum(table.rows for table in tables)
-    size = sum(table.rows * (scheme.widths[table.table] + _BYTES_A_ROW) for table in tables)
+    bytes_there = {(table.schema, table.name): table.bytes for table in scheme.source.tables}
+    size = sum(
+        _size(table.rows, bytes_there.get(copy.source, 0)) for table, copy in zip(tables, scheme.copies, strict=True)
+    )
     return Plan(
         source,
         target,
@@ -169,6 +210,13 @@ def plan_of(
         seconds=1 + rows / _ROWS_A_SECOND,
         bytes=size,
     )
+
+
+def _size(rows: int, there: int) -> int:
+    """What a table will take. Postgres' own figure counts its dead rows and its least files, so it is not believed of
+    small tables, nor beyond what rows of any use to a table of this kind hold."""
+    width = there / max(rows, 1) if there > _SMALL else 0
+    return _PAGE + rows * (int(min(max(width - _HEADER, _LEAST), _MOST)) + _BYTES_A_ROW)
 
 
 def _types(scheme: Scheme, copy: TableCopy) -> dict[str, tuple[str, str]]:

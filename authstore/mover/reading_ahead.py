@@ -14,7 +14,6 @@ _Item = TypeVar("_Item")
 _Table = TypeVar("_Table")
 _Connection = TypeVar("_Connection")
 _AHEAD = 4  # items
-CONNECTIONS = 3  # tables that are read at the same time: while the source sorts a big one, small ones are written
 
 
 class ReadAhead(Generic[_Item]):

@@ -9,7 +9,7 @@ from authstore.database import Row, Unit
 from authstore.encryption import Cipher
 from authstore.errors import AccountLinkedError, UserNotFoundError
 from authstore.models import Account, AccountType
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, is_storable
 
@@ -49,7 +49,7 @@ class AccountStore(StoreBase):
             "expires_at": expires_at,
             "data": data,
         }
-        wanted = self._new_account(user_id, provider, provider_account_id, fields)
+        wanted = self._new_account(self._now(), user_id, provider, provider_account_id, fields)
         return await self._db.unit(lambda: link_account(wanted, given(fields), self._cipher))
 
     async def get_account(self, provider: str, provider_account_id: str) -> Account | None:
@@ -62,7 +62,7 @@ class AccountStore(StoreBase):
         if not is_storable(user_id):
             return []
         found = await self._db.all(queries.list_accounts(user_id=user_id))
-        return [rows.account(row, self._cipher) for row in found]
+        return [rows.account_as_readable(row, self._cipher) for row in found]
 
     async def unlink_account(self, provider: str, provider_account_id: str) -> bool:
         """See `authstore.adapter.Accounts.unlink_account`."""
@@ -75,8 +75,9 @@ class AccountStore(StoreBase):
             return None
         return await self._db.one(queries.get_account(provider=provider, provider_account_id=provider_account_id))
 
-    def _new_account(self, user_id: str, provider: str, provider_account_id: str, fields: Mapping[str, Any]) -> Account:
-        now = self._now()
+    def _new_account(
+        self, now: datetime, user_id: str, provider: str, provider_account_id: str, fields: Mapping[str, Any]
+    ) -> Account:
         return Account(
             id=self._new_id(now),
             user_id=user_id,
@@ -100,12 +101,18 @@ def link_account(wanted: Account, fields: Mapping[str, Any], cipher: Cipher) -> 
     """Links `wanted`, or updates the user's own link with `fields`."""
     if not (yield queries.get_user(id=wanted.user_id)):
         raise UserNotFoundError("no user has this id")
-    found = yield queries.get_account(provider=wanted.provider, provider_account_id=wanted.provider_account_id)
+    found = yield claimed_account(wanted.provider, wanted.provider_account_id)
     if not found:
         return (yield from insert_account(wanted, cipher))
     if found[0]["user_id"] != wanted.user_id:
         raise AccountLinkedError("this account is linked to another user", user_id=found[0]["user_id"])
     return (yield from update_account(found[0], fields, wanted.updated_at, cipher))
+
+
+def claimed_account(provider: str, provider_account_id: str) -> Statement:
+    """One account, on which, or on whose absence, a unit decides."""
+    claim = ("account", provider, provider_account_id)
+    return queries.get_account.claiming(*claim, provider=provider, provider_account_id=provider_account_id)
 
 
 def insert_account(account: Account, cipher: Cipher) -> Unit[Account]:
@@ -115,10 +122,11 @@ def insert_account(account: Account, cipher: Cipher) -> Unit[Account]:
 
 
 def update_account(row: Row, fields: Mapping[str, Any], now: datetime, cipher: Cipher) -> Unit[Account]:
-    """The account of this row with the given fields changed."""
-    old = rows.account(row, cipher)
-    new = Account(**{**old.__dict__, **fields, "updated_at": now})
-    yield queries.update_account(**rows.account_values(new, cipher))
+    """The account of this row with the given fields changed; what no key opens is replaced, or stays."""
+    old = rows.account_as_readable(row, cipher)
+    unreadable = tuple(column for column in old.unreadable if column not in fields)
+    new = Account(**{**old.__dict__, **fields, "unreadable": unreadable, "updated_at": now})
+    yield queries.update_account(**rows.account_values(new, cipher, row))
     return new
 
 

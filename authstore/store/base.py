@@ -37,11 +37,12 @@ class StoreBase:
         return self._clock
 
     def _now(self) -> datetime:
+        """The time, asked once for each call of the store and in its caller's own context."""
         now = self._clock()
+        if not isinstance(now, datetime) or now.tzinfo is None:
+            raise ValueError("the clock must give aware datetimes: datetime.now(UTC)")
         if now.tzinfo is UTC:
             return now
-        if now.tzinfo is None:
-            raise ValueError("the clock must give aware datetimes: datetime.now(UTC)")
         return now.astimezone(UTC)
 
     def _new_id(self, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Keeping the store in order: pruning, transactions, health, new keys."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from authstore.sql import Query, queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, Values
 
-_REKEY_BATCH = 200
+_ACCOUNTS = 200
 _PRUNE_BATCH = 250  # at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 
 
@@ -107,42 +107,60 @@ class MaintenanceStore(StoreBase):
         Raises `KeyUnavailableError`, after all others are done, where some were sealed under a key that
         was not given. Without keys there is nothing to do.
         """
-        changed, unreadable, after = 0, 0, ""
-        while True:
-            step = await self._db.unit(partial(_rekey, after, self._cipher))
-            changed, unreadable = changed + step.changed, unreadable + step.unreadable
-            if step.last is None:
-                break
-            after = step.last
+        changed, unreadable = await self._each_account(_rekey)
         if unreadable:
             raise KeyUnavailableError(
-                f"{changed} accounts were encrypted anew; {unreadable} are under a key that was not given"
+                f"{changed} accounts were encrypted anew; {unreadable} are under a key that was not given:"
+                " pass it in keys=, or clear them by forget_unreadable()"
             )
         return changed
+
+    async def forget_unreadable(self) -> int:
+        """See `authstore.adapter.Maintenance.forget_unreadable`."""
+        changed, _ = await self._each_account(_forget_unreadable)
+        return changed
+
+    async def _each_account(self, work: Callable[[str, Cipher], "Unit[_Step]"]) -> tuple[int, int]:
+        """Runs `work` on a stretch of accounts at a time: how many it changed, and how many it could not read."""
+        changed, unreadable, after = 0, 0, ""
+        while True:
+            step = await self._db.unit(partial(work, after, self._cipher))
+            changed, unreadable = changed + step.changed, unreadable + step.unreadable
+            if step.last is None:
+                return changed, unreadable
+            after = step.last
 
     async def close(self) -> None:
         """See `authstore.adapter.Maintenance.close`."""
         await self._db.close()
 
 
-class _Rekeyed(NamedTuple):
+class _Step(NamedTuple):
     changed: int
     unreadable: int
     last: str | None
 
 
-def _rekey(after: str, cipher: Cipher) -> Unit[_Rekeyed]:
+def _rekey(after: str, cipher: Cipher) -> Unit[_Step]:
     if not cipher.prefix:
-        return _Rekeyed(0, 0, None)
-    found = yield queries.list_accounts_to_rekey(
-        after=after, length=len(cipher.prefix), prefix=cipher.prefix, limit=_REKEY_BATCH
+        return _Step(0, 0, None)
+    found = yield queries.list_accounts_to_rekey.changing(
+        after=after, length=len(cipher.prefix), prefix=cipher.prefix, limit=_ACCOUNTS
     )
+    unreadable = 0
+    for row in found:
+        account = rows.account_as_readable(row, cipher)
+        yield queries.update_account(**rows.account_values(account, cipher, row))
+        unreadable += bool(account.unreadable)
+    return _Step(len(found) - unreadable, unreadable, found[-1]["id"] if found else None)
+
+
+def _forget_unreadable(after: str, cipher: Cipher) -> Unit[_Step]:
+    found = yield queries.list_encrypted_accounts.changing(after=after, limit=_ACCOUNTS)
     changed = 0
     for row in found:
-        try:
-            account = rows.account(row, cipher)
-        except KeyUnavailableError:
-            continue
-        yield queries.update_account(**rows.account_values(account, cipher))
-        changed += 1
-    return _Rekeyed(changed, len(found) - changed, found[-1]["id"] if found else None)
+        account = rows.account_as_readable(row, cipher)
+        if account.unreadable:
+            yield queries.update_account(**rows.account_values(account, cipher))
+            changed += 1
+    return _Step(changed, 0, found[-1]["id"] if found else None)

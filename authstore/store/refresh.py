@@ -1,88 +1,217 @@
 """Refreshing a provider's tokens: one caller at a time, across processes, by a lease on the account's row."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from authstore.adapter import Refresh
 from authstore.database import Row, Unit
 from authstore.encryption import Cipher
-from authstore.errors import AccountNotFoundError, StoreError
+from authstore.errors import (
+    AccountNotFoundError,
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+    UnknownOutcomeError,
+)
+from authstore.expiry import end_of
 from authstore.models import Account
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import rows
-from authstore.store.accounts import AccountStore, given, update_account
+from authstore.store.accounts import AccountStore, claimed_account, given, update_account
 from authstore.tokens import new_secret
 
 LEASE = timedelta(seconds=30)
+TIMEOUT = timedelta(minutes=1)
+_SKEW = timedelta(seconds=5)  # by which the clocks of two machines may differ
 _RENEW_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.01
 _LONGEST_WAIT_SECONDS = 0.25
+# What may pass while the lease lasts. After an unknown outcome a second try is harmless: only the first counts.
+_PASSING = (StoreBusyError, StoreUnavailableError, UnknownOutcomeError)
+
+Key: TypeAlias = Mapping[str, str]
+
+
+class _Lease:
+    """The right to ask the provider for a while. Each renewal stands under another name, so that whoever waits can
+    tell by real time, too, whether the holder lives."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.holder = new_secret()
+        self.name = ""  # the one under which it stands in the row
+        self.until = 0.0  # of the monotonic clock
+        self._count = 0
+
+    def next_name(self) -> str:
+        self._count += 1
+        return f"{self.holder}.{self._count}"
+
+
+class _Watch:
+    """Whether anything was seen of a lease's holder."""
+
+    def __init__(self) -> None:
+        self._seen: object = None
+        self._since = 0.0
+
+    def is_silent(self, row: Row) -> bool:
+        """Whether the lease has stood unchanged for as long as one lasts."""
+        now, seen = time.monotonic(), row["refresh_holder"]
+        if seen != self._seen:
+            self._seen, self._since = seen, now
+        return now - self._since >= LEASE.total_seconds()
+
+
+class _Company:
+    """Those who refresh one account at the same time through one store: who came before an answer gets it, however
+    late its own first look at the row."""
+
+    def __init__(self) -> None:
+        self.callers = 0
+        self.answers = 0
+        self.asking: tuple[object, ...] | None = None  # the version of the account for which one of them asks
+
+    def has_answered(self, row: Row, before: int) -> bool:
+        """Whether this row is what came of their asking, since there were `before` answers."""
+        return self.answers > before or self.asking not in (None, _version(row))
 
 
 class RefreshStore(AccountStore):
     """`refresh_account` of the contract."""
 
-    async def refresh_account(self, provider: str, provider_account_id: str, refresh: Refresh) -> Account:
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._companies: dict[tuple[str, str], _Company] = {}
+
+    async def refresh_account(
+        self, provider: str, provider_account_id: str, refresh: Refresh, *, timeout: timedelta = TIMEOUT
+    ) -> Account:
         """See `authstore.adapter.Accounts.refresh_account`."""
-        key = {"provider": provider, "provider_account_id": provider_account_id}
-        seen = await self._existing(key)
-        holder = new_secret()
+        if not isinstance(timeout, timedelta):
+            raise TypeError(f"timeout is a timedelta, not {type(timeout).__name__}")
+        with self._in_company(provider, provider_account_id) as company:
+            before = company.answers
+            lease = _Lease({"provider": provider, "provider_account_id": provider_account_id})
+            seen = await self._existing(lease.key)
+            account = rows.account(seen, self._cipher)  # raises where it cannot be read, before anybody waits for it
+            if company.has_answered(seen, before):
+                return account
+            return await self._refresh(lease, seen, refresh, timeout, company)
+
+    @contextmanager
+    def _in_company(self, provider: str, provider_account_id: str) -> Iterator[_Company]:
+        key = (provider, provider_account_id)
+        company = self._companies.setdefault(key, _Company())
+        company.callers += 1
         try:
-            return await self._refresh_or_wait(key, holder, seen, refresh)
+            yield company
+        finally:
+            company.callers -= 1
+            if not company.callers:
+                del self._companies[key]
+
+    async def _refresh(
+        self, lease: _Lease, seen: Row, refresh: Refresh, timeout: timedelta, company: _Company
+    ) -> Account:
+        try:
+            current = await self._wait_for_turn(lease, seen)
+            if current["refresh_holder"] != lease.name:
+                return rows.account(current, self._cipher)
+            async with self._renewed(lease, current):
+                return await self._ask(lease, current, refresh, timeout, company)
         except BaseException:
             # Also who was cancelled while taking the lease may have it.
-            await self._release(key, holder)
+            await self._release(lease)
             raise
 
-    async def _refresh_or_wait(self, key: Mapping[str, str], holder: str, seen: Row, refresh: Refresh) -> Account:
-        wait = _FIRST_WAIT_SECONDS
-        while True:
-            held = await self._hold(key, holder, seen["refresh_count"])
-            if held is not None and held["refresh_holder"] == holder:
-                return await self._refresh(key, holder, held, refresh)
-            if held is not None:
-                return rows.account(held, self._cipher)
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-            current = await self._existing(key)
-            if current["refresh_count"] != seen["refresh_count"]:
-                return rows.account(current, self._cipher)
+    async def _ask(self, lease: _Lease, held: Row, refresh: Refresh, timeout: timedelta, company: _Company) -> Account:
+        company.asking = _version(held)
+        try:
+            fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
+            account = await self._to_the_end(lease, held, fields)
+            company.answers += 1
+            return account
+        finally:
+            company.asking = None
 
-    async def _existing(self, key: Mapping[str, str]) -> Row:
+    async def _existing(self, key: Key, owner: str | None = None) -> Row:
         row = await self._account_row(key["provider"], key["provider_account_id"])
-        if row is None:
-            raise AccountNotFoundError("no such account is linked")
+        if row is None or owner not in (None, row["user_id"]):
+            raise AccountNotFoundError("no such account is linked" if owner is None else _UNLINKED)
         return row
 
-    async def _hold(self, key: Mapping[str, str], holder: str, seen_count: int) -> Row | None:
-        """The row with our lease on it; the row without it where somebody refreshed meanwhile; `None`: wait."""
-        now = self._now()
-        lease = {**key, "holder": holder, "now": now, "until": now + LEASE}
-        return await self._db.unit(lambda: _hold(lease, seen_count))
+    async def _wait_for_turn(self, lease: _Lease, seen: Row) -> Row:
+        """The row with our lease on it, or as somebody left it who refreshed it meanwhile."""
+        wait, watch, current = _FIRST_WAIT_SECONDS, _Watch(), seen
+        while _version(current) == _version(seen):
+            now = self._now()
+            if _is_free(current, now) or watch.is_silent(current):
+                held = await self._take(lease, current, now, former=current["refresh_holder"])
+                if held is not None:
+                    return held
+            else:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+            current = await self._existing(lease.key, seen["user_id"])
+        return current
 
-    async def _refresh(self, key: Mapping[str, str], holder: str, held: Row, refresh: Refresh) -> Account:
-        async with self._renewed(key, holder, held["refresh_count"]):
-            fields = given(dict(await refresh(rows.account(held, self._cipher))))
-        now = self._now()
-        return await self._db.unit(lambda: _finish(key, held["refresh_count"], fields, now, self._cipher))
+    async def _take(self, lease: _Lease, row: Row, now: datetime, *, former: str | None) -> Row | None:
+        """Takes the lease from the former holder, or renews our own; `None` where the row is no longer as it was."""
+        began, name = time.monotonic(), lease.next_name()
+        statement = queries.hold_refresh(
+            id=row["id"], count=row["refresh_count"], former=former or "", holder=name, until=end_of(now, LEASE)
+        )
+        held = await self._db.unit(lambda: _written(statement))
+        if held is not None:
+            lease.name, lease.until = name, began + LEASE.total_seconds()
+        return held
 
-    async def _release(self, key: Mapping[str, str], holder: str) -> None:
+    async def _to_the_end(self, lease: _Lease, held: Row, fields: Mapping[str, Any]) -> Account:
+        """Keeps what the provider gave, whatever becomes of the caller: the old grant may be spent."""
+        keeping = asyncio.create_task(self._keep(lease, held, fields))
+        try:
+            return await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait([keeping])
+            if not keeping.cancelled():
+                keeping.exception()  # seen, though nobody is left to be told
+            raise
+
+    async def _keep(self, lease: _Lease, held: Row, fields: Mapping[str, Any]) -> Account:
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return await self._db.unit(partial(_finish, held, fields, self._now(), self._cipher))
+            except StoreError as error:
+                if not isinstance(error, _PASSING) or time.monotonic() + wait >= lease.until:
+                    error.fields = fields
+                    raise
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+    async def _release(self, lease: _Lease) -> None:
         # Shielded: a cancelled caller must not leave the others waiting for the lease to run out.
+        statement = queries.release_refresh(**lease.key, holder=lease.holder)
         with suppress(StoreError):
-            await asyncio.shield(self._db.unit(lambda: _release(key, holder)))
+            await asyncio.shield(self._db.unit(lambda: _written(statement)))
 
     @asynccontextmanager
-    async def _renewed(self, key: Mapping[str, str], holder: str, seen_count: int) -> AsyncIterator[None]:
+    async def _renewed(self, lease: _Lease, held: Row) -> AsyncIterator[None]:
         """A slow provider is no crash: while the caller lives, the lease does."""
 
         async def renew() -> None:
-            while True:
+            is_ours = True
+            while is_ours:
                 await asyncio.sleep(_RENEW_SECONDS)
                 with suppress(StoreError):
-                    await self._hold(key, holder, seen_count)
+                    is_ours = await self._take(lease, held, self._now(), former=lease.name) is not None
+            lease.until = 0.0
 
         task = asyncio.create_task(renew())
         try:
@@ -91,31 +220,47 @@ class RefreshStore(AccountStore):
             task.cancel()
 
 
-def _hold(lease: Mapping[str, Any], seen_count: int) -> Unit[Row | None]:
-    key = {"provider": lease["provider"], "provider_account_id": lease["provider_account_id"]}
-    found = yield queries.get_account(**key)
-    if not found:
-        raise AccountNotFoundError("no such account is linked")
-    if found[0]["refresh_count"] != seen_count:
-        return found[0]
-    held = yield queries.hold_refresh(**lease)
-    return held[0] if held else None
+_UNLINKED = "the account was unlinked meanwhile"
 
 
-def _finish(
-    key: Mapping[str, str], seen_count: int, fields: Mapping[str, Any], now: datetime, cipher: Cipher
-) -> Unit[Account]:
-    found = yield queries.get_account(**key)
-    if not found:
-        raise AccountNotFoundError("the account was unlinked meanwhile")
+def _version(row: Row) -> tuple[object, ...]:
+    """Changes when the account is refreshed, or linked anew."""
+    return row["id"], row["refresh_count"]
+
+
+def _is_free(row: Row, now: datetime) -> bool:
+    """Whether nobody holds a lease that can be alive. A clock that went back may have left one that ends later than
+    any living one could."""
+    until = rows.lease_end(row)
+    return row["refresh_holder"] is None or until is None or until <= now or until > end_of(now, LEASE + _SKEW)
+
+
+async def _answer(refresh: Refresh, account: Account, timeout: timedelta) -> dict[str, Any]:
+    """What the provider gives. Raises `TimeoutError`."""
+    try:
+        async with asyncio.timeout(timeout.total_seconds()) as limit:
+            return given(dict(await refresh(account)))
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimeoutError(f"refresh did not return within {timeout.total_seconds():g} seconds") from None
+
+
+def _written(statement: Statement) -> Unit[Row | None]:
+    written = yield statement
+    return written[0] if written else None
+
+
+def _finish(held: Row, fields: Mapping[str, Any], now: datetime, cipher: Cipher) -> Unit[Account]:
+    """Writes what the provider gave, unless the account moved on since its lease was taken."""
+    found = yield claimed_account(held["provider"], held["provider_account_id"])
+    if not found or found[0]["user_id"] != held["user_id"]:
+        raise AccountNotFoundError(_UNLINKED)
     row = found[0]
-    if row["refresh_count"] != seen_count:
+    if _version(row) != _version(held):
         # We were taken for dead, and somebody was faster: theirs is the newer grant.
         return rows.account(row, cipher)
-    account = yield from update_account(row, fields, now, cipher)
     yield queries.finish_refresh(id=row["id"])
-    return account
-
-
-def _release(key: Mapping[str, str], holder: str) -> Unit[None]:
-    yield queries.release_refresh(**key, holder=holder)
+    if rows.tokens(row, cipher) != rows.tokens(held, cipher):
+        return rows.account(row, cipher)
+    return (yield from update_account(row, fields, now, cipher))

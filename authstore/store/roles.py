@@ -111,7 +111,7 @@ def _insert_role(role: Role) -> Unit[Role]:
 
 
 def _update_role(name: str, changes: dict[str, Any]) -> Unit[Role | None]:
-    found = yield queries.get_role(name=name)
+    found = yield queries.get_role.changing(name=name)
     if not found:
         return None
     old = rows.role(found[0])

@@ -1,15 +1,42 @@
 """Rows to models and back: the one place that knows how a model stands in a table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from authstore.database import Row
 from authstore.encryption import Cipher
+from authstore.errors import KeyUnavailableError, StoreCorruptError
 from authstore.models import Account, Authenticator, Permission, Role, Session, User, VerificationToken
 
 SEALED = ("access_token", "refresh_token", "id_token")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_Reader = Callable[Concatenate[Row, P], T]
+
+
+def unreadable(table: str, id: object) -> StoreCorruptError:
+    """A row holds what no store wrote."""
+    id = id if isinstance(id, (str, int)) else None
+    return StoreCorruptError(f"the row {id!r} of {table} cannot be read: mend or delete it", table=table, id=id)
+
+
+def _reads(table: str, key: str = "id") -> Callable[[_Reader[P, T]], _Reader[P, T]]:
+    """What a reader cannot make a model of is named by its table and its key."""
+
+    def decorate(read: _Reader[P, T]) -> _Reader[P, T]:
+        def checked(row: Row, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return read(row, *args, **kwargs)
+            except (ValueError, TypeError, RecursionError):  # whose texts may quote what is in the row
+                raise unreadable(table, row[key]) from None
+
+        return checked
+
+    return decorate
 
 
 def instant(value: str | datetime) -> datetime:
@@ -31,6 +58,7 @@ def _json(text: str) -> Any:
     return {} if text == "{}" else json.loads(text)
 
 
+@_reads("users")
 def user(row: Row) -> User:
     """A user."""
     return User(
@@ -51,6 +79,7 @@ def user_values(user: User) -> dict[str, Any]:
     return {**user.__dict__, "data": json_text(user.data)}
 
 
+@_reads("sessions")
 def session(row: Row, token: str | None = None) -> Session:
     """A session; with its token only where the caller presented it."""
     return Session(
@@ -67,15 +96,32 @@ def session(row: Row, token: str | None = None) -> Session:
     )
 
 
+@_reads("sessions")
+def asked_expiry(row: Row) -> datetime | None:
+    """The expiry of a session that somebody asked for."""
+    return maybe_instant(row["expires_asked"])
+
+
 def account(row: Row, cipher: Cipher) -> Account:
-    """An account, its provider tokens opened. Raises `KeyUnavailableError`."""
+    """An account, its provider tokens opened. Raises `KeyUnavailableError` where one of them cannot be."""
+    found = account_as_readable(row, cipher)
+    for column in found.unreadable:
+        _opened(row, column, cipher)
+    return found
+
+
+@_reads("accounts")
+def account_as_readable(row: Row, cipher: Cipher) -> Account:
+    """An account; the tokens that no key opens are `None`, and named."""
+    opened = tokens(row, cipher)
     return Account(
         id=row["id"],
         user_id=row["user_id"],
         provider=row["provider"],
         provider_account_id=row["provider_account_id"],
         type=row["type"],
-        **{column: _opened(row, column, cipher) for column in SEALED},
+        **opened,
+        unreadable=tuple(column for column in SEALED if opened[column] is None and _is_there(row, column)),
         token_type=row["token_type"],
         scope=row["scope"],
         session_state=row["session_state"],
@@ -86,23 +132,47 @@ def account(row: Row, cipher: Cipher) -> Account:
     )
 
 
+def tokens(row: Row, cipher: Cipher) -> dict[str, str | None]:
+    """An account's provider tokens; `None` where there is none, or no key opens it."""
+    opened: dict[str, str | None] = dict.fromkeys(SEALED)
+    for column in SEALED:
+        with suppress(KeyUnavailableError):
+            opened[column] = _opened(row, column, cipher)
+    return opened
+
+
 def _opened(row: Row, column: str, cipher: Cipher) -> Any:
     sealed = row[column + "_encrypted"]
     return row[column] if sealed is None else cipher.open(bytes(sealed), row=row["id"], column=column)
 
 
-def account_values(account: Account, cipher: Cipher) -> dict[str, Any]:
-    """The columns of an account, its provider tokens sealed where there are keys."""
+def _is_there(row: Row, column: str) -> bool:
+    return row[column + "_encrypted"] is not None
+
+
+@_reads("accounts")
+def lease_end(row: Row) -> datetime | None:
+    """When the lease on refreshing this account ends."""
+    return maybe_instant(row["refresh_until"])
+
+
+def account_values(account: Account, cipher: Cipher, row: Row | None = None) -> dict[str, Any]:
+    """The columns of an account, its provider tokens sealed where there are keys; what is unreadable stays as it
+    stands in `row`."""
     values: dict[str, Any] = {**account.__dict__, "data": json_text(account.data)}
+    del values["unreadable"]
     for column in SEALED:
         text: str | None = values[column]
         values[column + "_encrypted"] = None
         if text is not None and cipher.prefix:
             values[column + "_encrypted"] = cipher.seal(text, row=account.id, column=column)
             values[column] = None
+        elif row is not None and column in account.unreadable:
+            values[column + "_encrypted"] = row[column + "_encrypted"]
     return values
 
 
+@_reads("verification_tokens")
 def verification_token(row: Row, token: str) -> VerificationToken:
     """A verification token that the caller presented."""
     return VerificationToken(
@@ -114,6 +184,7 @@ def verification_token(row: Row, token: str) -> VerificationToken:
     )
 
 
+@_reads("authenticators", "credential_id")
 def authenticator(row: Row) -> Authenticator:
     """A passkey."""
     return Authenticator(
@@ -140,6 +211,7 @@ def authenticator_values(authenticator: Authenticator) -> dict[str, Any]:
     }
 
 
+@_reads("roles", "name")
 def role(row: Row) -> Role:
     """A role with its permissions."""
     pairs = json.loads(row["permissions"])

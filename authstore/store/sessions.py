@@ -1,15 +1,18 @@
 """Sessions: found by their token, judged by the policy of whoever looks, never revived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from hmac import compare_digest
+from typing import Any
+
+from pydantic import JsonValue
 
 from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import kept, rows
 from authstore.store.base import StoreBase, Values, is_storable, json_object
 from authstore.tokens import (
@@ -21,7 +24,7 @@ from authstore.tokens import (
     new_session_token,
 )
 
-Change = Callable[[Session, datetime], Session | None]
+Change = Callable[[Session, Row], Session | None]
 
 
 class SessionStore(StoreBase):
@@ -53,12 +56,16 @@ class SessionStore(StoreBase):
             user_agent=user_agent,
             data=json_object(data),
         )
+        asked = None if expires is None else session.expires
         if session.expires > limit:
             session = session.model_copy(update={"expires": limit})
-        return await self._db.unit(lambda: self._insert_session(session, token is not None))
+        return await self._db.unit(lambda: self._insert_session(session, asked, token is not None))
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
         """See `authstore.adapter.Sessions.get_session_and_user`."""
+        return await self._living(token, self._now())
+
+    async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
         if not is_presentable(token):
             return None
         presented, named = hash_token(token), named_session(token)
@@ -69,38 +76,51 @@ class SessionStore(StoreBase):
                 return None
             found = kept.check(tuple(row.values()))
         session, user = kept.session_and_user(found, token)
-        return (session, user) if not user.disabled and self._is_alive(session, self._now()) else None
+        return (session, user) if not user.disabled and self._is_alive(session, now) else None
 
     async def get_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.get_session`."""
-        found = await self.get_session_and_user(token)
+        found = await self._living(token, self._now())
         return found[0] if found else None
 
     async def touch_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.touch_session`."""
-        session = await self.get_session(token)
-        if session is None or not is_touch_due(self._policy, self._now(), last_used_at=session.last_used_at):
-            return session
-        return await self._change(token, self._touched)
+        now = self._now()
+        found = await self._living(token, now)
+        if found is None or not is_touch_due(self._policy, now, last_used_at=found[0].last_used_at):
+            return found and found[0]
+        return await self._change(token, now, lambda session, row: self._touched(session, row, now))
 
     async def update_session(
-        self, token: str, *, expires: datetime | Unset = UNSET, data: JsonObject | Unset = UNSET
+        self,
+        token: str,
+        *,
+        expires: datetime | Unset = UNSET,
+        data: JsonObject | Unset = UNSET,
+        merge: Mapping[str, JsonValue | Unset] | Unset = UNSET,
     ) -> Session | None:
         """See `authstore.adapter.Sessions.update_session`."""
+        now = self._now()
+        if not (isinstance(data, Unset) or isinstance(merge, Unset)):
+            raise ValueError("pass data, which replaces all of it, or merge, which is laid over it")
+        laid_over = {} if isinstance(merge, Unset) else _checked_merge(merge)
         named = {"expires": expires, "data": data if isinstance(data, Unset) else json_object(data)}
         changes = {field: value for field, value in named.items() if value is not UNSET}
 
-        def change(session: Session, now: datetime) -> Session:
-            new = Session(**{**session.__dict__, **changes})
+        def change(session: Session, _row: Row) -> Session:
+            kept = {key: value for key, value in {**session.data, **laid_over}.items() if value is not UNSET}
+            new = Session(**{**session.__dict__, "data": kept, **changes})
             limit = session_expiry(self._policy, created_at=new.created_at, now=now, wanted=new.expires)
             return new.model_copy(update={"expires": limit}) if "expires" in changes else new
 
-        return await self._change(token, change)
+        return await self._change(token, now, change, asked=expires)
 
     async def rotate_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.rotate_session`."""
         return await self._change(
-            token, lambda session, _now: session.model_copy(update={"token": new_session_token(session.id)})
+            token,
+            self._now(),
+            lambda session, _row: session.model_copy(update={"token": new_session_token(session.id)}),
         )
 
     async def delete_session(self, token: str) -> bool:
@@ -137,37 +157,44 @@ class SessionStore(StoreBase):
             last_used_at=session.last_used_at,
         )
 
-    def _touched(self, session: Session, now: datetime) -> Session | None:
+    def _touched(self, session: Session, row: Row, now: datetime) -> Session | None:
         if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
             return None
         if self._policy.lifetime is not None:
             return session.model_copy(update={"last_used_at": now})
-        slid = session_expiry(self._policy, created_at=session.created_at, now=now)
+        slid = session_expiry(self._policy, created_at=session.created_at, now=now, wanted=rows.asked_expiry(row))
         return session.model_copy(update={"last_used_at": now, "expires": slid})
 
-    async def _change(self, token: str, change: Change) -> Session | None:
-        """Applies a change to the living session of this token; a change of `None` leaves it as it is."""
+    async def _change(
+        self, token: str, now: datetime, change: Change, *, asked: datetime | Unset = UNSET
+    ) -> Session | None:
+        """Applies a change to the living session of this token; a change of `None` leaves it as it is.
+
+        `asked`: the expiry that the caller asks for, beyond which no touch will go.
+        """
         if not is_presentable(token):
             return None
-        return await self._db.unit(lambda: self._change_session(token, change))
+        return await self._db.unit(lambda: self._change_session(token, now, change, asked))
 
-    def _change_session(self, token: str, change: Change) -> Unit[Session | None]:
-        row = yield from _find_session(token)
-        now = self._now()
+    def _change_session(
+        self, token: str, now: datetime, change: Change, asked: datetime | Unset
+    ) -> Unit[Session | None]:
+        row = yield from _find_session(token, to_change=True)
         old = rows.session(row, token) if row is not None and not row["user__disabled"] else None
         if row is None or old is None or not self._is_alive(old, now):
             return None
-        new = change(old, now)
+        new = change(old, row)
         if new is None:
             return old
-        is_same = new.token == token
-        yield queries.update_session(**_session_values(new, bool(row["token_indexed"]) if is_same else None))
+        asked = row["expires_asked"] if isinstance(asked, Unset) else asked
+        is_indexed = bool(row["token_indexed"]) if new.token == token else None
+        yield queries.update_session(**_session_values(new, asked, is_indexed))
         return new
 
-    def _insert_session(self, session: Session, is_given: bool) -> Unit[Session]:
-        if is_given and (yield from _find_session(session.token or "")):
-            raise ConflictError("a session with this token exists")
-        if not (yield queries.insert_session(**_session_values(session, is_given or None))):
+    def _insert_session(self, session: Session, asked: datetime | None, is_given: bool) -> Unit[Session]:
+        if is_given:
+            yield from self._free_token(session.token or "", session.created_at)
+        if not (yield self._insertion(session, asked, is_given)):
             if (yield queries.get_user(id=session.user_id)):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
@@ -180,6 +207,21 @@ class SessionStore(StoreBase):
             )
         return session
 
+    def _insertion(self, session: Session, asked: datetime | None, is_given: bool) -> Statement:
+        values = _session_values(session, asked, is_given or None)
+        if self._policy.max_per_user is not None:
+            return queries.insert_session.claiming("sessions", session.user_id, **values)
+        return queries.insert_session(**values) if is_given else queries.insert_session.alone(**values)
+
+    def _free_token(self, token: str, now: datetime) -> Unit[None]:
+        """Makes room for a given token where a dead session has it. Raises `ConflictError` where a living one does."""
+        row = yield from _find_session(token, to_change=True)
+        if row is None:
+            return
+        if not row["user__disabled"] and self._is_alive(rows.session(row), now):
+            raise ConflictError("a session with this token exists")
+        yield queries.delete_session(id=row["id"])
+
 
 def _checked_token(token: str) -> str:
     if not isinstance(token, str):
@@ -189,35 +231,45 @@ def _checked_token(token: str) -> str:
     return check_text(token)
 
 
-def _session_values(session: Session, is_indexed: bool | None) -> Values:
-    """The columns of a session; `is_indexed=None`: as its token's making asks for."""
+def _checked_merge(merge: Mapping[str, JsonValue | Unset]) -> Mapping[str, JsonValue | Unset]:
+    if not isinstance(merge, Mapping):
+        raise TypeError(f"merge is a mapping, not {type(merge).__name__}")
+    return dict(merge)
+
+
+def _session_values(session: Session, asked: Any, is_indexed: bool | None) -> Values:
+    """The columns of a session; `asked`: the expiry that was asked for, as an instant or as a row holds it;
+    `is_indexed=None`: as its token's making asks for."""
     token = session.token or ""
     return {
         **session.__dict__,
         "token_hash": hash_token(token),
         "token_indexed": named_session(token) != session.id if is_indexed is None else is_indexed,
+        "expires_asked": asked,
         "data": rows.json_text(session.data),
     }
 
 
-def _find_session(token: str) -> Unit[Row | None]:
+def _find_session(token: str, *, to_change: bool = False) -> Unit[Row | None]:
     presented = hash_token(token)
     named = named_session(token)
     if named is not None:
-        found = yield queries.get_session_by_id(id=named)
+        by_id = queries.get_session_by_id
+        found = yield by_id.changing(id=named) if to_change else by_id(id=named)
         if found and compare_digest(found[0]["token_hash"], presented):
             return found[0]
-    found = yield queries.get_session_by_hash(token_hash=presented)
+    by_hash = queries.get_session_by_hash
+    found = yield by_hash.changing(token_hash=presented) if to_change else by_hash(token_hash=presented)
     return found[0] if found else None
 
 
 def _delete_session(token: str) -> Unit[bool]:
-    row = yield from _find_session(token)
+    row = yield from _find_session(token, to_change=True)
     return row is not None and bool((yield queries.delete_session(id=row["id"])))
 
 
 def _revoke_session(session_id: str) -> Unit[bool]:
-    return bool((yield queries.delete_session(id=session_id)))
+    return bool((yield queries.delete_session.alone(id=session_id)))
 
 
 def _revoke_sessions(user_id: str, except_token: str | None) -> Unit[int]:

@@ -11,6 +11,7 @@ from authstore.encryption import Cipher
 from authstore.errors import (
     AccountLinkedError,
     AccountNotLinkedError,
+    EmailTakenError,
     InvalidEmailError,
     UserDisabledError,
     UserNotFoundError,
@@ -18,7 +19,7 @@ from authstore.errors import (
 from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.accounts import AccountStore, given, insert_account, update_account
+from authstore.store.accounts import AccountStore, claimed_account, given, insert_account, update_account
 from authstore.store.users import insert_user
 
 
@@ -54,7 +55,7 @@ class SignInStore(AccountStore):
             updated_at=now,
         )
         fields = given({"type": type, **(tokens or {})})
-        account = self._new_account(user.id, provider, provider_account_id, fields)
+        account = self._new_account(now, user.id, provider, provider_account_id, fields)
         step = _SignInStep(user, account, fields, current_user_id, vouched and trust_email is True, self._cipher)
         return await self._db.unit(step.run)
 
@@ -82,21 +83,22 @@ class _SignInStep:
         return self.new_account.created_at
 
     def run(self) -> Unit[SignIn]:
-        known = yield queries.get_account(
-            provider=self.new_account.provider, provider_account_id=self.new_account.provider_account_id
-        )
+        known = yield claimed_account(self.new_account.provider, self.new_account.provider_account_id)
         if known:
             return (yield from self._returning(known[0]))
         if self.current_user_id is not None:
-            found = yield queries.get_user(id=self.current_user_id)
+            found = yield queries.get_user.changing(id=self.current_user_id)
             if not found:
                 raise UserNotFoundError("no user has this id")
             return (yield from self._link_to(rows.user(found[0])))
         if self.new_user.email is not None:
-            found = yield queries.get_user_by_email(email=self.new_user.email)
+            found = yield queries.get_user_by_email.changing(email=self.new_user.email)
             if found:
                 return (yield from self._link_by_address(rows.user(found[0])))
-        user = yield from insert_user(self.new_user)
+        try:
+            user = yield from insert_user(self.new_user)
+        except EmailTakenError:  # where several write at once: taken since we looked
+            return (yield from self.run())
         account = yield from insert_account(self.new_account, self.cipher)
         return SignIn(user=user, account=account, created_user=True, linked_account=True)
 
@@ -104,16 +106,28 @@ class _SignInStep:
         owner = row["user_id"]
         if self.current_user_id not in (None, owner):
             raise AccountLinkedError("this account is linked to another user", user_id=owner)
-        found = yield queries.get_user(id=owner)
+        found = yield queries.get_user.changing(id=owner)
         user = _enabled(rows.user(found[0]))
         account = yield from update_account(row, self.fields, self.now, self.cipher)
         return SignIn(user=user, account=account, created_user=False, linked_account=False)
 
     def _link_by_address(self, user: User) -> Unit[SignIn]:
-        # An unverified local address may have been entered by somebody else beforehand (pre-hijacking).
-        if not self.trusted or user.email_verified is None:
+        if not self.trusted:
             raise AccountNotLinkedError("a user with this address has not linked this provider")
+        _enabled(user)
+        if user.email_verified is None:
+            user = yield from self._hand_over(user)
         return (yield from self._link_to(user))
+
+    def _hand_over(self, user: User) -> Unit[User]:
+        """The user of an address that nobody had proved, to whom proves it now: whoever wrote it down beforehand keeps
+        no way in (Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022, §6)."""
+        yield queries.delete_sessions(user_id=user.id, except_id="")
+        yield queries.delete_accounts(user_id=user.id)
+        yield queries.delete_authenticators(user_id=user.id)
+        proved = user.model_copy(update={"email_verified": self.now, "updated_at": self.now})
+        yield queries.update_user(**rows.user_values(proved))
+        return proved
 
     def _link_to(self, user: User) -> Unit[SignIn]:
         _enabled(user)

@@ -38,7 +38,7 @@ class UserStore(StoreBase):
             created_at=now,
             updated_at=now,
         )
-        return await self._db.unit(lambda: insert_user(user))
+        return await self._db.unit(lambda: _create_user(user))
 
     async def get_user(self, user_id: str) -> User | None:
         """See `authstore.adapter.Users.get_user`."""
@@ -109,6 +109,12 @@ def _cursor(after: str | None) -> str:
     return after or ""
 
 
+def _create_user(user: User) -> Unit[User]:
+    if (yield queries.insert_user.alone(**rows.user_values(user))):
+        return user
+    return (yield from insert_user(user))
+
+
 def insert_user(user: User) -> Unit[User]:
     """A new user, or the error that says what is taken."""
     if (yield queries.insert_user(**rows.user_values(user))):
@@ -126,7 +132,7 @@ def refuse_taken_email(user: User) -> Unit[None]:
 
 
 def _update_user(user_id: str, changes: dict[str, Any], now: datetime) -> Unit[User | None]:
-    found = yield queries.get_user(id=user_id)
+    found = yield queries.get_user.changing(id=user_id)
     if not found:
         return None
     old = rows.user(found[0])

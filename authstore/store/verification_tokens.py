@@ -53,17 +53,8 @@ class VerificationTokenStore(StoreBase):
     ) -> VerificationToken | None:
         """See `authstore.adapter.VerificationTokens.use_verification_token`."""
         key = _key(identifier, token, purpose)
-        return await self._db.unit(lambda: self._use(key, token)) if key else None
-
-    def _use(self, key: Values, token: str) -> Unit[VerificationToken | None]:
-        taken = yield queries.take_verification_token(**key)
-        if not taken:
-            return None
-        found = rows.verification_token(taken[0], token)
-        if not is_alive(found.expires, self._now()):
-            return None
-        yield queries.delete_verification_tokens_for_purpose(identifier=found.identifier, purpose=found.purpose)
-        return found
+        now = self._now()
+        return await self._db.unit(lambda: _use(key, token, now)) if key else None
 
 
 def canonical_identifier(identifier: str) -> str:
@@ -99,16 +90,36 @@ def _key(identifier: str, token: str, purpose: str) -> Values | None:
         return None
 
 
+def _claim(key: Values) -> tuple[str, str, str]:
+    return "verification token", key["identifier"], key["purpose"]
+
+
 def _insert(made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
-    inserted = yield queries.insert_verification_token(
-        identifier=made.identifier,
-        purpose=made.purpose,
-        token_hash=hash_token(made.token or ""),
-        expires=made.expires,
-        data=rows.json_text(made.data),
-        created_at=now,
+    values = {
+        "identifier": made.identifier,
+        "purpose": made.purpose,
+        "token_hash": hash_token(made.token or ""),
+        "expires": made.expires,
+        "data": rows.json_text(made.data),
+        "created_at": now,
+    }
+    if not (yield queries.insert_verification_token.claiming(*_claim(values), **values)):
+        of_the_same = {name: values[name] for name in ("identifier", "purpose", "token_hash")}
+        yield queries.delete_dead_verification_token(**of_the_same, now=now)
+        if not (yield queries.insert_verification_token(**values)):
+            raise ConflictError("this identifier has this token for this purpose already")
+    yield queries.delete_excess_verification_tokens(
+        identifier=made.identifier, purpose=made.purpose, now=now, keep=OUTSTANDING
     )
-    if not inserted:
-        raise ConflictError("this identifier has this token for this purpose already")
-    yield queries.delete_excess_verification_tokens(identifier=made.identifier, purpose=made.purpose, keep=OUTSTANDING)
     return made
+
+
+def _use(key: Values, token: str, now: datetime) -> Unit[VerificationToken | None]:
+    taken = yield queries.take_verification_token.claiming(*_claim(key), **key)
+    if not taken:
+        return None
+    found = rows.verification_token(taken[0], token)
+    if not is_alive(found.expires, now):
+        return None
+    yield queries.delete_verification_tokens_for_purpose(identifier=found.identifier, purpose=found.purpose)
+    return found

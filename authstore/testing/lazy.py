@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from authstore.adapter import Adapter, Clock
+from authstore.errors import StoreMisuseError
 from authstore.expiry import SessionPolicy
 
 
@@ -27,7 +28,7 @@ class LazyStore:
     async def opened(self) -> Adapter:
         """The store itself; callers that come while it opens share the opening."""
         if self._opening is None:
-            self._loop = asyncio.get_running_loop()
+            self._loop = _running_loop()
             self._life = self._lifetime()
             self._opening = asyncio.ensure_future(anext(self._life))
         return await asyncio.shield(self._opening)
@@ -48,6 +49,13 @@ class LazyStore:
             and not (self._loop.is_closed() or self._loop.is_running())
         ):
             self._loop.run_until_complete(self._life.aclose())
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise StoreMisuseError("auth_store runs on asyncio, not on trio: use pytest-asyncio, or anyio there") from None
 
 
 def _forwarding(name: str) -> Callable[..., Any]:

@@ -1,32 +1,37 @@
 """Sign-in for Starlette and FastAPI, safe by default, on any `authstore.Adapter` (extra `authstore[web]`)."""
 
-from authstore.web.auth import Auth
-from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
-from authstore.web.guards import page_user
-from authstore.web.oauth.client import ProviderError
-from authstore.web.oauth.identity import Identity
-from authstore.web.oauth.presets import (
-    apple,
-    auth0,
-    cognito,
-    discord,
-    facebook,
-    github,
-    gitlab,
-    google,
-    keycloak,
-    linkedin,
-    microsoft,
-    okta,
-    slack,
-    spotify,
-    twitch,
-    twitter,
-)
-from authstore.web.oauth.provider import Provider, ProviderOptions, oauth2, oidc
-from authstore.web.options import Http, Limits, Look, Storage
-from authstore.web.redirects import safe_next
-from authstore.web.texts import ENGLISH, Texts
+from authstore import extras
+
+try:
+    from authstore.web.auth import Auth
+    from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
+    from authstore.web.guards import page_user
+    from authstore.web.oauth.client import ProviderError
+    from authstore.web.oauth.identity import Identity
+    from authstore.web.oauth.presets import (
+        apple,
+        auth0,
+        cognito,
+        discord,
+        facebook,
+        github,
+        gitlab,
+        google,
+        keycloak,
+        linkedin,
+        microsoft,
+        okta,
+        slack,
+        spotify,
+        twitch,
+        twitter,
+    )
+    from authstore.web.oauth.provider import Provider, ProviderOptions, oauth2, oidc
+    from authstore.web.options import Http, Limits, Look, Storage
+    from authstore.web.redirects import safe_next
+    from authstore.web.texts import ENGLISH, Texts
+except ModuleNotFoundError as error:
+    raise extras.missing(error, "web") from None
 
 __all__ = [
     "ENGLISH",

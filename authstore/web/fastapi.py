@@ -19,16 +19,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar, cast
 
-from fastapi import Depends, HTTPException, Path, WebSocketException
-from fastapi.openapi.models import APIKey, APIKeyIn
-from fastapi.params import Depends as Dependency
-from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection
 
+from authstore import extras
 from authstore.errors import StoreError
 from authstore.models import Session, User
 from authstore.web.guards import CHALLENGE, POLICY_VIOLATION, installed_presence, page_user
 from authstore.web.refusals import RETRY_AFTER
+
+try:
+    from fastapi import Depends, HTTPException, Path, WebSocketException
+    from fastapi.openapi.models import APIKey, APIKeyIn
+    from fastapi.params import Depends as Dependency
+    from fastapi.security.base import SecurityBase
+except ModuleNotFoundError as error:
+    raise extras.missing(error, "fastapi") from None
 
 __all__ = [
     "CurrentSession",

@@ -10,7 +10,7 @@ from datetime import timedelta
 from os import PathLike
 from typing import Any, Final, TypedDict, TypeVar
 
-from authstore.adapter import Clock
+from authstore.adapter import Clock, Keys
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy
 from authstore.web.texts import ENGLISH, Texts
@@ -32,7 +32,7 @@ class Storage:
     """
 
     policy: SessionPolicy | None = None
-    keys: Sequence[str | bytes] = ()
+    keys: Keys = ()
     clock: Clock | None = None
     prune_every: timedelta | None = timedelta(hours=1)
 
@@ -119,7 +119,7 @@ class Http:
 class Options(TypedDict, total=False):
     """The members of the groups, as `Auth` takes them by themselves."""
 
-    keys: Sequence[str | bytes]
+    keys: Keys
     clock: Clock
     prune_every: timedelta | None
     link_lifetime: timedelta

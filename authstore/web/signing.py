@@ -53,9 +53,10 @@ class SignIns:
         return self.dismiss(response)
 
     def dismiss(self, response: Response) -> Response:
-        """Ends the cookies of a session."""
+        """Ends the cookies of a session, and what the browser kept of the pages that it opened."""
         for header in self.cookies.farewell_headers():
             response.headers.append("set-cookie", header)
+        response.headers["clear-site-data"] = '"cache"'
         return response
 
     def _max_age(self, session: Session) -> int:

@@ -1,15 +1,17 @@
 """Moving for the tests, and looking at what came of it without asking the mover."""
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from authstore import connect
 from authstore.mover import MoveReport, VerifyReport, make_plan, move, verify
+from authstore.mover.tuning import DEFAULT, Tuning
 from tests.mover.seeds import Seeded
 
 DECIDED: dict[str, Any] = {
@@ -20,9 +22,9 @@ DECIDED: dict[str, Any] = {
 }
 
 
-async def moved(url: str, target: Path, **options: Any) -> MoveReport:
+async def moved(url: str, target: Path, *, tuning: Tuning = DEFAULT, **options: Any) -> MoveReport:
     """Plans and moves."""
-    return await move(await make_plan(url, target, **options))
+    return await move(await make_plan(url, target, **options), tuning=tuning)
 
 
 async def verified(url: str, target: Path) -> VerifyReport:
@@ -142,3 +144,19 @@ def actual(target: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def names(folder: Path) -> Iterable[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every statement that any connection of SQLite opened in the block is asked."""
+    asked: list[str] = []
+    plain = sqlite3.connect
+
+    def connect_traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = plain(*arguments, **options)
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", connect_traced)
+        yield asked

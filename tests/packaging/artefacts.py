@@ -1,5 +1,6 @@
 """Builds nothing: takes the wheel in a folder, made of the sources beside it, and uses it in fresh environments."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,13 @@ class TestInstalled(AdapterContract):
         async with connect(tmp_path / "auth.db", clock=clock) as store:
             yield store
 """
-EXTRAS = {"web": "web", "web.fastapi": "web", "mover": "move", "testing": "testing", "testing.web": "testing"}
+EXTRAS = {
+    "web": "web",
+    "web.fastapi": "web",
+    "mover": "move",
+    "testing.contract": "testing",
+    "testing.web": "testing",
+}
 
 
 def look_into(wheel: Path) -> None:
@@ -72,6 +79,16 @@ def keep_the_contract(wheel: Path, folder: Path) -> None:
     subprocess.run(command, check=True, cwd=folder)
 
 
+def follow_the_examples(wheel: Path, folder: Path) -> None:
+    """What an example says to install is all that it imports."""
+    for example in sorted(Path("examples").resolve().glob("*.py")):
+        found = re.search(r'^    pip install "authstore\[(.+)\]"(.*)$', example.read_text("utf-8"), re.MULTILINE)
+        assert found, f"{example.name} does not say what to install"
+        python = _environment(folder / example.stem, f"{wheel}[{found[1]}]", *found[2].split())
+        load = f"import runpy; runpy.run_path({str(example)!r}, run_name='example')"
+        subprocess.run([python, "-W", "error", "-c", load], check=True, cwd=folder)
+
+
 def _environment(folder: Path, *packages: str) -> Path:
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv/bin/python"
@@ -82,7 +99,7 @@ def _environment(folder: Path, *packages: str) -> Path:
 def main(dist: str) -> None:
     (wheel,) = Path(dist).resolve().glob("*.whl")
     look_into(wheel)
-    for what in (use_alone, keep_the_contract):
+    for what in (use_alone, follow_the_examples, keep_the_contract):
         with tempfile.TemporaryDirectory() as folder:
             what(wheel, Path(folder))
         print(f"{wheel.name}: {what.__name__.replace('_', ' ')}: yes", flush=True)

@@ -66,3 +66,10 @@ def test_a_loop_that_stays_open_is_used_to_close_it():
 
 def test_one_that_nobody_used_has_nothing_to_close():
     _lazy().tear_down()
+
+
+def test_outside_of_asyncio_it_says_so() -> None:
+    """As under trio, which drives a coroutine by itself."""
+    store = LazyStore(clock=Clock(), policy=SessionPolicy())
+    with pytest.raises(StoreMisuseError, match="asyncio"):
+        store.opened().send(None)

@@ -18,6 +18,7 @@ from authstore import (
     Adapter,
     Authenticator,
     AuthStoreError,
+    ConfigurationError,
     Health,
     Permission,
     PruneReport,
@@ -118,5 +119,9 @@ async def test_what_is_wrong_is_a_type_error_too(auth_store: Adapter) -> None:
         await auth_store.create_session(user.id, expires_in=60)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         SessionPolicy(lifetime=3600)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError):
+        connect("sqlite://", keys="k" * 64)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError):
+        connect("sqlite://", keys={"k" * 64})  # type: ignore[arg-type]
     with pytest.raises(ValueError):
         await auth_store.create_session(user.id, expires=timedelta(hours=1))  # type: ignore[arg-type]

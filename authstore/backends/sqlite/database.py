@@ -1,7 +1,6 @@
 """The verbs of `Database` on SQLite: one writing connection, one reading, each on its own thread."""
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -10,16 +9,17 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.backends.ownership import Ownership
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
-from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.units import UnitConnection, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes, uninterrupted
+from authstore.backends.turn import Turn, busy, closed
 from authstore.database import Database, Found, Lookup, Row, Unit
-from authstore.errors import StoreError, StoreMisuseError
+from authstore.errors import StoreError
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -38,8 +38,7 @@ class SqliteDatabase:
         self._turn = Turn()
         self._reads = Reads(reader)
         self._writes = Writes(writer, self._turn, busy_seconds)
-        self._loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
+        self._owned = Ownership()
         self._closing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[Any]] = set()
         self._forgotten = stop_when_forgotten(self, writer, reader)
@@ -69,7 +68,7 @@ class SqliteDatabase:
     async def transaction(self) -> AsyncIterator[Database]:
         """See `authstore.database.Database`."""
         self.check()
-        deadline = self._loop.time() + self._busy_seconds
+        deadline = self._owned.loop.time() + self._busy_seconds
         await self._turn.take(deadline)
         open_transaction = SqliteTransaction(self._writer, self.check, self._busy_seconds)
         try:
@@ -92,7 +91,7 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""
-        self._check_place()
+        self._owned.check()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
@@ -104,25 +103,14 @@ class SqliteDatabase:
 
     def check(self) -> None:
         """Raises `StoreClosedError` or `StoreMisuseError`."""
-        self._check_place()
+        self._owned.check()
         if self._closing is not None:
             raise closed()
-
-    def _check_place(self) -> None:
-        try:
-            is_here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            is_here = False
-        if is_here:  # after a fork no loop runs, until the child starts another
-            return
-        if os.getpid() != self._pid:
-            raise StoreMisuseError("this store was opened before a fork: open one in each process")
-        raise StoreMisuseError("this store belongs to another event loop or thread: open one in each")
 
     async def _begin(self, deadline: float) -> None:
         begin = _begin_memory if self._reader is self._writer else try_begin
         while not await self._run(self._writer, begin):
-            if self._loop.time() >= deadline:
+            if self._owned.loop.time() >= deadline:
                 raise busy()
 
     async def _end(self, how: Callable[[UnitConnection], None]) -> None:

@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from authstore import schema
+from authstore.backends.inspection import StoreSize, TableSize
 from authstore.backends.sqlite import file
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.sqlite.migrating import ledger
@@ -14,27 +14,7 @@ from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration
 
 
-@dataclass(frozen=True, slots=True)
-class TableSize:
-    """A table; `bytes` with its indexes, None where this SQLite cannot say."""
-
-    name: str
-    rows: int
-    bytes: int | None
-    indexes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FileSize:
-    """A file's tables, its size with the log's, and its schema version."""
-
-    path: Path
-    bytes: int
-    version: int
-    tables: tuple[TableSize, ...]
-
-
-def look(path: Path) -> FileSize:
+def look(path: Path) -> StoreSize:
     """Tables, rows and sizes. Raises `StoreNotFoundError`, `SchemaError`, `StoreCorruptError`."""
     with _opened(path) as connection:
         version = len(ledger(connection))
@@ -44,7 +24,7 @@ def look(path: Path) -> FileSize:
         ).fetchall()
         sizes = _sizes(connection)
         tables = tuple(_table(connection, name, sizes) for (name,) in names)
-        return FileSize(path, _bytes(path), version, tables)
+        return StoreSize(str(path), _bytes(path), version, tables)
 
 
 def pending(path: Path) -> tuple[Migration, ...]:

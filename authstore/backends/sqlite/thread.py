@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import aiosqlite
 
-from authstore.backends.sqlite.turn import closed
 from authstore.backends.sqlite.units import RUN, UnitConnection
+from authstore.backends.turn import closed
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from pydantic import JsonValue
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.reads import look_up
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.turn import Turn
 from authstore.backends.sqlite.units import UnitConnection, fetch, in_savepoint
 from authstore.backends.sqlite.writes import uninterrupted
+from authstore.backends.turn import Turn
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.sql import Statement

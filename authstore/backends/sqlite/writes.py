@@ -9,8 +9,8 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.turn import Turn, busy, closed
 from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
+from authstore.backends.turn import Turn, busy, closed
 from authstore.database import Unit
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError
 

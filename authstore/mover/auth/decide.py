@@ -49,9 +49,10 @@ class _Deciding:
         self._draft = draft
         self._around = around
         self._verified = verified
-        self._where = f"NOT COALESCE({draft.over}, FALSE)" if draft.over else "TRUE"
+        self._living = "TRUE" if draft.ended == "FALSE" else f"NOT {draft.ended}"
+        self._where = f"({self._living} AND NOT COALESCE({draft.over}, FALSE))" if draft.over else self._living
         self._rejects: list[Reject] = []
-        self._problems: list[Problem] = []
+        self._problems: list[Problem] = list(draft.noted)
         self._gone: dict[tuple[str, str], list[str]] = {}
         self._merged: dict[str, str] = {}
 
@@ -62,7 +63,7 @@ class _Deciding:
         if over:
             self._problems.append(expired_problem(self._draft, over))
         else:
-            self._where = "TRUE"
+            self._where = self._living
         for fault, count in zip(faults, counts, strict=True):
             if count:
                 where = " AND ".join([fault.where, *(f"NOT ({reject.where})" for reject in self._rejects)])
@@ -116,9 +117,9 @@ class _Deciding:
             key=draft.key,
             source_from=draft.source_from,
             where=self._where,
-            left_out="expired" if self._where != "TRUE" else "",
             rejects=tuple(self._rejects),
             row_id=draft.name,
+            secrets=draft.secrets,
         )
         gone = {why: tuple(ids) for why, ids in self._gone.items()}
         return Decided(copy, tuple(self._problems), gone, self._merged)

@@ -11,6 +11,7 @@ from authstore.mover.postgres.values import Value, key_text, text
 from authstore.mover.recognition.aliases import column_named, normalised, role_aliases
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
+from authstore.mover.reports import Problem
 
 _SORTS_BY_LOCALE = frozenset({"S", "E"})
 
@@ -51,9 +52,18 @@ class Draft:
     uniques: tuple[Unique, ...] = ()
     order: tuple[str, ...] = ()  # the oldest first
     over: str = ""  # predicate, may be null: the row has expired
+    ended: str = "FALSE"  # predicate, never null: revoked or spent at the source; never moves, whatever the options
+    noted: tuple[Problem, ...] = ()  # what drawing it up has found
     user: str = "NULL::text"  # the user the row belongs to, as text
     verified: str = "FALSE"
     shown: str = "NULL::text"  # an address, to be masked
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The source's columns that hold a secret."""
+        fields = ("token", "access_token", "refresh_token", "id_token")
+        named = [self.one.fields[name] for name in fields if name in self.one.fields]
+        return (*named, *(column.name for column in self.one.table.columns if is_secret(column)))
 
     @property
     def name(self) -> str:
@@ -99,7 +109,10 @@ class Fields:
     @cached_property
     def extra(self) -> tuple[SourceColumn, ...]:
         """The columns without a field, less those known to be of no use."""
-        taken = set(self.one.fields.values())
+        # Of a column that only says who is shut out, more is kept than a yes or no.
+        flags = ("disabled", "isdisabled")
+        fields = self.one.fields.items()
+        taken = {column for name, column in fields if name != "disabled" or normalised(column) in flags}
         left = role_aliases()[self.one.role].left
         return tuple(c for c in self.table.columns if c.name not in taken and normalised(c.name) not in left)
 

@@ -5,6 +5,7 @@ from authstore.mover.auth.addresses import Addresses, read_addresses, read_ident
 from authstore.mover.auth.draft import Draft, Fields, Unique
 from authstore.mover.auth.draft_builder import DraftBuilder, Surroundings
 from authstore.mover.auth.run_times import UNKNOWN
+from authstore.mover.auth.shut_out import shut_out
 from authstore.mover.auth.user_link import UserLink
 from authstore.mover.copies import TargetColumn
 from authstore.mover.names import literal, quote
@@ -15,6 +16,7 @@ from authstore.mover.postgres.values import derived_id, hash_id, token_hash, tok
 def users_draft(fields: Fields, around: Surroundings) -> Draft:
     """Users. An address that is none is a bad row; nothing, or only spaces, is no address."""
     builder = DraftBuilder(fields, around)
+    shut = shut_out(fields, around)
     user_id = builder.put_key("id").sql
     addresses = read_addresses(around.connection, fields.text("email"), fields.source_from())
     builder.put("email", "TEXT", addresses.canonical)
@@ -22,7 +24,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
     created = f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})"
     _put_verified(builder, created)
     builder.put_text("name", "image")
-    builder.put_value("disabled", "INTEGER", field_values.boolean, "0::int8")
+    builder.put("disabled", "INTEGER", f"({shut.where})::int4::int8")
     builder.put_data()
     _put_times(builder, created)
     return Draft(
@@ -42,12 +44,13 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
         user=user_id,
         verified=is_verified(fields),
         shown=fields.text("email"),
+        noted=shut.problems,
     )
 
 
 def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
     """Accounts. Without an id of their own they get one made of provider and account id."""
-    builder = DraftBuilder(fields, around)
+    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
     provider, own = fields.key("provider"), fields.key("provider_account_id")
     account_id = _put_id(builder, derived_id("account", provider.sql, own.sql))
     builder.put("user_id", "TEXT", link.user_id)
@@ -74,12 +77,14 @@ def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
         uniques=(*_own_id(fields, account_id), Unique("provider and account id", (provider.sql, own.sql), named)),
         order=_oldest_first(fields),
         user=link.user_id,
+        ended=shut.where,
+        noted=shut.problems,
     )
 
 
 def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
     """Sessions. They count as created and last used at the move, so that no idle limit ends them at once."""
-    builder = DraftBuilder(fields, around)
+    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
     token = fields.text("token")
     session_id = _put_id(builder, hash_id(token))
     builder.put("token_hash", "BLOB", token_hash(token))
@@ -109,12 +114,14 @@ def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
         order=_oldest_first(fields, "authenticated_at"),
         over=over,
         user=link.user_id,
+        ended=shut.where,
+        noted=shut.problems,
     )
 
 
 def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
     """Verification tokens. An identifier that is an address is made canonical, any other is exact text."""
-    builder = DraftBuilder(fields, around)
+    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
     token, raw = fields.text("token"), fields.text("identifier")
     identifier = read_identifiers(around.connection, raw, fields.source_from()).canonical
     builder.put("identifier", "TEXT", identifier)
@@ -139,12 +146,14 @@ def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
         order=_oldest_first(fields),
         over=over,
         shown=raw,
+        ended=shut.where,
+        noted=shut.problems,
     )
 
 
 def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
     """Passkeys."""
-    builder = DraftBuilder(fields, around)
+    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
     column, ref = fields.column("credential_id"), fields.ref("credential_id")
     credential = field_values.credential_id(column, ref)
     builder.put("credential_id", "TEXT", credential.sql)
@@ -173,6 +182,8 @@ def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -
         uniques=(Unique("credential id", (credential.sql,), columns),),
         order=_oldest_first(fields),
         user=link.user_id,
+        ended=shut.where,
+        noted=shut.problems,
     )
 
 

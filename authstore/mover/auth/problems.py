@@ -22,7 +22,8 @@ def where_from(one: Recognised) -> str:
 
 def count_faults(connection: SourceConnection, draft: Draft, faults: Sequence[Fault]) -> tuple[int, tuple[int, ...]]:
     """In one pass: how many rows have expired, and how many of the others each fault is the first to keep back."""
-    branches = [(draft.over, 0)] if draft.over else []
+    branches = [] if draft.ended == "FALSE" else [(draft.ended, -1)]
+    branches += [(draft.over, 0)] if draft.over else []
     branches += [(fault.where, place) for place, fault in enumerate(faults, 1)]
     if not branches:
         return 0, ()

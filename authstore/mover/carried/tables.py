@@ -18,6 +18,7 @@ from authstore.mover.names import Namespace, folded, label, own_namespace
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.connection import SourceConnection
 from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
 
 
@@ -28,6 +29,7 @@ class Carried:
     copies: tuple[TableCopy, ...]
     views: tuple[str, ...]
     problems: tuple[Problem, ...]
+    names: tuple[str, ...] = ()  # of all tables in the target, those that are left behind included
 
 
 def carried_copies(
@@ -56,7 +58,7 @@ def carried_plan(
     from.
     """
     space = own_namespace()
-    tables, problems = _tables(source, recognised, options, connection, space)
+    tables, names, problems = _tables(source, recognised, options, connection, space)
     views = _views(source, recognised, options, space)
     references = References(tables, recognised, changes)
     copies: dict[QualifiedName, TableCopy] = {}
@@ -66,7 +68,7 @@ def carried_plan(
     problems += _keep_back(copies, references, Rejects(references, changes, options.naive_tz), connection, options)
     relations = {at: Relation(table.target, table.columns_by_name()) for at, table in references.tables.items()}
     created, unsaid = create_views(views, relations)
-    return Carried(tuple(copies.values()), created, (*problems, *references.problems, *unsaid))
+    return Carried(tuple(copies.values()), created, (*problems, *references.problems, *unsaid), names)
 
 
 def _tables(
@@ -75,14 +77,17 @@ def _tables(
     options: MoveOptions,
     connection: SourceConnection,
     space: Namespace,
-) -> tuple[dict[QualifiedName, CarriedTable], list[Problem]]:
-    """The tables that move, with their columns settled. All get their names, so that --skip and --only change none."""
+) -> tuple[dict[QualifiedName, CarriedTable], tuple[str, ...], list[Problem]]:
+    """The tables that move, with their columns settled, and the names of all. All get theirs, so that --skip and --only
+    change none."""
     problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
     problems += unreadable_texts(source, [one.table for one in recognised if one.moved], connection)
     carried: dict[QualifiedName, CarriedTable] = {}
+    names = []
     for found in _candidates(source, recognised, options):
         table, said = without_secrets(found, recognised, options)
         named = CarriedTable(table, space.take_table(table.name), land_columns(table, options.naive_tz))
+        names.append(named.target)
         obstacle = _obstacle(named, options)
         if obstacle is not None:
             problems.append(obstacle)
@@ -90,7 +95,7 @@ def _tables(
         problems += unreadable_texts(source, [table], connection)
         carried[named.at], noted = settle_columns(named, connection)
         problems += [*said, *_about(named), *noted]
-    return carried, problems
+    return carried, tuple(names), problems
 
 
 def _views(
@@ -245,6 +250,7 @@ def _copy(
         create=(created,),
         indexes=(*keys.indexes(space), *said.indexes(space)),
         sequence=keys.sequence,
+        secrets=tuple(column.name for column in table.source.columns if is_secret(column)),
     )
     return copy, [*said.problems, *keys.problems]
 

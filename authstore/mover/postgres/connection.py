@@ -13,12 +13,11 @@ from typing import Any, TypeVar, cast
 import psycopg
 
 from authstore.mover.errors import MoverError, MoveStoppedError, SourceError, SourceUnavailableError
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _Result = TypeVar("_Result")
 
-SILENCE_SECONDS = 15.0  # of the server, before somebody looks
-LOOKS = 2  # in vain, before the connection is given up
-CONNECT_SECONDS = 10
+_LOOKS = 2  # in vain, before the connection is given up
 _TICK_SECONDS = 0.5  # how soon a stop is noticed
 
 _NETWORK: dict[str, Any] = {
@@ -27,7 +26,6 @@ _NETWORK: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
-    "connect_timeout": CONNECT_SECONDS,
     "application_name": "authstore move",
     "client_encoding": "UTF8",
 }
@@ -44,6 +42,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
 
     stop: threading.Event | None = None
     watched: str | None = None  # the URL to look with; without one, silence is the end
+    tuning: Tuning = DEFAULT
 
     def wait(
         self, gen: Generator[Any, Any, _Result], interval: float = _TICK_SECONDS, timeout: float | None = None
@@ -60,7 +59,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
                     continue
                 self._heed_stop()
                 silence += _TICK_SECONDS
-                if silence >= SILENCE_SECONDS * (looks + 1):
+                if silence >= self.tuning.silence_seconds * (looks + 1):
                     looks = self._look(looks)
         except StopIteration as end:
             return cast("_Result", end.value)
@@ -70,9 +69,9 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
             raise MoveStoppedError("stopped", hint="run the same command again to go on")
 
     def _look(self, looks: int) -> int:
-        if self.watched and _is_at_work(self.watched, self.info.backend_pid):
+        if self.watched and _is_at_work(self.watched, self.info.backend_pid, self.tuning):
             return looks
-        if looks + 1 >= LOOKS:
+        if looks + 1 >= _LOOKS:
             self.pgconn.finish()
             raise psycopg.OperationalError("the server has fallen silent")
         return looks + 1
@@ -90,21 +89,25 @@ def _poll(descriptor: int, wanted: int) -> int:
     return (1 if mask & select.POLLIN or bad else 0) | (2 if mask & select.POLLOUT else 0)
 
 
-def _is_at_work(url: str, pid: int) -> bool:
+def _is_at_work(url: str, pid: int, tuning: Tuning) -> bool:
     """Whether the backend still computes. One that waits for us to read has lost us."""
     try:
-        with PatientConnection.connect(url, autocommit=True, **_NETWORK) as look:
+        with _open(url, tuning) as look:
             row = look.execute("SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone()
     except (psycopg.Error, OSError):
         return False
     return row is not None and row[0] == "active" and row[1] != "ClientWrite"
 
 
-def connect(url: str, stop: threading.Event) -> SourceConnection:
+def _open(url: str, tuning: Tuning) -> PatientConnection:
+    return PatientConnection.connect(url, autocommit=True, connect_timeout=tuning.connect_seconds, **_NETWORK)
+
+
+def connect(url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> SourceConnection:
     """An open connection, autocommit. Raises `SourceUnavailableError` or `SourceError`."""
     with translated("see that the server is up and the URL right, then run the same command again"):
-        connection = PatientConnection.connect(url, autocommit=True, **_NETWORK)
-    connection.stop, connection.watched = stop, url
+        connection = _open(url, tuning)
+    connection.stop, connection.watched, connection.tuning = stop, url, tuning
     return connection
 
 

@@ -1,63 +1,86 @@
-"""Reading the rows of one table: in batches, and as packs of keys and digests."""
+"""Reading the rows of one table of the source: in batches, and as packs of keys and digests."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from authstore.mover.batches import PACK, Batch, Key, Pack, pack
+from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
 from authstore.mover.copies import TableCopy
+from authstore.mover.layout import Kind, Layout
 from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.queries import SourceQueries, heading_query, layout_of
 from authstore.mover.reading_ahead import ReadAhead
-from authstore.mover.rows import Rows
+from authstore.mover.tuning import Tuning
 
-_TYPES = {20: "int8", 701: "float8", 25: "text", 17: "bytea"}
-
-
-def rows_of(copy: TableCopy, connection: SourceConnection) -> Rows:
-    """The queries of a table, once the source has said what type each expression has."""
-    with translated():
-        cursor = connection.execute(Rows(copy, ()).heading.encode())
-    kinds = [column.type_code for column in cursor.description or ()]
-    types = tuple(_TYPES.get(kind, "text") for kind in kinds[: len(copy.columns)])
-    return Rows(copy, types, connection.info.parameter_status("server_encoding") == "UTF8")
+_KINDS: dict[int, Kind] = {20: "int8", 701: "float8", 25: "text", 17: "bytea"}
+_BATCH_BYTES, _FETCH_BYTES, _FETCH_ROWS = 8_000_000, 1_000_000, 1000
 
 
-def source_packs(rows: Rows, connection: SourceConnection, until: Key | None = None) -> ReadAhead[Pack]:
-    """The source's side, read ahead in a thread; `until`: the last key wanted."""
-    query = rows.digests(until is not None)
+@dataclass(frozen=True, slots=True)
+class PostgresReader:
+    """One table. `row_bytes`: of a row, roughly."""
 
-    def produce() -> Iterator[Pack]:
-        with translated(), connection.cursor(binary=True) as cursor:
-            found = cursor.stream(query.encode(), until or None, size=PACK)
-            while batch := list(islice(found, PACK)):
-                yield pack(batch)
+    queries: SourceQueries
+    connection: SourceConnection
+    row_bytes: int
+    tuning: Tuning
 
-    return ReadAhead(produce)
+    @property
+    def layout(self) -> Layout:
+        return self.queries.layout
 
+    def on(self, connection: SourceConnection) -> "PostgresReader":
+        """The same table over another connection."""
+        return replace(self, connection=connection)
 
-def rows_in_batches(
-    connection: SourceConnection, query: str, parameters: tuple[Any, ...], *, width: int, most: int
-) -> ReadAhead[Batch]:
-    """A query's rows, at most `most` (and about 8 MB) at a time. `width`: bytes of a row, roughly."""
-    size = max(1, min(1000, 1_000_000 // max(1, width)))
-    batch_rows = max(1, min(most, 8_000_000 // max(1, width)))
+    def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
+        """Every row in key order, or those behind a key."""
+        return ReadAhead(lambda: self._batches(self.queries.all_rows(after is not None), after or ()))
 
-    def produce() -> Iterator[Batch]:
+    def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
+        """The rows with these keys."""
+        columns = tuple(list(column) for column in zip(*map(whole, keys), strict=True))
+        return ReadAhead(lambda: self._batches(self.queries.some_rows(), columns))
+
+    def packs(self, until: Key | None = None) -> ReadAhead[Pack]:
+        """Keys and digests in key order; `until`: the last key wanted."""
+        return ReadAhead(lambda: self._packs(until))
+
+    def _packs(self, until: Key | None) -> Iterator[Pack]:
+        query = self.queries.digests(until is not None).encode()
+        with translated(), self.connection.cursor(binary=True) as cursor:
+            found = cursor.stream(query, until or None, size=PACK)
+            while rows := list(islice(found, PACK)):
+                yield pack(rows)
+
+    def _batches(self, query: str, parameters: tuple[Any, ...]) -> Iterator[Batch]:
+        """A query's rows, at most a stretch (and about 8 MB) at a time."""
+        size = max(1, min(_FETCH_ROWS, _FETCH_BYTES // max(1, self.row_bytes)))
+        batch_rows = max(1, min(self.tuning.stretch_rows, _BATCH_BYTES // max(1, self.row_bytes)))
         flat: list[Any] = []
         row: tuple[Any, ...] = ()
         waiting = weight = 0
-        with translated(), connection.cursor(binary=True) as cursor:
+        with translated(), self.connection.cursor(binary=True) as cursor:
             for row in cursor.stream(query.encode(), parameters or None, size=size):
                 flat += row
                 waiting += 1
-                weight += 0 if size == 1000 else _weight(row)
-                if waiting >= batch_rows or weight > 8_000_000:
+                weight += 0 if size == _FETCH_ROWS else _weight(row)
+                if waiting >= batch_rows or weight > _BATCH_BYTES:
                     yield Batch.of(flat, row)
                     flat, waiting, weight = [], 0, 0
         if flat:
             yield Batch.of(flat, row)
 
-    return ReadAhead(produce)
+
+def reader_of(copy: TableCopy, connection: SourceConnection, row_bytes: int, tuning: Tuning) -> PostgresReader:
+    """The reader of a table, once the source has said what type each expression has."""
+    with translated():
+        cursor = connection.execute(heading_query(copy).encode())
+    types = [column.type_code for column in cursor.description or ()]
+    kinds = tuple(_KINDS.get(type_, "text") for type_ in types[: len(copy.columns)])
+    is_utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
+    return PostgresReader(SourceQueries(copy, layout_of(copy, kinds), is_utf8), connection, row_bytes, tuning)
 
 
 def _weight(row: tuple[Any, ...]) -> int:

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from authstore.errors import ConfigurationError
 from authstore.mover.errors import SourceChangedError, SourceUnavailableError
 from authstore.mover.postgres.connection import SourceConnection, connect, translated
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _PINNED = (
     "SET timezone = 'UTC'",
@@ -64,10 +65,13 @@ class Identity:
 class Snapshot:
     """The source as it stood at one moment. Closing it ends every connection made from it."""
 
-    def __init__(self, url: str, stop: threading.Event, expected: Identity | None = None) -> None:
+    def __init__(
+        self, url: str, stop: threading.Event, expected: Identity | None = None, tuning: Tuning = DEFAULT
+    ) -> None:
         """Connects, pins and exports. Raises `SourceUnavailableError`, `SourceError`, `SourceChangedError`."""
         self._url = checked_url(url)
         self._stop = stop
+        self._tuning = tuning
         self._connections: list[SourceConnection] = []
         self.main = self._open()
         try:
@@ -95,7 +99,7 @@ class Snapshot:
         return connection
 
     def _open(self) -> SourceConnection:
-        connection = connect(self._url, self._stop)
+        connection = connect(self._url, self._stop, self._tuning)
         self._connections.append(connection)
         with translated():
             for setting in _PINNED:

@@ -1,7 +1,7 @@
 """Whether a table has the columns of a role."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from authstore.mover.catalog import SourceColumn, SourceTable
 from authstore.mover.copies import Role
@@ -11,7 +11,6 @@ from authstore.mover.recognition.recognised import Recognised
 _TEXT = frozenset({"text", "varchar", "bpchar", "citext", "uuid", "name"})
 # What may be a secret that a browser presents; anything else under the same name is something else.
 _MUST_BE_TEXT = frozenset({"token", "identifier", "email"})
-_YES_OR_NO = frozenset({"bool", "int2", "int4", "int8"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +22,10 @@ class Match:
     fields: Mapping[str, str]
     certain: bool  # False: only its name tells it from a table of another kind
     clashes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # fields that several columns claim
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def recognised(self, why: str) -> Recognised:
-        return Recognised(self.role, self.table, dict(self.fields), why)
+        return Recognised(self.role, self.table, dict(self.fields), why, told=self.told)
 
 
 def match(role: Role, table: SourceTable, told: Mapping[str, str] | None = None) -> Match | None:
@@ -35,7 +35,7 @@ def match(role: Role, table: SourceTable, told: Mapping[str, str] | None = None)
     missing = [field for field in aliases.required if field not in found.fields and field not in found.clashes]
     if missing or (told is None and not _plausible(found, table, aliases)):
         return None
-    return Match(role, table, found.fields, not found.doubtful, tuple(found.clashes.items()))
+    return Match(role, table, found.fields, not found.doubtful, tuple(found.clashes.items()), told or {})
 
 
 def missing_fields(role: Role, table: SourceTable, told: Mapping[str, str]) -> tuple[str, ...]:
@@ -66,9 +66,9 @@ class _Finder:
         self.clashes: dict[str, tuple[str, ...]] = {}
         self.doubtful = False
         self._free = by_normalised_name(column for column in table.columns if column.name not in told.values())
-        for field, groups in aliases.fields.items():
-            if field not in told:
-                self._find(field, groups, field in aliases.doubtful)
+        for name, groups in aliases.fields.items():
+            if name not in told:
+                self._find(name, groups, name in aliases.doubtful)
 
     def _find(self, field: str, groups: Iterable[frozenset[str]], doubtful: bool) -> None:
         for place, group in enumerate(groups):
@@ -83,8 +83,6 @@ class _Finder:
 
 
 def _fits(field: str, column: SourceColumn) -> bool:
-    if field == "disabled":
-        return column.base in _YES_OR_NO
     return field not in _MUST_BE_TEXT or is_texty(column)
 
 

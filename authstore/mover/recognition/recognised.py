@@ -1,5 +1,6 @@
 """A table that was recognised."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from authstore.mover.catalog import SourceTable
@@ -18,3 +19,4 @@ class Recognised:
     # Better Auth's verification, a second set of auth tables that --prefix or the profile leaves out. Not a target of
     # references.
     moved: bool = True
+    told: Mapping[str, str] = field(default_factory=dict)  # what a profile says of its fields; "": of no column

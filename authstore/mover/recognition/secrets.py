@@ -1,7 +1,12 @@
-"""Secrets nobody has asked for: columns that hold them, and tables that look like sessions or tokens."""
+"""Secrets nobody has asked for: columns that hold them, and tables that look like sessions or tokens.
+
+By names, by columns that stand beside each other, and, for what neither shows, by what values look like.
+"""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import log2
 from typing import Literal
 
 from authstore.mover.catalog import SourceColumn, SourceTable
@@ -13,16 +18,26 @@ from authstore.mover.reports import Problem
 _RAW = re.compile(
     r"(token|tokensecret|secret|secretkey|clientsecret|apikey|privatekey|signingkey|accesskey|sessionkey|sessionsecret"
     r"|totpsecret|otp|otpcode|pwd|passwd|password|passphrase|passcode|backupcodes?|recoverycodes?"
-    r"|devicecode|authcode|authorizationcode|verificationcode|confirmationcode|resetcode|codeverifier|jwt)(plain|value|s)?"
+    r"|devicecode|authcode|authorizationcode|verificationcode|confirmationcode|resetcode|codeverifier|jwt|cookie)(plain|value|s)?"
 )
 _HASHED = re.compile(
     r".*(password|passwd|secret|token|key|code).*(hash|digest|hashed|bcrypt|argon2)|hashedpassword|salt"
 )
 _EXPIRY = re.compile(r"expires?(at|on|in|date|time)?|expiry(date)?|expiration(date|time)?|validuntil|maxage|ttl")
 _SESSION_STORE = frozenset({"sid", "sess", "sessionkey", "sessiondata", "sessionid"})
+# What servers note of a browser (Laravel, CodeIgniter, Rails): two of these in a table about sessions, one of them
+# nothing but a server's note.
+_SERVERS_NOTE = frozenset({"ipaddress", "useragent", "payload", "lastactivity", "remoteaddr"})
+_BESIDE = frozenset({"data", "timestamp", "ip", "userid"}) | _SERVERS_NOTE
 _ABOUT_SECRETS = (
     "session", "token", "verification", "otp", "nonce", "passwordreset", "magiclink", "apikey", "credential", "secret",
 )  # fmt: skip
+_RANDOM = re.compile(r"[A-Za-z0-9_+/=.~%:-]{32,600}")
+_ID = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|.*://.*|/.*|.*\.[a-z]{2,4}|[0-9]+")
+_DIGEST = re.compile(
+    r"hash|sha\d*|md5|checksum|digest|etag|fingerprint|filename|filepath|path|url|uri|commit|signature"
+)
+_BITS = 3.3  # a character: hexadecimal digits have almost 4, words of one language about as many, but no digits
 _TEXTS = frozenset(
     {"text", "varchar", "bpchar", "citext", "uuid", "bytea", "json", "jsonb", "hstore", "_text", "_varchar"}
 )
@@ -34,13 +49,61 @@ def is_secret(column: SourceColumn) -> bool:
     return column.base in _TEXTS and bool(_is_raw(column) or _HASHED.fullmatch(name))
 
 
+def looks_random(values: Sequence[str]) -> bool:
+    """Whether texts look like secrets somebody presents: long, different, letters and digits without an order.
+
+    UUIDs, shorter ids, ids with the prefix of their maker and addresses of files or pages do not.
+    """
+    if not values or len(set(values)) < 0.9 * len(values):
+        return False
+    makers = {value.partition("_")[0] for value in values}
+    if len(values) > 1 and len(makers) == 1 and min(makers).isalpha():
+        return False
+    return all(_RANDOM.fullmatch(value) and not _ID.fullmatch(value) for value in values) and _is_mixed(values)
+
+
+def _is_mixed(values: Sequence[str]) -> bool:
+    text = "".join(values)
+    counts = Counter(text)
+    bits = -sum(count / len(text) * log2(count / len(text)) for count in counts.values())
+    digits = [sum(character.isdigit() for character in value) for value in values]
+    return bits >= _BITS and min(digits) >= 2 and sum(digits) >= 0.08 * len(text)
+
+
+def may_hold_tokens(table: SourceTable) -> tuple[SourceColumn, ...]:
+    """The columns whose values are worth a look: texts in a table that speaks of a user or of a browser."""
+    names = {normalised(column.name) for column in table.columns}
+    if not names & (_SERVERS_NOTE | {"userid", "useruuid", "accountid", "memberid", "customerid"}):
+        return ()
+    of_others = {name for one in table.references for name in one.columns}
+    return tuple(
+        column
+        for column in table.columns
+        if column.base in {"text", "varchar", "bpchar", "bytea"}
+        and column.name not in of_others
+        and not _DIGEST.search(normalised(column.name))
+    )
+
+
 def suspicions(table: SourceTable, secrets: Literal["stop", "keep", "drop"]) -> tuple[Problem, ...]:
     """What speaks against carrying this table over as it is: raw secrets are never carried over unnoticed."""
-    about = says(table, _ABOUT_SECRETS)
+    about = says(table, _ABOUT_SECRETS) or _is_called_token(table)
     raw = tuple(c.name for c in table.columns if _is_raw(c) or (about and _is_bare(c)))
-    if _looks_like_sessions(table, raw, about):
-        return (_unrecognised(table, raw),)
+    if _looks_like_sessions(table, raw, about) or _hangs_on_users(table):
+        return (unrecognised(table, raw),)
     return (_secret(table, raw, secrets),) if raw else ()
+
+
+def _is_called_token(table: SourceTable) -> bool:
+    """`accesstoken`, `RefreshTokens`: the last word says it, however it is written."""
+    return re.fullmatch(r".*(token|secret|otp)s?", normalised(table.name)) is not None
+
+
+def _hangs_on_users(table: SourceTable) -> bool:
+    """Tokens of users, hashed or under a name that says nothing: whoever knew them may have lost them since."""
+    names = {normalised(column.name) for column in table.columns}
+    texts = [column for column in table.columns if column.base in _TEXTS and normalised(column.name) != "userid"]
+    return _is_called_token(table) and "userid" in names and bool(texts)
 
 
 def _is_raw(column: SourceColumn) -> bool:
@@ -66,6 +129,7 @@ def _looks_like_sessions(table: SourceTable, raw: tuple[str, ...], about: bool) 
     names = {normalised(column.name) for column in table.columns}
     expires = any(_EXPIRY.fullmatch(name) for name in names) or (about and any(map(_ends_in_expiry, table.columns)))
     keeps_sessions = about and len(names & _SESSION_STORE) > 1 and not table.references
+    keeps_sessions |= about and bool(names & _SERVERS_NOTE) and len(names & _BESIDE) > 1
     return keeps_sessions or (expires and (about or bool(raw))) or (about and bool(raw))
 
 
@@ -74,7 +138,8 @@ def _ends_in_expiry(column: SourceColumn) -> bool:
     return any(_EXPIRY.fullmatch(name[start:]) for start in _starts(column.name))
 
 
-def _unrecognised(table: SourceTable, raw: tuple[str, ...]) -> Problem:
+def unrecognised(table: SourceTable, raw: tuple[str, ...]) -> Problem:
+    """The problem that a table is which looks like sessions or tokens."""
     name = label(table.schema, table.name)
     seen = f" ({', '.join(raw)})" if raw else ""
     message = (

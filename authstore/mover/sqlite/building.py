@@ -95,10 +95,10 @@ def index_name(sql: str) -> str:
     return rest.partition('"')[0].replace("\0", '"')
 
 
-def drop_indexes(building: sqlite3.Connection, copy: TableCopy) -> None:
+def drop_indexes(building: sqlite3.Connection, table: str) -> None:
     """For a table that is filled anew."""
     names = building.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = ?", (copy.target,)
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = ?", (table,)
     ).fetchall()
     for (name,) in names:
         building.execute(f"DROP INDEX {quote(name)}")

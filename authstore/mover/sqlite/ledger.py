@@ -3,7 +3,6 @@
 The ledger of a stretch is written in the transaction of its rows, so after a kill both are there or neither.
 """
 
-import hashlib
 import json
 import sqlite3
 from base64 import b64decode, b64encode
@@ -17,6 +16,7 @@ from authstore.mover.batches import Digests, Key
 from authstore.mover.options import MoveOptions
 from authstore.mover.sqlite import seal
 from authstore.mover.sqlite.target_files import connect_file
+from authstore.mover.stretches import Stretch, digest_of, joined_digests
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS authstore_move (
@@ -46,29 +46,7 @@ _KEPT = (
 TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", seal.TABLE)
 
 
-_DIGITS = 32  # of each
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Consecutive rows of a table up to `last_key`, and the digest of their digests (which stay in the file)."""
-
-    number: int
-    last_key: Key
-    rows: int
-    digest: bytes
-
-    def holds(self, digests: Sequence[str]) -> bool:
-        """Whether rows with these digests are the ones."""
-        return len(digests) == self.rows and _digest(_joined(digests)) == self.digest
-
-
-def _joined(digests: Sequence[str]) -> bytes:
-    return bytes.fromhex("".join(digests))
-
-
-def _digest(digests: bytes) -> bytes:
-    return hashlib.md5(digests, usedforsecurity=False).digest()
+_DIGITS = 32  # of each row's digest
 
 
 class Ledger:
@@ -146,12 +124,12 @@ class Ledger:
 
     def put(self, table: str, number: int, last_key: Key, digests: Sequence[str]) -> None:
         """The stretch of this number consists of rows with these digests now."""
-        joined = _joined(digests)
+        joined = joined_digests(digests)
         self._target.execute(
             "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest, digests)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " rows = excluded.rows, digest = excluded.digest, digests = excluded.digests",
-            (table, number, _text(last_key), len(digests), _digest(joined), joined),
+            (table, number, _text(last_key), len(digests), digest_of(joined), joined),
         )
 
 
@@ -163,6 +141,25 @@ def notes_in(path: Path) -> dict[str, str]:
             return ledger.notes() if ledger.is_there() else {}
     except sqlite3.DatabaseError:
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What was at the target before a move. `name`: "" where nothing was. `is_moved`: as the move before had left it,
+    and so not kept for ever."""
+
+    name: str
+    is_moved: bool = False
+
+
+def backups_in(notes: Mapping[str, str]) -> tuple[Backup, ...]:
+    """The states before the moves that made a file, the oldest first."""
+    return tuple(Backup(name, is_moved) for name, is_moved in json.loads(notes.get("backups", "[]")))
+
+
+def backups_note(backups: Sequence[Backup]) -> dict[str, str]:
+    """The same, to be noted."""
+    return {"backups": json.dumps([[one.name, one.is_moved] for one in backups])}
 
 
 def options_note(options: MoveOptions) -> dict[str, str]:

@@ -31,7 +31,7 @@ def _open(files: TargetFiles) -> sqlite3.Connection:
 
 
 def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
-    """The target's side: `query` is `Rows.target_digests`."""
+    """The target's side: `query` is `TargetQueries.digests`."""
     target.create_function("real_hex", 1, real_hex, deterministic=True)
     md5 = hashlib.md5
     cursor = target.execute(query)

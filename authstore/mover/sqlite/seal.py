@@ -21,20 +21,23 @@ CREATE TABLE IF NOT EXISTS {TABLE} (sha256 TEXT NOT NULL CHECK (length(sha256) =
 INSERT INTO {TABLE} (sha256) VALUES ('{"0" * 64}');
 """
 _READERS = 2
-_PART, _CHUNK = 1 << 26, 1 << 20  # bytes
+PART_BYTES, _CHUNK = 1 << 26, 1 << 20
 
 
-def seal(path: Path) -> None:
-    """Seals a closed file in WAL mode, in which a change of one row changes one page and no counter of changes."""
+def seal(path: Path, part_bytes: int = PART_BYTES) -> None:
+    """Seals a closed file in WAL mode, in which a change of one row changes one page and no counter of changes.
+
+    `part_bytes`: of the parts that are read side by side; whoever looks at the seal must know them.
+    """
     with closing(connect_file(path)) as connection:
         start, size = _own_page(connection)
-    sha256 = _sha256(path, start, size)
+    sha256 = _sha256(path, (start, size), part_bytes)
     with closing(connect_file(path)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"UPDATE {TABLE} SET sha256 = ?", (sha256,))
 
 
-def is_sealed(path: Path) -> bool:
+def is_sealed(path: Path, part_bytes: int = PART_BYTES) -> bool:
     """Whether every byte of a closed file is as when it was sealed."""
     try:
         with closing(connect_file(path)) as connection:
@@ -42,7 +45,7 @@ def is_sealed(path: Path) -> bool:
             (sha256,) = connection.execute(f"SELECT sha256 FROM {TABLE}").fetchone()
     except (sqlite3.DatabaseError, TypeError):
         return False
-    return _sha256(path, start, size) == str(sha256)
+    return _sha256(path, (start, size), part_bytes) == str(sha256)
 
 
 def _own_page(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -52,19 +55,20 @@ def _own_page(connection: sqlite3.Connection) -> tuple[int, int]:
     return (number - 1) * size, size
 
 
-def _sha256(path: Path, start: int, size: int) -> str:
-    """Of the file without the `size` bytes at `start`."""
+def _sha256(path: Path, own_page: tuple[int, int], part_bytes: int) -> str:
+    """Of the file without the bytes of this page."""
+    start, size = own_page
 
     def of_part(edges: tuple[int, int]) -> bytes:
         return _sha256_of(file.fileno(), *edges)
 
     with open(path, "rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as pool:
-        parts = [*_parts(0, start), *_parts(start + size, os.fstat(file.fileno()).st_size)]
+        parts = [*_parts(0, start, part_bytes), *_parts(start + size, os.fstat(file.fileno()).st_size, part_bytes)]
         return hashlib.sha256(b"".join(pool.map(of_part, parts))).hexdigest()
 
 
-def _parts(start: int, end: int) -> Iterable[tuple[int, int]]:
-    return pairwise([*range(start, end, _PART), end])
+def _parts(start: int, end: int, part_bytes: int) -> Iterable[tuple[int, int]]:
+    return pairwise([*range(start, end, part_bytes), end])
 
 
 def _sha256_of(descriptor: int, start: int, end: int) -> bytes:

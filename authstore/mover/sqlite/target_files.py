@@ -84,9 +84,10 @@ def check_target(files: TargetFiles) -> bool:
 
 
 def _refuse_logs(files: TargetFiles) -> None:
+    """An empty log is what a look leaves behind (`sqlite3 -readonly`): nothing is in it, and it proves no user."""
     for suffix in ("-wal", "-journal"):
         log = files.target.with_name(files.target.name + suffix)
-        if os.path.lexists(log):
+        if os.path.lexists(log) and log.lstat().st_size:
             raise TargetBusyError(
                 f"{log} is there: the target is open, or was not closed",
                 hint="stop the application; if it was killed, open the file once with authstore and close it",
@@ -96,6 +97,8 @@ def _refuse_logs(files: TargetFiles) -> None:
 def _refuse_locked(path: Path) -> None:
     with closing(connect_file(path, timeout=0.5)) as connection:
         try:
+            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:

@@ -7,27 +7,31 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
 from authstore.mover.errors import MoveStoppedError, TargetError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, iso
 from authstore.mover.postgres.connection import SourceConnection, translated
-from authstore.mover.postgres.reading import rows_of
+from authstore.mover.postgres.reading import PostgresReader, reader_of
 from authstore.mover.postgres.snapshot import Identity, Snapshot
-from authstore.mover.reading_ahead import CONNECTIONS, read_tables_ahead
+from authstore.mover.reading_ahead import read_tables_ahead
 from authstore.mover.reports import Event, MoveReport, Phase, ProgressEvent, TableEvent, TableReport
 from authstore.mover.sqlite.building import make_indexes, set_sequence, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.integrity import check
-from authstore.mover.sqlite.ledger import Ledger, options_note
+from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import seal
 from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building, install
+from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.equalise import FirstRead, Outcome, Table, equalise
 from authstore.mover.sync.pieces import Side, count_foreign
 from authstore.mover.sync.rejects import write_rejects
+from authstore.mover.sync.sides import Reader
 from authstore.mover.sync.start import Start, changed_error
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _SAID = 5  # kinds of damage
 _LEAVE_BEHIND = (
@@ -49,6 +53,7 @@ class Run:
     stop: threading.Event
     table: str | None = None
     proves: bool = False
+    tuning: Tuning = DEFAULT
     started: float = field(default_factory=time.monotonic)
     identity: Identity | None = None
     judged_at: str = field(default_factory=lambda: iso(utc_now()))
@@ -96,37 +101,36 @@ class Attempt:
     def _wanted(self) -> Sequence[TableCopy]:
         if self._run.table is None:
             return self._scheme.copies
-        wanted = [copy for copy in self._scheme.copies if copy.target == self._run.table]
-        if not wanted:
-            names = ", ".join(copy.target for copy in self._scheme.copies)
-            raise TargetError(f"no table {self._run.table} is moved", hint=f"there are {names}")
-        return wanted
+        names = {copy.target: (copy.target, copy.source[1], ".".join(copy.source)) for copy in self._scheme.copies}
+        if wanted := [copy for copy in self._scheme.copies if self._run.table in names[copy.target]]:
+            return wanted
+        raise ConfigurationError(f"no table {self._run.table} is moved; there are {', '.join(sorted(names))}")
 
     def _fill(self, copies: Sequence[TableCopy]) -> None:
         """Table after table, the next ones' reading begun while the one before is written."""
         tables = [self._table(copy) for copy in copies]
         self._run.emit(ProgressEvent("", "copy", 0, sum(self._scheme.rows[copy.target] for copy in copies)))
-        connections = [self._view.another() for _ in tables[:CONNECTIONS]]
-        with closing(read_tables_ahead(tables, connections, FirstRead)) as turns:
-            for table, first, connection in turns:
-                self._fill_one(table, first, connection)
+        connections = [self._view.another() for _ in tables[: self._run.tuning.connections]]
+        with closing(read_tables_ahead(tables, connections, _begin)) as turns:
+            for (table, reader), first, connection in turns:
+                self._fill_one(table, first, reader.on(connection))
 
-    def _table(self, copy: TableCopy) -> Table:
+    def _table(self, copy: TableCopy) -> "_Turn":
         def say(phase: Phase, rows: int) -> None:
             self._run.heed_stop()
             self._run.emit(ProgressEvent(copy.target, phase, rows, self._scheme.rows[copy.target]))
 
-        rows = rows_of(copy, self._view.main)
-        width, recovers = self._scheme.widths[copy.target], self._run.table is not None
-        return Table(self._building, self._ledger, rows, width, say, recovers, self._start.is_sealed)
+        reader = reader_of(copy, self._view.main, self._scheme.widths[copy.target], self._run.tuning)
+        writer, recovers = SqliteWriter(self._building, reader.layout), self._run.table is not None
+        return Table(writer, self._ledger, say, self._run.tuning, recovers, self._start.is_sealed), reader
 
-    def _fill_one(self, table: Table, first: FirstRead, connection: SourceConnection) -> None:
+    def _fill_one(self, table: Table, first: FirstRead, reader: Reader) -> None:
         self._run.heed_stop()
         self._run.emit(TableEvent(table.name, "begin", self._scheme.rows[table.name]))
         mine = self._start.is_sealed or not self._start.is_copy
         judge = not mine and self._run.table is None and not self._options.replace
         try:
-            outcome = equalise(table, first, connection, judge=judge)
+            outcome = equalise(table, first, reader, judge=judge)
         finally:
             self._run.moved_rows += table.outcome.copied
         self._outcomes[table.name] = outcome
@@ -207,8 +211,7 @@ class Attempt:
                 "judged_at": self._options.judged_at,
                 **({} if self._run.table else options_note(self._options)),
                 "finished_at": iso(now),
-                "backup": backup.name if backup else "",
-                "backup_is_moved": "yes" if self._start.is_copy and not self._foreign() else "",
+                **backups_note((*self._start.earlier(), self._backup_of(backup))),
             }
         )
         self._building.execute("PRAGMA ignore_check_constraints = OFF")
@@ -223,6 +226,9 @@ class Attempt:
         self._start.drop_old_backup(files)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
         return self._report(rejected, backup)
+
+    def _backup_of(self, backup: Path | None) -> Backup:
+        return Backup(backup.name if backup else "", is_moved=self._start.is_copy and not self._foreign())
 
     def _report(self, rejected: dict[str, int], backup: Path | None) -> MoveReport:
         tables = {}
@@ -239,6 +245,14 @@ class Attempt:
             problems=self._scheme.problems,
             seconds=time.monotonic() - self._run.started,
         )
+
+
+_Turn = tuple[Table, PostgresReader]
+
+
+def _begin(turn: _Turn, connection: SourceConnection) -> FirstRead:
+    table, reader = turn
+    return FirstRead(table, reader.on(connection))
 
 
 def _last_value(connection: SourceConnection, sequence: str) -> int:

@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from authstore.expiry import utc_now
@@ -18,9 +18,7 @@ from authstore.mover.sqlite.ledger import as_moved
 from authstore.mover.sqlite.target_files import check_target, files_of, locked
 from authstore.mover.sync.attempt import Attempt, Emit, Run
 from authstore.mover.sync.start import Start, begin
-
-SESSIONS_MAY_LAG = timedelta(minutes=5)  # behind the moment that sessions count as used
-_WAITS = (0.5, 1, 2, 4, 8, 15, 15)  # seconds, before the source is asked again
+from authstore.mover.tuning import DEFAULT, Tuning
 
 
 def run_move(
@@ -32,19 +30,20 @@ def run_move(
     *,
     table: str | None = None,
     proves: bool = False,
+    tuning: Tuning = DEFAULT,
 ) -> MoveReport:
     """Moves, or (with `table`) makes one table equal again. Blocks; errors are `MoverError`s.
 
     `proves`: what was written is read back and compared with the digests that the source computed.
     """
-    run = Run(url, files_of(target), options, emit, stop, table, proves)
+    run = Run(url, files_of(target), options, emit, stop, table, proves, tuning)
     with translated(), locked(run.files), dropped_if_useless(run.files):
         return _persistently(run)
 
 
 def _persistently(run: Run) -> MoveReport:
     """Tries again, under a new snapshot, when the source was lost on the way."""
-    waits = iter(_WAITS)
+    waits = iter(run.tuning.waits)
     while True:
         before = run.moved_rows
         try:
@@ -52,7 +51,7 @@ def _persistently(run: Run) -> MoveReport:
         except SourceUnavailableError as error:
             if run.identity is None:
                 raise
-            waits = iter(_WAITS) if run.moved_rows > before else waits
+            waits = iter(run.tuning.waits) if run.moved_rows > before else waits
             _wait(run, next(waits, None), error)
 
 
@@ -66,7 +65,7 @@ def _wait(run: Run, seconds: float | None, error: SourceUnavailableError) -> Non
 
 def _attempt(run: Run) -> MoveReport:
     there = check_target(run.files)
-    with Snapshot(run.url, run.stop, run.identity) as view, ThreadPoolExecutor(1) as aside:
+    with Snapshot(run.url, run.stop, run.identity, run.tuning) as view, ThreadPoolExecutor(1) as aside:
         run.identity = view.identity
         start = Start.look(run.files, there, run.table)
         if run.table is None:  # whoever recovers a table has reason to look at its rows themselves
@@ -84,7 +83,7 @@ def _bound(run: Run, start: Start) -> MoveOptions:
     if run.table is not None:
         return as_moved(run.options, notes)
     sessions_at = notes.get("sessions_at", "")
-    if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > SESSIONS_MAY_LAG:
+    if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > run.tuning.sessions_may_lag:
         sessions_at = run.judged_at
     moved_at = notes.get("moved_at") or run.judged_at
     return replace(run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=run.judged_at)

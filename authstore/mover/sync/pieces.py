@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from authstore.mover.batches import STRETCH, Digests, Key, Keys, Pack
-from authstore.mover.sqlite.ledger import Stretch
-from authstore.mover.sqlite.remembered import Remembered
+from authstore.mover.batches import Digests, Keys, Pack, plain
+from authstore.mover.stretches import Stretch
+from authstore.mover.sync.remembered import Remembered
 
 
 @dataclass(slots=True)
@@ -78,29 +78,31 @@ class Piece:
         return [key for key in self.target[0] if key not in wanted]
 
 
-def pieces(source: Iterable[Pack], target: Iterable[Pack], stretches: Sequence[Stretch]) -> Iterator[Piece]:
-    """Both sides, cut where the ledger's stretches end, and behind those into pieces of about their size."""
+def pieces(source: Iterable[Pack], target: Iterable[Pack], stretches: Sequence[Stretch], rows: int) -> Iterator[Piece]:
+    """Both sides, cut where the ledger's stretches end, and behind those into pieces of so many `rows`."""
     left, right = Side(iter(source)), Side(iter(target))
     for stretch in stretches:
-        last = _plain(stretch.last_key)
+        last = plain(stretch.last_key)
         yield Piece(left.take(last), right.take(last), stretch)
-    yield from _behind(left, right)
+    yield from _behind(left, right, rows)
 
 
-def remembered_pieces(source: Iterable[Pack], remembered: Remembered, stretches: Sequence[Stretch]) -> Iterator[Piece]:
+def remembered_pieces(
+    source: Iterable[Pack], remembered: Remembered, stretches: Sequence[Stretch], rows: int
+) -> Iterator[Piece]:
     """As `pieces`, of a target whose every row is in a stretch."""
     left = Side(iter(source))
     for stretch in stretches:
-        pack = left.take(_plain(stretch.last_key))
+        pack = left.take(plain(stretch.last_key))
         yield Piece(pack, remembered.pack(stretch, pack), stretch)
-    yield from _behind(left, Side(iter(())))
+    yield from _behind(left, Side(iter(())), rows)
 
 
-def _behind(left: Side, right: Side) -> Iterator[Piece]:
+def _behind(left: Side, right: Side, rows: int) -> Iterator[Piece]:
     while True:
-        left.reach(STRETCH)
-        right.reach(STRETCH)
-        ends = [side.keys[:STRETCH][-1] for side in (left, right) if side.keys]
+        left.reach(rows)
+        right.reach(rows)
+        ends = [side.keys[:rows][-1] for side in (left, right) if side.keys]
         if not ends:
             return
         last = min(ends) if len(ends) == 2 else ends[0]
@@ -111,12 +113,8 @@ def count_foreign(side: Side, stretches: Sequence[Stretch]) -> int:
     """Rows of the target in stretches that are not as a move left them."""
     foreign = 0
     for stretch in stretches:
-        piece = Piece(([], []), side.take(_plain(stretch.last_key)), stretch)
+        piece = Piece(([], []), side.take(plain(stretch.last_key)), stretch)
         foreign += 0 if piece.is_as_moved else max(1, abs(len(piece.target[0]) - stretch.rows))
     while side.more():
         pass
     return foreign + len(side.keys)
-
-
-def _plain(key: Key) -> Any:
-    return key[0] if len(key) == 1 else key

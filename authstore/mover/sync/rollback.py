@@ -5,7 +5,8 @@ from pathlib import Path
 
 from authstore.expiry import utc_now
 from authstore.mover.errors import TargetError
-from authstore.mover.sqlite.ledger import notes_in
+from authstore.mover.sqlite.errors import translated
+from authstore.mover.sqlite.ledger import backups_in, notes_in
 from authstore.mover.sqlite.target_files import TargetFiles, check_target, files_of, install, locked, sync
 
 
@@ -21,19 +22,25 @@ class RollbackReport:
 def run_rollback(target: str | Path) -> RollbackReport:
     """Blocks. Raises `TargetError` where no move made the target or its backup is gone, `TargetBusyError`."""
     files = files_of(target)
-    if not files.target.parent.is_dir():
-        raise TargetError(f"there is no file {files.target}")
-    with locked(files):
-        if not check_target(files):
-            raise TargetError(f"there is no file {files.target}", hint="there is nothing to roll back")
-        return _back(files, _backup(files))
+    with translated():
+        if not files.target.parent.is_dir():
+            raise TargetError(f"there is no file {files.target}")
+        with locked(files):
+            if not check_target(files):
+                raise TargetError(f"there is no file {files.target}", hint="there is nothing to roll back")
+            return _back(files, _backup(files))
 
 
 def _backup(files: TargetFiles) -> Path | None:
+    """The newest state before this one that is kept; `None` where nothing was there."""
     notes = notes_in(files.target)
     if "finished_at" not in notes:
         raise TargetError(f"{files.target} was not made by a move", hint="there is nothing to roll back")
-    return files.target.with_name(notes["backup"]) if notes.get("backup") else None
+    for backup in reversed(backups_in(notes)):
+        path = files.target.with_name(backup.name) if backup.name else None
+        if path is None or path.is_file() or not backup.is_moved:
+            return path
+    return None
 
 
 def _back(files: TargetFiles, backup: Path | None) -> RollbackReport:

@@ -11,7 +11,7 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
 from authstore.mover.sqlite.building import lay_schema, open_building, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
-from authstore.mover.sqlite.ledger import TABLES, Ledger, notes_in
+from authstore.mover.sqlite.ledger import TABLES, Backup, Ledger, backups_in, notes_in
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import is_sealed
 from authstore.mover.sqlite.target_files import (
@@ -67,10 +67,14 @@ class Start:
         }
         return {table: count for table, count in counts.items() if count}
 
+    def earlier(self) -> tuple[Backup, ...]:
+        """What was at the target before the moves that led to what is there."""
+        return backups_in(self.target)
+
     def drop_old_backup(self, files: TargetFiles) -> None:
         """The backup of a backup, where both are states of one move: only the last is worth its room."""
-        if self.is_copy and self.target.get("backup_is_moved") and self.target.get("backup"):
-            files.target.with_name(self.target["backup"]).unlink(missing_ok=True)
+        if self.is_copy and (earlier := self.earlier()) and earlier[-1].is_moved:
+            files.target.with_name(earlier[-1].name).unlink(missing_ok=True)
 
 
 def begin(
@@ -78,10 +82,8 @@ def begin(
 ) -> TargetConnection:
     """The building, open, with every table there. Raises `TargetChangedError`, `TargetError`."""
     system = scheme.source.system
-    if start.target and start.target.get("source") != system and not options.replace:
-        raise TargetChangedError(
-            "the target was moved from another source", hint="choose another target, or give --replace to move over it"
-        )
+    if not options.replace:
+        refuse_foreign(start, system)
     fits = start.notes.get("source") == system and start.notes.get("scheme") == scheme.fingerprint
     if start.resumes and fits:
         start.is_copy = start.notes.get("is_copy") == "yes"
@@ -92,9 +94,22 @@ def begin(
     if start.target and fits:
         return _from_target(files, start, table)
     if start.target and not options.replace:
-        _refuse_written(files)
+        refuse_written(files)
     start.notes = {}
     return _anew(files, start, scheme)
+
+
+def refuse_foreign(start: Start, system: str) -> None:
+    """What no move from this source made. Raises `TargetChangedError`."""
+    if start.touched and not start.target:
+        raise TargetChangedError(
+            "no move made what is at the target",
+            hint="choose another target, or give --replace to move over it (what is there becomes the backup)",
+        )
+    if start.target and start.target.get("source") != system:
+        raise TargetChangedError(
+            "the target was moved from another source", hint="choose another target, or give --replace to move over it"
+        )
 
 
 def _from_target(files: TargetFiles, start: Start, table: str | None) -> TargetConnection:
@@ -103,7 +118,7 @@ def _from_target(files: TargetFiles, start: Start, table: str | None) -> TargetC
     building = _catching_up(files)
     building.execute("BEGIN IMMEDIATE")
     Ledger(building).note({"target": start.touched, "is_copy": "yes", "table": table or ""})
-    building.execute("DELETE FROM authstore_move WHERE name IN ('finished_at', 'backup', 'backup_is_moved')")
+    building.execute("DELETE FROM authstore_move WHERE name IN ('finished_at', 'backups')")
     building.execute("COMMIT")
     return building
 
@@ -124,8 +139,8 @@ def _anew(files: TargetFiles, start: Start, scheme: Scheme) -> TargetConnection:
     return building
 
 
-def _refuse_written(files: TargetFiles) -> None:
-    """For a target whose tables the source no longer has so: nothing may be lost with them."""
+def refuse_written(files: TargetFiles) -> None:
+    """Rows that no move put there. Raises `TargetChangedError` with their counts."""
     with closing(connect_file(files.target)) as connection:
         ledger = Ledger(connection)
         changes = {}

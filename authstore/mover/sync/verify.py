@@ -1,42 +1,45 @@
 """The comparison alone: every row of the target against the source, under one snapshot. Writes nothing."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from authstore.mover.batches import Pack
-from authstore.mover.copies import TableCopy
 from authstore.mover.errors import TargetError
-from authstore.mover.names import ROW_IDS
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, scheme_of
-from authstore.mover.postgres.reading import rows_of, source_packs
+from authstore.mover.postgres.reading import reader_of
 from authstore.mover.postgres.snapshot import Snapshot
-from authstore.mover.reading_ahead import CONNECTIONS, ReadAhead, read_tables_ahead
+from authstore.mover.reading_ahead import ReadAhead, read_tables_ahead
 from authstore.mover.reports import Event, Problem, ProgressEvent, TableDifference, TableEvent, VerifyReport
-from authstore.mover.rows import Rows
 from authstore.mover.sqlite.building import tables_of
 from authstore.mover.sqlite.connection import TargetConnection
+from authstore.mover.sqlite.errors import translated
 from authstore.mover.sqlite.integrity import references_of
 from authstore.mover.sqlite.ledger import Ledger, as_moved
-from authstore.mover.sqlite.reading import opened_for_reading, target_packs
+from authstore.mover.sqlite.reading import opened_for_reading
 from authstore.mover.sqlite.target_files import TargetFiles, files_of
+from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.pieces import pieces
+from authstore.mover.sync.sides import Writer
+from authstore.mover.tuning import DEFAULT, Tuning
 
 _MOST_SAMPLES = 5
 
 Emit = Callable[[Event], None]
 
 
-def run_verify(url: str, target: str | Path, options: MoveOptions, emit: Emit, stop: threading.Event) -> VerifyReport:
+def run_verify(
+    url: str, target: str | Path, options: MoveOptions, emit: Emit, stop: threading.Event, tuning: Tuning = DEFAULT
+) -> VerifyReport:
     """Compares. Blocks; errors are `MoverError`s. The options of the move hold where none are given."""
     files = files_of(target)
-    with opened_for_reading(files) as connection, Snapshot(url, stop) as view:
+    with translated(), opened_for_reading(files) as connection, Snapshot(url, stop, tuning=tuning) as view:
         notes = _notes(connection, files)
         scheme = scheme_of(view.main, as_moved(options, notes))
-        tables = dict(_compared(connection, view, scheme, emit, stop))
+        tables = dict(_compared(connection, view, scheme, emit, tuning))
         # Inside, so that of all connections the one that may write is the last to go.
         return VerifyReport(tables, _findings(files, tables_of(connection), emit), scheme.problems)
 
@@ -49,15 +52,16 @@ def _notes(connection: TargetConnection, files: TargetFiles) -> dict[str, str]:
 
 
 def _compared(
-    connection: TargetConnection, view: Snapshot, scheme: Scheme, emit: Emit, stop: threading.Event
+    target: TargetConnection, view: Snapshot, scheme: Scheme, emit: Emit, tuning: Tuning
 ) -> Iterator[tuple[str, TableDifference]]:
-    tables = [rows_of(copy, view.main) for copy in scheme.copies]
-    links = [view.another() for _ in tables[:CONNECTIONS]]
-    there = set(tables_of(connection))
+    readers = [reader_of(copy, view.main, scheme.widths[copy.target], tuning) for copy in scheme.copies]
+    connections = [view.another() for _ in readers[: tuning.connections]]
     emit(ProgressEvent("", "compare", 0, sum(scheme.rows[copy.target] for copy in scheme.copies)))
-    with closing(read_tables_ahead(tables, links, source_packs)) as turns:
-        for rows, packs, _ in turns:
-            yield rows.copy.target, _Comparison(connection, rows, scheme, emit).of(packs, there)
+    with closing(read_tables_ahead(readers, connections, lambda reader, on: reader.on(on).packs())) as turns:
+        for reader, packs, _ in turns:
+            table = reader.layout.table
+            comparison = _Comparison(SqliteWriter(target, reader.layout), scheme.rows[table], emit)
+            yield table, comparison.of(packs, tuning.stretch_rows)
 
 
 @dataclass(slots=True)
@@ -70,19 +74,18 @@ class _Counts:
 
 
 class _Comparison:
-    def __init__(self, connection: TargetConnection, rows: Rows, scheme: Scheme, emit: Emit) -> None:
-        self._connection = connection
-        self._rows = rows
-        self._total = scheme.rows[rows.copy.target]
+    def __init__(self, target: Writer, expected_rows: int, emit: Emit) -> None:
+        self._target = target
+        self._total = expected_rows
         self._emit = emit
         self._counts = _Counts()
         self._samples: list[str] = []
 
-    def of(self, packs: ReadAhead[Pack], there: set[str]) -> TableDifference:
-        name, counts = self._rows.copy.target, self._counts
+    def of(self, packs: ReadAhead[Pack], rows_at_once: int) -> TableDifference:
+        name, counts = self._target.layout.table, self._counts
         self._emit(TableEvent(name, "begin", self._total))
-        target = target_packs(self._connection, self._rows.target_digests) if self._is_readable(there) else iter(())
-        for piece in pieces(packs, target, []):
+        target = self._target.packs() if self._is_readable() else iter(())
+        for piece in pieces(packs, target, [], rows_at_once):
             counts.source_rows += len(piece.source[0])
             counts.target_rows += len(piece.target[0])
             if not piece.is_same:
@@ -93,17 +96,12 @@ class _Comparison:
             counts.source_rows, counts.target_rows, counts.missing, counts.extra, counts.changed, tuple(self._samples)
         )
 
-    def _is_readable(self, there: set[str]) -> bool:
+    def _is_readable(self) -> bool:
         """A table or column that is gone from the target: then all its rows are missing."""
-        if self._rows.copy.target not in there:
-            return False
-        known = {
-            row[0]
-            for row in self._connection.execute("SELECT name FROM pragma_table_xinfo(?)", (self._rows.copy.target,))
-        }
-        known.update(ROW_IDS)
-        lost = [column.name for column in self._rows.copy.columns if column.name not in known]
-        self._samples += [f"the target has no column {name}" for name in lost]
+        known = self._target.columns()
+        lost = [column.name for column in self._target.layout.columns if column.name not in known]
+        if known:
+            self._samples += [f"the target has no column {name}" for name in lost]
         return not lost
 
     def _differ(self, source: Pack, target: Pack) -> None:
@@ -123,17 +121,17 @@ class _Comparison:
 
     def _sample(self, what: str, key: object) -> None:
         if len(self._samples) < _MOST_SAMPLES:
-            self._samples.append(f"{what}: {shown_key(self._rows.copy, key)}")
+            self._samples.append(f"{what}: {shown_key(self._target.layout.key, key)}")
 
 
-def shown_key(copy: TableCopy, key: object) -> str:
+def shown_key(names: Sequence[str], key: object) -> str:
     """A key for a report; of verification tokens only its hash, since the identifier is an address."""
     values = key if isinstance(key, tuple) else (key,)
     shown = [
         "…" if name == "identifier" else value.hex()[:16] if isinstance(value, bytes) else str(value)
-        for name, value in zip(copy.key, values, strict=True)
+        for name, value in zip(names, values, strict=True)
     ]
-    return ", ".join(f"{name} {value}" for name, value in zip(copy.key, shown, strict=True))
+    return ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
 
 
 def _findings(files: TargetFiles, tables: list[str], emit: Emit) -> tuple[Problem, ...]:

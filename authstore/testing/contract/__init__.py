@@ -4,26 +4,31 @@ Each part can be subclassed alone, by an adapter that implements a part: `UsersC
 for `Users`, and so on. Any async runner will do: pytest-asyncio (strict or auto) or anyio's plugin on asyncio.
 """
 
-from authstore.testing.contract.accounts import AccountsContract
-from authstore.testing.contract.addresses import EmailContract
-from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
-from authstore.testing.contract.base import ContractBase
-from authstore.testing.contract.cancellation import CancellationContract
-from authstore.testing.contract.integrity import IntegrityContract
-from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
-from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
-from authstore.testing.contract.roles import GrantsContract, RolesContract
-from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
-from authstore.testing.contract.sessions import SessionsContract
-from authstore.testing.contract.sign_in import KnownAccountContract, KnownAddressContract, NewAccountContract
-from authstore.testing.contract.transactions import (
-    IsolationContract,
-    NestedTransactionsContract,
-    TransactionsContract,
-)
-from authstore.testing.contract.users import UserChangesContract, UsersContract
-from authstore.testing.contract.values import ValuesContract
-from authstore.testing.contract.verification_tokens import VerificationTokensContract
+from authstore import extras
+
+try:
+    from authstore.testing.contract.accounts import AccountsContract
+    from authstore.testing.contract.addresses import EmailContract
+    from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
+    from authstore.testing.contract.base import ContractBase
+    from authstore.testing.contract.cancellation import CancellationContract
+    from authstore.testing.contract.integrity import IntegrityContract
+    from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
+    from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
+    from authstore.testing.contract.roles import GrantsContract, RolesContract
+    from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
+    from authstore.testing.contract.sessions import SessionsContract
+    from authstore.testing.contract.sign_in import KnownAccountContract, KnownAddressContract, NewAccountContract
+    from authstore.testing.contract.transactions import (
+        IsolationContract,
+        NestedTransactionsContract,
+        TransactionsContract,
+    )
+    from authstore.testing.contract.users import UserChangesContract, UsersContract
+    from authstore.testing.contract.values import ValuesContract
+    from authstore.testing.contract.verification_tokens import VerificationTokensContract
+except ModuleNotFoundError as error:
+    raise extras.missing(error, "testing") from None
 
 __all__ = [
     "AccountsContract",

@@ -17,6 +17,11 @@ SAME = [
     ("ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"),
     ("ada@faß.example", "ada@xn--fa-hia.example"),
     ("ÀDA@example.com", "Àda@example.com"),
+    # IDNA 2008 lets a few characters stand by their neighbours (RFC 5892, appendix A).
+    ("ada@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example", "ada@xn--mgba3gch31f060k.example"),
+    ("ada@col\u00b7lecci\u00f3.example", "ada@xn--collecci-ioa91d.example"),
+    ("ada@\u30ac\u30fc\u30eb\u30fb\u30d5\u30ec\u30f3\u30c9.example", "ada@xn--mckyc9a9eg6b1cg.example"),
+    ("ada@R3---sn.example", "ada@r3---sn.example"),
 ]
 
 # Each a different mailbox, however alike they look or fold.
@@ -41,6 +46,8 @@ NO_ADDRESS = [
     "a\u00a0da@example.com", "a\u200bda@example.com", "a\u202eda@example.com", "\ud800@example.com",
     "\u00a0ada@example.com", "a\u007fda@example.com", "ada@example..com", "ada@.example.com", "ada@-a.example",
     "\u212aate@example.com", "ada@\u212aelvin.example", "ada@exa\u037eple.com", "x" * 243 + "@example.com",
+    "ada@\u0645\u0640\u0627.example", "ada@\u0301a.example", "ada@\u05d0a.example", "ada@\u00e4b--cd.example",
+    "ada@xn--\u00fc.example", "ada@xn--zzzzzz.example", "ada@a\u200cb.example", "ada@a\u3002b.example",
 ]  # fmt: skip
 
 

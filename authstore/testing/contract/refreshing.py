@@ -253,6 +253,54 @@ class RefreshContract(ContractBase):
             await asyncio.wait_for(adapter.refresh_account("github", "42", refresh), PATIENCE)
         assert await adapter.get_account("github", "42") is None
 
+    async def test_an_account_linked_to_somebody_else_meanwhile_is_left_alone(self, adapter: Adapter) -> None:
+        await _linked(adapter)
+        eve = await make_user(adapter)
+        theirs: list[Account] = []
+
+        async def refresh(current: Account) -> Mapping[str, Any]:
+            await adapter.unlink_account("github", "42")
+            theirs.append(await make_account(adapter, eve, provider_account_id="42", access_token="eves"))
+            return {"access_token": "access-1", "refresh_token": "refresh-1"}
+
+        with pytest.raises(AccountNotFoundError):
+            await asyncio.wait_for(adapter.refresh_account("github", "42", refresh), PATIENCE)
+        assert await adapter.get_account("github", "42") == theirs[0]
+
+    async def test_tokens_given_meanwhile_are_newer(self, adapter: Adapter) -> None:
+        account = await _linked(adapter)
+        provider = Provider()
+        tasks = await _all_waiting(adapter, provider, 4)
+        await adapter.link_account(account.user_id, "github", "42", access_token="newer", refresh_token="newest")
+        provider.gate.set()
+        results = await asyncio.wait_for(settled(*tasks), PATIENCE)
+        stored = await adapter.get_account("github", "42")
+        assert provider.asked == 1
+        assert stored is not None
+        assert (stored.access_token, stored.refresh_token) == ("newer", "newest")
+        assert results == [stored] * 4
+
+    async def test_what_is_changed_meanwhile_beside_the_tokens_stays_changed(self, adapter: Adapter) -> None:
+        account = await _linked(adapter)
+
+        async def refresh(current: Account) -> Mapping[str, Any]:
+            await adapter.link_account(account.user_id, "github", "42", data={"login": "ada"})
+            return {"access_token": "access-1"}
+
+        refreshed = await asyncio.wait_for(adapter.refresh_account("github", "42", refresh), PATIENCE)
+        assert (refreshed.access_token, refreshed.data) == ("access-1", {"login": "ada"})
+        assert await adapter.get_account("github", "42") == refreshed
+
+    async def test_a_clock_that_went_back_leaves_no_lease_behind(self, adapter: Adapter, clock: Clock) -> None:
+        await _linked(adapter)
+        stuck, provider = Stuck(), Provider()
+        holder = asyncio.create_task(adapter.refresh_account("github", "42", stuck))
+        await stuck.entered.wait()
+        clock.advance(-timedelta(days=1))
+        refreshing = adapter.refresh_account("github", "42", provider)
+        assert (await asyncio.wait_for(refreshing, PATIENCE)).access_token == "access-1"
+        await _stopped(holder)
+
     async def test_a_refreshed_field_that_no_account_has_is_refused(self, adapter: Adapter) -> None:
         account = await _linked(adapter)
 

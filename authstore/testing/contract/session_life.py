@@ -1,8 +1,11 @@
 """How sessions live, are used, changed, renewed and die. Uses `Users` and `Sessions`."""
 
 from datetime import timedelta
+from typing import Any
 
-from authstore.adapter import Adapter
+import pytest
+
+from authstore.adapter import UNSET, Adapter
 from authstore.models import Session, User
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import (
@@ -160,6 +163,47 @@ class SessionChangesContract(ContractBase):
         assert updated is not None
         assert updated.expires == limit
         assert await adapter.get_session(secret(session)) == updated
+
+    async def test_a_touch_never_goes_beyond_an_expiry_that_was_asked_for(self, adapter: Adapter, clock: Clock) -> None:
+        user, pause = await make_user(adapter), touch_pause(adapter)
+        asked = clock() + 2 * pause + INSTANT
+        given = await make_session(adapter, user, expires=asked)
+        updated = await make_session(adapter, user)
+        await adapter.update_session(secret(updated), expires=asked)
+        for session in (given, updated):
+            clock.set(session.created_at + pause)
+            touched = await adapter.touch_session(secret(session))
+            assert touched is not None
+            assert touched.last_used_at == clock()
+            assert touched.expires <= asked
+            clock.set(asked)
+            assert await adapter.get_session(secret(session)) is None
+
+    async def test_a_merge_is_laid_over_what_is_there(self, adapter: Adapter, clock: Clock) -> None:
+        session = await make_session(adapter, await make_user(adapter), data={"a": {"x": 1}, "b": 2, "c": 3})
+        wanted: dict[str, Any] = {"a": {"y": [None]}, "b": UNSET, "d": None, "none such": UNSET}
+        merged = await adapter.update_session(secret(session), merge=wanted)
+        assert merged == session.model_copy(update={"data": {"a": {"y": [None]}, "c": 3, "d": None}})
+        assert await adapter.get_session(secret(session)) == merged
+        assert await adapter.update_session(secret(session), merge={}) == merged
+
+    async def test_of_many_merges_at_once_none_is_lost(self, adapter: Adapter) -> None:
+        session = await make_session(adapter, await make_user(adapter), data={"kept": 1})
+        calls = (adapter.update_session(secret(session), merge={f"tab-{number}": number}) for number in range(MANY))
+        assert errors(await settled(*calls)) == []
+        stored = await adapter.get_session(secret(session))
+        assert stored is not None
+        assert stored.data == {"kept": 1, **{f"tab-{number}": number for number in range(MANY)}}
+
+    async def test_a_merge_of_what_no_database_can_keep_changes_nothing(self, adapter: Adapter) -> None:
+        session = await make_session(adapter, await make_user(adapter), data={"a": 1})
+        wrong: list[Any] = [{"a": "nul\0"}, {"a": float("nan")}, {"nul\0": 1}, {1: 2}, {"a": object()}, ["a"]]
+        for merge in wrong:
+            with pytest.raises((ValueError, TypeError)):
+                await adapter.update_session(secret(session), merge=merge)
+        with pytest.raises((ValueError, TypeError)):
+            await adapter.update_session(secret(session), data={"b": 1}, merge={"a": 2})
+        assert await adapter.get_session(secret(session)) == session
 
     async def test_an_update_may_end_a_session(self, adapter: Adapter, clock: Clock) -> None:
         user = await make_user(adapter)

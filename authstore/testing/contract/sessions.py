@@ -123,6 +123,14 @@ class SessionsContract(ContractBase):
             assert await adapter.get_session_and_user(secret(session)) == (session, ada)
         assert await adapter.list_sessions(eve.id) == []
 
+    async def test_a_dead_sessions_token_may_be_given_again(self, adapter: Adapter, clock: Clock) -> None:
+        ada, eve = await make_user(adapter), await make_user(adapter)
+        dead = await make_session(adapter, ada, token="moved-token-0123456789", expires=clock() + INSTANT)
+        clock.advance(INSTANT)
+        again = await make_session(adapter, eve, token="moved-token-0123456789")
+        assert again.id != dead.id
+        assert await adapter.get_session_and_user("moved-token-0123456789") == (again, eve)
+
     async def test_nobody_and_the_disabled_get_no_session(self, adapter: Adapter) -> None:
         with pytest.raises(UserNotFoundError):
             await adapter.create_session("nobody")

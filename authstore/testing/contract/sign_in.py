@@ -15,7 +15,7 @@ from authstore.errors import (
 from authstore.models import SignIn, User
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import MANY, ContractBase, errors, settled, winners
-from authstore.testing.factories import make_account, make_user
+from authstore.testing.factories import make_account, make_session, make_user
 
 ADDRESS = "ada@example.com"
 
@@ -136,11 +136,47 @@ class KnownAddressContract(ContractBase):
             await _sign_in(adapter, email=given, **lacking)
         assert await _nothing_happened(adapter, user)
 
-    async def test_an_unverified_local_address_is_not_linked(self, adapter: Adapter) -> None:
+    async def test_who_proves_an_address_that_nobody_had_proved_has_the_user_alone(
+        self, adapter: Adapter, clock: Clock
+    ) -> None:
+        squatted = await make_user(adapter, email=ADDRESS, name="Ada", data={"plan": "free"})
+        await make_account(adapter, squatted, provider="github", provider_account_id="squatter")
+        await adapter.create_authenticator(squatted.id, "squatters-key", b"key")
+        await adapter.create_role("reader")
+        await adapter.grant_role(squatted.id, "reader")
+        session = await make_session(adapter, squatted)
+        clock.advance(timedelta(minutes=1))
+        done = await _sign_in(adapter, email=ADDRESS, email_verified=True, trust_email=True, name="Other")
+        assert (done.created_user, done.linked_account) == (False, True)
+        assert done.user == squatted.model_copy(update={"email_verified": clock(), "updated_at": clock()})
+        assert await adapter.list_users() == [done.user]
+        assert await adapter.list_accounts(squatted.id) == [done.account]
+        assert await adapter.get_account("github", "squatter") is None
+        assert await adapter.list_authenticators(squatted.id) == []
+        assert await adapter.get_session(str(session.token)) is None
+        assert await adapter.list_sessions(squatted.id) == []
+        assert [role.name for role in await adapter.get_roles(squatted.id)] == ["reader"]
+
+    @pytest.mark.parametrize(
+        "lacking", [{"trust_email": False}, {"email_verified": False}, {"email_verified": "true"}], ids=str
+    )
+    async def test_without_proof_an_unproved_address_is_not_linked(
+        self, adapter: Adapter, lacking: dict[str, Any]
+    ) -> None:
         user = await make_user(adapter, email=ADDRESS)
+        session = await make_session(adapter, user)
         with pytest.raises(AccountNotLinkedError):
-            await _sign_in(adapter, email=ADDRESS, email_verified=True, trust_email=True)
+            await _sign_in(adapter, **{"email": ADDRESS, "email_verified": True, "trust_email": True, **lacking})
         assert await _nothing_happened(adapter, user)
+        assert await adapter.get_session(str(session.token)) == session
+
+    async def test_linking_to_the_user_at_hand_touches_nobody_who_has_the_address(self, adapter: Adapter) -> None:
+        ada, other = await make_user(adapter), await make_user(adapter, email=ADDRESS)
+        session = await make_session(adapter, other)
+        done = await _sign_in(adapter, current_user_id=ada.id, email=ADDRESS, email_verified=True, trust_email=True)
+        assert done.user == ada
+        assert await adapter.get_user(other.id) == other
+        assert await adapter.get_session(str(session.token)) == session
 
     async def test_a_disabled_user_is_not_linked(self, adapter: Adapter, clock: Clock) -> None:
         user = await adapter.update_user((await _verified(adapter, clock)).id, disabled=True)

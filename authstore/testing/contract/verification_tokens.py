@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from authstore.adapter import VerificationTokens
+from authstore.errors import ConflictError
 from authstore.models import VerificationToken
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import INSTANT, MANY, ContractBase, later, policy_of, settled, short, winners
@@ -68,6 +69,32 @@ class VerificationTokensContract(ContractBase):
         assert await adapter.peek_verification_token(ADA, secret(made)) == made
         clock.set(made.expires)
         assert await adapter.use_verification_token(ADA, secret(made)) is None
+
+    async def test_the_one_made_last_stands_whatever_the_clock_said(
+        self, adapter: VerificationTokens, clock: Clock
+    ) -> None:
+        made = [await adapter.create_verification_token(ADA) for _ in range(5)]
+        clock.advance(-timedelta(seconds=30))
+        made.append(await adapter.create_verification_token(ADA))
+        assert await _valid(adapter, made) == [secret(token) for token in made[1:]]
+
+    async def test_the_dead_take_no_place_from_the_living(self, adapter: VerificationTokens, clock: Clock) -> None:
+        living = [await adapter.create_verification_token(ADA) for _ in range(4)]
+        brief = [await adapter.create_verification_token(ADA, expires=clock() + INSTANT)]
+        clock.advance(INSTANT)
+        brief += [await adapter.create_verification_token(ADA, expires=clock()) for _ in range(5)]
+        last = await adapter.create_verification_token(ADA)
+        assert await _valid(adapter, [*living, *brief, last]) == [secret(token) for token in [*living, last]]
+
+    async def test_a_dead_tokens_text_may_be_given_again(self, adapter: VerificationTokens, clock: Clock) -> None:
+        first = await adapter.create_verification_token(ADA, token="123456", expires=clock() + short(adapter))
+        with pytest.raises(ConflictError):
+            await adapter.create_verification_token(ADA, token="123456")
+        clock.set(first.expires)
+        again = await adapter.create_verification_token(ADA, token="123456", data={"n": 2})
+        assert await adapter.peek_verification_token(ADA, "123456") == again
+        assert await adapter.use_verification_token(ADA, "123456") == again
+        assert await adapter.use_verification_token(ADA, "123456") is None
 
     async def test_an_expired_token_is_gone_once_it_was_tried(self, adapter: VerificationTokens, clock: Clock) -> None:
         made = await adapter.create_verification_token(ADA, expires=clock() + short(adapter))

@@ -211,7 +211,7 @@ class ProviderClient:
         return told
 
     async def _posted(self, http: ProviderHttp, url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
-        proof = await client_proof(self.provider, await self._known_metadata(), url)
+        proof = await client_proof(self.provider, await self._known_metadata(), url, self._seconds_now())
         answer = await http.post(url, data={**form, **proof.fields}, headers=dict(proof.headers))
         if answer.is_server_error:
             answer.raise_for_status()
@@ -239,8 +239,11 @@ class ProviderClient:
             issuer=configured if "{tenantid}" in configured else metadata["issuer"],
             client_id=self.provider.client_id,
             audiences=self.provider.audiences,
-            now=int(self._now().timestamp()),
+            now=self._seconds_now(),
         )
+
+    def _seconds_now(self) -> int:
+        return int(self._now().timestamp())
 
     async def _completed(
         self, http: ProviderHttp, claims: Mapping[str, Any], token: Mapping[str, Any]

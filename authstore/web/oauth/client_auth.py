@@ -4,7 +4,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
-from time import time
 from typing import Any, Final
 from urllib.parse import quote_plus
 
@@ -25,8 +24,8 @@ class ClientProof:
     fields: Mapping[str, str]
 
 
-async def client_proof(provider: Provider, metadata: Mapping[str, Any], url: str) -> ClientProof:
-    """The proof for a request to `url`. Raises `ValueError` where the secret is none."""
+async def client_proof(provider: Provider, metadata: Mapping[str, Any], url: str, now: int) -> ClientProof:
+    """The proof for a request to `url`, `now` in seconds. Raises `ValueError` where the secret is none."""
     client_id, secret = provider.client_id, await _secret(provider)
     match provider.token_endpoint_auth_method or _offered_method(client_id, secret, metadata):
         case "none":
@@ -34,7 +33,7 @@ async def client_proof(provider: Provider, metadata: Mapping[str, Any], url: str
         case "client_secret_post":
             return ClientProof({}, {"client_id": client_id, "client_secret": secret or ""})
         case "private_key_jwt":
-            fields = {"client_assertion_type": _ASSERTION, "client_assertion": _assertion(client_id, secret, url)}
+            fields = {"client_assertion_type": _ASSERTION, "client_assertion": _assertion(client_id, secret, url, now)}
             return ClientProof({}, {"client_id": client_id, **fields})
         case _:
             pair = f"{quote_plus(client_id)}:{quote_plus(secret or '')}"  # RFC 6749 §2.3.1: form-encoded first
@@ -63,8 +62,7 @@ def _offered_method(client_id: str, secret: str | None, metadata: Mapping[str, A
     return "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
 
 
-def _assertion(client_id: str, pem: str | None, url: str) -> str:
+def _assertion(client_id: str, pem: str | None, url: str, now: int) -> str:
     """A token that only the holder of the key can make (RFC 7523 §2.2); the key says the algorithm."""
-    now = int(time())
     claims = {"iss": client_id, "sub": client_id, "aud": url, "jti": new_secret(), "iat": now, "exp": now + _SECONDS}
     return signed(claims, *signing_key(pem or ""))

@@ -30,9 +30,12 @@ from authstore.errors import (
 from authstore.expiry import utc_now
 from authstore.schema import APPLICATION_ID, migration, migrations
 
-STEP_2 = migration(2, "nickname", "ALTER TABLE users ADD COLUMN nickname TEXT;\nPRAGMA user_version = 2;")
-STEP_3 = migration(3, "nickname_index", "CREATE INDEX users_nickname ON users (nickname);\nPRAGMA user_version = 3;")
-STEPS = (*migrations("sqlite"), STEP_2, STEP_3)
+PRESENT = len(migrations("sqlite"))
+STEPS = (
+    *migrations("sqlite"),
+    migration(PRESENT + 1, "nickname", "ALTER TABLE users ADD COLUMN nickname TEXT;"),
+    migration(PRESENT + 2, "nickname_index", "CREATE INDEX users_nickname ON users (nickname);"),
+)
 
 
 async def make(path: Path) -> None:
@@ -451,7 +454,9 @@ async def test_an_older_store_is_brought_up_to_date_and_keeps_its_rows(tmp_path:
     await opened(path, steps=STEPS)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT id, nickname FROM users").fetchall() == [("ada", None)]
-        assert connection.execute("SELECT version FROM authstore_migrations").fetchall() == [(1,), (2,), (3,)]
+        assert connection.execute("SELECT version FROM authstore_migrations").fetchall() == [
+            (step.version,) for step in STEPS
+        ]
 
 
 async def test_an_older_store_is_refused_where_it_may_not_be_changed(tmp_path: Path) -> None:
@@ -476,7 +481,7 @@ async def test_a_newer_store_is_refused_untouched(tmp_path: Path) -> None:
     "change",
     [
         "UPDATE authstore_migrations SET sha256 = printf('%064d', 0)",
-        "UPDATE authstore_migrations SET version = 7",
+        "UPDATE authstore_migrations SET version = version + 7",
         "DELETE FROM authstore_migrations",
         "DROP TABLE authstore_migrations",
     ],
@@ -493,7 +498,7 @@ async def test_a_ledger_that_tells_another_story_is_refused(change: str, tmp_pat
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
     await make(path)
-    broken = migration(2, "broken", "ALTER TABLE users ADD COLUMN nickname TEXT;\nCREATE TABLE users (x);")
+    broken = migration(PRESENT + 1, "broken", "ALTER TABLE users ADD COLUMN nickname TEXT;\nCREATE TABLE users (x);")
     with pytest.raises(AuthStoreError):
         await opened(path, steps=(*migrations("sqlite"), broken))
     with closing(sqlite3.connect(path)) as connection:

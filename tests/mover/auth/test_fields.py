@@ -240,7 +240,7 @@ class TestDeviations:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "disabled"), [("boolean", "true", 1), ("int", "1", 1), ("timestamptz", "now", 0)]
+    ("kind", "value", "disabled"), [("boolean", "true", 1), ("int", "1", 1), ("timestamptz", "now", 1)]
 )
 def test_disabled_users_stay_disabled(source: Connection, kind: str, value: str, disabled: int) -> None:
     seed(source, "pg_adapter", users=1)

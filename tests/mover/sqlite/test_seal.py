@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from authstore.mover.sqlite import seal as sealing
 from authstore.mover.sqlite.seal import SCHEMA, is_sealed, seal
 from tests.mover.moving import change
 
@@ -73,25 +72,23 @@ def test_a_single_changed_byte_breaks_it(file: Path, at: int) -> None:
 
 
 @pytest.mark.parametrize("page", range(1, 16))
-def test_of_a_file_in_many_parts_every_page_counts(file: Path, page: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "_PART", 3 * 4096)
-    seal(file)
-    assert is_sealed(file)
+def test_of_a_file_in_many_parts_every_page_counts(file: Path, page: int) -> None:
+    seal(file, 3 * 4096)
+    assert is_sealed(file, 3 * 4096)
     content = bytearray(file.read_bytes())
     content[page * 4096 - 1] ^= 1
     assert len(content) > 100 * 4096
     file.write_bytes(content)
-    assert not is_sealed(file)
+    assert not is_sealed(file, 3 * 4096)
 
 
-def test_parts_that_change_places_break_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "_PART", 4096)
-    seal(file)
+def test_parts_that_change_places_break_it(file: Path) -> None:
+    seal(file, 4096)
     content = file.read_bytes()
     first, second = content[50 * 4096 : 51 * 4096], content[51 * 4096 : 52 * 4096]
     assert first != second
     file.write_bytes(content[: 50 * 4096] + second + first + content[52 * 4096 :])
-    assert not is_sealed(file)
+    assert not is_sealed(file, 4096)
 
 
 def test_what_is_no_file_of_a_move_is_not_sealed(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from authstore.mover.batches import Batch
-from authstore.mover.copies import TableCopy, TargetColumn
-from authstore.mover.rows import Rows
-from authstore.mover.sqlite.writing import CannotOverwriteError, Writer
+from authstore.mover.batches import Batch, CannotOverwriteError
+from authstore.mover.layout import ColumnLayout, Kind, Layout
+from authstore.mover.sqlite.queries import TargetQueries
+from authstore.mover.sqlite.writing import SqliteWriter
 
 SCHEMA = """
     CREATE TABLE t (id TEXT PRIMARY KEY, folded TEXT COLLATE NOCASE UNIQUE, part INTEGER, plain TEXT) STRICT;
@@ -17,14 +17,8 @@ SCHEMA = """
     CREATE INDEX t_both ON t (part, folded);
     INSERT INTO t VALUES ('1', 'a', 1, 'x'), ('2', 'b', NULL, NULL), ('3', 'c', 0, 'z');
 """
-COPY = TableCopy(
-    target="t",
-    role=None,
-    source=("public", "t"),
-    columns=tuple(TargetColumn(name, "ANY", name) for name in ("id", "folded", "part", "plain")),
-    key=("id",),
-    source_from="t",
-)
+KINDS: dict[str, Kind] = {"id": "text", "folded": "text", "part": "int8", "plain": "text"}
+LAYOUT = Layout("t", tuple(ColumnLayout(name, kind) for name, kind in KINDS.items()), ("id",))
 
 
 def batch(*rows: tuple[Any, ...]) -> Batch:
@@ -50,7 +44,7 @@ def test_a_row_is_afterwards_as_it_was_given(row: tuple[Any, ...]) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.executescript(SCHEMA)
         others = target.execute("SELECT * FROM t WHERE id <> ?", row[:1]).fetchall()
-        Writer(target, Rows(COPY, ("text", "text", "int8", "text"))).upsert(batch(row))
+        SqliteWriter(target, LAYOUT).overwrite(batch(row))
         assert target.execute("SELECT * FROM t WHERE id = ?", row[:1]).fetchall() == [row]
         assert target.execute("SELECT * FROM t WHERE id <> ?", row[:1]).fetchall() == others
         assert target.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -59,9 +53,9 @@ def test_a_row_is_afterwards_as_it_was_given(row: tuple[Any, ...]) -> None:
 def test_rows_that_exchange_what_is_unique_are_refused() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.executescript(SCHEMA)
-        writer = Writer(target, Rows(COPY, ("text", "text", "int8", "text")))
+        writer = SqliteWriter(target, LAYOUT)
         with pytest.raises(CannotOverwriteError):
-            writer.upsert(batch(("1", "b", 1, "x"), ("2", "a", None, None)))
+            writer.overwrite(batch(("1", "b", 1, "x"), ("2", "a", None, None)))
 
 
 def test_what_no_index_holds_is_set_without_writing_an_index() -> None:
@@ -69,7 +63,7 @@ def test_what_no_index_holds_is_set_without_writing_an_index() -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.executescript(SCHEMA + "DROP INDEX t_part;")
         target.set_trace_callback(asked.append)
-        Writer(target, Rows(COPY, ("text", "text", "int8", "text"))).upsert(batch(("1", "a", 1, "changed")))
+        SqliteWriter(target, LAYOUT).overwrite(batch(("1", "a", 1, "changed")))
     update = next(statement for statement in asked if statement.startswith("UPDATE"))
     assert '"plain" = ' in update
     assert "folded" not in update.partition("WHERE")[0]
@@ -77,16 +71,16 @@ def test_what_no_index_holds_is_set_without_writing_an_index() -> None:
 
 @pytest.mark.parametrize("collation", ["BINARY", "NOCASE", "RTRIM"])
 def test_a_row_is_found_by_its_key_through_an_index_and_by_no_other_key(collation: str) -> None:
-    rows = Rows(COPY, ("text", "text", "int8", "text"))
+    queries = TargetQueries(LAYOUT)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
         target.execute(f"CREATE TABLE t (id TEXT COLLATE {collation} PRIMARY KEY, folded, part, plain)")
         target.execute("INSERT INTO t (id) VALUES ('a')")
-        for sql in (rows.target_key, rows.delete()):
+        for sql in (queries.has_key, queries.delete):
             ((*_, how),) = target.execute(f"EXPLAIN QUERY PLAN {sql}", ("a",)).fetchall()
             assert how.startswith("SEARCH t USING")
-        assert target.execute(rows.target_key, ("a",)).fetchone()
+        assert target.execute(queries.has_key, ("a",)).fetchone()
         for other in ("A", "a ", "b"):
-            assert target.execute(rows.target_key, (other,)).fetchone() is None
-            Writer(target, rows).delete([(other,)])
-        Writer(target, rows).delete([("a",)])
+            assert target.execute(queries.has_key, (other,)).fetchone() is None
+            SqliteWriter(target, LAYOUT).delete([(other,)])
+        SqliteWriter(target, LAYOUT).delete([("a",)])
         assert target.execute("SELECT count(*) FROM t").fetchone() == (0,)

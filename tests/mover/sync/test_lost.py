@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,10 @@ from authstore.mover import (
     make_plan,
     move,
 )
-from authstore.mover.postgres import connection as connecting
 from authstore.mover.postgres.snapshot import Identity, Snapshot, snapshot
 from authstore.mover.sqlite.errors import dropped_if_useless
 from authstore.mover.sqlite.target_files import files_of, new_building
-from authstore.mover.sync import move as moving
+from authstore.mover.tuning import Tuning
 from tests.mover.moving import actual, expected, moved, names, people, verified
 from tests.mover.sync.proxy import Proxy
 from tests.postgres import PostgresServer
@@ -45,12 +45,8 @@ def proxy(source_url: str) -> Iterator[Proxy]:
     found.close()
 
 
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short, so that the tests are."""
-    monkeypatch.setattr(moving, "_WAITS", (0.05, 0.1, 0.2, 0.5, 1, 2, 2, 2))
-    monkeypatch.setattr(connecting, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 2)
+# Waits are short, so that the tests are.
+SOON = Tuning(waits=(0.05, 0.1, 0.2, 0.5, 1, 2, 2, 2), silence_seconds=1.0, connect_seconds=2)
 
 
 def _once(act: Callable[[], None], phase: str = "copy") -> tuple[list[Any], Callable[[Any], None]]:
@@ -70,7 +66,7 @@ def _once(act: Callable[[], None], phase: str = "copy") -> tuple[list[Any], Call
 
 
 async def test_a_terminated_backend_is_replaced_under_a_new_snapshot(
-    source: _Link, source_url: str, target: Path, soon: None
+    source: _Link, source_url: str, target: Path
 ) -> None:
     people(source, users=2000, notes=20)
 
@@ -81,12 +77,12 @@ async def test_a_terminated_backend_is_replaced_under_a_new_snapshot(
         source.execute("UPDATE note SET body = 'meanwhile' WHERE id < 100")
 
     events, listen = _once(terminate)
-    await move(await make_plan(source_url, target), listen)
+    await move(await make_plan(source_url, target), listen, tuning=SOON)
     assert any(isinstance(event, RetryEvent) for event in events)
     assert actual(target) == expected(source)
 
 
-async def test_a_restarted_server_is_waited_for(own_server: PostgresServer, target: Path, soon: None) -> None:
+async def test_a_restarted_server_is_waited_for(own_server: PostgresServer, target: Path) -> None:
     with psycopg.connect(own_server.url, autocommit=True) as source:
         people(source, users=2000, notes=20)
 
@@ -95,7 +91,7 @@ async def test_a_restarted_server_is_waited_for(own_server: PostgresServer, targ
         threading.Timer(0.5, own_server.start).start()
 
     events, listen = _once(restart)
-    await move(await make_plan(own_server.url, target), listen)
+    await move(await make_plan(own_server.url, target), listen, tuning=SOON)
     assert any(isinstance(event, RetryEvent) for event in events)
     with psycopg.connect(own_server.url, autocommit=True) as source:
         assert actual(target) == expected(source)
@@ -103,35 +99,34 @@ async def test_a_restarted_server_is_waited_for(own_server: PostgresServer, targ
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 async def test_a_cut_network_is_survived(
-    share: float, source: _Link, source_url: str, proxy: Proxy, target: Path, tmp_path: Path, soon: None
+    share: float, source: _Link, source_url: str, proxy: Proxy, target: Path, tmp_path: Path
 ) -> None:
     people(source, users=2000, notes=20)
     plan = await make_plan(proxy.url, target)
-    await move(await make_plan(proxy.url, tmp_path / "measure.db"))
+    await move(await make_plan(proxy.url, tmp_path / "measure.db"), tuning=SOON)
     proxy.after = (proxy.bytes + int(proxy.bytes * share), proxy.cut)
-    await move(plan)
+    await move(plan, tuning=SOON)
     assert actual(target) == expected(source)
 
 
 async def test_a_network_that_swallows_everything_does_not_hang_the_move(
-    source: _Link, source_url: str, proxy: Proxy, target: Path, soon: None, monkeypatch: pytest.MonkeyPatch
+    source: _Link, source_url: str, proxy: Proxy, target: Path
 ) -> None:
     people(source, users=2000, notes=20)
-    monkeypatch.setattr(moving, "_WAITS", ())
-    monkeypatch.setattr(connecting, "_NETWORK", {**connecting._NETWORK, "connect_timeout": 2})
-    plan = await make_plan(proxy.url, target)
+    tuning = replace(SOON, waits=())
+    plan = await make_plan(proxy.url, target, tuning=tuning)
     proxy.after = (proxy.bytes + 400_000, proxy.fall_silent)
     began = time.monotonic()
     with pytest.raises(SourceUnavailableError):
-        await move(plan)
+        await move(plan, tuning=tuning)
     assert time.monotonic() - began < 30
     proxy.silent = False
-    await move(plan)
+    await move(plan, tuning=tuning)
     assert actual(target) == expected(source)
 
 
-async def test_a_long_silence_of_a_server_at_work_is_waited_out(source: _Link, source_url: str, soon: None) -> None:
-    with Snapshot(source_url, threading.Event()) as view:
+async def test_a_long_silence_of_a_server_at_work_is_waited_out(source: _Link, source_url: str) -> None:
+    with Snapshot(source_url, threading.Event(), tuning=SOON) as view:
         assert view.main.execute("SELECT 1 FROM pg_sleep(2.5)").fetchone() == (1,)
 
 

@@ -10,23 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authstore.mover.batches import Pack
-from authstore.mover.copies import TableCopy, TargetColumn
-from authstore.mover.rows import Rows
+from authstore.mover.layout import ColumnLayout, Layout
 from authstore.mover.sqlite.ledger import Ledger
-from authstore.mover.sqlite.remembered import Remembered
+from authstore.mover.sqlite.queries import TargetQueries
+from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.pieces import remembered_pieces
+from authstore.mover.sync.remembered import Remembered
 
-ROWS = Rows(
-    TableCopy(
-        target="t",
-        role=None,
-        source=("public", "t"),
-        columns=(TargetColumn("id", "INTEGER", "id"), TargetColumn("body", "TEXT", "body")),
-        key=("id",),
-        source_from="t",
-    ),
-    ("int8", "text"),
-)
+LAYOUT = Layout("t", (ColumnLayout("id", "int8"), ColumnLayout("body", "text")), ("id",))
 STRETCH = 4  # rows
 Table = dict[int, str]
 
@@ -55,7 +46,9 @@ def differences(target: sqlite3.Connection, now: Table) -> tuple[list[int], list
     """Changed and gone, as a catch-up finds them."""
     source: Iterator[Pack] = iter([pack(now)] if now else [])
     ledger = Ledger(target)
-    found = list(remembered_pieces(source, Remembered(target, ROWS, ledger), ledger.stretches("t")))
+    found = list(
+        remembered_pieces(source, Remembered(SqliteWriter(target, LAYOUT), ledger), ledger.stretches("t"), STRETCH)
+    )
     return [key for piece in found for key in piece.changed()], [key for piece in found for key in piece.gone()]
 
 
@@ -83,4 +76,4 @@ def test_keys_are_walked_only_where_some_may_be_gone(now: Table, walks: int) -> 
     with closing(moved(dict.fromkeys(range(12), "a"))) as target:
         target.set_trace_callback(asked.append)
         differences(target, now)
-    assert len([sql for sql in asked if sql == ROWS.target_keys]) == walks
+    assert len([sql for sql in asked if sql == TargetQueries(LAYOUT).keys]) == walks

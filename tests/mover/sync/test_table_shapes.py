@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from authstore.mover import recover
 from authstore.mover.batches import Batch
-from authstore.mover.copies import TableCopy, TargetColumn
+from authstore.mover.layout import ColumnLayout, Kind, Layout
 from authstore.mover.names import quote
-from authstore.mover.rows import Rows
-from authstore.mover.sqlite.writing import Writer
+from authstore.mover.sqlite.queries import TargetQueries
+from authstore.mover.sqlite.writing import SqliteWriter
 from tests.mover.moving import change, moved, verified
 
 _Link = psycopg.Connection[Any]
@@ -176,19 +176,14 @@ def test_every_statement_does_to_a_table_of_any_shape_what_it_says(
     table: tuple[list[str], set[int], list[tuple[int, ...]], set[int]], data: st.DataObject
 ) -> None:
     storages, key, indexes, constant = table
+    kinds: dict[str, Kind] = {"TEXT": "text", "INTEGER": "int8", "REAL": "float8", "ANY": "int8"}
     columns = tuple(
-        TargetColumn(
-            f"c {place}",
-            storage,  # type: ignore[arg-type]
-            "'same'::text" if place in constant else "x",
-            otherwise="y" if storage == "ANY" else "",
-        )
+        ColumnLayout(f"c {place}", kinds[storage], storage == "ANY", "'same'" if place in constant else None)
         for place, storage in enumerate(storages)
     )
     names = [column.name for column in columns]
-    copy = TableCopy("a table", None, ("s", "t"), columns, tuple(names[place] for place in sorted(key)), "x")
-    kinds = {"TEXT": "text", "INTEGER": "int8", "REAL": "float8", "ANY": "int8"}
-    queries = Rows(copy, tuple(kinds[storage] for storage in storages))
+    layout = Layout("a table", columns, tuple(names[place] for place in sorted(key)))
+    queries = TargetQueries(layout)
     small = {"TEXT": st.sampled_from(["a", "A", "b ", ""]), "REAL": st.sampled_from([0.5, -1.0])}
 
     def drawn(place: int) -> Any:
@@ -202,10 +197,10 @@ def test_every_statement_does_to_a_table_of_any_shape_what_it_says(
     def as_read(row: tuple[Any, ...]) -> tuple[Any, ...]:
         """As the source gives a row: first the first expressions, then the second ones."""
         plain = [
-            None if column.otherwise and value == "NaN" else value for column, value in zip(columns, row, strict=True)
+            None if column.has_other and value == "NaN" else value for column, value in zip(columns, row, strict=True)
         ]
         others = [
-            "NaN" if value == "NaN" else None for column, value in zip(columns, row, strict=True) if column.otherwise
+            "NaN" if value == "NaN" else None for column, value in zip(columns, row, strict=True) if column.has_other
         ]
         return (*(value for place, value in enumerate(plain) if place not in constant), *others)
 
@@ -221,24 +216,24 @@ def test_every_statement_does_to_a_table_of_any_shape_what_it_says(
         return list({key_of(row): row for row in drawn_rows}.values())
 
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as target:
-        declared = ", ".join(f"{quote(column.name)} {column.storage}" for column in columns)
-        target.execute(f'CREATE TABLE "a table" ({declared}, PRIMARY KEY ({", ".join(map(quote, copy.key))})) STRICT')
+        declared = ", ".join(f"{quote(name)} {storage}" for name, storage in zip(names, storages, strict=True))
+        target.execute(f'CREATE TABLE "a table" ({declared}, PRIMARY KEY ({", ".join(map(quote, layout.key))})) STRICT')
         for number, places in enumerate(indexes):
             target.execute(f'CREATE INDEX "i{number}" ON "a table" ({", ".join(quote(names[at]) for at in places)})')
-        writer, model = Writer(target, queries), {key_of(row): row for row in rows()}
+        writer, model = SqliteWriter(target, layout), {key_of(row): row for row in rows()}
         writer.insert(batch(list(model.values())))
         for _ in range(3):
             changed = rows()
-            writer.upsert(batch(changed))
+            writer.overwrite(batch(changed))
             model |= {key_of(row): row for row in changed}
             gone = data.draw(st.sampled_from(list(model)))
-            assert target.execute(queries.target_key, gone).fetchone() == (1,)
+            assert writer.has(gone)
             writer.delete([gone])
             del model[gone]
-            assert target.execute(queries.target_key, gone).fetchone() is None
+            assert not writer.has(gone)
             found = target.execute(f'SELECT {", ".join(map(quote, names))} FROM "a table"').fetchall()
             assert sorted(found, key=repr) == sorted(model.values(), key=repr)
-            keys = [tuple(row) for row in target.execute(queries.target_keys)]
+            keys = [tuple(row) for row in target.execute(queries.keys)]
             assert keys == sorted(model)
             if not model:
                 return

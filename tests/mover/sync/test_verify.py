@@ -213,7 +213,7 @@ class TestRollback:
         people(source)
         async with connect(target) as store:
             await store.create_user(email="old@example.com")
-        await moved(source_url, target)
+        await moved(source_url, target, replace=True)
         report = await rollback(target)
         assert one(target, "SELECT group_concat(email) FROM users") == "old@example.com"
         assert one(Path(report.set_aside), "SELECT count(*) FROM users") == 50
@@ -249,7 +249,7 @@ class TestRollback:
         people(source)
         async with connect(target) as store:
             await store.create_user(email="old@example.com")
-        first = await moved(source_url, target)
+        first = await moved(source_url, target, replace=True)
         for _ in range(3):
             last = await moved(source_url, target)
         kept = [name for name in names(target.parent) if ".backup-" in name]

@@ -21,6 +21,7 @@ async def test_signing_out_ends_the_session_in_the_store_and_the_cookie(world: A
     await world.sign_in(browser)
     stolen, user = browser.cookie(), await browser.who()
     answer = await browser.submit("/auth/logout")
+    assert answer.headers["clear-site-data"] == '"cache"'
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert browser.cookie() is None
     assert await world.store.list_sessions(user) == []

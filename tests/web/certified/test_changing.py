@@ -8,7 +8,7 @@ import pytest
 
 from authstore.web.oauth.signatures import ProviderKeys
 from tests.web.certified.certified import new_key
-from tests.web.certified.conftest import CLIENT
+from tests.web.certified.conftest import CLIENT, OFFLINE
 from tests.web.certified.visitor import AFTER
 
 METADATA = "GET /.well-known/openid-configuration"
@@ -114,3 +114,20 @@ async def test_all_who_wait_for_the_provider_wait_for_one_look_and_are_told_toge
     pages = await asyncio.gather(*(each.open("/auth/login/corp") for each in visitors))
     assert {page.status_code for page in pages} == {200}
     assert world.provider.requests().count(METADATA) == 1
+
+
+async def test_a_refresh_while_the_provider_is_away_loses_nothing(make_world: Any) -> None:
+    world = await make_world(provider={"accessTokenSeconds": {"client": 20}}, **OFFLINE)
+    await signs_in(world)
+    before = await world.account()
+    world.clock.advance(60)
+    world.provider.go_away()
+    try:
+        failed = await asyncio.gather(
+            *(world.auth.fresh_account("corp", "ada") for _ in range(3)), return_exceptions=True
+        )
+    finally:
+        world.provider.come_back()
+    assert {type(error).__name__ for error in failed} == {"ProviderError"}
+    assert await world.account() == before
+    assert (await world.auth.fresh_account("corp", "ada")).expires_at > world.clock()

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from joserfc.jwk import ECKey
 
 from tests.web.certified.visitor import AFTER
 
@@ -52,6 +53,18 @@ async def test_a_public_client_pushes_too(make_world: Any) -> None:
     client = {"client_secret": None, "token_endpoint_auth_method": "none"}
     world = await make_world(client, REQUIRED, client_secret=None)
     assert "POST /request" in await signs_in(world)
+
+
+async def test_a_key_proves_who_pushes(make_world: Any) -> None:
+    key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"})
+    client = {
+        "client_secret": None,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [key.as_dict(private=False)]},
+    }
+    pem = key.as_pem(private=True).decode()
+    options = {"client_secret": pem, "token_endpoint_auth_method": "private_key_jwt"}
+    assert "POST /request" in await signs_in(await make_world(client, REQUIRED, **options))
 
 
 async def test_a_refused_request_is_a_page_that_says_whose_fault_it_is(make_world: Any, caplog: Any) -> None:

@@ -69,6 +69,14 @@ async def test_ten_people_at_once_are_sent_to_the_provider_after_one_look_at_its
     assert asked.count("GET /jwks") == 1
 
 
+@pytest.mark.parametrize("seconds", [20, 1])
+async def test_an_access_token_that_soon_dies_is_good_for_signing_in(make_world: Any, seconds: int) -> None:
+    world = await make_world(provider={"accessTokenSeconds": {"client": seconds}})
+    await signs_in(world)
+    expires_in = (await world.account()).expires_at - world.clock()
+    assert expires_in.total_seconds() == seconds
+
+
 async def test_the_answer_may_come_as_a_form(make_world: Any) -> None:
     await signs_in(await make_world(authorize_params={"response_mode": "form_post"}))
 

@@ -40,6 +40,9 @@ class SmtpServer:
         is_in_letter = False
         while line := (await reader.readline()).decode():
             self.lines.append(line.rstrip())
+            if line.upper() == "QUIT\r\n":  # some clients wait until the server hangs up (RFC 5321 §4.1.1.10)
+                writer.write(b"221 bye\r\n")
+                break
             is_in_letter = is_in_letter and line != ".\r\n"
             if not is_in_letter:
                 is_in_letter = line.upper().startswith("DATA")

@@ -1,28 +1,26 @@
-"""The target as the ledger has it."""
+"""The target's side as the ledger has it: for a file that nobody has written to since."""
 
-import sqlite3
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from authstore.mover.batches import Digests, Keys, Pack, whole
-from authstore.mover.rows import Rows
-from authstore.mover.sqlite.ledger import Ledger, Stretch
+from authstore.mover.stretches import Stretch
+from authstore.mover.sync.sides import StretchLedger, Writer
 
 
 class Remembered:
-    """The target's side as the ledger has it: for a file that nobody has written to since."""
+    """One table. Its keys are read only where it is not certain that they are the source's."""
 
-    def __init__(self, target: sqlite3.Connection, rows: Rows, ledger: Ledger) -> None:
-        self._target = target
-        self._rows = rows
+    def __init__(self, writer: Writer, ledger: StretchLedger) -> None:
+        self._writer = writer
         self._ledger = ledger
         self._keys: Iterator[Any] | None = None
         self._passed = 0  # keys that nobody has read
 
     def pack(self, stretch: Stretch, source: Pack) -> Pack:
         """The rows of a stretch, of which the source has these now."""
-        digests = self._ledger.digests(self._rows.copy.target, stretch.number)
+        digests = self._ledger.digests(self._writer.layout.table, stretch.number)
         if self._is_aligned(source, digests):
             self._passed += stretch.rows
             return source[0], digests
@@ -37,11 +35,11 @@ class Remembered:
         if len(source[1]) != len(digests):
             return False
         differing = (key for key, new, old in zip(*source, digests, strict=True) if new != old)
-        return all(self._target.execute(self._rows.target_key, whole(key)).fetchone() for key in differing)
+        return all(self._writer.has(whole(key)) for key in differing)
 
     def _read(self, count: int) -> Keys:
         if self._keys is None:
-            self._keys = self._target.execute(self._rows.target_keys)
+            self._keys = self._writer.keys()
         found = list(islice(self._keys, self._passed, self._passed + count))
         self._passed = 0
-        return [row[0] for row in found] if len(self._rows.copy.key) == 1 else found
+        return found

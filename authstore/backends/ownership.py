@@ -1,0 +1,26 @@
+"""A store belongs to the process, the thread and the event loop that opened it."""
+
+import asyncio
+import os
+
+from authstore.errors import StoreMisuseError
+
+
+class Ownership:
+    """Of what was opened here and now."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+
+    def check(self) -> None:
+        """Raises `StoreMisuseError` anywhere else."""
+        try:
+            is_here = asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            is_here = False
+        if is_here:  # after a fork no loop runs, until the child starts another
+            return
+        if os.getpid() != self._pid:
+            raise StoreMisuseError("this store was opened before a fork: open one in each process")
+        raise StoreMisuseError("this store belongs to another event loop or thread: open one in each")

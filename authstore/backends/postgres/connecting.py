@@ -1,0 +1,101 @@
+"""Finds the server that takes writes, and finds it again when another has become that."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from authstore.adapter import Durability
+from authstore.backends.postgres.driver import AsyncpgConnection, connect
+from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone
+from authstore.backends.postgres.servers import Servers, settings
+from authstore.errors import ConfigurationError
+
+_LOOK = """
+SELECT pg_backend_pid() AS backend, pg_is_in_recovery() AS is_standby,
+    current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version,
+    current_schema() AS schema
+"""
+MIN_VERSION = 140000
+
+
+class Connector:
+    """Opens connections to whichever of the servers takes writes, the last one that did first."""
+
+    def __init__(self, servers: Servers, durability: Durability) -> None:
+        self._servers = servers
+        self._durability = durability
+        self._last = 0
+        self.is_pooled = False
+
+    @property
+    def database(self) -> str:
+        """What the database is called."""
+        return self._servers.database
+
+    async def look(self) -> Mapping[str, Any]:
+        """Looks at the database for the first time: is there a pooler in between, and is it one that can be used.
+
+        Raises `ConfigurationError` and the driver's errors.
+        """
+        self.is_pooled = True  # the careful way, until we know
+        connection, found = await self._connect_and_look()
+        try:
+            self.is_pooled = connection.is_pooled(found["backend"])
+        finally:
+            await connection.close(1.0)
+        if found["version"] < MIN_VERSION:
+            raise ConfigurationError("authstore needs PostgreSQL 14 or newer")
+        if found["encoding"] != "UTF8":
+            raise ConfigurationError(
+                f"the database's encoding is {found['encoding']}: make it by CREATE DATABASE … ENCODING 'UTF8'"
+            )
+        if found["schema"] is None:
+            raise ConfigurationError("the schema that search_path names does not exist: CREATE SCHEMA first")
+        if self.is_pooled and "options" in self._servers.options:
+            raise ConfigurationError(
+                "a pooler such as pgbouncer takes no options: ALTER ROLE … SET search_path instead, on the server"
+            )
+        return found
+
+    async def connect(self) -> AsyncpgConnection:
+        """A connection to the server that takes writes. Raises the driver's errors."""
+        connection, _ = await self._connect_and_look()
+        return connection
+
+    async def _connect_and_look(self) -> tuple[AsyncpgConnection, Mapping[str, Any]]:
+        urls, start = self._servers.urls, self._last
+        failure: Exception = ConnectionRefusedError("no server takes writes")
+        for place in [*range(start, len(urls)), *range(start)]:
+            try:
+                connection, found = await self._connect_to(urls[place])
+            except DRIVER_ERRORS as error:
+                failure = _more_telling(failure, error)
+                continue
+            if found["is_standby"]:
+                connection.terminate()
+                continue
+            self._last = place
+            return connection, found
+        raise failure
+
+    async def _connect_to(self, url: str) -> tuple[AsyncpgConnection, Mapping[str, Any]]:
+        asked = settings(self._servers, self._durability, is_pooled=self.is_pooled)
+        seconds = self._servers.connect_seconds
+        try:
+            connection = await connect(url, settings=asked, timeout=seconds, is_pooled=self.is_pooled)
+        except (asyncpg.ClientConfigurationError, ValueError) as error:
+            raise ConfigurationError(
+                "the URL cannot be read by the driver: look at ports and ssl parameters"
+            ) from error
+        try:
+            (found,) = await connection.fetch_tuples(_LOOK, (), seconds)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection, found
+
+
+def _more_telling(before: Exception, now: Exception) -> Exception:
+    """A wrong password says more than a server that is away."""
+    return now if is_gone(before) else before

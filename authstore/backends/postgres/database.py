@@ -1,0 +1,141 @@
+"""The verbs of `Database` on PostgreSQL: a pool of connections to whichever server takes writes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from authstore.adapter import Durability
+from authstore.backends.ownership import Ownership
+from authstore.backends.postgres.connecting import Connector
+from authstore.backends.postgres.driver import Connection
+from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
+from authstore.backends.postgres.inspecting import facts
+from authstore.backends.postgres.pool import Pool
+from authstore.backends.postgres.reads import Reads
+from authstore.backends.postgres.transaction import PostgresTransaction, uninterrupted
+from authstore.backends.postgres.units import Units, abandon, begin, committed
+from authstore.backends.postgres.writes import Writes
+from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
+from authstore.errors import StoreClosedError, StoreError
+from authstore.sql import Statement
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS = 0.02
+
+
+class PostgresDatabase:
+    """An open PostgreSQL database."""
+
+    def __init__(self, connector: Connector, durability: Durability, pool_size: int) -> None:
+        self._pool = Pool(connector.connect, pool_size)
+        self._units = Units(self._pool, durability)
+        self._reads = Reads(self._pool)
+        self._writes = Writes(self._units, is_pooled=connector.is_pooled)
+        self._begin = begin(durability, is_exclusive=True)
+        self._is_pooled = connector.is_pooled
+        self._owned = Ownership()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def one(self, statement: Statement) -> Row | None:
+        """See `authstore.database.Database`."""
+        rows = await self.all(statement)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement) -> list[Row]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._reads.read(statement)
+
+    def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return self._reads.lookup(lookup, key)
+
+    async def unit(self, make: Callable[[], Unit[T]]) -> T:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._writes.run(make)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Database]:
+        """See `authstore.database.Database`."""
+        self.check()
+        connection = await self._open_transaction(asyncio.get_running_loop().time() + BUSY_SECONDS)
+        inside = PostgresTransaction(connection, self.check)
+        try:
+            try:
+                yield inside
+            except BaseException:
+                inside.end()
+                await uninterrupted(abandon(connection))
+                raise
+            inside.end()
+            await uninterrupted(self._commit(connection))
+        finally:
+            self._pool.give(connection, to_write=True)
+
+    async def facts(self) -> dict[str, JsonValue]:
+        """See `authstore.database.Database`."""
+        self.check()
+        found = await self._reads.ask(facts)
+        await self._units.run(_nothing)
+        return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
+
+    async def close(self) -> None:
+        """See `authstore.database.Database`."""
+        self._owned.check()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    def check(self) -> None:
+        """Raises `StoreClosedError` or `StoreMisuseError`."""
+        self._owned.check()
+        if self._closing is not None:
+            raise StoreClosedError("the store is closed")
+
+    async def _open_transaction(self, deadline: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await self._try_to_open(deadline)
+            except DRIVER_ERRORS as error:
+                if loop.time() >= deadline or not is_gone(error):
+                    raise ours(error) from error
+                self._pool.distrust()
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _try_to_open(self, deadline: float) -> Connection:
+        connection = await self._pool.take(deadline, to_write=True)
+        try:
+            await connection.script(self._begin, max(deadline - self._owned.loop.time(), 0.1) + 0.5)
+        except BaseException:
+            await uninterrupted(abandon(connection))
+            self._pool.give(connection, to_write=True)
+            raise
+        return connection
+
+    async def _commit(self, connection: Connection) -> None:
+        try:
+            self.check()
+        except BaseException:
+            await abandon(connection)
+            raise
+        with translated():
+            word = await committed(connection, connection.script("COMMIT", None))
+        if word != "COMMIT":
+            raise StoreError("the database rolled the transaction back after an earlier error")
+
+    async def _close(self) -> None:
+        await self._writes.finish()
+        await self._reads.finish()
+        await self._pool.close(BUSY_SECONDS)
+
+
+def _nothing() -> Unit[None]:
+    """An empty unit: passes the gate and commits."""
+    yield from ()

@@ -1,0 +1,133 @@
+"""The verbs of `Database` inside an open transaction, on a connection of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from authstore.backends.postgres.driver import Connection
+from authstore.backends.postgres.errors import DRIVER_ERRORS, is_lost_race, translated
+from authstore.backends.postgres.reads import look_up
+from authstore.backends.postgres.units import drive, fetch
+from authstore.backends.turn import Turn
+from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
+from authstore.errors import StoreMisuseError
+from authstore.sql import Statement
+
+T = TypeVar("T")
+
+_TRIES = 3  # of a unit that loses a race against plain SQL, which does not wait at the gate
+
+
+class PostgresTransaction:
+    """One transaction or savepoint. Its calls run one after another; while a nested one is open, they wait."""
+
+    def __init__(self, connection: Connection, check: Callable[[], None]) -> None:
+        self._connection = connection
+        self._check = check
+        self._mine = Turn()
+        self._is_over = False
+
+    def end(self) -> None:
+        """From here on every call is refused."""
+        self._is_over = True
+
+    async def one(self, statement: Statement) -> Row | None:
+        """See `authstore.database.Database`."""
+        rows = await self.all(statement)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement) -> list[Row]:
+        """See `authstore.database.Database`."""
+        async with self._turn():
+            return await uninterrupted(fetch(self._connection, statement, None))
+
+    async def lookup(self, lookup: Lookup, key: str) -> Found | None:
+        """See `authstore.database.Database`."""
+        async with self._turn():
+            return await uninterrupted(look_up(self._connection, None, lookup=lookup, key=key))
+
+    async def unit(self, make: Callable[[], Unit[T]]) -> T:
+        """See `authstore.database.Database`."""
+        async with self._turn():
+            for _ in range(_TRIES - 1):
+                try:
+                    return await self._in_savepoint(lambda: drive(self._connection, make(), None))
+                except DRIVER_ERRORS as error:
+                    if not is_lost_race(error):
+                        raise
+            return await self._in_savepoint(lambda: drive(self._connection, make(), None))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Database]:
+        """A savepoint. See `authstore.database.Database`."""
+        async with self._turn():
+            nested = PostgresTransaction(self._connection, self._check)
+            await uninterrupted(self._connection.script("SAVEPOINT nested", None))
+            try:
+                yield nested
+            except BaseException:
+                nested.end()
+                await uninterrupted(self._connection.script("ROLLBACK TO nested; RELEASE nested", None))
+                raise
+            nested.end()
+            await uninterrupted(self._connection.script("RELEASE nested", None))
+
+    async def facts(self) -> dict[str, JsonValue]:
+        """See `authstore.database.Database`."""
+        async with self._turn():
+            await uninterrupted(self._connection.script("SELECT 1", None))
+        return {"backend": "postgresql", "in_transaction": True}
+
+    async def close(self) -> None:
+        """A transaction ends with its block."""
+        raise StoreMisuseError("a transaction is ended by leaving its block; close the store it came from")
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        self._refuse_late()
+        await self._mine.take(asyncio.get_running_loop().time() + BUSY_SECONDS)
+        try:
+            self._refuse_late()
+            with translated():
+                yield
+        finally:
+            self._mine.give()
+
+    async def _in_savepoint(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Whatever fails, fails alone."""
+
+        async def run() -> T:
+            await self._connection.script("SAVEPOINT unit", None)
+            try:
+                result = await work()
+            except BaseException:
+                await self._connection.script("ROLLBACK TO unit; RELEASE unit", None)
+                raise
+            await self._connection.script("RELEASE unit", None)
+            return result
+
+        return await uninterrupted(run())
+
+    def _refuse_late(self) -> None:
+        self._check()
+        if self._is_over:
+            raise StoreMisuseError("this transaction is over")
+
+
+async def uninterrupted(work: Awaitable[T]) -> T:
+    """Runs this to its end, and only then lets a cancellation through."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()
+        raise cancelled
+    return task.result()

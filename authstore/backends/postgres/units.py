@@ -1,0 +1,203 @@
+"""Units of work: at the gate, in READ COMMITTED, with locks on what they decide on; run again when they lose a race.
+
+Whoever writes passes a gate that stands open but while somebody's `transaction()` is under way, in whichever process:
+an advisory lock, shared by units, exclusive for a transaction. All of it holds through a pooler, since it ends with
+the transaction.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from authstore.adapter import Durability
+from authstore.backends.postgres.driver import Connection
+from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, ours
+from authstore.backends.postgres.pool import Pool
+from authstore.backends.postgres.texts import text
+from authstore.database import BUSY_SECONDS, Row, Unit
+from authstore.errors import StoreBusyError
+from authstore.sql import Decides, Statement
+
+T = TypeVar("T")
+
+GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one database apart
+COMMIT_SECONDS = 10.0  # how long a commit is waited for: a standby that is away holds it up for ever
+_PAUSE_SECONDS = 0.02
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
+_DURABILITY = {
+    "full": "SET LOCAL synchronous_commit = on; ",
+    "relaxed": "SET LOCAL synchronous_commit = off; ",
+}
+_SHARED = f"SELECT pg_advisory_xact_lock_shared({GATE}, 'users'::regclass::oid::int)"
+_EXCLUSIVE = f"SELECT pg_advisory_xact_lock({GATE}, 'users'::regclass::oid::int)"
+_CLAIM = "SELECT pg_advisory_xact_lock($1)"
+
+
+def begin(durability: Durability, *, is_exclusive: bool) -> str:
+    """What opens a transaction, in one round trip."""
+    return _BEGIN + _DURABILITY[durability] + (_EXCLUSIVE if is_exclusive else _SHARED)
+
+
+class Units:
+    """Runs units until they succeed, are refused, or their time is up. Waiting ends `BUSY_SECONDS` after the call."""
+
+    def __init__(self, pool: Pool, durability: Durability) -> None:
+        self._pool = pool
+        self._begin = begin(durability, is_exclusive=False)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self, make: Callable[[], Unit[T]]) -> T:
+        """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
+        return await self.to_the_end(self._until_it_is_done(make, asyncio.get_running_loop().time() + BUSY_SECONDS))
+
+    async def alone(self, sql: str, parameters: Mapping[str, Any]) -> int | list[Row]:
+        """Runs one statement that is its own transaction."""
+        deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
+        return await self.to_the_end(self._alone(sql, parameters, deadline))
+
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs this to its end, and only then lets a cancellation of its caller through."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            if not task.cancelled():
+                task.exception()
+            raise cancelled
+        return task.result()
+
+    async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float) -> T:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                return await self._once(make, deadline)
+            except DRIVER_ERRORS as error:
+                if loop.time() >= deadline or not (is_gone(error) or is_lost_race(error)):
+                    raise ours(error) from error
+                if is_gone(error):
+                    self._pool.distrust()
+                    await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _once(self, make: Callable[[], Unit[T]], deadline: float) -> T:
+        connection = await self._pool.take(deadline, to_write=True)
+        try:
+            return await in_transaction(connection, self._begin, make, deadline)
+        finally:
+            self._pool.give(connection, to_write=True)
+
+    async def _alone(self, sql: str, parameters: Mapping[str, Any], deadline: float) -> int | list[Row]:
+        connection = await self._pool.take(deadline, to_write=True)
+        try:
+            said = text(sql)
+            work = _sent(connection, said.sql, said.values(parameters), said.returns)
+            return await committed(connection, work)
+        finally:
+            self._pool.give(connection, to_write=True)
+
+
+async def in_transaction(connection: Connection, opening: str, make: Callable[[], Unit[T]], deadline: float) -> T:
+    """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
+    try:
+        await connection.script(opening, _left(deadline))
+        result = await drive(connection, make(), deadline)
+    except TimeoutError as error:
+        if await abandon(connection):  # the server is there: it was the others who took so long
+            raise busy() from error
+        raise
+    except BaseException:
+        await abandon(connection)
+        raise
+    await committed(connection, connection.script("COMMIT", None))
+    return result
+
+
+async def drive(connection: Connection, unit: Unit[T], deadline: float | None) -> T:
+    """Runs a unit to its end within the open transaction."""
+    try:
+        statement = next(unit)
+        while True:
+            statement = unit.send(await fetch(connection, statement, deadline))
+    except StopIteration as finished:
+        return cast(T, finished.value)
+    finally:
+        unit.close()
+
+
+async def fetch(connection: Connection, statement: Statement, deadline: float | None) -> list[Row]:
+    """All rows of a statement, or an empty one for each row that it wrote."""
+    query, decides = statement.query, statement.decides
+    if decides is Decides.NAME:
+        await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
+    said = text(query.to_change if decides is Decides.ROWS and query.to_change else query.postgres)
+    values = said.values(statement.parameters)
+    if said.returns:
+        return await connection.fetch_tuples(said.sql, values, _left(deadline))
+    return [{}] * await connection.run(said.sql, values, _left(deadline))
+
+
+async def committed(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+    """Waits for a commit, or a statement that commits by itself: it is never cancelled.
+
+    Raises `UnknownOutcomeError` where nobody can tell whether it happened, and the driver's errors where it did not.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait([task], timeout=COMMIT_SECONDS)
+    if not task.done():
+        connection.terminate()
+        await asyncio.wait([task])
+        raise in_doubt(task.exception())
+    error = task.exception()
+    if error is not None:
+        if is_gone(error) and not _was_refused(error):
+            connection.terminate()
+            raise in_doubt(error)
+        raise error
+    if connection.is_in_doubt:
+        raise in_doubt()
+    return task.result()
+
+
+async def abandon(connection: Connection) -> bool:
+    """Ends the open transaction, and says whether the server answered; if not, the connection is ended too."""
+    try:
+        await connection.script("ROLLBACK", 1.0)
+    except DRIVER_ERRORS:
+        connection.terminate()
+        return False
+    return True
+
+
+def busy() -> StoreBusyError:
+    """What a writer gets who waited in vain."""
+    return StoreBusyError("another writer held what this one needs for the whole busy timeout")
+
+
+def _was_refused(error: BaseException) -> bool:
+    """Whether the server itself said that it had not done it."""
+    return getattr(error, "sqlstate", None) in ("25006", "53300")
+
+
+async def _sent(connection: Connection, sql: str, values: Sequence[Any], returns: bool) -> int | list[Row]:
+    if returns:
+        return await connection.fetch_tuples(sql, values, None)
+    return await connection.run(sql, values, None)
+
+
+def _left(deadline: float | None) -> float | None:
+    """Seconds for one statement; the server itself says first that a lock is taken."""
+    if deadline is None:
+        return None
+    return max(deadline - asyncio.get_running_loop().time(), 0.1) + 0.5
+
+
+def _number(claim: tuple[str, ...]) -> int:
+    """A name as the number of an advisory lock; two names that share one merely wait for each other."""
+    digest = hashlib.blake2b("\0".join(claim).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)

@@ -1,0 +1,85 @@
+"""Tables that no role fits, looked at by what is in them: tokens under any name, and lists of who is kept out."""
+
+from collections.abc import Iterable, Sequence
+
+from authstore.mover.catalog import Source, SourceColumn, SourceTable
+from authstore.mover.names import label, quote, relation
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.postgres.statements import rows
+from authstore.mover.recognition.aliases import normalised, words
+from authstore.mover.recognition.profile import Profile, is_named
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.recognition.secrets import looks_random, may_hold_tokens, unrecognised
+from authstore.mover.reports import Problem
+
+_SAMPLE = 200
+_KEPT_OUT = frozenset({"ban", "suspension", "lockout", "blocklist", "blacklist", "denylist", "blocked", "banned"})
+
+
+def suspects(
+    source: Source,
+    recognised: Sequence[Recognised],
+    found: Iterable[Problem],
+    options: MoveOptions,
+    profile: Profile,
+    connection: SourceConnection,
+) -> list[Problem]:
+    """What speaks against carrying tables over as they are; those that `found` stops at are not looked at again."""
+    known = {(one.table.schema, one.table.name) for one in recognised}
+    said = {problem.table for problem in found}
+    schemas = options.schemas or tuple({one.table.schema for one in recognised if one.moved})
+    problems: list[Problem] = []
+    for table in source.tables:
+        is_new = (table.schema, table.name) not in known and label(table.schema, table.name) not in said
+        if (
+            is_new
+            and table.readable
+            and (not schemas or table.schema in schemas)
+            and _is_wanted(table, options, profile)
+        ):
+            problems += _of_table(table, source, connection)
+    return problems
+
+
+def _is_wanted(table: SourceTable, options: MoveOptions, profile: Profile) -> bool:
+    if is_named(table, (*options.skip, *profile.leave, *profile.carry)):
+        return False
+    return not options.only or is_named(table, options.only)
+
+
+def _of_table(table: SourceTable, source: Source, connection: SourceConnection) -> list[Problem]:
+    if words(table.name) and _names_outcasts(table) and (count := _count(table, connection)):
+        return [_kept_out(table, count)]
+    referred = {name for other in source.tables for one in other.references if one.table == (table.schema, table.name)
+                for name in one.target_columns}  # fmt: skip
+    columns = [column for column in may_hold_tokens(table) if column.name not in referred]
+    raw = tuple(column.name for column in columns if looks_random(_sample(table, column, connection)))
+    return [unrecognised(table, raw)] if raw else []
+
+
+def _names_outcasts(table: SourceTable) -> bool:
+    names = {normalised(column.name) for column in table.columns}
+    said = {word.removesuffix("s") for word in words(table.name)}
+    return bool(_KEPT_OUT & said) and bool(names & {"userid", "user", "email", "accountid"})
+
+
+def _kept_out(table: SourceTable, count: int) -> Problem:
+    name = label(table.schema, table.name)
+    message = (
+        f"{name} seems to say who is kept out, and nothing of authstore reads it: disable these users after the move, "
+        f'and carry it as it is with carry = ["{name}"] in a --profile, or leave it with --skip {table.name}'
+    )
+    return Problem("shut-out", name, message, count, decision="profile", stops=True)
+
+
+def _count(table: SourceTable, connection: SourceConnection) -> int:
+    ((count,),) = rows(connection, f"SELECT count(*) FROM {relation(table)}")
+    return int(count)
+
+
+def _sample(table: SourceTable, column: SourceColumn, connection: SourceConnection) -> list[str]:
+    name = quote(column.name)
+    value = f"encode({name}, 'hex')" if column.base == "bytea" else f"{name}::text"
+    query = f"SELECT left({value}, 600) FROM {relation(table)} WHERE {name} IS NOT NULL LIMIT {_SAMPLE}"
+    return [str(found) for (found,) in rows(connection, query)]

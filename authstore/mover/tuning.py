@@ -1,0 +1,21 @@
+"""The sizes and waits of a move: one frozen set that is passed in, so that tests can have small ones."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Rows, seconds. The defaults were measured with `python -m benchmarks.move`."""
+
+    stretch_rows: int = 5000  # under one digest
+    commit_rows: int = 50_000  # in one transaction
+    most_keys: int = 100_000  # that differ; beyond it the table is copied anew
+    connections: int = 3  # tables read at the same time: while the source sorts a big one, small ones are written
+    waits: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15, 15)  # before a lost source is asked again
+    silence_seconds: float = 15.0  # of the server, before somebody looks whether it is at work
+    connect_seconds: int = 10
+    sessions_may_lag: timedelta = timedelta(minutes=5)  # behind the moment at which sessions count as used
+
+
+DEFAULT = Tuning()

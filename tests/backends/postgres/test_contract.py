@@ -1,0 +1,46 @@
+"""The store on PostgreSQL keeps the contract, and under policies that switch limits on and off."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from authstore.adapter import Adapter
+from authstore.connect import connect
+from authstore.expiry import SessionPolicy
+from authstore.testing import AdapterContract, Clock
+from authstore.testing.contract import (
+    PruneContract,
+    SessionChangesContract,
+    SessionExpiryContract,
+    SessionsContract,
+    SlowRefreshContract,
+    VerificationTokensContract,
+)
+
+POLICIES = {
+    "sliding": SessionPolicy(lifetime=None, idle=timedelta(hours=1), touch_every=timedelta(minutes=1), max_per_user=6),
+    "unlimited": SessionPolicy(lifetime=None, idle=None),
+}
+
+
+class TestPostgres(AdapterContract, SlowRefreshContract):
+    @pytest.fixture
+    async def adapter(self, clock: Clock, store_url: str) -> AsyncIterator[Adapter]:
+        async with connect(store_url, clock=clock, keys=["k" * 32]) as store:
+            yield store
+
+
+class TestPostgresUnderOtherPolicies(SessionsContract, SessionExpiryContract, SessionChangesContract, PruneContract):
+    @pytest.fixture(params=POLICIES)
+    async def adapter(self, clock: Clock, store_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
+        async with connect(store_url, clock=clock, policy=POLICIES[request.param]) as store:
+            yield store
+
+
+class TestPostgresWithOneConnection(VerificationTokensContract):
+    @pytest.fixture
+    async def adapter(self, clock: Clock, store_url: str) -> AsyncIterator[Adapter]:
+        policy = SessionPolicy(token_lifetime=None)
+        async with connect(store_url, clock=clock, policy=policy, pool_size=1) as store:
+            yield store

@@ -1,0 +1,188 @@
+"""`refresh_account` where the database is busy, the provider never answers, or its holder died."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authstore import Account, Adapter, StoreBusyError, StoreClosedError, connect
+from authstore.store import refresh as refreshing
+
+NEW = {"access_token": "access-1", "refresh_token": "refresh-1"}
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Adapter]:
+    """A store with one account."""
+    async with connect(tmp_path / "auth.db") as store:
+        user = await store.create_user(id="ada")
+        await store.link_account(user.id, "github", "42", access_token="access-0", refresh_token="refresh-0")
+        yield store
+
+
+def locked(path: Path) -> sqlite3.Connection:
+    """A connection that holds the write lock until it is closed."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
+async def stored(store: Adapter) -> Account:
+    account = await store.get_account("github", "42")
+    assert account is not None
+    return account
+
+
+async def test_what_the_provider_gave_outlasts_a_busy_database(store: Adapter, tmp_path: Path) -> None:
+    locks: list[sqlite3.Connection] = []
+
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        locks.append(locked(tmp_path / "auth.db"))
+        asyncio.get_running_loop().call_later(6, locks[0].close)  # longer than a write waits
+        return NEW
+
+    account = await store.refresh_account("github", "42", refresh)
+    assert (account.access_token, account.refresh_token) == ("access-1", "refresh-1")
+    assert await stored(store) == account
+
+
+async def test_a_caller_who_goes_meanwhile_loses_nothing(store: Adapter, tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        asked.set()
+        return NEW
+
+    with closing(locked(tmp_path / "auth.db")) as lock:
+        lock.execute("ROLLBACK")
+        task = asyncio.create_task(store.refresh_account("github", "42", refresh))
+        await asked.wait()
+        lock.execute("BEGIN IMMEDIATE")
+        task.cancel()
+        await asyncio.sleep(0.3)
+        assert not task.done()
+        lock.execute("ROLLBACK")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (await stored(store)).refresh_token == "refresh-1"
+
+
+async def test_what_cannot_be_kept_is_on_the_error(
+    store: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "LEASE", timedelta(seconds=1))
+    locks: list[sqlite3.Connection] = []
+
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        locks.append(locked(tmp_path / "auth.db"))
+        return NEW
+
+    with pytest.raises(StoreBusyError) as busy:
+        await store.refresh_account("github", "42", refresh)
+    locks[0].close()
+    assert busy.value.fields == NEW
+    assert "refresh-1" not in f"{busy.value} {busy.value!r}"
+    await store.link_account("ada", "github", "42", **busy.value.fields)
+    assert (await stored(store)).refresh_token == "refresh-1"
+
+
+async def test_a_store_that_was_closed_meanwhile_hands_them_over_at_once(store: Adapter) -> None:
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        await store.close()
+        return NEW
+
+    with pytest.raises(StoreClosedError) as closed:
+        await asyncio.wait_for(store.refresh_account("github", "42", refresh), 10)
+    assert closed.value.fields == NEW
+    with pytest.raises(StoreClosedError) as other:
+        await store.get_account("github", "42")
+    assert other.value.fields is None
+
+
+async def test_a_provider_that_never_answers_is_given_up_and_the_next_in_line_asks(store: Adapter) -> None:
+    entered = asyncio.Event()
+
+    async def stuck(account: Account) -> Mapping[str, Any]:
+        entered.set()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        return NEW
+
+    limit = {"timeout": timedelta(seconds=0.5)}  # a minute unless said
+    first = asyncio.create_task(store.refresh_account("github", "42", stuck, **limit))  # type: ignore[call-arg]
+    await entered.wait()
+    second = asyncio.create_task(store.refresh_account("github", "42", refresh))
+    with pytest.raises(TimeoutError, match=r"0\.5 seconds"):
+        await first
+    assert (await asyncio.wait_for(second, 10)).access_token == "access-1"
+
+
+async def test_a_callback_that_asks_for_its_own_account_is_given_up(store: Adapter) -> None:
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        return NEW
+
+    async def turning(account: Account) -> Mapping[str, Any]:
+        return dict(await store.refresh_account("github", "42", refresh))
+
+    with pytest.raises(TimeoutError):
+        await store.refresh_account("github", "42", turning, timeout=timedelta(seconds=0.5))  # type: ignore[call-arg]
+    assert (await stored(store)).access_token == "access-0"
+    assert (await store.refresh_account("github", "42", refresh)).access_token == "access-1"
+
+
+async def test_a_timeout_of_the_callbacks_own_is_its_own(store: Adapter) -> None:
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        raise TimeoutError("the provider's")
+
+    with pytest.raises(TimeoutError, match="the provider's"):
+        await store.refresh_account("github", "42", refresh)
+
+
+async def test_a_holder_that_died_is_replaced_by_real_time_though_the_clock_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "LEASE", timedelta(seconds=1))
+    async with connect("sqlite://") as other:
+        now = other.clock()  # type: ignore[attr-defined]
+    async with connect(tmp_path / "auth.db", clock=lambda: now) as store:
+        await store.link_account((await store.create_user()).id, "github", "42", access_token="access-0")
+        with closing(sqlite3.connect(tmp_path / "auth.db")) as connection, connection:
+            until = (now + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            connection.execute("UPDATE accounts SET refresh_holder = 'the dead', refresh_until = ?", (until,))
+
+        async def refresh(account: Account) -> Mapping[str, Any]:
+            return NEW
+
+        began = time.monotonic()
+        account = await asyncio.wait_for(store.refresh_account("github", "42", refresh), 20)
+        assert account.access_token == "access-1"
+        assert time.monotonic() - began >= 1
+
+
+async def test_a_holder_that_lives_keeps_its_lease_while_the_clock_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refreshing, "LEASE", timedelta(seconds=1))
+    monkeypatch.setattr(refreshing, "_RENEW_SECONDS", 0.2)
+    asked: list[str] = []
+    async with connect("sqlite://") as other:
+        now = other.clock()  # type: ignore[attr-defined]
+    async with connect(tmp_path / "auth.db", clock=lambda: now) as store:
+        await store.link_account((await store.create_user()).id, "github", "42", access_token="access-0")
+
+        async def refresh(account: Account) -> Mapping[str, Any]:
+            asked.append(str(account.access_token))
+            await asyncio.sleep(2.5)
+            return NEW
+
+        both = await asyncio.gather(*(store.refresh_account("github", "42", refresh) for _ in range(2)))
+    assert asked == ["access-0"]
+    assert [account.access_token for account in both] == ["access-1"] * 2
