@@ -52,6 +52,7 @@ def test_a_passkey_button_from_before_signing_in_in_another_tab_works(visitor: A
     sign_in_at_provider(page, "Ada Lovelace")
     page.goto("/auth/sessions")
     sign_in_at_provider(visitor.tab(), "Ada Lovelace")
+    page.bring_to_front()
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_role("button", name="Remove")).to_be_visible()
     visitor.forgive("403")
