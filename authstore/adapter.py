@@ -9,7 +9,7 @@ Errors are those of `authstore.errors`; an argument of the wrong shape is `Value
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -103,7 +103,8 @@ class Users(Protocol):
 
     async def delete_user(self, user_id: str) -> bool:
         """Deletes the user with all accounts, sessions, authenticators, role grants and verification tokens
-        for the address, atomically."""
+        for the address, atomically. Of more than 10 000 sessions most may end just before, in slices, so that no
+        other writer waits for them."""
         ...
 
     async def list_users(self, *, after: str | None = None, limit: int = 100) -> list[User]:
@@ -247,8 +248,11 @@ class Sessions(Protocol):
         """Ends the session of this token."""
         ...
 
-    async def list_sessions(self, user_id: str) -> list[Session]:
-        """The user's living sessions, newest first, without tokens."""
+    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
+        """The user's living sessions, newest first (`created_at`, then id), without tokens.
+
+        `after`: the last session of the page before, which may be gone.
+        """
         ...
 
     async def revoke_session(self, session_id: str) -> bool:
@@ -399,7 +403,11 @@ class Maintenance(Protocol):
 
     async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
         """Deletes dead sessions and tokens in short transactions of at most `batch` rows, until none is left or
-        `max_seconds` are over."""
+        `max_seconds` are over; the next call goes on where that was.
+
+        `remaining` counts the dead that are left then; where that would take more than a quarter of a second, it is
+        at least so many.
+        """
         ...
 
     def transaction(self) -> AbstractAsyncContextManager["Adapter"]:
@@ -410,8 +418,12 @@ class Maintenance(Protocol):
         """
         ...
 
-    async def health(self) -> Health:
-        """Whether the store answers and can write."""
+    async def health(self, *, timeout: timedelta = timedelta(seconds=1)) -> Health:
+        """A read and a write that is committed, answered within `timeout` whatever the database does.
+
+        `status` is "warn" where it is alive but busy or slow, or its log has grown beyond 64 MB; "fail" where a
+        read or a write does not work. Callers within five seconds share one write that succeeded.
+        """
         ...
 
     async def rekey(self) -> int:

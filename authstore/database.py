@@ -61,7 +61,10 @@ class Database(Protocol):
         ...
 
     async def facts(self) -> dict[str, JsonValue]:
-        """What the backend knows about itself, after asking the database; raises where it does not answer."""
+        """What the backend knows about itself, after reading from the database; raises where that does not work.
+
+        `wal_bytes`: how long its log is, where it has one.
+        """
         ...
 
     async def close(self) -> None:

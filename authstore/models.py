@@ -248,15 +248,26 @@ class SignIn(Model, frozen=True):
 
 
 class PruneReport(Model, frozen=True):
-    """Rows deleted per table, and how many dead ones were left when time was up."""
+    """Rows deleted per table, and how many dead ones were left when time was up (at least, where they are many)."""
 
     deleted: dict[str, int]
     remaining: int
 
 
+HealthStatus = Literal["pass", "warn", "fail"]
+
+
+def _status(values: dict[str, Any]) -> HealthStatus:
+    return "pass" if values.get("ok") else "fail"
+
+
 class Health(Model, frozen=True):
-    """Whether the store answers and can write; `detail` holds what the backend knows about itself."""
+    """Whether the store answers and can write; `detail` holds what the backend knows about itself.
+
+    `status`: "warn" is alive, but busy or slow (`ok` is true then).
+    """
 
     ok: bool
+    status: HealthStatus = Field(default_factory=_status)
     latency: timedelta
     detail: dict[str, JsonValue]

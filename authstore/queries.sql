@@ -254,12 +254,42 @@ WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users
 DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = ANY(:id)
 RETURNING sessions.id
 
--- A user's living sessions, newest first.
+-- Of the next stretch of a user's sessions: where it ends (nowhere, if it was the last), and which of the living ones
+-- come before a place in the order of their making. PostgreSQL, where nobody waits for a long read, finds the page.
+-- name: scan_user_sessions
+-- dialect: sqlite
+SELECT CASE WHEN count(*) = :stretch THEN max(place) END AS last, json_group_array(json_array(created_at, id)) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after
+        AND (created_at, id) < (:before, :before_id)) AS living
+FROM (SELECT rowid AS place, id, expires, created_at, last_used_at FROM sessions
+    WHERE user_id = :user_id AND rowid > :after ORDER BY rowid LIMIT :stretch)
+-- dialect: postgres
+SELECT NULL AS last, coalesce(json_agg(json_build_array(created_at, id)), '[]') AS living
+FROM (SELECT id, created_at FROM sessions
+    WHERE user_id = :user_id AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
+        AND (created_at, id) < (:before, :before_id)
+    ORDER BY created_at DESC, id DESC LIMIT :limit) AS newest
+
+-- These sessions, where they are living, newest first.
 -- name: list_sessions
+-- dialect: sqlite
 SELECT sessions.* FROM sessions JOIN users ON users.id = sessions.user_id
-WHERE sessions.user_id = :user_id AND NOT users.disabled AND sessions.expires > :now
+WHERE sessions.id IN (SELECT value FROM json_each(:ids)) AND NOT users.disabled AND sessions.expires > :now
     AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
 ORDER BY sessions.created_at DESC, sessions.id DESC
+-- dialect: postgres
+SELECT sessions.* FROM sessions JOIN users ON users.id = sessions.user_id
+WHERE sessions.id IN (SELECT json_array_elements_text(:ids)) AND NOT users.disabled AND sessions.expires > :now
+    AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
+ORDER BY sessions.created_at DESC, sessions.id DESC
+
+-- How many sessions a user has, counted up to so many.
+-- name: count_sessions
+SELECT count(*) AS counted FROM (SELECT 1 FROM sessions WHERE user_id = :user_id LIMIT :most) AS found
+
+-- Ends some of a user's sessions.
+-- name: delete_some_sessions
+DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = :user_id LIMIT :limit)
 
 -- Ends a user's sessions, save one.
 -- name: delete_sessions
@@ -283,11 +313,11 @@ DELETE FROM sessions WHERE id IN (
 -- dialect: sqlite
 SELECT max(id) AS last, json_group_array(id) FILTER (
     WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
-FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after ORDER BY id LIMIT :limit)
+FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit)
 -- dialect: postgres
 SELECT max(id) AS last, coalesce(json_agg(id) FILTER (
     WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after), '[]') AS dead
-FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after ORDER BY id LIMIT :limit) AS stretch
+FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
 -- Deletes these sessions, where they are still dead.
 -- name: delete_dead_sessions
@@ -298,10 +328,11 @@ DELETE FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
 DELETE FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids))
     AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
 
--- How many sessions are dead.
+-- The next stretch of sessions by id: where it ends, and how many of them are dead.
 -- name: count_dead_sessions
-SELECT count(*) AS dead FROM sessions
-WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after
+SELECT max(id) AS last, count(*) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
 -- ── verification tokens ──────────────────────────────────────────────────────────────────────────────────
 
@@ -345,10 +376,10 @@ DELETE FROM verification_tokens WHERE identifier = :identifier
 -- name: scan_verification_tokens
 -- dialect: sqlite
 SELECT max(id) AS last, json_group_array(id) FILTER (WHERE expires <= :now) AS dead
-FROM (SELECT id, expires FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit)
+FROM (SELECT id, expires FROM verification_tokens WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit)
 -- dialect: postgres
 SELECT max(id) AS last, coalesce(json_agg(id) FILTER (WHERE expires <= :now), '[]') AS dead
-FROM (SELECT id, expires FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit) AS stretch
+FROM (SELECT id, expires FROM verification_tokens WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
 -- Deletes these tokens, where they are still dead.
 -- name: delete_dead_verification_tokens
@@ -357,9 +388,10 @@ DELETE FROM verification_tokens WHERE id IN (SELECT value FROM json_each(:ids)) 
 -- dialect: postgres
 DELETE FROM verification_tokens WHERE id IN (SELECT json_array_elements_text(:ids)::bigint) AND expires <= :now
 
--- How many tokens are dead.
+-- The next stretch of tokens: where it ends, and how many of them are dead.
 -- name: count_dead_verification_tokens
-SELECT count(*) AS dead FROM verification_tokens WHERE expires <= :now
+SELECT max(id) AS last, count(*) FILTER (WHERE expires <= :now) AS dead
+FROM (SELECT id, expires FROM verification_tokens WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
 -- ── authenticators ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -483,6 +515,18 @@ LIMIT 1
 SELECT users.* FROM user_roles JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.role_name = :role_name AND user_roles.user_id > :after
 ORDER BY user_roles.user_id LIMIT :limit
+
+-- ── health ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A row that is gone before anybody can see it, so that something is written: SQLite leaves out an update to what
+-- stands there already.
+-- name: insert_probe
+INSERT INTO authstore_migrations (version, name, sha256, applied_at)
+SELECT 0, 'health', sha256, applied_at FROM authstore_migrations WHERE version = 1
+
+-- Takes that row away.
+-- name: delete_probe
+DELETE FROM authstore_migrations WHERE version = 0
 
 -- ── the schema's own books ───────────────────────────────────────────────────────────────────────────────
 

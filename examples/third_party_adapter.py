@@ -20,7 +20,8 @@ from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pytest
-from pydantic import BaseModel
+from hypothesis import settings
+from pydantic import BaseModel, JsonValue
 
 from authstore import (
     UNSET,
@@ -53,6 +54,7 @@ from authstore import (
     rules,
 )
 from authstore.testing import AdapterContract, Clock
+from authstore.testing.contract import StoreModel
 
 BUSY_SECONDS = 5.0
 LEASE = timedelta(seconds=30)
@@ -498,9 +500,15 @@ class DictionaryStore:
     def delete_session(self, tables: Tables, /, token: str) -> bool:
         return rules.is_presentable(token) and tables.sessions.pop(rules.hash_token(token), None) is not None
 
-    async def list_sessions(self, user_id: str) -> list[Session]:
+    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
         mine = [each for each in self._read().sessions.values() if each.user_id == user_id and self._lives(each)]
-        return [own(each) for each in sorted(mine, key=lambda each: (each.created_at, each.id), reverse=True)]
+        mine.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+        following = [
+            each for each in mine if after is None or (each.created_at, each.id) < (after.created_at, after.id)
+        ]
+        return [own(each) for each in following[:limit]]
 
     @writing
     def revoke_session(self, tables: Tables, /, session_id: str) -> bool:
@@ -704,11 +712,17 @@ class DictionaryStore:
                 inner._is_closed = True
             self._tables = inner._tables
 
-    async def health(self) -> Health:
-        started = time.perf_counter()
-        async with self._turn():
-            latency = timedelta(seconds=time.perf_counter() - started)
-        return Health(ok=True, latency=latency, detail={"backend": "dictionaries"})
+    async def health(self, *, timeout: timedelta = timedelta(seconds=1)) -> Health:
+        self._read()
+        started, is_busy = time.perf_counter(), False
+        try:
+            async with asyncio.timeout(timeout.total_seconds()), self._turn():
+                pass
+        except (TimeoutError, StoreBusyError):
+            is_busy = True
+        latency = timedelta(seconds=time.perf_counter() - started)
+        detail: dict[str, JsonValue] = {"backend": "dictionaries"}
+        return Health(ok=True, status="warn" if is_busy else "pass", latency=latency, detail=detail)
 
     async def rekey(self) -> int:
         self._read()  # nothing is encrypted, nothing outlives the process
@@ -745,3 +759,13 @@ class TestDictionaryStoreWithALimit(TestDictionaryStore):
     @pytest.fixture
     def adapter(self, clock: Clock) -> Adapter:
         return DictionaryStore(clock=clock, policy=SessionPolicy(max_per_user=5), tables=Tables())
+
+
+class DictionaryModel(StoreModel):
+    @asynccontextmanager
+    async def open(self, clock: Clock, policy: SessionPolicy) -> AsyncIterator[Adapter]:
+        yield DictionaryStore(clock=clock, policy=policy, tables=Tables())
+
+
+TestDictionaryModel = DictionaryModel.TestCase
+TestDictionaryModel.settings = settings(max_examples=10, stateful_step_count=40, deadline=None)

@@ -19,11 +19,17 @@ def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None
     for cycle in plan.cycles:
         output.say(f"a circle of foreign keys: {' → '.join((*cycle, cycle[0]))}")
     _show_why(output, plan)
+    for table in plan.tables:
+        if kept := [name.removeprefix("data.") for name in table.types if name.startswith("data.")]:
+            output.say(f"into data of {table.table}: {', '.join(kept)}")
     if with_columns:
         _show_columns(output, plan)
     show_problems(output, plan.problems)
     output.say()
-    output.say(f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)}; nothing was written")
+    output.say(
+        f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)},"
+        f" up to {plan.connections} connections to the source; nothing was written"
+    )
     if not plan.ok:
         stopping = sum(problem.stops for problem in plan.problems)
         output.say(f"move would stop: see the {one_or_many(stopping, 'problem')} marked !")
@@ -54,6 +60,7 @@ def _as_events(output: Output, plan: Plan) -> None:
         cycles=plan.cycles,
         seconds=round(plan.seconds, 1),
         bytes=plan.bytes,
+        connections=plan.connections,
     )
     output.event("done", ok=plan.ok, tables={table.table: {"rows": table.rows} for table in plan.tables}, rejected=0)
 
@@ -122,7 +129,7 @@ def show_undecided(output: Output, problems: Iterable[Problem]) -> None:
 
 def show_verify(output: Output, report: VerifyReport) -> None:
     """What differs, table by table."""
-    for problem in report.findings:
+    for problem in (*report.findings, *_left_behind(report.problems)):
         _problem_event(output, problem)
     tables = {
         name: {
@@ -149,4 +156,17 @@ def show_verify(output: Output, report: VerifyReport) -> None:
         for sample in table.samples:
             output.say(f"  {name}: {sample}")
     show_problems(output, report.findings)
-    output.say("the target is equal to the source" if report.ok else "the target differs from the source")
+    show_left_behind(output, report.problems)
+    rows = one_or_many(sum(table.source_rows for table in report.tables.values()), "row")
+    what = f"{one_or_many(len(report.tables), 'table')} with {rows}"
+    output.say(f"equal: {what}" if report.ok else f"the target differs from the source ({what} compared)")
+
+
+def show_left_behind(output: Output, problems: Iterable[Problem]) -> None:
+    """Which rows are not in the target, and why."""
+    for problem in _left_behind(problems):
+        output.say(f"not moved: {problem.message}")
+
+
+def _left_behind(problems: Iterable[Problem]) -> list[Problem]:
+    return [one for one in problems if one.kind in ("left-behind", "expired", "shut-out") and one.count]

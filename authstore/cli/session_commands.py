@@ -7,7 +7,7 @@ import typer
 from authstore import Adapter, Session
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import as_json, find_user, with_store
+from authstore.cli.stores import ALL_SESSIONS, as_json, find_user, with_store
 from authstore.cli.user_commands import WhichUser
 
 _sessions = typer.Typer(help="Who is signed in where; end it.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def list_sessions(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
     """A user's living sessions, newest first."""
 
     async def work(store: Adapter) -> list[Session]:
-        return await store.list_sessions((await find_user(store, user)).id)
+        return await store.list_sessions((await find_user(store, user)).id, limit=ALL_SESSIONS)
 
     sessions = with_store(url, work)
     output = Output(is_json=json)

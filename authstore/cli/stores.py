@@ -25,6 +25,9 @@ def with_store(url: str, work: Callable[[Adapter], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+ALL_SESSIONS = 1_000_000  # of one user
+
+
 async def find_user(store: Adapter, user: str) -> User:
     """The user with this id or address. Raises `UserNotFoundError`."""
     found = await store.get_user(user) or await store.get_user_by_email(user)

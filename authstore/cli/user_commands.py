@@ -7,7 +7,7 @@ import typer
 from authstore import Account, Adapter, Authenticator, Role, Session, User
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import as_json, confirm, find_user, show_fields, with_store
+from authstore.cli.stores import ALL_SESSIONS, as_json, confirm, find_user, show_fields, with_store
 
 WhichUser = Annotated[str, typer.Argument(metavar="USER", help="An id or an address.")]
 
@@ -65,7 +65,7 @@ def show_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
             await store.list_accounts(found.id),
             await store.list_authenticators(found.id),
             await store.get_roles(found.id),
-            await store.list_sessions(found.id),
+            await store.list_sessions(found.id, limit=ALL_SESSIONS),
         )
 
     found, accounts, passkeys, roles, sessions = with_store(url, work)

@@ -32,7 +32,7 @@ async def make_plan(
     files = files_of(target)
     options = replace(options, **changes)
 
-    def work(emit: OnProgress, stop: threading.Event) -> Plan:
+    def work(_emit: OnProgress, stop: threading.Event) -> Plan:
         with Snapshot(source, stop, tuning=tuning) as view:
             scheme = scheme_of(view.main, options)
             plan = plan_of(scheme, view.main, source, target, options)

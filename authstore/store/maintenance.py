@@ -1,84 +1,23 @@
 """Keeping the store in order: pruning, transactions, health, new keys."""
 
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from pydantic import JsonValue
-
-from authstore.database import Row, Unit
+from authstore.database import Unit
 from authstore.encryption import Cipher
-from authstore.errors import KeyUnavailableError, StoreClosedError, StoreError, StoreMisuseError
-from authstore.models import Health, PruneReport
-from authstore.sql import Query, queries
+from authstore.errors import KeyUnavailableError
+from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values
+from authstore.store.health import HealthStore
+from authstore.store.pruning import PruningStore
 
 _ACCOUNTS = 200
-_PRUNE_BATCH = 250  # at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 
 
-class _Prunable(NamedTuple):
-    scan: Query
-    delete: Query
-    total: Query
-    first: str | int  # what comes before every key
-
-
-_PRUNABLE: Mapping[str, _Prunable] = {
-    "sessions": _Prunable(queries.scan_sessions, queries.delete_dead_sessions, queries.count_dead_sessions, ""),
-    "verification_tokens": _Prunable(
-        queries.scan_verification_tokens,
-        queries.delete_dead_verification_tokens,
-        queries.count_dead_verification_tokens,
-        -(2**63),
-    ),
-}
-
-
-class MaintenanceStore(StoreBase):
+class MaintenanceStore(PruningStore, HealthStore):
     """`Maintenance` of the contract."""
-
-    async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
-        """See `authstore.adapter.Maintenance.prune`."""
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise ValueError("batch must be a whole number of at least 1")
-        if max_seconds is not None and not max_seconds >= 0:
-            raise ValueError("max_seconds must not be negative")
-        deadline = None if max_seconds is None else time.monotonic() + max_seconds
-        cutoffs = self._cutoffs(self._now())
-        deleted = {table: await self._prune(steps, cutoffs, batch, deadline) for table, steps in _PRUNABLE.items()}
-        remaining = 0
-        if deadline is not None and time.monotonic() >= deadline:
-            remaining = sum([await self._count(steps, cutoffs) for steps in _PRUNABLE.values()])
-        return PruneReport(deleted=deleted, remaining=remaining)
-
-    async def _prune(self, steps: _Prunable, cutoffs: Values, batch: int, deadline: float | None) -> int:
-        """Walks the table by key on the reading side, so that no index on dates burdens every sign-in, and
-        writes only where something is dead, at most `batch` rows a transaction."""
-        deleted = 0
-        after: Any = steps.first
-        while deadline is None or time.monotonic() < deadline:
-            stretch = await self._db.one(steps.scan(**{**cutoffs, "after": after, "limit": min(batch, _PRUNE_BATCH)}))
-            if stretch is None or stretch["last"] is None:
-                break
-            after = stretch["last"]
-            if stretch["dead"] != "[]":
-                deleted += await self._delete(steps.delete, stretch, cutoffs)
-        return deleted
-
-    async def _delete(self, query: Query, stretch: Row, cutoffs: Values) -> int:
-        def unit() -> Unit[int]:
-            return len((yield query(**cutoffs, ids=stretch["dead"])))
-
-        return await self._db.unit(unit)
-
-    async def _count(self, steps: _Prunable, cutoffs: Values) -> int:
-        row = await self._db.one(steps.total(**cutoffs))
-        return int(row["dead"]) if row else 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Self]:
@@ -87,19 +26,6 @@ class MaintenanceStore(StoreBase):
             inner = type(self)(database, self._policy, self._clock, self._cipher)
             inner._ids = self._ids
             yield inner
-
-    async def health(self) -> Health:
-        """See `authstore.adapter.Maintenance.health`. Raises `StoreClosedError`, `StoreMisuseError`."""
-        started = time.perf_counter()
-        detail: dict[str, JsonValue]
-        try:
-            detail = await self._db.facts()
-        except (StoreClosedError, StoreMisuseError):
-            raise
-        except StoreError as error:
-            detail = {"error": type(error).__name__, "message": str(error)}
-        latency = timedelta(seconds=time.perf_counter() - started)
-        return Health(ok="error" not in detail, latency=latency, detail=detail)
 
     async def rekey(self) -> int:
         """See `authstore.adapter.Maintenance.rekey`.

@@ -54,6 +54,22 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) if value else "{}"
 
 
+def json_list(values: list[str]) -> str:
+    """A list of keys, as a query takes it."""
+    return json.dumps(values)
+
+
+def instants_and_ids(table: str, text: str) -> list[tuple[datetime, str]]:
+    """A JSON array of an instant and an id each. Raises `StoreCorruptError` for an instant that is none."""
+    found = []
+    for written, id in json.loads(text):
+        try:
+            found.append((datetime.fromisoformat(written), id))
+        except ValueError:
+            raise unreadable(table, id) from None
+    return found
+
+
 def _json(text: str) -> Any:
     return {} if text == "{}" else json.loads(text)
 

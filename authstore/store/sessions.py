@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from heapq import nlargest
 from hmac import compare_digest
+from itertools import chain
 from typing import Any
 
 from pydantic import JsonValue
@@ -10,11 +12,11 @@ from pydantic import JsonValue
 from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
-from authstore.expiry import is_session_alive, is_touch_due, session_expiry
+from authstore.expiry import END_OF_TIME, is_session_alive, is_touch_due, session_expiry
 from authstore.models import Session, User, check_text
 from authstore.sql import Statement, queries
 from authstore.store import kept, rows
-from authstore.store.base import StoreBase, Values, is_storable, json_object
+from authstore.store.base import StoreBase, Values, checked_limit, is_storable, json_object
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
     MIN_TOKEN_LENGTH,
@@ -23,6 +25,9 @@ from authstore.tokens import (
     named_session,
     new_session_token,
 )
+
+_STRETCH = 250  # sessions looked at in one read
+_LAST_ID = "\U0010ffff"  # what comes after every id
 
 Change = Callable[[Session, Row], Session | None]
 
@@ -129,12 +134,41 @@ class SessionStore(StoreBase):
             return False
         return await self._db.unit(lambda: _delete_session(token))
 
-    async def list_sessions(self, user_id: str) -> list[Session]:
+    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
         """See `authstore.adapter.Sessions.list_sessions`."""
+        if not (after is None or isinstance(after, Session)):
+            raise TypeError("after is the last session of the page before")
+        checked_limit(limit)
         if not is_storable(user_id):
             return []
-        statement = queries.list_sessions(user_id=user_id, **self._cutoffs(self._now()))
-        return [rows.session(row) for row in await self._db.all(statement)]
+        cutoffs = self._cutoffs(self._now())
+        ids = await self._newest_sessions(user_id, after, limit, cutoffs)
+        listed: list[Session] = []
+        for first in range(0, len(ids), _STRETCH):
+            statement = queries.list_sessions(ids=rows.json_list(ids[first : first + _STRETCH]), **cutoffs)
+            listed += [rows.session(row) for row in await self._db.all(statement)]
+        return listed
+
+    async def _newest_sessions(self, user_id: str, after: Session | None, limit: int, cutoffs: Values) -> list[str]:
+        """The ids of a page of living sessions, found a stretch at a time: however many there are, nobody waits for
+        more than one."""
+        before, before_id = (END_OF_TIME, _LAST_ID) if after is None else (after.created_at, after.id)
+        newest: list[tuple[datetime, str]] = []
+        place: int | None = -(2**63)
+        while place is not None:
+            statement = queries.scan_user_sessions(
+                user_id=user_id,
+                before=before,
+                before_id=before_id,
+                after=place,
+                stretch=_STRETCH,
+                limit=limit,
+                **cutoffs,
+            )
+            [stretch] = await self._db.all(statement)
+            newest = nlargest(limit, chain(newest, rows.instants_and_ids("sessions", stretch["living"])))
+            place = stretch["last"]
+        return [id for _, id in newest]
 
     async def revoke_session(self, session_id: str) -> bool:
         """See `authstore.adapter.Sessions.revoke_session`."""

@@ -12,6 +12,9 @@ from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
 
+_MANY_SESSIONS = 10_000  # that end in one transaction: a tenth of a second in which others do not write
+_SLICE = 1000
+
 
 class UserStore(StoreBase):
     """`Users` of the contract."""
@@ -95,7 +98,13 @@ class UserStore(StoreBase):
         """See `authstore.adapter.Users.delete_user`."""
         if not is_storable(user_id):
             return False
+        while await self._has_many_sessions(user_id):
+            await self._db.unit(lambda: _delete_some_sessions(user_id))
         return await self._db.unit(lambda: _delete_user(user_id))
+
+    async def _has_many_sessions(self, user_id: str) -> bool:
+        counted = await self._db.one(queries.count_sessions(user_id=user_id, most=_MANY_SESSIONS + 1))
+        return counted is not None and counted["counted"] > _MANY_SESSIONS
 
     async def list_users(self, *, after: str | None = None, limit: int = 100) -> list[User]:
         """See `authstore.adapter.Users.list_users`."""
@@ -144,6 +153,10 @@ def _update_user(user_id: str, changes: dict[str, Any], now: datetime) -> Unit[U
     if new.disabled:
         yield queries.delete_sessions(user_id=user_id, except_id="")
     return new
+
+
+def _delete_some_sessions(user_id: str) -> Unit[None]:
+    yield queries.delete_some_sessions(user_id=user_id, limit=_SLICE)
 
 
 def _delete_user(user_id: str) -> Unit[bool]:

@@ -15,7 +15,7 @@ from authstore.testing.lies import Signature
 
 
 @cache
-def _key(owner: str) -> RSAKey:
+def _key(owner: str) -> RSAKey:  # noqa: ARG001  # what the cache tells keys apart by
     """One key per owner and process: making one takes a tenth of a second."""
     return RSAKey.generate_key(2048, auto_kid=True)
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from authstore import Adapter, EmailTakenError, SessionPolicy, UserDisabledError, UserNotFoundError, connect
 from authstore.testing import Clock
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 

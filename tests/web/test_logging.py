@@ -42,6 +42,19 @@ async def test_no_secret_and_no_address_is_logged(world: Any, browser: Any, log:
     assert not any(secret in log.text for secret in [*secrets, "bob@example.com", "client-secret"])
 
 
+async def test_no_library_logs_a_secret_of_a_sign_in_either(
+    world: Any, browser: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every logger at DEBUG, where Authlib's own client, which is not used here, writes the PKCE verifier."""
+    caplog.set_level(logging.DEBUG)
+    await world.sign_in(browser)
+    (exchanged,) = [seen.params for seen in world.pretend.seen if seen.endpoint == "token"]
+    account = await world.store.get_account("pretend", "ada-1")
+    secrets = [exchanged["code_verifier"], account.access_token, account.id_token, "client-secret"]
+    assert caplog.records
+    assert [secret for secret in [*secrets, browser.cookie().split(".")[1]] if secret in caplog.text] == []
+
+
 async def test_a_path_cannot_forge_a_line(browser: Any, log: Any) -> None:
     await browser.get("/auth/login/x%0asigned in: user 'root'")
     assert not any("\n" in record.getMessage() for record in log.records)

@@ -66,6 +66,7 @@ def test_a_program_runs(block: Block, tmp_path: Path, monkeypatch: pytest.Monkey
         exec(code, names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", TESTS, ids=str)
 def test_a_test_passes(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "test_example.py"

@@ -16,6 +16,8 @@ from authstore import Adapter, connect
 from tests.whole import jobs
 from tests.whole.processes import PATIENCE, alone, together
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 32
 LONGEST_LIFE = 0.15  # seconds of writing before the kill
 

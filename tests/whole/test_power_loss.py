@@ -23,6 +23,8 @@ from tests.whole.crash_images import Disk, images
 from tests.whole.processes import PATIENCE, alone
 from tests.whole.recording import Event, Opened, Recording, Said, Written
 
+pytestmark = pytest.mark.slow
+
 PLACE = Path("new", "folder", "auth.db")
 TASKS, PEOPLE_EACH = 4, 8
 BULK = "x" * 3000  # so that the log is written back several times

@@ -14,6 +14,8 @@ from tests.whole import jobs
 from tests.whole.contests import CONTESTS, RIVALS
 from tests.whole.processes import together
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 8
 
 

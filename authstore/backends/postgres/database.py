@@ -82,7 +82,6 @@ class PostgresDatabase:
         """See `authstore.database.Database`."""
         self.check()
         found = await self._reads.ask(facts)
-        await self._units.run(_nothing)
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
 
     async def close(self) -> None:
@@ -134,8 +133,3 @@ class PostgresDatabase:
         await self._writes.finish()
         await self._reads.finish()
         await self._pool.close(BUSY_SECONDS)
-
-
-def _nothing() -> Unit[None]:
-    """An empty unit: passes the gate and commits."""
-    yield from ()

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
@@ -12,10 +11,11 @@ from pydantic import JsonValue
 from authstore.backends.ownership import Ownership
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
+from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
-from authstore.backends.sqlite.units import UnitConnection, roll_back, try_begin
+from authstore.backends.sqlite.units import UnitConnection, check_place, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes, uninterrupted
 from authstore.backends.turn import Turn, busy, closed
 from authstore.database import Database, Found, Lookup, Row, Unit
@@ -29,11 +29,11 @@ class SqliteDatabase:
     """An open SQLite database. `reader` is `writer` in memory, where there is only one connection."""
 
     def __init__(
-        self, writer: ConnectionThread, reader: ConnectionThread, path: Path | None, busy_seconds: float
+        self, writer: ConnectionThread, reader: ConnectionThread, place: FilePlace | None, busy_seconds: float
     ) -> None:
         self._writer = writer
         self._reader = reader
-        self._path = path
+        self._place = place
         self._busy_seconds = busy_seconds
         self._turn = Turn()
         self._reads = Reads(reader)
@@ -86,8 +86,7 @@ class SqliteDatabase:
         """See `authstore.database.Database`."""
         self.check()
         facts = await self._run(self._reader, _facts)
-        await self.unit(_nothing)
-        return {"backend": "sqlite", "file": str(self._path) if self._path else None, **facts}
+        return {"backend": "sqlite", "file": self._place.path if self._place else None, **facts}
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""
@@ -102,10 +101,12 @@ class SqliteDatabase:
             thread.stop()
 
     def check(self) -> None:
-        """Raises `StoreClosedError` or `StoreMisuseError`."""
+        """Raises `StoreClosedError`, `StoreMisuseError`, or `StoreNotFoundError` where a writer lost the file."""
         self._owned.check()
         if self._closing is not None:
             raise closed()
+        if self._place is not None and self._place.is_lost:
+            self._place.check()
 
     async def _begin(self, deadline: float) -> None:
         begin = _begin_memory if self._reader is self._writer else try_begin
@@ -171,6 +172,7 @@ def _commit(connection: UnitConnection) -> None:
         if not connection.in_transaction:
             raise StoreError("the database rolled the transaction back after an earlier error")
         connection.execute("COMMIT")
+        check_place(connection)
     finally:
         _abandon(connection)
 
@@ -182,16 +184,14 @@ def _abandon(connection: UnitConnection) -> None:
         connection.snapshot = None
 
 
-def _nothing() -> Unit[None]:
-    """An empty unit: takes the write lock and gives it back."""
-    yield from ()
-
-
 def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
+    check_place(connection)
+
     def pragma(name: str) -> JsonValue:
         value: JsonValue = connection.execute(name).fetchone()[0]
         return value
 
+    connection.execute("SELECT id FROM users LIMIT 1").fetchall()
     return {
         "sqlite_version": sqlite3.sqlite_version,
         "schema_version": pragma("PRAGMA user_version"),
@@ -199,4 +199,5 @@ def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
         "page_count": pragma("PRAGMA page_count"),
         "page_size": pragma("PRAGMA page_size"),
         "freelist_count": pragma("PRAGMA freelist_count"),
+        "wal_bytes": 0 if connection.place is None else connection.place.log_bytes(),
     }

@@ -11,40 +11,54 @@ Whoever handles such files (opening, inspecting, backing up, moving) does it thr
 Errors of the driver and of the file system become ours in `errors`.
 """
 
+import errno
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
 from authstore.database import BUSY_SECONDS
+from authstore.errors import StoreNotFoundError
 
 C = TypeVar("C", bound=sqlite3.Connection)
 
 
-class FilePlace(NamedTuple):
-    """A file by its path and by what the file system knows it by."""
+class FilePlace:
+    """A file by its path and by what the file system knows it by. A store's connections share one, so that those who
+    read learn what a writer found out."""
 
-    path: str
-    device: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: Path) -> "FilePlace":
+    def __init__(self, path: Path) -> None:
         """Where this file stands. Raises `OSError`."""
-        status = os.stat(path)
-        return cls(os.fspath(path), status.st_dev, status.st_ino)
+        self.path = os.fspath(path)
+        self._known = _identity(self.path)
+        self.is_lost = False  # when somebody looked last
 
-    def is_taken(self) -> bool:
-        """Whether the file is gone from here, or another stands in its place."""
+    def check(self) -> None:
+        """Raises `StoreNotFoundError` where the file is gone from here, or another stands in its place: SQLite would
+        go on with the old one."""
         try:
-            status = os.stat(self.path)
+            self.is_lost = _identity(self.path) != self._known
         except OSError:
-            return True
-        return (status.st_dev, status.st_ino) != (self.device, self.inode)
+            self.is_lost = True
+        if self.is_lost:
+            raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
+
+    def log_bytes(self) -> int:
+        """How long its log is."""
+        try:
+            return os.stat(self.path + "-wal").st_size
+        except OSError:
+            return 0
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def connect(
@@ -115,8 +129,30 @@ def make_private(path: Path) -> None:
 
 
 def put_in_place(made: Path, path: Path) -> None:
-    """Gives a finished, closed file its name as well. Raises `FileExistsError` where another has it: that one stays."""
-    os.link(made, path)
+    """Gives a finished, closed file its name. Raises `FileExistsError` where another has it: that one stays."""
+    try:
+        os.link(made, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename_into_place(made, path)
+
+
+# What file systems without hard links say (vfat, shared folders of virtual machines).
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV})
+
+
+def _rename_into_place(made: Path, path: Path) -> None:
+    """A rename pushes out what has the name: so all who make a file in this folder take turns, by a lock that goes with
+    whoever is killed."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+        os.rename(made, path)
+    finally:
+        os.close(folder)
 
 
 def remove(path: Path) -> None:

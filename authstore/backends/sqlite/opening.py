@@ -21,7 +21,7 @@ from authstore.backends.sqlite.errors import files_translated, is_busy, translat
 from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.migrating import ledger, run_pending
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.units import UnitConnection
+from authstore.backends.sqlite.units import UnitConnection, check_place
 from authstore.database import BUSY_SECONDS
 from authstore.errors import (
     ConfigurationError,
@@ -63,16 +63,19 @@ async def open_file(
     options = FileOptions(path, durability, create, migrate, clock, steps or migrations("sqlite"))
     writer = await _start(partial(open_writer, options))
     try:
-        reader = await _start(partial(open_reader, path))
+        place = await writer.run(lambda connection: connection.place)
+        reader = await _start(partial(open_reader, path, place))
     except BaseException:
         writer.stop()
         raise
-    return SqliteDatabase(writer, reader, path, BUSY_SECONDS)
+    return SqliteDatabase(writer, reader, place, BUSY_SECONDS)
 
 
 async def open_memory(*, clock: Clock, steps: Sequence[Migration] | None = None) -> SqliteDatabase:
     """Opens a store in memory, of its own."""
-    options = FileOptions(Path(), "relaxed", True, True, clock, steps or migrations("sqlite"))
+    options = FileOptions(
+        Path(), "relaxed", create=True, migrate=True, clock=clock, migrations=steps or migrations("sqlite")
+    )
     thread = await _start(partial(open_in_memory, options))
     return SqliteDatabase(thread, thread, None, BUSY_SECONDS)
 
@@ -128,18 +131,20 @@ def open_writer(options: FileOptions) -> UnitConnection:
         except BaseException:
             connection.close()
             raise
-        connection.place = FilePlace.of(path)
+        connection.place = FilePlace(path)
         connection.is_at_work = False
         return connection
 
 
-def open_reader(path: Path) -> UnitConnection:
+def open_reader(path: Path, place: FilePlace | None) -> UnitConnection:
     """A reading connection. It never checkpoints: only the writer does."""
     with translated():
         connection = _connect(Path(os.path.realpath(path)), BUSY_SECONDS)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         connection.execute("PRAGMA cache_size = -32768")
+        connection.place = place
+        check_place(connection)
         connection.is_at_work = False
         return connection
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from authstore.backends.sqlite.errors import is_busy, ours
 from authstore.backends.sqlite.file import FilePlace
 from authstore.database import Row, Unit
-from authstore.errors import StoreError, StoreNotFoundError
+from authstore.errors import StoreError
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -119,10 +119,9 @@ def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) ->
 def try_begin(connection: UnitConnection) -> bool:
     """Takes the write lock; `False` where somebody has it for as long as one try waits.
 
-    Raises `StoreNotFoundError` where the file was deleted, moved or replaced: SQLite would go on writing to it.
+    Raises `StoreNotFoundError` where the file was deleted, moved or replaced.
     """
-    if connection.place is not None and connection.place.is_taken():
-        raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
+    check_place(connection)
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
@@ -130,6 +129,13 @@ def try_begin(connection: UnitConnection) -> bool:
             return False
         raise
     return True
+
+
+def check_place(connection: UnitConnection) -> None:
+    """Raises `StoreNotFoundError` where the file was deleted, moved or replaced. Also asked after a commit, which is
+    not acknowledged then: it went into a file that is gone."""
+    if connection.place is not None:
+        connection.place.check()
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
@@ -144,6 +150,7 @@ def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
         if not try_begin(connection):
             return False
         is_whole = _run_each(connection, jobs) and _commit(connection)
+        check_place(connection)
     except BaseException as error:
         roll_back(connection)
         fail(jobs, error)
@@ -174,7 +181,7 @@ def _commit(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> None:
+def _run_alone(connection: UnitConnection, jobs: Sequence[UnitJob]) -> None:
     """After the database gave the common transaction up (a full disk): each unit by itself, each with the
     outcome that is its own."""
     for job in jobs:
@@ -183,6 +190,7 @@ def _run_alone(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> None:
             connection.execute("BEGIN IMMEDIATE")
             job.result = in_savepoint(connection, job.make)
             connection.execute("COMMIT")
+            check_place(connection)
         except BaseException as error:
             roll_back(connection)
             job.error = error

@@ -11,7 +11,6 @@ from authstore.mover.auth.draft_builder import Surroundings
 from authstore.mover.auth.problems import column_problems, inactive_roles, left_behind_problem, secret_problems
 from authstore.mover.auth.run_times import run_times
 from authstore.mover.auth.user_link import UserLink, link_to_user
-from authstore.mover.catalog import Source
 from authstore.mover.copies import Role, TableCopy, UserChanges
 from authstore.mover.names import literal
 from authstore.mover.options import MoveOptions
@@ -45,9 +44,7 @@ class AuthPlan:
     changes: UserChanges
 
 
-def auth_plan(
-    recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: SourceConnection
-) -> AuthPlan:
+def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions, connection: SourceConnection) -> AuthPlan:
     """The copies of the recognised tables, and every problem with exact counts.
 
     To be called inside the snapshot from which the rows will be read: rejects that no row of it has are left out.
@@ -55,21 +52,6 @@ def auth_plan(
     """
     copies = _AuthCopies(recognised, options, connection)
     return AuthPlan(copies.all(), tuple(copies.problems), copies.changes)
-
-
-def auth_copies(
-    recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: SourceConnection
-) -> tuple[tuple[TableCopy, ...], tuple[Problem, ...]]:
-    """As `auth_plan`, without the changes."""
-    plan = auth_plan(recognised, source, options, connection)
-    return plan.copies, plan.problems
-
-
-def user_changes(
-    recognised: tuple[Recognised, ...], source: Source, options: MoveOptions, connection: SourceConnection
-) -> UserChanges:
-    """Which users do not arrive under their own id. Asks the source again; `auth_plan` has it already."""
-    return _AuthCopies(recognised, options, connection).changes
 
 
 class _AuthCopies:
@@ -113,7 +95,7 @@ class _AuthCopies:
         if "users" not in self._roles:
             return None
         draft = auth_fields.users_draft(self._fields("users"), self._around)
-        return decide(draft, None, self._around, lambda users: frozenset())
+        return decide(draft, None, self._around, lambda _users: frozenset())
 
     def _decide(self, role: Role) -> Decided | None:
         needed: set[Role] = {role}

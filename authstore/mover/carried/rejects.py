@@ -106,7 +106,11 @@ class Rejects:
             joined = f"{_joined(reference, alias, inner)} AND ({cause.where})"
             where = f"EXISTS (SELECT FROM {self._parent(reference, inner)} WHERE {joined})"
             yield Reject(
-                f'its row of "{reference.table[1]}" is left out', where, cause.decision, reference.columns[0], True
+                f'its row of "{reference.table[1]}" is left out',
+                where,
+                cause.decision,
+                reference.columns[0],
+                follows=True,
             )
 
     def _in_circle(self, table: CarriedTable, alias: str, depth: int) -> Iterator[Reject]:

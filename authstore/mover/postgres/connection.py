@@ -13,11 +13,13 @@ from typing import Any, TypeVar, cast
 import psycopg
 
 from authstore.mover.errors import MoverError, MoveStoppedError, SourceError, SourceUnavailableError
+from authstore.mover.postgres.url import answering_host
 from authstore.mover.tuning import DEFAULT, Tuning
 
 _Result = TypeVar("_Result")
 
 _LOOKS = 2  # in vain, before the connection is given up
+NEEDED = 3  # connections: one that holds the snapshot, one that reads, and one that looks after a silent one
 _TICK_SECONDS = 0.5  # how soon a stop is noticed
 
 _NETWORK: dict[str, Any] = {
@@ -45,7 +47,10 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
     tuning: Tuning = DEFAULT
 
     def wait(
-        self, gen: Generator[Any, Any, _Result], interval: float = _TICK_SECONDS, timeout: float | None = None
+        self,
+        gen: Generator[Any, Any, _Result],
+        interval: float = _TICK_SECONDS,  # noqa: ARG002  # psycopg calls it so; a tick is all that is waited in one piece
+        timeout: float | None = None,  # noqa: ARG002  # as above
     ) -> _Result:
         """psycopg's own wait, with an end to it. Raises `MoveStoppedError` once `stop` is set."""
         silence, looks = 0.0, 0
@@ -105,10 +110,32 @@ def _open(url: str, tuning: Tuning) -> PatientConnection:
 
 def connect(url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> SourceConnection:
     """An open connection, autocommit. Raises `SourceUnavailableError` or `SourceError`."""
-    with translated("see that the server is up and the URL right, then run the same command again"):
+    try:
         connection = _open(url, tuning)
+    except psycopg.Error as error:
+        raise _refused(url, error) from error
     connection.stop, connection.watched, connection.tuning = stop, url, tuning
     return connection
+
+
+def _refused(url: str, error: psycopg.Error) -> MoverError:
+    """libpq gives no code for a connection that was not made; whether anybody answers there can be asked."""
+    host = answering_host(url)
+    if host is None:
+        return _ours(error, "see that the server is up and the URL right, then run the same command again")
+    return SourceUnavailableError(
+        f"{host} answers, and refuses the connection: {_said(error)}",
+        hint="see that user, password and database in the URL are right, special characters percent-encoded, and that"
+        f" the role and the pool leave {NEEDED} connections",
+    )
+
+
+def streamed(
+    cursor: psycopg.Cursor[tuple[Any, ...]], query: bytes, parameters: Any = None, *, size: int
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query as they come. A libpq before 17 hands them out one at a time, which takes longer."""
+    chunk = size if psycopg.capabilities.has_stream_chunked() else 1
+    yield from cursor.stream(query, parameters, size=chunk)
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from psycopg.rows import tuple_row
@@ -19,6 +17,7 @@ from authstore.mover.catalog import (
     SourceTable,
 )
 from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.postgres.named_queries import named_queries
 
 _Row = tuple[Any, ...]
 _ByTable = dict[int, list[_Row]]
@@ -46,13 +45,6 @@ def read_source(connection: SourceConnection, schemas: tuple[str, ...] = ()) -> 
     )
 
 
-@cache
-def _queries() -> dict[str, str]:
-    text = (files("authstore.mover.postgres") / "introspection.sql").read_text("utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
-
-
 class _Asker:
     """The named questions of introspection.sql, put to one connection about some schemas."""
 
@@ -62,7 +54,9 @@ class _Asker:
 
     def __call__(self, name: str, tables: Sequence[int] = ()) -> list[_Row]:
         with self._connection.cursor(row_factory=tuple_row) as cursor:
-            cursor.execute(_queries()[name].encode(), {"schemas": self._schemas, "tables": list(tables)})
+            cursor.execute(
+                named_queries("introspection.sql")[name].encode(), {"schemas": self._schemas, "tables": list(tables)}
+            )
             return cursor.fetchall()
 
 

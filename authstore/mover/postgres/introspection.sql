@@ -18,6 +18,7 @@ SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind = 'p',
              WHERE i.inhrelid = c.oid ORDER BY i.inhseqno),
        c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
        has_schema_privilege(n.oid, 'usage') AND has_table_privilege(c.oid, 'select') AND NOT row_security_active(c.oid)
+           AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (

@@ -8,7 +8,7 @@ from typing import Any
 from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
 from authstore.mover.copies import TableCopy
 from authstore.mover.layout import Kind, Layout
-from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.connection import SourceConnection, streamed, translated
 from authstore.mover.postgres.queries import SourceQueries, heading_query, layout_of
 from authstore.mover.reading_ahead import ReadAhead
 from authstore.mover.tuning import Tuning
@@ -50,7 +50,7 @@ class PostgresReader:
     def _packs(self, until: Key | None) -> Iterator[Pack]:
         query = self.queries.digests(until is not None).encode()
         with translated(), self.connection.cursor(binary=True) as cursor:
-            found = cursor.stream(query, until or None, size=PACK)
+            found = streamed(cursor, query, until or None, size=PACK)
             while rows := list(islice(found, PACK)):
                 yield pack(rows)
 
@@ -62,7 +62,7 @@ class PostgresReader:
         row: tuple[Any, ...] = ()
         waiting = weight = 0
         with translated(), self.connection.cursor(binary=True) as cursor:
-            for row in cursor.stream(query.encode(), parameters or None, size=size):
+            for row in streamed(cursor, query.encode(), parameters or None, size=size):
                 flat += row
                 waiting += 1
                 weight += 0 if size == _FETCH_ROWS else _weight(row)

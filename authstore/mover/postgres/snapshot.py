@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from urllib.parse import urlsplit
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
-from authstore.errors import ConfigurationError
-from authstore.mover.errors import SourceChangedError, SourceUnavailableError
+from authstore.mover.errors import SourceChangedError, SourceError, SourceUnavailableError
 from authstore.mover.postgres.connection import SourceConnection, connect, translated
+from authstore.mover.postgres.url import checked_url
 from authstore.mover.tuning import DEFAULT, Tuning
 
 _PINNED = (
@@ -41,7 +39,6 @@ _PINNED = (
     "SELECT set_config(name, LEAST(setting::int, 1)::text, FALSE) FROM pg_settings"
     " WHERE name = 'max_parallel_workers_per_gather'",
 )
-_POOL = frozenset({"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "statement_cache_size"})
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _IDENTITY = """
@@ -78,7 +75,7 @@ class Snapshot:
             with translated():
                 self.identity = _identity(self.main)
                 _check_identity(self.identity, expected)
-                self.main.execute(_BEGIN)
+                _begin(self.main)
                 self._name = _exported(self.main)
         except BaseException:
             self.close()
@@ -97,6 +94,16 @@ class Snapshot:
                     "the connection that holds the snapshot is lost", hint="run the same command again to go on"
                 ) from error
         return connection
+
+    def others(self, wanted: int) -> list[SourceConnection]:
+        """Up to so many more, at least one: where a role or a pool has fewer to give, those that there are."""
+        found = [self.another()]
+        while len(found) < wanted:
+            try:
+                found.append(self.another())
+            except SourceUnavailableError:
+                break
+        return found
 
     def _open(self) -> SourceConnection:
         connection = connect(self._url, self._stop, self._tuning)
@@ -132,6 +139,16 @@ def snapshot(url: str, stop: threading.Event | None = None) -> Iterator[Snapshot
         yield view
 
 
+def _begin(connection: SourceConnection) -> None:
+    try:
+        connection.execute(_BEGIN)
+    except psycopg.errors.ProtocolViolation as error:
+        raise SourceError(
+            "the source is behind a pool that gives each statement another connection, and no snapshot lives in it",
+            hint="give the URL of the server itself, or of a pool in session or transaction mode",
+        ) from error
+
+
 def _exported(connection: SourceConnection) -> str:
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     if row is None:
@@ -154,40 +171,3 @@ def _check_identity(found: Identity, expected: Identity | None) -> None:
         raise SourceChangedError("the server that answers now is another cluster than before")
     if found.timeline < expected.timeline:
         raise SourceChangedError("the server that answers now is on an older timeline: it may lack rows")
-
-
-def checked_url(url: str) -> str:
-    """The URL as libpq takes it, if it is one of PostgreSQL's. Raises `ConfigurationError`, which does not show it."""
-    if not isinstance(url, str) or not url.startswith(("postgresql://", "postgres://")):
-        raise ConfigurationError("the source is a URL like postgresql://user@host/database")
-    plain = _without_pool(url)
-    try:
-        conninfo_to_dict(plain)
-    except psycopg.ProgrammingError as error:
-        raise ConfigurationError(f"the source's URL cannot be read: {_wrong_with(plain)}") from (
-            error if "://" not in str(error) else None
-        )
-    return plain
-
-
-def _without_pool(url: str) -> str:
-    """Without the parameters by which Prisma speaks to its own pool; its schema is for `--schema` to say."""
-    start = url.rfind("@") + 1  # a password may have question marks of its own
-    address, mark, query = url[start:].partition("?")
-    kept = [part for part in query.split("&") if part.partition("=")[0] not in _POOL]
-    return f"{url[:start]}{address}{mark if kept else ''}{'&'.join(kept)}"
-
-
-def _wrong_with(url: str) -> str:
-    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
-    unknown = [name for name in _parameters(url) if name not in known]
-    return f"libpq knows no parameter {unknown[0]!r}" if unknown else "is a character of the password not encoded?"
-
-
-def _parameters(url: str) -> list[str]:
-    """Their names; none where they may be half of a password with a question mark."""
-    try:
-        query = urlsplit(url).query
-    except ValueError:
-        return []
-    return [] if "@" in query else [part.partition("=")[0] for part in query.split("&")]

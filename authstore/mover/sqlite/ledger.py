@@ -39,11 +39,17 @@ CREATE TABLE IF NOT EXISTS authstore_move_stretches (
     PRIMARY KEY (name, number)
 ) STRICT;
 """
+_SOURCES = """
+CREATE TABLE IF NOT EXISTS authstore_move_sources (
+    name TEXT NOT NULL PRIMARY KEY,
+    definition TEXT NOT NULL CHECK (json_valid(definition))
+) STRICT;
+"""
 _KEPT = (
     "schemas", "prefix", "profile", "only", "skip", "with_expired", "naive_tz",
     "on_bad_row", "on_orphan", "on_duplicate", "secrets",
 )  # fmt: skip
-TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", seal.TABLE)
+TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", "authstore_move_sources", seal.TABLE)
 
 
 _DIGITS = 32  # of each row's digest
@@ -56,7 +62,7 @@ class Ledger:
         self._target = target
 
     def create(self) -> None:
-        self._target.executescript(SCHEMA + seal.SCHEMA)
+        self._target.executescript(SCHEMA + _SOURCES + seal.SCHEMA)
 
     def is_there(self) -> bool:
         found = self._target.execute("SELECT count(*) FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
@@ -94,6 +100,19 @@ class Ledger:
 
     def set_rejected(self, table: str, rejected: int) -> None:
         self._target.execute("UPDATE authstore_move_tables SET rejected = ? WHERE name = ?", (rejected, table))
+
+    def set_sources(self, definitions: Mapping[str, str]) -> None:
+        """What the tables are in the source (JSON, by their names in the target; "" is the database's)."""
+        self._target.execute(_SOURCES)  # a file of an earlier version has no such table
+        self._target.execute("DELETE FROM authstore_move_sources")
+        self._target.executemany(
+            "INSERT INTO authstore_move_sources (name, definition) VALUES (?, ?)", list(definitions.items())
+        )
+
+    def sources(self) -> dict[str, Any]:
+        """As `set_sources` was given them, parsed."""
+        found = self._target.execute("SELECT name, definition FROM authstore_move_sources")
+        return {name: json.loads(text) for name, text in found}
 
     def forget(self, table: str, query: str) -> None:
         """As if the table had never been copied."""

@@ -14,6 +14,7 @@ from authstore.mover.errors import MoveStoppedError, TargetError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, iso
 from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.definitions import read_definitions
 from authstore.mover.postgres.reading import PostgresReader, reader_of
 from authstore.mover.postgres.snapshot import Identity, Snapshot
 from authstore.mover.reading_ahead import read_tables_ahead
@@ -92,6 +93,7 @@ class Attempt:
         self._refuse_changed()
         rejected = self._reject()
         self._sequences()
+        self._note_sources()
         self._index()
         self._check()
         if self._run.proves:
@@ -110,7 +112,7 @@ class Attempt:
         """Table after table, the next ones' reading begun while the one before is written."""
         tables = [self._table(copy) for copy in copies]
         self._run.emit(ProgressEvent("", "copy", 0, sum(self._scheme.rows[copy.target] for copy in copies)))
-        connections = [self._view.another() for _ in tables[: self._run.tuning.connections]]
+        connections = self._view.others(min(self._run.tuning.connections, len(tables)))
         with closing(read_tables_ahead(tables, connections, _begin)) as turns:
             for (table, reader), first, connection in turns:
                 self._fill_one(table, first, reader.on(connection))
@@ -167,6 +169,13 @@ class Attempt:
         for copy in self._scheme.copies:
             if copy.sequence is not None:
                 set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
+
+    def _note_sources(self) -> None:
+        """What every table is in the source: by it the way back can make it again."""
+        if self._run.table is None:
+            targets = {copy.source: copy.target for copy in self._scheme.copies}
+            found = read_definitions(self._view.main, targets)
+            self._ledger.set_sources({targets[at] if at else "": text for at, text in found.items()})
 
     def _index(self) -> None:
         def say(done: int, total: int) -> None:

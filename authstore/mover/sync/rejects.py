@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from authstore.mover.copies import TableCopy
-from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.connection import SourceConnection, streamed, translated
 
 
 def write_rejects(connection: SourceConnection, copies: Sequence[TableCopy], path: Path) -> dict[str, int]:
@@ -38,7 +38,7 @@ def _lines(connection: SourceConnection, copy: TableCopy) -> Iterator[str]:
     if not copy.rejects:
         return
     with translated(), connection.cursor() as cursor:
-        for number, key, row in cursor.stream(_query(copy).encode(), size=100):
+        for number, key, row in streamed(cursor, _query(copy).encode(), size=100):
             reject = copy.rejects[number]
             entry: dict[str, Any] = {
                 "table": copy.target,

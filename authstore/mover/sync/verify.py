@@ -55,7 +55,7 @@ def _compared(
     target: TargetConnection, view: Snapshot, scheme: Scheme, emit: Emit, tuning: Tuning
 ) -> Iterator[tuple[str, TableDifference]]:
     readers = [reader_of(copy, view.main, scheme.widths[copy.target], tuning) for copy in scheme.copies]
-    connections = [view.another() for _ in readers[: tuning.connections]]
+    connections = view.others(min(tuning.connections, len(readers)))
     emit(ProgressEvent("", "compare", 0, sum(scheme.rows[copy.target] for copy in scheme.copies)))
     with closing(read_tables_ahead(readers, connections, lambda reader, on: reader.on(on).packs())) as turns:
         for reader, packs, _ in turns:

@@ -1,5 +1,6 @@
 """Pruning, health, keys, closing. Uses the whole `Adapter`."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -80,6 +81,16 @@ class PruneContract(ContractBase):
         assert sum(rest.deleted.values()) == report.remaining
         assert rest.remaining == 0
 
+    async def test_it_goes_on_where_it_stopped(self, adapter: Adapter, clock: Clock) -> None:
+        await _with_dead_rows(adapter, clock)
+        deleted = 0
+        for _ in range(200):
+            report = await adapter.prune(batch=1, max_seconds=0.01)
+            deleted += sum(report.deleted.values())
+            if not report.remaining:
+                break
+        assert (deleted, report.remaining) == (2 * DEAD, 0)
+
     @pytest.mark.parametrize("batch", [0, -1])
     async def test_a_batch_of_nothing_is_refused(self, adapter: Adapter, batch: int) -> None:
         with pytest.raises(ValueError):
@@ -102,14 +113,29 @@ class UpkeepContract(ContractBase):
 
     async def test_a_store_that_works_is_healthy(self, adapter: Adapter) -> None:
         health = await adapter.health()
-        assert health.ok is True
+        assert (health.ok, health.status) == (True, "pass")
         assert timedelta(0) <= health.latency < timedelta(seconds=30)
         assert isinstance(health.detail, dict)
         assert health.model_dump_json()
 
+    async def test_a_busy_store_is_alive_and_says_so_in_time(self, adapter: Adapter) -> None:
+        async with adapter.transaction() as transaction:
+            await make_user(transaction)
+            began = time.monotonic()
+            health = await adapter.health(timeout=timedelta(seconds=0.5))
+            assert health.ok is True
+            assert health.status in ("pass", "warn")
+            assert time.monotonic() - began < 2
+        assert (await adapter.health()).ok is True
+
     async def test_where_all_is_under_the_newest_key_nothing_is_encrypted_anew(self, adapter: Adapter) -> None:
         account = await make_account(adapter, await make_user(adapter), provider_account_id="42", access_token="a")
         assert await adapter.rekey() == 0
+        assert await adapter.get_account("github", "42") == account
+
+    async def test_what_can_be_read_is_not_forgotten(self, adapter: Adapter) -> None:
+        account = await make_account(adapter, await make_user(adapter), provider_account_id="42", access_token="a")
+        assert await adapter.forget_unreadable() == 0
         assert await adapter.get_account("github", "42") == account
 
     async def test_closing_may_be_repeated(self, adapter: Adapter) -> None:

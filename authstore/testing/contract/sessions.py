@@ -13,6 +13,7 @@ from authstore.testing.contract.base import (
     INSTANT,
     MANY,
     ContractBase,
+    all_pages,
     errors,
     later,
     policy_of,
@@ -202,6 +203,39 @@ class SessionsContract(ContractBase):
         expected = [session.model_copy(update={"token": None}) for session in reversed(sessions)]
         assert listed == [session for session in expected if session.id != sessions[1].id]
         assert await adapter.list_sessions("nobody") == []
+
+    async def test_a_list_comes_in_pages(self, adapter: Adapter, clock: Clock) -> None:
+        user = await make_user(adapter)
+        sessions = []
+        for number in range(5):
+            sessions.append(await make_session(adapter, user))
+            clock.advance(INSTANT * (number % 2))  # some at one instant
+        whole = await adapter.list_sessions(user.id)
+        assert sorted(whole, key=lambda each: (each.created_at, each.id), reverse=True) == whole
+        assert len(whole) == len(sessions)
+        for limit in (1, 2, 3, 5, 100):
+
+            async def page(after: Session | None, limit: int = limit) -> list[Session]:
+                return await adapter.list_sessions(user.id, after=after, limit=limit)
+
+            assert await all_pages(page, of=len(sessions), limit=limit) == whole
+
+    async def test_the_last_of_the_page_before_may_be_gone(self, adapter: Adapter, clock: Clock) -> None:
+        user = await make_user(adapter)
+        for _ in range(4):
+            await make_session(adapter, user)
+            clock.advance(INSTANT)
+        first, second, third, fourth = await adapter.list_sessions(user.id)
+        await adapter.revoke_session(second.id)
+        assert await adapter.list_sessions(user.id, after=second) == [third, fourth]
+        assert await adapter.list_sessions(user.id, after=fourth) == []
+        assert await adapter.list_sessions("nobody", after=first) == []
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    async def test_a_page_of_no_sessions_is_refused(self, adapter: Adapter, limit: int) -> None:
+        user = await make_user(adapter)
+        with pytest.raises(ValueError):
+            await adapter.list_sessions(user.id, limit=limit)
 
     async def test_a_session_is_revoked_by_its_id(self, adapter: Adapter) -> None:
         user = await make_user(adapter)

@@ -21,6 +21,8 @@ from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")
 
+_MANY = 10_000  # sessions of one user, among which the one to end is looked for
+
 
 @dataclass(frozen=True, slots=True)
 class Devices:
@@ -64,7 +66,7 @@ class Devices:
             number = await self.site.store.revoke_sessions(user.id, except_token=asked.presence.token)
             return asked.done(self.site.path("/sessions"), revoked=number)
         wanted = asked.text("session_id")
-        if all(each.id != wanted for each in await self.site.store.list_sessions(user.id)):
+        if all(each.id != wanted for each in await self.site.store.list_sessions(user.id, limit=_MANY)):
             raise RefusedError("not_found", 404)
         number = int(await self.site.store.revoke_session(wanted))
         response = asked.done(self.site.path("/sessions"), revoked=number)

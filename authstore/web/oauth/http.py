@@ -24,7 +24,13 @@ class ProviderHttp(httpx2.AsyncClient):
         else:
             super().__init__(timeout=_REQUEST_SECONDS, headers=_HEADERS, transport=_Carried(transport))
 
-    async def send(self, request: httpx2.Request, *, stream: bool = False, **more: Any) -> httpx2.Response:
+    async def send(
+        self,
+        request: httpx2.Request,
+        *,
+        stream: bool = False,  # noqa: ARG002  # the library's signature; an answer is read here, whatever is asked
+        **more: Any,
+    ) -> httpx2.Response:
         """See `httpx2.AsyncClient.send`. Raises `ValueError` for more than `MAX_ANSWER` bytes."""
         answer = await super().send(request, stream=True, **more)
         body = bytearray()

@@ -62,7 +62,11 @@ def checked_user_info(token: Token, expected: Expected) -> Mapping[str, Any]:
 class StrictIDToken(CodeIDToken):  # type: ignore[misc] # Authlib has no types
     """`params` holds `client_id`, `nonce`, `access_token` and `expected`."""
 
-    def validate(self, now: int | None = None, leeway: int = LEEWAY) -> None:
+    def validate(
+        self,
+        now: int | None = None,  # noqa: ARG002  # the library's signature; the time is what is expected
+        leeway: int = LEEWAY,
+    ) -> None:
         """Raises joserfc's `JoseError` subclasses for whatever does not hold."""
         expected: Expected = self.params["expected"]
         super().validate(now=expected.now, leeway=leeway)

@@ -65,7 +65,7 @@ def move(connection: psycopg.Connection[Any], profile: str | None = None, **opti
         connection.execute("SET LOCAL search_path = pg_catalog")
         source = read_source(connection, chosen.schemas)
         found, questions = recognise(source, chosen, parse_profile(profile) if profile else None)
-        plan = auth_plan(found, source, chosen, connection)
+        plan = auth_plan(found, chosen, connection)
         rejected = {
             (copy.target, reject.reason): _count(
                 connection, f"{copy.source_from} WHERE {copy.where} AND {reject.where}"

@@ -13,6 +13,8 @@ import pytest
 
 from tests.mover.moving import actual, expected, names, people, verified
 
+pytestmark = pytest.mark.slow
+
 _Link = psycopg.Connection[Any]
 KILLS = 22
 

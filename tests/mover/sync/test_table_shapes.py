@@ -22,6 +22,8 @@ from authstore.mover.sqlite.queries import TargetQueries
 from authstore.mover.sqlite.writing import SqliteWriter
 from tests.mover.moving import change, moved, verified
 
+pytestmark = pytest.mark.slow
+
 _Link = psycopg.Connection[Any]
 KINDS = ("key", "plain", "indexed", "unique", "generated")
 NAMES = ("body", "order", "Mixed Case", 'a "quoted" one', "100% %s", "group", "ünïcode", "select")

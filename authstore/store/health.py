@@ -1,0 +1,84 @@
+"""Whether the store works: by reading and by writing, not by asking whether one could."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+from pydantic import JsonValue
+
+from authstore.database import Unit
+from authstore.errors import StoreBusyError, StoreClosedError, StoreError, StoreMisuseError
+from authstore.models import Health, HealthStatus
+from authstore.sql import queries
+from authstore.store.base import StoreBase
+
+_SHARED_SECONDS = 5.0
+_LONG_LOG = 64 * 2**20  # bytes: SQLite cuts it back to this when nothing holds it
+
+
+class HealthStore(StoreBase):
+    """`health` of the contract."""
+
+    _written_at: float | None = None  # when a write succeeded, by the monotonic clock
+    _writing: "asyncio.Task[None] | None" = None
+
+    async def health(self, *, timeout: timedelta = timedelta(seconds=1)) -> Health:
+        """See `authstore.adapter.Maintenance.health`. Raises `StoreClosedError`, `StoreMisuseError`."""
+        if not isinstance(timeout, timedelta):
+            raise TypeError(f"timeout is a timedelta, not {type(timeout).__name__}")
+        if timeout <= timedelta(0):
+            raise ValueError("timeout must be positive")
+        started = time.perf_counter()
+        reading = _started(self._db.facts())
+        waited_for = {"read": reading}
+        if self._written_at is None or time.monotonic() - self._written_at >= _SHARED_SECONDS:
+            self._writing = self._writing or _started(self._write())
+            waited_for["write"] = self._writing
+        await asyncio.wait(waited_for.values(), timeout=timeout.total_seconds())
+        latency = timedelta(seconds=time.perf_counter() - started)
+        status, detail = _judged(waited_for)
+        return Health(ok=status != "fail", status=status, latency=latency, detail=detail)
+
+    async def _write(self) -> None:
+        try:
+            await self._db.unit(_probe)
+            self._written_at = time.monotonic()
+        finally:
+            self._writing = None
+
+
+def _probe() -> Unit[None]:
+    yield queries.insert_probe()
+    yield queries.delete_probe()
+
+
+def _started(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who asked may be gone
+    return task
+
+
+def _judged(waited_for: "dict[str, asyncio.Task[Any]]") -> tuple[HealthStatus, dict[str, JsonValue]]:
+    """What the read and the write say about the store, and what it says about itself."""
+    status: HealthStatus = "pass"
+    detail: dict[str, JsonValue] = {}
+    for name, task in waited_for.items():
+        error = task.exception() if task.done() and not task.cancelled() else None
+        if isinstance(error, (StoreClosedError, StoreMisuseError)):
+            raise error
+        if not task.done() or isinstance(error, StoreBusyError):
+            status = "warn" if status == "pass" else status
+            detail[f"{name}_waited"] = True
+        elif isinstance(error, StoreError):
+            status = "fail"
+            detail |= {"error": type(error).__name__, "message": str(error)}
+        elif error is not None:
+            raise error
+        elif name == "read":
+            detail |= task.result()
+    log = detail.get("wal_bytes")
+    if status == "pass" and isinstance(log, int) and log > _LONG_LOG:
+        status = "warn"
+    return status, detail

@@ -1,0 +1,116 @@
+"""Forgetting what is dead, a stretch at a time: who looks something up or writes meanwhile waits for one at most."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from authstore.database import Row, Unit
+from authstore.models import PruneReport
+from authstore.sql import Query, queries
+from authstore.store.base import StoreBase, Values
+
+_BATCH = 250  # rows at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
+_COUNTED = 1000  # rows in one read of a count
+_COUNTING_SECONDS = 0.25
+
+
+class _Prunable(NamedTuple):
+    scan: Query
+    delete: Query
+    total: Query
+    first: str | int  # what comes before every key,
+    last: str | int  # and after
+
+
+_PRUNABLE: Mapping[str, _Prunable] = {
+    "sessions": _Prunable(
+        queries.scan_sessions, queries.delete_dead_sessions, queries.count_dead_sessions, "", "\U0010ffff"
+    ),
+    "verification_tokens": _Prunable(
+        queries.scan_verification_tokens,
+        queries.delete_dead_verification_tokens,
+        queries.count_dead_verification_tokens,
+        -(2**63),
+        2**63 - 1,
+    ),
+}
+
+
+class _Leg(NamedTuple):
+    """A part of a table that is to be walked: what comes after one key, up to another."""
+
+    table: str
+    after: Any
+    until: Any
+
+
+class PruningStore(StoreBase):
+    """`prune` of the contract."""
+
+    _stopped: _Leg | None = None  # where the time was up
+
+    async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
+        """See `authstore.adapter.Maintenance.prune`."""
+        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+            raise ValueError("batch must be a whole number of at least 1")
+        if max_seconds is not None and not max_seconds >= 0:
+            raise ValueError("max_seconds must not be negative")
+        deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        cutoffs = self._cutoffs(self._now())
+        deleted = dict.fromkeys(_PRUNABLE, 0)
+        legs = list(_round(self._stopped))
+        self._stopped = None
+        for number, leg in enumerate(legs):
+            count, left = await self._walk(leg, cutoffs, min(batch, _BATCH), deadline)
+            deleted[leg.table] += count
+            if left is not None:
+                self._stopped = left
+                remaining = await self._count([left, *legs[number + 1 :]], cutoffs)
+                return PruneReport(deleted=deleted, remaining=remaining)
+        return PruneReport(deleted=deleted, remaining=0)
+
+    async def _walk(self, leg: _Leg, cutoffs: Values, batch: int, deadline: float | None) -> tuple[int, _Leg | None]:
+        """Walks by key on the reading side, so that no index on dates burdens every sign-in, and writes only where
+        something is dead: how many were deleted, and what is left of the leg."""
+        steps, deleted = _PRUNABLE[leg.table], 0
+        while deadline is None or time.monotonic() < deadline:
+            [stretch] = await self._db.all(steps.scan(**cutoffs, after=leg.after, until=leg.until, limit=batch))
+            if stretch["last"] is None:
+                return deleted, None
+            if stretch["dead"] != "[]":
+                deleted += await self._delete(steps.delete, stretch, cutoffs)
+            leg = leg._replace(after=stretch["last"])
+        return deleted, leg
+
+    async def _delete(self, query: Query, stretch: Row, cutoffs: Values) -> int:
+        def unit() -> Unit[int]:
+            return len((yield query(**cutoffs, ids=stretch["dead"])))
+
+        return await self._db.unit(unit)
+
+    async def _count(self, legs: Sequence[_Leg], cutoffs: Values) -> int:
+        """How many are dead there; where time is up before all were seen, one more than were found."""
+        deadline = time.monotonic() + _COUNTING_SECONDS
+        dead: int = 0
+        for leg in legs:
+            after = leg.after
+            while after is not None:
+                if time.monotonic() >= deadline:
+                    return dead + 1
+                total = _PRUNABLE[leg.table].total
+                [stretch] = await self._db.all(total(**cutoffs, after=after, until=leg.until, limit=_COUNTED))
+                dead += stretch["dead"]
+                after = stretch["last"]
+        return dead
+
+
+def _round(stopped: _Leg | None) -> Iterator[_Leg]:
+    """All there is to walk, beginning where the last call stopped: nothing waits for what comes before it."""
+    whole = [_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items()]
+    if stopped is None:
+        yield from whole
+        return
+    at = [leg.table for leg in whole].index(stopped.table)
+    yield whole[at]._replace(after=stopped.after)
+    yield from whole[at + 1 :] + whole[:at]
+    yield whole[at]._replace(until=stopped.after)

@@ -1,0 +1,150 @@
+"""Users with very many sessions, and tables with very many rows: work goes in slices, and goes on where it stopped."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from authstore import Session, StoreNotFoundError, connect
+from authstore.backends.sqlite.units import iso
+from authstore.store import pruning
+from authstore.testing import Clock
+
+NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+
+
+def insert(path: Path, user: str, made: list[tuple[str, datetime]], *, expires: datetime) -> None:
+    """Sessions by plain SQL, in the order given."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO sessions (id, token_hash, user_id, expires, created_at, last_used_at, authenticated_at)"
+            " VALUES (?1, zeroblob(32), ?2, ?3, ?4, ?4, ?4)",
+            [(id, user, iso(expires), iso(at)) for id, at in made],
+        )
+
+
+async def test_a_page_is_the_newest_of_very_many_in_whatever_order_they_came(tmp_path: Path) -> None:
+    path, clock = tmp_path / "auth.db", Clock(NOW)
+    async with connect(path, clock=clock) as store:
+        await store.create_user(id="ada")
+        made = [(f"s{number:04}", NOW - timedelta(seconds=number * 7 % 1009)) for number in range(1009)]
+        insert(path, "ada", made, expires=NOW + timedelta(days=1))
+        insert(path, "ada", [(f"dead{n}", NOW) for n in range(300)], expires=NOW)
+        expected = [id for id, at in sorted(made, key=lambda each: (each[1], each[0]), reverse=True)]
+        seen: list[str] = []
+        last: Session | None = None
+        while page := await store.list_sessions("ada", after=last, limit=400):
+            seen += [session.id for session in page]
+            last = page[-1]
+        assert seen == expected
+        assert [session.id for session in await store.list_sessions("ada", limit=10**6)] == expected
+
+
+async def test_a_user_with_very_many_sessions_is_deleted_whole(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path, clock=Clock(NOW)) as store:
+        await store.create_user(id="ada", email="ada@example.com")
+        other = await store.create_session((await store.create_user(id="eve")).id)
+        insert(path, "ada", [(f"s{number:05}", NOW) for number in range(12_345)], expires=NOW + timedelta(days=1))
+        assert await store.delete_user("ada") is True
+        assert await store.delete_user("ada") is False
+        assert await store.get_session(str(other.token)) == other
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("table_first", ["living", "dead"])
+async def test_pruning_in_short_times_ends_whatever_comes_first(
+    tmp_path: Path, table_first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "auth.db", Clock(NOW)
+    moments = iter(range(10**9))
+    # A tenth of a second passes between two looks at the clock.
+    monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
+    monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 10**9)
+    async with connect(path, clock=clock) as store:
+        await store.create_user(id="ada")
+        living, dead = ("a", "b") if table_first == "living" else ("b", "a")
+        insert(path, "ada", [(f"{living}{n:05}", NOW) for n in range(3000)], expires=NOW + timedelta(days=1))
+        insert(path, "ada", [(f"{dead}{n:05}", NOW) for n in range(1200)], expires=NOW)
+        for number in range(50):
+            await store.create_verification_token(f"someone-{number}", expires=NOW)
+        left, calls = 1250, 0
+        while left:
+            calls += 1
+            report = await store.prune(max_seconds=0.35)  # three stretches
+            assert report.remaining == left - sum(report.deleted.values())
+            left = report.remaining
+        assert calls < 10
+        assert sum((await store.prune()).deleted.values()) == 0
+        assert len(await store.list_sessions("ada", limit=10_000)) == 3000
+
+
+async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 0)
+    path = tmp_path / "auth.db"
+    async with connect(path, clock=Clock(NOW)) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(1200)], expires=NOW)
+        assert (await store.prune(max_seconds=0)).remaining == 1
+        assert (await store.prune()).deleted["sessions"] == 1200
+
+
+async def test_health_writes(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+        with closing(sqlite3.connect(path)) as connection:
+            before = connection.execute("PRAGMA data_version").fetchone()
+            assert (await store.health()).status == "pass"
+            written = connection.execute("PRAGMA data_version").fetchone()
+            assert written != before
+            for _ in range(5):  # within five seconds one write is shared
+                assert (await store.health()).status == "pass"
+            assert connection.execute("PRAGMA data_version").fetchone() == written
+
+
+async def test_health_answers_in_time_while_somebody_holds_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            health = await store.health(timeout=timedelta(seconds=0.3))
+            assert (health.ok, health.status) == (True, "warn")
+            assert health.latency < timedelta(seconds=1)
+            assert health.detail["write_waited"] is True
+            connection.execute("ROLLBACK")
+        assert (await store.health(timeout=timedelta(seconds=10))).status == "pass"
+
+
+async def test_health_fails_where_the_file_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+        (tmp_path / "auth.db").rename(tmp_path / "elsewhere.db")
+        health = await store.health()
+        assert (health.ok, health.status) == (False, "fail")
+        assert health.detail["error"] == StoreNotFoundError.__name__
+
+
+async def test_health_warns_of_a_log_that_grows_while_somebody_reads(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+        await store.create_user(id="ada")
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM users").fetchall()
+            for number in range(36):
+                await store.update_user("ada", data={"large": f"{number:02}" * 1_000_000})
+            health = await store.health()
+            assert health.ok is True
+            assert health.status == "warn"
+            assert int(str(health.detail["wal_bytes"])) > 64 * 2**20
+
+
+@pytest.mark.parametrize("timeout", [timedelta(0), -timedelta(seconds=1), 1.0])
+async def test_a_timeout_that_is_none_is_refused(timeout: timedelta) -> None:
+    async with connect("sqlite://") as store:
+        with pytest.raises((ValueError, TypeError)):
+            await store.health(timeout=timeout)

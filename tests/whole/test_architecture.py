@@ -1,0 +1,59 @@
+"""The picture of the rooms and the walks through them, held against the tree."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "authstore"
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+PICTURE, *WALKS = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+STEPS = [line.split() for walk in WALKS for line in walk.splitlines()]
+
+
+def drawn() -> set[str]:
+    """Everything in the picture, as paths within the package."""
+    found, room = set(), ""
+    for indent, entry in re.findall(r"^(│   |    |)[├└]── (.*)$", PICTURE, re.MULTILINE):
+        names = re.split(" {2,}", entry)[0].split()
+        found |= {(room if indent else "") + name for name in names}
+        room = room if indent else names[0]
+    return found
+
+
+def there() -> set[str]:
+    """Modules on the package's floor, and rooms down to two floors."""
+    modules = {path.name for path in PACKAGE.iterdir() if path.suffix in (".py", ".sql")} - {"__init__.py"}
+    rooms = {f"{path.parent.relative_to(PACKAGE)}/" for path in PACKAGE.glob("*/**/*.py")}
+    return modules | {room for room in rooms if room.count("/") <= 2}
+
+
+def test_the_picture_shows_every_room_and_no_other() -> None:
+    assert sorted(there() - drawn()) == []
+    assert sorted(drawn() - there()) == []
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: " ".join(step[:2]))
+def test_each_step_of_a_walk_is_where_it_is_said_to_be(step: list[str]) -> None:
+    path = PACKAGE / step[0]
+    tree = ast.parse(path.read_text("utf-8"))
+    defined = {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert step[1] in defined, f"{step[0]} has no {step[1]}"
+
+
+def test_there_are_three_walks() -> None:
+    assert len(WALKS) == 3
+    assert all(len(walk.splitlines()) >= 5 for walk in WALKS)
+
+
+def test_tests_lie_in_the_folders_of_what_they_test() -> None:
+    beside = {"whole", "packaging", "typing"}
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    rooms = {folder.parts[0] for folder in folders if folder.parts} - beside
+    assert sorted(room for room in rooms if not (PACKAGE / room).is_dir()) == []
+    alone = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")} - {"imports"}
+    assert sorted(name for name in alone if not (PACKAGE / f"{name}.py").is_file()) == []
