@@ -57,5 +57,5 @@ class _PublicPath(URLPath):
         made._public = public
         return made
 
-    def make_absolute_url(self, base_url: str | URL) -> URL:
+    def make_absolute_url(self, base_url: str | URL) -> URL:  # noqa: ARG002 - the base that is given is from Host
         return URL(f"{self._public}{self}")
