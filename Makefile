@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
-# Neither a server nor a browser nor Node; and what the other Pythons and the lowest versions are tried with.
-QUICK := not postgres and not browser and not node and not slow
+# What needs neither a server nor a browser nor patience; and what other Pythons and lowest versions are tried with.
+QUICK := not postgres and not browser and not node and not processes and not slow
 BRISK := not browser and not node and not slow
 
 .PHONY: demo test test-quick test-pythons test-lowest browser certified quick fix check coverage wheel release lock benchmarks clean
@@ -20,7 +20,7 @@ test: $(READY) browser certified
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+	$(BIN)/python -m pytest -q -n auto -m "$(QUICK)" --ignore=tests/whole $(ARGS)
 
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
 coverage: $(READY) browser certified
