@@ -20,7 +20,8 @@ test: $(READY) browser certified
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q -n auto -m "$(QUICK)" --ignore=tests/whole $(ARGS)
+	$(BIN)/python -m pytest -q -m "$(QUICK)" --ignore=tests/whole --ignore=tests/web/advisories \
+	  --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile $(ARGS)
 
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
 coverage: $(READY) browser certified
