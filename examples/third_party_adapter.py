@@ -20,6 +20,7 @@ from types import CoroutineType
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pytest
+from hypothesis import settings
 from pydantic import BaseModel, JsonValue
 
 from authstore import (
@@ -53,6 +54,7 @@ from authstore import (
     rules,
 )
 from authstore.testing import AdapterContract, Clock
+from authstore.testing.contract import StoreModel
 
 BUSY_SECONDS = 5.0
 LEASE = timedelta(seconds=30)
@@ -757,3 +759,13 @@ class TestDictionaryStoreWithALimit(TestDictionaryStore):
     @pytest.fixture
     def adapter(self, clock: Clock) -> Adapter:
         return DictionaryStore(clock=clock, policy=SessionPolicy(max_per_user=5), tables=Tables())
+
+
+class DictionaryModel(StoreModel):
+    @asynccontextmanager
+    async def open(self, clock: Clock, policy: SessionPolicy) -> AsyncIterator[Adapter]:
+        yield DictionaryStore(clock=clock, policy=policy, tables=Tables())
+
+
+TestDictionaryModel = DictionaryModel.TestCase
+TestDictionaryModel.settings = settings(max_examples=10, stateful_step_count=40, deadline=None)

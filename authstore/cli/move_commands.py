@@ -50,7 +50,9 @@ def plan(
 def _write_profile(found: Any, path: str) -> None:
     from authstore.mover.recognition.profile import write_profile
 
-    text = write_profile(found.recognised)
+    stopping = {problem.table: problem.message for problem in found.problems if problem.stops and problem.table}
+    known = {f"{one.table.schema}.{one.table.name}" for one in found.recognised}
+    text = write_profile(found.recognised, undecided=[one for one in stopping.items() if one[0] not in known])
     if path == "-":
         sys.stdout.write(text)
         return
@@ -93,6 +95,8 @@ def move(
 
 
 def _show_move(output: Output, report: Any) -> None:
+    from authstore.cli.plan_view import show_left_behind
+
     tables = {
         name: {"rows": table.rows, "copied": table.copied, "deleted": table.deleted, "rejected": table.rejected}
         for name, table in report.tables.items()
@@ -113,6 +117,7 @@ def _show_move(output: Output, report: Any) -> None:
     if report.rejected:
         was = "was" if report.rejected == 1 else "were"
         output.say(f"{one_or_many(report.rejected, 'row')} {was} left out; which, and why: {report.rejects}")
+    show_left_behind(output, report.problems)
     if report.backup:
         output.say(f"what was there before: {report.backup}")
 

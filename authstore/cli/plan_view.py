@@ -19,6 +19,9 @@ def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None
     for cycle in plan.cycles:
         output.say(f"a circle of foreign keys: {' → '.join((*cycle, cycle[0]))}")
     _show_why(output, plan)
+    for table in plan.tables:
+        if kept := [name.removeprefix("data.") for name in table.types if name.startswith("data.")]:
+            output.say(f"into data of {table.table}: {', '.join(kept)}")
     if with_columns:
         _show_columns(output, plan)
     show_problems(output, plan.problems)
@@ -126,7 +129,7 @@ def show_undecided(output: Output, problems: Iterable[Problem]) -> None:
 
 def show_verify(output: Output, report: VerifyReport) -> None:
     """What differs, table by table."""
-    for problem in report.findings:
+    for problem in (*report.findings, *_left_behind(report.problems)):
         _problem_event(output, problem)
     tables = {
         name: {
@@ -153,4 +156,17 @@ def show_verify(output: Output, report: VerifyReport) -> None:
         for sample in table.samples:
             output.say(f"  {name}: {sample}")
     show_problems(output, report.findings)
-    output.say("the target is equal to the source" if report.ok else "the target differs from the source")
+    show_left_behind(output, report.problems)
+    rows = one_or_many(sum(table.source_rows for table in report.tables.values()), "row")
+    what = f"{one_or_many(len(report.tables), 'table')} with {rows}"
+    output.say(f"equal: {what}" if report.ok else f"the target differs from the source ({what} compared)")
+
+
+def show_left_behind(output: Output, problems: Iterable[Problem]) -> None:
+    """Which rows are not in the target, and why."""
+    for problem in _left_behind(problems):
+        output.say(f"not moved: {problem.message}")
+
+
+def _left_behind(problems: Iterable[Problem]) -> list[Problem]:
+    return [one for one in problems if one.kind in ("left-behind", "expired", "shut-out") and one.count]

@@ -39,7 +39,8 @@ class Reject:
 
     reason: str  # "orphan", "duplicate", "bad date", …: short, without values
     where: str  # SQL predicate over the aliases of TableCopy.source_from
-    decision: str  # the field of MoveOptions that decides it: "on_orphan", …; "" where rows are always left out
+    # The field of MoveOptions that decides it: "on_orphan", …; "" where rows are always left out.
+    decision: str = "on_bad_row"
     column: str | None = None
     follows: bool = False  # only because another row stays behind, for which the decision has been asked already
 

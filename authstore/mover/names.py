@@ -54,6 +54,7 @@ class Namespace:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {folded(name) for name in taken}
+        self._schemas: dict[str, str] = {}  # of the tables that have a name
 
     def take(self, wanted: str) -> str:
         """`wanted`, or with the first free number behind it."""
@@ -64,10 +65,13 @@ class Namespace:
         self._taken.add(folded(name))
         return name
 
-    def take_table(self, wanted: str) -> str:
-        """As `take`; a name that is authstore's or SQLite's own, or gone, is first tried as `source_…`."""
+    def take_table(self, wanted: str, schema: str = "") -> str:
+        """As `take`; a name that is gone, or authstore's or SQLite's own, is first tried as `source_…`, as `schema_…`
+        where a table of another schema has it."""
         if folded(wanted) in self._taken or folded(wanted).startswith(_RESERVED):
-            return self.take(f"source_{wanted}")
+            other = self._schemas.get(folded(wanted), schema)
+            return self.take(f"{schema if other != schema else 'source'}_{wanted}")
+        self._schemas[folded(wanted)] = schema
         return self.take(wanted)
 
     def take_index(self, table: str, wanted: str) -> str:

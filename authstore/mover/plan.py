@@ -9,6 +9,7 @@ from pathlib import Path
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.auth.copies import auth_plan
+from authstore.mover.auth.draft import Fields
 from authstore.mover.auth.unrecognised import suspects
 from authstore.mover.carried.tables import carried_plan
 from authstore.mover.catalog import Source, SourceTable
@@ -17,11 +18,13 @@ from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
+from authstore.mover.sqlite.building import index_name, refused_views
 from authstore.mover.tuning import DEFAULT
 
 _ROWS_A_SECOND = 150_000  # of a move, on a small machine
@@ -111,6 +114,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         found = (*found, *suspects(source, recognised, found, options, profile, connection))
         auth = auth_plan(recognised, options, connection)
         carried = carried_plan(source, recognised, options, connection, auth.changes)
+    refused = refused_views((*auth.copies, *carried.copies), carried.views)
     _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
@@ -119,8 +123,8 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         recognised,
         copies,
         cycles,
-        (*found, *auth.problems, *carried.problems, *_nothing_there(copies)),
-        carried.views,
+        (*found, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
+        tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
         rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
     )
@@ -154,6 +158,13 @@ def _refuse_unknown(
         raise ConfigurationError(f"--schema: there is no table in a schema {unknown[0]}")
     if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
         raise ConfigurationError(f"--prefix: no table's name begins with {options.prefix}")
+
+
+def _refused(views: Mapping[str, str]) -> list[Problem]:
+    return [
+        Problem("left-behind", index_name(view), f"view stays behind: SQLite refuses it: {why}")
+        for view, why in views.items()
+    ]
 
 
 def _nothing_there(copies: Sequence[TableCopy]) -> list[Problem]:
@@ -192,9 +203,9 @@ def plan_of(
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_rows(connection, copy), why.get(copy.source, ""), types
+            copy.target, copy.role, ".".join(copy.source), count_copy(connection, copy), why.get(copy.source, ""), types
         )
-        for copy, types in ((copy, _types(scheme, copy)) for copy in scheme.copies)
+        for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
     )
     rows = sum(table.rows for table in tables)
     bytes_there = {(table.schema, table.name): table.bytes for table in scheme.source.tables}
@@ -222,21 +233,23 @@ def _size(rows: int, there: int) -> int:
     return _PAGE + rows * (int(min(max(width - _HEADER, _LEAST), _MOST)) + _BYTES_A_ROW)
 
 
-def _types(scheme: Scheme, copy: TableCopy) -> dict[str, tuple[str, str]]:
+def _types(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> dict[str, tuple[str, str]]:
     table = next((one for one in scheme.source.tables if (one.schema, one.name) == copy.source), None)
     declared = {column.name: column.type for column in table.columns} if table else {}
     fields: Mapping[str, str] = next(
         (one.fields for one in scheme.recognised if (one.table.schema, one.table.name) == copy.source), {}
     )
-    return {
+    types = {
         column.name: (declared.get(fields.get(column.name, column.name), ""), column.storage) for column in copy.columns
     }
+    kept = _kept_in_data(scheme, copy, options)
+    return types | {f"data.{name}": (declared.get(name, ""), "JSON in data") for name in kept}
 
 
-def count_rows(connection: SourceConnection, copy: TableCopy, where: str | None = None) -> int:
-    """How many source rows are meant to move, rejects included."""
-    common = f"WITH {copy.common} " if copy.common else ""
-    query = f"{common}SELECT count(*) FROM {copy.source_from} WHERE {where or copy.where}"
-    with translated():
-        row = connection.execute(query.encode()).fetchone()
-    return int(row[0]) if row else 0
+def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list[str]:
+    """The columns without a field of their own, each by its name in `data`."""
+    one = next((one for one in scheme.recognised if one.moved and one.role == copy.role), None)
+    if one is None or not any(column.name == "data" for column in copy.columns):
+        return []
+    fields = Fields(one, options.naive_tz)
+    return [column.name for column in fields.extra if options.secrets == "keep" or column not in fields.secret]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from authstore import Adapter, connect
 from authstore.email import canonical_email
 from authstore.errors import AccountNotLinkedError, EmailTakenError, InvalidEmailError
-from tests.whole.model import ADDRESSES
+from authstore.testing.model.identities import ADDRESSES
 
 GOOD = {address: canonical for address, canonical in ADDRESSES.items() if canonical is not None}
 BAD = [address for address, canonical in ADDRESSES.items() if canonical is None]

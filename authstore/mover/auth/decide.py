@@ -6,10 +6,10 @@ A reject that no row has is left out of the query, so that a clean source is rea
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from authstore.mover.auth.draft import Draft, Fault, Unique
+from authstore.mover.auth.draft import Draft, Unique
 from authstore.mover.auth.draft_builder import Surroundings
 from authstore.mover.auth.duplicates import Group, Verified, find_duplicates
-from authstore.mover.auth.problems import count_faults, duplicate_problems, expired_problem, fault_problem
+from authstore.mover.auth.problems import count_rejects, duplicate_problems, expired_problem, reject_problem
 from authstore.mover.auth.user_link import UserLink
 from authstore.mover.copies import Reject, TableCopy
 from authstore.mover.postgres.statements import is_any, rows
@@ -29,19 +29,19 @@ class Decided:
 def decide(draft: Draft, link: UserLink | None, around: Surroundings, verified: Verified) -> Decided:
     """Looks at the rows of a draft. `verified` picks out of users those with a verified address."""
     deciding = _Deciding(draft, around, verified)
-    deciding.leave_faulty((*draft.faults, *_of_link(link)))
+    deciding.leave_rejects((*draft.rejects, *_of_link(link)))
     for unique in draft.uniques:
         deciding.leave_duplicates(unique)
     return deciding.decided()
 
 
-def _of_link(link: UserLink | None) -> Iterable[Fault]:
+def _of_link(link: UserLink | None) -> Iterable[Reject]:
     if link is None:
         return
     if link.orphan != "FALSE":
-        yield Fault("orphan", link.orphan, "on_orphan", "user id")
+        yield Reject("orphan", link.orphan, "on_orphan", "user id")
     for (reason, decision), where in link.hangs_on_gone().items():
-        yield Fault(reason, where, decision, follows=True)
+        yield Reject(reason, where, decision, follows=True)
 
 
 class _Deciding:
@@ -56,33 +56,33 @@ class _Deciding:
         self._gone: dict[tuple[str, str], list[str]] = {}
         self._merged: dict[str, str] = {}
 
-    def leave_faulty(self, faults: Sequence[Fault]) -> None:
-        """Each row is rejected once, for the first fault it has."""
+    def leave_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Each row is rejected once, for the first reason it has."""
         connection, options = self._around.connection, self._around.options
-        over, counts = count_faults(connection, self._draft, faults)
+        over, counts = count_rejects(connection, self._draft, rejects)
         if over:
             self._problems.append(expired_problem(self._draft, over))
         else:
             self._where = self._living
-        for fault, count in zip(faults, counts, strict=True):
+        for reject, count in zip(rejects, counts, strict=True):
             if count:
-                where = " AND ".join([fault.where, *(f"NOT ({reject.where})" for reject in self._rejects)])
+                where = " AND ".join([reject.where, *(f"NOT ({earlier.where})" for earlier in self._rejects)])
                 seen = f"{self._where} AND {where}"
-                self._problems.append(fault_problem(connection, self._draft, fault, seen, count, options))
-                self._note_gone(fault, seen)
-                self._rejects.append(Reject(fault.reason, f"({where})", fault.decision, fault.column))
+                self._problems.append(reject_problem(connection, self._draft, reject, seen, count, options))
+                self._note_gone(reject, seen)
+                self._rejects.append(Reject(reject.reason, f"({where})", reject.decision, reject.column))
 
-    def _note_gone(self, fault: Fault, where: str) -> None:
+    def _note_gone(self, reject: Reject, where: str) -> None:
         if self._draft.one.role not in ("users", "roles"):
             return
         what = self._draft.one.role.removesuffix("s")
         found = rows(self._around.connection, f"SELECT {self._draft.user} FROM {self._draft.source_from} WHERE {where}")
         ids = [user for (user,) in found if user]
-        self._gone.setdefault((f"its {what} is rejected: {fault.reason}", fault.decision), []).extend(ids)
+        self._gone.setdefault((f"its {what} is rejected: {reject.reason}", reject.decision), []).extend(ids)
 
     def leave_duplicates(self, unique: Unique) -> None:
         """All but the oldest row of each group, also of those that nobody has decided on (then the move stops)."""
-        movable = " AND ".join([self._where, *(f"NOT ({reject.where})" for reject in self._rejects)])
+        movable = " AND ".join([self._where, *(f"NOT ({earlier.where})" for earlier in self._rejects)])
         connection, options = self._around.connection, self._around.options
         groups = find_duplicates(connection, self._draft, unique, movable, self._verified)
         if not groups:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from authstore.mover.catalog import SourceColumn, SourceTable
-from authstore.mover.copies import TargetColumn
+from authstore.mover.copies import Reject, TargetColumn
 from authstore.mover.names import quote, relation
 from authstore.mover.postgres.dates import Instant, instant
 from authstore.mover.postgres.values import Value, key_text, text
@@ -14,17 +14,6 @@ from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
 
 _SORTS_BY_LOCALE = frozenset({"S", "E"})
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What keeps rows from moving: reason, predicate (never null), and what decides."""
-
-    reason: str
-    where: str
-    decision: str = "on_bad_row"
-    column: str | None = None
-    follows: bool = False  # the row goes the way of its user, which is a problem of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +37,7 @@ class Draft:
     key: tuple[str, ...]
     row_id: str
     identity: str
-    faults: tuple[Fault, ...] = ()
+    rejects: tuple[Reject, ...] = ()
     uniques: tuple[Unique, ...] = ()
     order: tuple[str, ...] = ()  # the oldest first
     over: str = ""  # predicate, may be null: the row has expired

@@ -1,13 +1,13 @@
-"""The builder on which a draft's columns and faults are put together, field by field."""
+"""The builder on which a draft's columns and rejects are put together, field by field."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from authstore.mover.auth.draft import Fault, Fields
+from authstore.mover.auth.draft import Fields
 from authstore.mover.auth.json_data import data_object, doubtful_json, is_storable_json
 from authstore.mover.auth.run_times import RunTimes
 from authstore.mover.catalog import SourceColumn
-from authstore.mover.copies import Storage, TargetColumn
+from authstore.mover.copies import Reject, Storage, TargetColumn
 from authstore.mover.names import quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.connection import SourceConnection
@@ -25,20 +25,20 @@ class Surroundings:
 
 
 class DraftBuilder:
-    """Collects a draft's columns and faults, field by field."""
+    """Collects a draft's columns and rejects, field by field."""
 
     def __init__(self, fields: Fields, around: Surroundings) -> None:
         self.fields = fields
         self.around = around
         self.columns: list[TargetColumn] = []
-        self.faults: list[Fault] = []
+        self.rejects: list[Reject] = []
 
     def put(self, name: str, storage: Storage, sql: str) -> None:
         self.columns.append(TargetColumn(name, storage, sql))
 
-    def fault(self, reason: str, where: str, field: str) -> None:
+    def reject(self, reason: str, where: str, field: str) -> None:
         if where != "FALSE":
-            self.faults.append(Fault(reason, where, column=self.fields.one.fields.get(field)))
+            self.rejects.append(Reject(reason, where, column=self.fields.one.fields.get(field)))
 
     def put_text(self, *names: str) -> None:
         for name in names:
@@ -47,7 +47,7 @@ class DraftBuilder:
     def put_key(self, name: str) -> Value:
         value = self.fields.key(name)
         self.put(name, "TEXT", value.sql)
-        self.fault(f"no {name}", value.bad, name)
+        self.reject(f"no {name}", value.bad, name)
         return value
 
     def put_value(
@@ -59,14 +59,14 @@ class DraftBuilder:
             return
         value = make(self.fields.column(name), self.fields.ref(name))
         self.put(name, storage, value.sql)
-        self.fault(f"bad {name}", value.bad, name)
+        self.reject(f"bad {name}", value.bad, name)
 
     def instant(self, name: str) -> str:
-        """SQL of a date field, null where the source lacks it; its bad values are faults."""
+        """SQL of a date field, null where the source lacks it; its bad values are rejects."""
         found = self.fields.instant(name)
         if found is None:
             return "NULL::text"
-        self.fault("bad date", found.bad, name)
+        self.reject("bad date", found.bad, name)
         return found.sql
 
     def put_data(self) -> None:
@@ -84,4 +84,4 @@ class DraftBuilder:
             )
             bad = [identity for identity, text in rows(self.around.connection, statement) if not is_storable_json(text)]
             if bad:
-                self.faults.append(Fault("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))
+                self.rejects.append(Reject("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))

@@ -20,7 +20,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
     user_id = builder.put_key("id").sql
     addresses = read_addresses(around.connection, fields.text("email"), fields.source_from())
     builder.put("email", "TEXT", addresses.canonical)
-    builder.fault("not an e-mail address", addresses.bad, "email")
+    builder.reject("not an e-mail address", addresses.bad, "email")
     created = f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})"
     _put_verified(builder, created)
     builder.put_text("name", "image")
@@ -35,7 +35,7 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
         ("id",),
         row_id=user_id,
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(
             Unique("id", (user_id,), (fields.one.fields["id"],)),
             Unique("e-mail address", (addresses.canonical,), _as_written(addresses, fields)),
@@ -59,7 +59,7 @@ def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     kind = fields.column("type") if "type" in fields else None
     said = field_values.account_type(kind, fields.ref("type") if kind else "", provider.sql)
     builder.put("type", "TEXT", said.sql)
-    builder.fault("unknown account type", said.bad, "type")
+    builder.reject("unknown account type", said.bad, "type")
     builder.put_text("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
     builder.put("expires_at", "TEXT", builder.instant("expires_at"))
     builder.put_data()
@@ -73,7 +73,7 @@ def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
         ("id",),
         row_id=account_id,
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(*_own_id(fields, account_id), Unique("provider and account id", (provider.sql, own.sql), named)),
         order=_oldest_first(fields),
         user=link.user_id,
@@ -89,7 +89,7 @@ def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     session_id = _put_id(builder, hash_id(token))
     builder.put("token_hash", "BLOB", token_hash(token))
     builder.put("token_indexed", "INTEGER", "1::int8")
-    builder.fault("no usable token", token_is_bad(token), "token")
+    builder.reject("no usable token", token_is_bad(token), "token")
     builder.put("user_id", "TEXT", link.user_id)
     over = _put_expiry(builder)
     used = literal(around.times.used)
@@ -109,7 +109,7 @@ def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
         ("id",),
         row_id=session_id,
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(*_own_id(fields, session_id), Unique("token", (token,), (fields.one.fields["token"],))),
         order=_oldest_first(fields, "authenticated_at"),
         over=over,
@@ -125,11 +125,11 @@ def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
     token, raw = fields.text("token"), fields.text("identifier")
     identifier = read_identifiers(around.connection, raw, fields.source_from()).canonical
     builder.put("identifier", "TEXT", identifier)
-    builder.fault("no identifier", f"COALESCE(length({identifier}), 0) NOT BETWEEN 1 AND {MAX_LENGTH}", "identifier")
+    builder.reject("no identifier", f"COALESCE(length({identifier}), 0) NOT BETWEEN 1 AND {MAX_LENGTH}", "identifier")
     purpose = f"COALESCE(NULLIF({fields.text('purpose')}, ''), 'sign-in')"
     builder.put("purpose", "TEXT", purpose)
     builder.put("token_hash", "BLOB", token_hash(token))
-    builder.fault("no usable token", token_is_bad(token), "token")
+    builder.reject("no usable token", token_is_bad(token), "token")
     over = _put_expiry(builder)
     builder.put_data()
     builder.put("created_at", "TEXT", f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})")
@@ -141,7 +141,7 @@ def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
         ("identifier", "purpose", "token_hash"),
         row_id=_row_name(fields, raw, token),
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(Unique("identifier and token", (identifier, purpose, token), (fields.one.fields["token"],)),),
         order=_oldest_first(fields),
         over=over,
@@ -157,7 +157,7 @@ def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -
     column, ref = fields.column("credential_id"), fields.ref("credential_id")
     credential = field_values.credential_id(column, ref)
     builder.put("credential_id", "TEXT", credential.sql)
-    builder.fault("no credential id", credential.bad, "credential_id")
+    builder.reject("no credential id", credential.bad, "credential_id")
     builder.put("user_id", "TEXT", link.user_id)
     builder.put_value("public_key", "BLOB", field_values.public_key, "NULL::bytea")
     builder.put_value("counter", "INTEGER", field_values.counter, "0::int8")
@@ -178,7 +178,7 @@ def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -
         ("credential_id",),
         row_id=fields.key("credential_id").sql,
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(Unique("credential id", (credential.sql,), columns),),
         order=_oldest_first(fields),
         user=link.user_id,
@@ -218,8 +218,8 @@ def _put_expiry(builder: DraftBuilder) -> str:
     if found is None:
         raise KeyError("expires")
     builder.put("expires", "TEXT", found.sql)
-    builder.fault("bad date", found.bad, "expires")
-    builder.fault("no expiry", f"NOT ({found.given})", "expires")
+    builder.reject("bad date", found.bad, "expires")
+    builder.reject("no expiry", f"NOT ({found.given})", "expires")
     return "" if builder.around.options.with_expired else found.is_over(builder.around.times.judged)
 
 
@@ -235,7 +235,7 @@ def _put_verified(builder: DraftBuilder, created: str) -> None:
         return
     yes, no = _yes_or_no(builder.fields)
     mere = f" AND NOT {yes} AND NOT {no}" if yes != "FALSE" else ""
-    builder.fault("bad date", f"({found.bad}{mere})" if found.bad != "FALSE" else "FALSE", "email_verified")
+    builder.reject("bad date", f"({found.bad}{mere})" if found.bad != "FALSE" else "FALSE", "email_verified")
 
 
 def _verified(fields: Fields, created: str) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from authstore.email import masked_email
-from authstore.mover.auth.draft import Draft, Fault, Fields, Unique
+from authstore.mover.auth.draft import Draft, Fields, Unique
 from authstore.mover.auth.duplicates import Group, is_open
 from authstore.mover.catalog import SourceColumn
+from authstore.mover.copies import Reject
 from authstore.mover.names import label, quote, relation
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.connection import SourceConnection
@@ -20,33 +21,33 @@ def where_from(one: Recognised) -> str:
     return label(one.table.schema, one.table.name)
 
 
-def count_faults(connection: SourceConnection, draft: Draft, faults: Sequence[Fault]) -> tuple[int, tuple[int, ...]]:
-    """In one pass: how many rows have expired, and how many of the others each fault is the first to keep back."""
+def count_rejects(connection: SourceConnection, draft: Draft, rejects: Sequence[Reject]) -> tuple[int, tuple[int, ...]]:
+    """In one pass: how many rows have expired, and how many of the others each reject is the first to keep back."""
     branches = [] if draft.ended == "FALSE" else [(draft.ended, -1)]
     branches += [(draft.over, 0)] if draft.over else []
-    branches += [(fault.where, place) for place, fault in enumerate(faults, 1)]
+    branches += [(reject.where, place) for place, reject in enumerate(rejects, 1)]
     if not branches:
         return 0, ()
     which = " ".join(f"WHEN {where} THEN {place}" for where, place in branches)
     # OFFSET: PostgreSQL 18 searches constant arrays in an expression that is grouped by without a hash table.
     seen = f"SELECT CASE {which} END AS which FROM {draft.source_from} OFFSET '0'"
     counts = dict(rows(connection, f"SELECT which, count(*) FROM ({seen}) AS seen GROUP BY which"))
-    return counts.get(0, 0), tuple(counts.get(place, 0) for place in range(1, len(faults) + 1))
+    return counts.get(0, 0), tuple(counts.get(place, 0) for place in range(1, len(rejects) + 1))
 
 
-def fault_problem(
-    connection: SourceConnection, draft: Draft, fault: Fault, where: str, count: int, options: MoveOptions
+def reject_problem(
+    connection: SourceConnection, draft: Draft, reject: Reject, where: str, count: int, options: MoveOptions
 ) -> Problem:
-    """The problem that a fault with this many rows is. Rows that only follow their user raise no question."""
-    of = f" ({fault.column})" if fault.column else ""
+    """The problem that a reject with this many rows is. Rows that only follow their user raise no question."""
+    of = f" ({reject.column})" if reject.column else ""
     return Problem(
-        kind=KINDS[fault.decision],
+        kind=KINDS[reject.decision],
         table=where_from(draft.one),
-        message=f"{_rows(count)} of {where_from(draft.one)} cannot move: {fault.reason}{of}",
+        message=f"{_rows(count)} of {where_from(draft.one)} cannot move: {reject.reason}{of}",
         count=count,
         samples=samples(connection, draft, where),
-        decision=fault.decision,
-        stops=not fault.follows and options.is_undecided(fault.decision),
+        decision=reject.decision,
+        stops=not reject.follows and options.is_undecided(reject.decision),
     )
 
 
@@ -140,8 +141,9 @@ def column_problems(fields: Fields) -> Iterable[Problem]:
         names = ", ".join(column.name for column in fields.extra)
         kept = " (kept in data only)" if fields.one.role == "roles" else ""
         yield Problem("left-behind", table, f"columns of {table} without a field are left behind{kept}: {names}")
+    keeps = fields.one.role not in ("permissions", "role_permissions", "user_roles")  # which have no data
     for reference in fields.table.references:
-        if extra & set(reference.columns):
+        if keeps and extra & set(reference.columns):
             there = label(*reference.table)
             message = f"{', '.join(reference.columns)} of {table} no longer refer to {there}: kept in data as values"
             yield Problem("left-behind", table, message)

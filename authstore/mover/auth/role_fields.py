@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from authstore.mover.auth.draft import Draft, Fault, Fields, Unique
+from authstore.mover.auth.draft import Draft, Fields, Unique
 from authstore.mover.auth.draft_builder import DraftBuilder, Surroundings
 from authstore.mover.auth.json_data import data_object
 from authstore.mover.auth.user_link import UserLink
-from authstore.mover.copies import TargetColumn
+from authstore.mover.copies import Reject, TargetColumn
 from authstore.mover.names import relation
 from authstore.mover.postgres.statements import is_any
 from authstore.mover.postgres.values import key_text
@@ -45,7 +45,7 @@ def role_permissions_draft(
     parts = (*role.values, *right.values)
     for name, sql in zip(("role_name", "resource", "action"), parts, strict=True):
         builder.columns.append(TargetColumn(name, "TEXT", sql))
-    builder.faults += [role.orphan, right.orphan, right.bad, *role.gone(gone)]
+    builder.rejects += [role.orphan, right.orphan, right.bad, *role.gone(gone)]
     return _link_draft(fields, builder, ("role_name", "resource", "action"), parts, role.join + right.join)
 
 
@@ -56,7 +56,7 @@ def user_roles_draft(fields: Fields, link: UserLink, roles: Recognised, gone: Go
     parts = (link.user_id, *role.values)
     for name, sql in zip(("user_id", "role_name"), parts, strict=True):
         builder.columns.append(TargetColumn(name, "TEXT", sql))
-    builder.faults += [role.orphan, *role.gone(gone)]
+    builder.rejects += [role.orphan, *role.gone(gone)]
     return _link_draft(fields, builder, ("user_id", "role_name"), parts, role.join, link.user_id)
 
 
@@ -70,14 +70,14 @@ class _End:
             its, own = key_text(there.column("id"), its).sql, key_text(fields.column(field), own).sql
         self.join = f" LEFT JOIN {relation(end.table, alias)} ON {its} = {own}"
         self.values = tuple(there.key(name).sql for name in wanted)
-        self.orphan = Fault("orphan", f"{there.ref('id')} IS NULL", "on_orphan", fields.one.fields[field])
+        self.orphan = Reject("orphan", f"{there.ref('id')} IS NULL", "on_orphan", fields.one.fields[field])
         empty = " OR ".join(there.key(name).bad for name in wanted)
-        self.bad = Fault(f"its {end.role.removesuffix('s')} is rejected", f"({empty})")
+        self.bad = Reject(f"its {end.role.removesuffix('s')} is rejected", f"({empty})")
         self._id = there.key("id").sql
 
-    def gone(self, gone: Gone) -> list[Fault]:
+    def gone(self, gone: Gone) -> list[Reject]:
         """Rows that hang on what is rejected."""
-        return [Fault(why, is_any(self._id, ids), decision) for (why, decision), ids in gone.items()]
+        return [Reject(why, is_any(self._id, ids), decision) for (why, decision), ids in gone.items()]
 
 
 def _draft(fields: Fields, builder: DraftBuilder, key: tuple[str, ...], unique: Unique, row_id: str) -> Draft:
@@ -89,7 +89,7 @@ def _draft(fields: Fields, builder: DraftBuilder, key: tuple[str, ...], unique: 
         key,
         row_id=row_id,
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(unique,),
         order=fields.by_key,
         user=fields.key("id").sql,
@@ -112,7 +112,7 @@ def _link_draft(
         key,
         row_id=f"concat_ws(' ', {', '.join(fields.text(name) for name in fields.one.fields)})",
         identity=fields.identity,
-        faults=tuple(builder.faults),
+        rejects=tuple(builder.rejects),
         uniques=(Unique("grant", parts, harmless=True),),
         order=fields.by_key,
         user=user,

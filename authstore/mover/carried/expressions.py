@@ -1,5 +1,7 @@
 """The expressions of a carried table that SQLite can say: defaults, generated columns, checks, indexes."""
 
+import re
+
 from authstore.mover.carried.columns import CarriedColumn, CarriedTable
 from authstore.mover.carried.ddl import create_index
 from authstore.mover.carried.defaults import defaults_of
@@ -10,6 +12,8 @@ from authstore.mover.names import Namespace, quote
 from authstore.mover.postgres.connection import SourceConnection
 from authstore.mover.reports import Problem
 
+# Of letters beyond ASCII, SQLite knows no other case.
+_BY_CASE = re.compile(r"\b(lower|upper|initcap)\(|~~\*|ILIKE", re.IGNORECASE)
 _SAME_WHEN_GENERATED = ("integer", "text", "double", "boolean")
 
 
@@ -37,6 +41,11 @@ class Expressions:
             )
             for index, terms, where in self._indexes
         ]
+
+    def _weaker_by_case(self, what: str, expression: str) -> None:
+        if _BY_CASE.search(expression):
+            message = f"{what}: SQLite changes the case of ASCII letters alone, and may let more in ({expression})"
+            self.problems.append(Problem("weaker", self._table.label, message))
 
     def _lost(self, what: str, why: object) -> None:
         self.problems.append(Problem("left-behind", self._table.label, f"{what} stays behind: SQLite cannot say {why}"))
@@ -97,6 +106,7 @@ class Expressions:
         except UnsayableError as error:
             self._lost(f'check "{name}" ({expression})', error)
             return []
+        self._weaker_by_case(f'check "{name}"', expression)
         return [(name, phrase.sql)]
 
     def _translated_indexes(self) -> list[tuple[SourceIndex, str, str | None]]:
@@ -121,7 +131,10 @@ class Expressions:
         if name is None and index.unique and "->>" in expression:
             raise UnsayableError("->> in a unique index: 1 and 1.0 would be equal")
         if name is None:
-            return f"({translate(expression, self._names, folding=True).sql})"
+            said = translate(expression, self._names, folding=True).sql
+            if index.unique:
+                self._weaker_by_case(f'unique index "{index.name}"', expression)
+            return f"({said})"
         column = self._table.columns.get(name)
         if column is None:
             raise UnsayableError(f'column "{name}", which stays behind')

@@ -14,9 +14,10 @@ from authstore.mover.carried.secrets import without_secrets
 from authstore.mover.catalog import Source, SourceTable
 from authstore.mover.copies import TableCopy, TargetColumn, UserChanges
 from authstore.mover.expressions.views import Relation, create_views
-from authstore.mover.names import Namespace, folded, label, own_namespace
+from authstore.mover.names import Namespace, folded, label, own_namespace, relation
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.postgres.counting import count_where
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
@@ -67,15 +68,15 @@ def _tables(
 ) -> tuple[dict[QualifiedName, CarriedTable], tuple[str, ...], list[Problem]]:
     """The tables that move, with their columns settled, and the names of all. All get theirs, so that --skip and --only
     change none."""
-    problems = [*_left_behind(source), *_other_schemas(source, recognised, options)]
+    problems = [*_left_behind(source), *_other_schemas(source, recognised, options, connection)]
     problems += unreadable_texts(source, [one.table for one in recognised if one.moved], connection)
     carried: dict[QualifiedName, CarriedTable] = {}
     names = []
     for found in _candidates(source, recognised, options):
         table, said = without_secrets(found, recognised, options)
-        named = CarriedTable(table, space.take_table(table.name), land_columns(table, options.naive_tz))
+        named = CarriedTable(table, space.take_table(table.name, table.schema), land_columns(table, options.naive_tz))
         names.append(named.target)
-        obstacle = _obstacle(named, options)
+        obstacle = _obstacle(named, options, connection)
         if obstacle is not None:
             problems.append(obstacle)
             continue
@@ -91,7 +92,7 @@ def _views(
     """Views take their names before indexes do."""
     schemas = _schemas(recognised, options)
     return {
-        (schema, name): (space.take_table(name), definition)
+        (schema, name): (space.take_table(name, schema), definition)
         for schema, name, definition in source.views
         if not schemas or schema in schemas
     }
@@ -116,43 +117,48 @@ _SAMPLES = 20
 _KINDS = ("foreign table", "materialized view", "exclusion constraint", "grants", "comment", "large objects")
 
 
-def _other_schemas(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[Problem]:
+def _other_schemas(
+    source: Source, recognised: Sequence[Recognised], options: MoveOptions, connection: SourceConnection
+) -> list[Problem]:
     schemas = _schemas(recognised, options)
-    others: dict[str, list[str]] = {}
+    others: dict[str, list[SourceTable]] = {}
     for table in source.tables:
         if schemas and table.schema not in schemas and not any(one.table is table for one in recognised):
-            others.setdefault(table.schema, []).append(label(table.schema, table.name))
-    return [
-        Problem(
-            "left-behind",
-            "",
-            f'schema "{schema}": its tables are not moved (--schema)',
-            len(names),
-            tuple(names[:_SAMPLES]),
-        )
-        for schema, names in others.items()
-    ]
+            others.setdefault(table.schema, []).append(table)
+    problems = []
+    for schema, tables in others.items():
+        count = sum(_rows_of(table, connection) for table in tables)
+        message = f'schema "{schema}" stays behind with {count} rows in {len(tables)} tables (--schema moves it too)'
+        names = tuple(label(table.schema, table.name) for table in tables[:_SAMPLES])
+        problems.append(Problem("left-behind", "", message, count, names))
+    return problems
+
+
+def _rows_of(table: SourceTable, connection: SourceConnection) -> int:
+    return count_where(connection, relation(table), ["TRUE"])[0] if table.readable else 0
 
 
 def _candidates(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[SourceTable]:
     known = {(one.table.schema, one.table.name) for one in recognised}
     schemas = _schemas(recognised, options)
-    return [
+    found = [
         table
         for table in source.tables
         if (table.schema, table.name) not in known and (not schemas or table.schema in schemas)
     ]
+    return sorted(found, key=lambda table: schemas.index(table.schema)) if schemas else found
 
 
 def _schemas(recognised: Sequence[Recognised], options: MoveOptions) -> tuple[str, ...]:
     return options.schemas or tuple(sorted({one.table.schema for one in recognised if one.moved}))
 
 
-def _obstacle(table: CarriedTable, options: MoveOptions) -> Problem | None:
+def _obstacle(table: CarriedTable, options: MoveOptions, connection: SourceConnection) -> Problem | None:
     """Why a table does not move at all."""
     names = {table.source.name, table.label, table.target}
     if names & set(options.skip) or (options.only and not names & set(options.only)):
-        return Problem("left-behind", table.label, "left behind, as --skip and --only say")
+        count = _rows_of(table.source, connection)
+        return Problem("left-behind", table.label, f"left behind with {count} rows, as --skip and --only say", count)
     if not table.source.readable:
         message = (
             "this role may not read it, a policy hides rows, or it is unlogged and this is a standby:"

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from authstore.mover.postgres.connection import SourceConnection
+from authstore.mover.copies import TableCopy
+from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.statements import rows
 
 
@@ -12,3 +13,10 @@ def count_where(connection: SourceConnection, source_from: str, predicates: Sequ
         return []
     counts = ", ".join(f"count(*) FILTER (WHERE {predicate})" for predicate in predicates)
     return list(rows(connection, f"SELECT {counts} FROM {source_from}")[0])
+
+
+def count_copy(connection: SourceConnection, copy: TableCopy) -> int:
+    """How many source rows are meant to move, rejects included."""
+    common = f"WITH {copy.common} " if copy.common else ""
+    with translated():
+        return int(rows(connection, f"{common}SELECT count(*) FROM {copy.source_from} WHERE {copy.where}")[0][0])

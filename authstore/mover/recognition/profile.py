@@ -69,9 +69,20 @@ def parse_profile(text: str, *, origin: str = "the profile") -> Profile:
     return Profile(tables, carry, leave, origin)
 
 
-def write_profile(recognised: Iterable[Recognised], *, carry: Iterable[str] = (), leave: Iterable[str] = ()) -> str:
-    """The text of a profile that says what was recognised: a start for one's own."""
-    head = f"{_HEAD}\nauthstore_profile = {VERSION}\ncarry = {_array(carry)}\nleave = {_array(leave)}\n"
+def write_profile(
+    recognised: Iterable[Recognised],
+    *,
+    carry: Iterable[str] = (),
+    leave: Iterable[str] = (),
+    undecided: Iterable[tuple[str, str]] = (),
+) -> str:
+    """The text of a profile that says what was recognised: a start for one's own.
+
+    `undecided`: tables that stop a move, and why. Each stands in both lists, to be taken out of its comment in one.
+    """
+    open_ = list(undecided)
+    lists = f"carry = {_array(carry, open_)}\nleave = {_array(leave, open_)}"
+    head = f"{_HEAD}\nauthstore_profile = {VERSION}\n{lists}\n"
     return "\n".join([head, *(_section(one) for one in recognised if one.moved)])
 
 
@@ -111,8 +122,11 @@ def _section(one: Recognised) -> str:
     return f"# {_comment(one.why)}\n[{one.role}]\ntable = {table}\n\n[{one.role}.columns]\n{columns}"
 
 
-def _array(names: Iterable[str]) -> str:
-    return "[" + ", ".join(map(_text, names)) + "]"
+def _array(names: Iterable[str], undecided: Iterable[tuple[str, str]] = ()) -> str:
+    lines = [f"    # {_text(name)},  # {_comment(why)}" for name, why in undecided]
+    if not lines:
+        return "[" + ", ".join(map(_text, names)) + "]"
+    return "\n".join(["[", *(f"    {_text(name)}," for name in names), *lines, "]"])
 
 
 def _text(value: str) -> str:

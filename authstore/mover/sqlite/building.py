@@ -64,6 +64,23 @@ def own_indexes() -> dict[str, str]:
         return dict(memory.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
 
 
+def refused_views(copies: Iterable[TableCopy], views: Sequence[str]) -> dict[str, str]:
+    """Which of these views SQLite would not take over these tables, and its reason: tried in memory, on no row."""
+    refused: dict[str, str] = {}
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+        if views:
+            lay_schema(memory, copies)
+        for view in views:
+            name = index_name(view)
+            try:
+                memory.execute(view)
+                memory.execute(f"SELECT * FROM {quote(name)} LIMIT 0")
+            except sqlite3.Error as error:
+                memory.execute(f"DROP VIEW IF EXISTS {quote(name)}")
+                refused[view] = str(error)
+    return refused
+
+
 def make_indexes(
     building: sqlite3.Connection, copies: Sequence[TableCopy], say: Callable[[int, int], None], later: Iterable[str]
 ) -> None:

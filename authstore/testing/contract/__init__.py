@@ -4,6 +4,8 @@ Each part can be subclassed alone, by an adapter that implements a part: `UsersC
 for `Users`, and so on. Any async runner will do: pytest-asyncio (strict or auto) or anyio's plugin on asyncio.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from authstore import extras
 
 try:
@@ -30,6 +32,9 @@ try:
 except ModuleNotFoundError as error:
     raise extras.missing(error, "testing") from None
 
+if TYPE_CHECKING:
+    from authstore.testing.model import StoreModel
+
 __all__ = [
     "AccountsContract",
     "AdapterContract",
@@ -52,6 +57,7 @@ __all__ = [
     "SessionExpiryContract",
     "SessionsContract",
     "SlowRefreshContract",
+    "StoreModel",
     "TransactionsContract",
     "UpkeepContract",
     "UserChangesContract",
@@ -97,3 +103,12 @@ class AdapterContract(
 
     `adapter` gives an open, empty store whose "now" is the given `clock`.
     """
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever wants the rules alone needs no Hypothesis.
+    if name != "StoreModel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from authstore.testing.model import StoreModel
+
+    return StoreModel

@@ -133,6 +133,11 @@ class UpkeepContract(ContractBase):
         assert await adapter.rekey() == 0
         assert await adapter.get_account("github", "42") == account
 
+    async def test_what_can_be_read_is_not_forgotten(self, adapter: Adapter) -> None:
+        account = await make_account(adapter, await make_user(adapter), provider_account_id="42", access_token="a")
+        assert await adapter.forget_unreadable() == 0
+        assert await adapter.get_account("github", "42") == account
+
     async def test_closing_may_be_repeated(self, adapter: Adapter) -> None:
         await make_user(adapter)
         await adapter.close()

@@ -13,7 +13,7 @@ from authstore.adapter import Adapter, JsonObject, VerificationTokens
 from authstore.models import Session
 
 _PURPOSE: Final = "origin"
-_ALL: Final = 1_000_000  # sessions of one user
+_PAGE: Final = 500  # sessions of one user, asked for at once
 _MOST_SESSIONS: Final = 100  # that are known of one session at a provider
 
 
@@ -65,7 +65,14 @@ async def sessions_of(
 async def _sessions_of_account(store: Adapter, provider: str, subject: str) -> tuple[str, ...]:
     known = await _read(store, _name("subject", provider, subject))
     user = await store.get_user_by_account(provider, subject if known is None else known["account_id"])
-    return () if user is None else tuple(session.id for session in await store.list_sessions(user.id, limit=_ALL))
+    if user is None:
+        return ()
+    ids: list[str] = []
+    page = await store.list_sessions(user.id, limit=_PAGE)
+    while page:
+        ids += [session.id for session in page]
+        page = await store.list_sessions(user.id, after=page[-1], limit=_PAGE)
+    return tuple(ids)
 
 
 async def _read(store: VerificationTokens, name: str) -> dict[str, Any] | None:

@@ -156,8 +156,8 @@ def test_indexes_of_one_name_in_two_schemas_are_kept_apart(move: Move) -> None:
     carried, target = move.plan(), move.arrive()
 
     names = {name for (name,) in target.execute("SELECT name FROM sqlite_master WHERE name LIKE '%t%by_a%'")}
-    assert [copy.target for copy in carried.copies] == ["t", "t_by_a", "source_t"]
-    assert names == {"t_by_a", "t_by_a_2", "source_t_by_a"}
+    assert [copy.target for copy in carried.copies] == ["t", "t_by_a", "two_t"]
+    assert names == {"t_by_a", "t_by_a_2", "two_t_by_a"}
 
 
 def test_a_unique_index_into_json_is_reported(move: Move) -> None:

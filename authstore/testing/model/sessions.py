@@ -1,0 +1,135 @@
+"""People sign in and out."""
+
+import copy
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, invariant, multiple, rule
+
+from authstore.adapter import UNSET
+from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
+from authstore.testing.model.expected import ExpectedSession
+from authstore.testing.model.machine import DATA, JSON, NAMES, STEPS, TEXTS, ModelBase
+
+MOVED = st.sampled_from(["moved-token-0123456789", "another-moved-token-01"])
+
+
+class SessionsModel(ModelBase):
+    """Sessions: begun, used, changed, rotated, ended."""
+
+    sessions: Bundle[str] = Bundle("sessions")
+
+    @rule(target=sessions, user_id=ModelBase.users, data=DATA, ahead=st.none() | STEPS, token=st.none() | MOVED)
+    def create_session(self, user_id: str, data: dict[str, Any], ahead: timedelta | None, token: str | None) -> Any:
+        """Also with a token from elsewhere, which a dead session may have."""
+        now, user = self.now, self.expected.users.get(user_id)
+        expires = None if ahead is None else now + ahead
+        call = self.store.create_session(user_id, data=data, expires=expires, token=token)
+        if token is not None and self.expected.living(token, now) is not None:
+            self.refused(call, ConflictError)
+        elif user is None:
+            self.refused(call, UserNotFoundError)
+        elif user.disabled:
+            self.refused(call, UserDisabledError)
+        else:
+            session, limit = self.do(call), self.expected.limit(now, now)
+            assert session.token is not None
+            assert session.expires == (limit if expires is None else min(expires, limit))
+            self.expected.sessions[session.token] = ExpectedSession(
+                session.id, user_id, session.expires, now, now, copy.deepcopy(data), expires
+            )
+            listed = [other.id for other in self.do(self.store.list_sessions(user_id))]
+            assert (session.id in listed) == self.expected.is_alive(self.expected.sessions[session.token], now)
+            if session.id in listed:
+                assert self.expected.make_room(session.token, now, listed)
+            return session.token
+        return multiple()
+
+    @rule(target=sessions, name=st.sampled_from(NAMES), times=st.integers(2, 4))
+    def sign_in_often(self, name: str, times: int) -> Any:
+        """Beyond a limit per user."""
+        user = self.expected.users.get(name)
+        if user is None or user.disabled:
+            return multiple()
+        return multiple(*(self.create_session(name, {}, None, None) for _ in range(times)))
+
+    @rule(token=sessions)
+    def touch_session(self, token: str) -> None:
+        """Notes a use now and then, and revives nobody."""
+        touched, session = self.do(self.store.touch_session(token)), self.expected.living(token, self.now)
+        assert (touched is None) == (session is None)
+        if touched is not None and session is not None:
+            self.expected.touch(session, self.now)
+            assert (touched.last_used_at, touched.expires) == (session.last_used_at, session.expires)
+
+    @rule(token=sessions, data=st.none() | DATA, ahead=st.none() | STEPS)
+    def update_session(self, token: str, data: dict[str, Any] | None, ahead: timedelta | None) -> None:
+        """Either, both or neither."""
+        session, named = self.expected.living(token, self.now), dict[str, Any]()
+        if data is not None:
+            named["data"] = data
+        if ahead is not None:
+            named["expires"] = self.now + ahead
+        updated = self.do(self.store.update_session(token, **named))
+        assert (updated is None) == (session is None)
+        if session is not None:
+            session.data = copy.deepcopy(named.get("data", session.data))
+            session.asked = named.get("expires", session.asked)
+            if ahead is not None:
+                session.expires = min(named["expires"], self.expected.limit(session.created_at, self.now))
+
+    @rule(token=sessions, merge=st.dictionaries(TEXTS, JSON | st.just(UNSET), max_size=3))
+    def merge_data(self, token: str, merge: dict[str, Any]) -> None:
+        """Key by key; `UNSET` takes one away."""
+        session = self.expected.living(token, self.now)
+        updated = self.do(self.store.update_session(token, merge=merge))
+        assert (updated is None) == (session is None)
+        if session is not None:
+            laid_over = {**session.data, **copy.deepcopy(merge)}
+            session.data = {key: value for key, value in laid_over.items() if value is not UNSET}
+
+    @rule(target=sessions, token=sessions)
+    def rotate_session(self, token: str) -> Any:
+        """The same session, found by another token."""
+        session, rotated = self.expected.living(token, self.now), self.do(self.store.rotate_session(token))
+        assert (rotated and rotated.id) == (session and session.id)
+        if rotated is None or rotated.token is None:
+            return multiple()
+        self.expected.sessions[rotated.token] = self.expected.sessions.pop(token)
+        return rotated.token
+
+    @rule(token=sessions)
+    def delete_session(self, token: str) -> None:
+        """Living or dead."""
+        assert self.do(self.store.delete_session(token)) == (self.expected.sessions.pop(token, None) is not None)
+
+    @rule(token=sessions)
+    def revoke_session(self, token: str) -> None:
+        """By its id."""
+        session = self.expected.sessions.pop(token, None)
+        assert self.do(self.store.revoke_session(session.id if session else token)) == (session is not None)
+
+    @rule(user_id=ModelBase.users, token=st.none() | sessions)
+    def revoke_sessions(self, user_id: str, token: str | None) -> None:
+        """All, or all but one."""
+        gone = self.do(self.store.revoke_sessions(user_id, except_token=token))
+        assert gone == self.expected.end_sessions(user_id, spared=token)
+
+    @invariant()
+    def sessions_are_the_same(self) -> None:
+        """By their tokens, and listed newest first."""
+        now = self.now
+        for token, session in self.expected.sessions.items():
+            found = self.do(self.store.get_session_and_user(token))
+            assert (found is not None) == self.expected.is_alive(session, now)
+            if found is not None:
+                actual, user = found
+                assert (actual.id, actual.user_id, user.id) == (session.id, session.user_id, session.user_id)
+                assert (actual.expires, actual.last_used_at) == (session.expires, session.last_used_at)
+                assert (actual.created_at, actual.data) == (session.created_at, session.data)
+                assert not user.disabled
+        for user_id in self.expected.users:
+            listed = [(session.created_at, session.id) for session in self.do(self.store.list_sessions(user_id))]
+            living = self.expected.living_of(user_id, now).values()
+            assert listed == sorted(((session.created_at, session.id) for session in living), reverse=True)

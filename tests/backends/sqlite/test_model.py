@@ -1,0 +1,106 @@
+"""Whatever is done in whatever order while the clock moves, SQLite holds what plain dictionaries say: in memory,
+and in a file that two stores have open, whose disk gets full and whose lock others hold."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from authstore import Adapter, SessionPolicy, connect
+from authstore.backends.sqlite import opening
+from authstore.testing import Clock
+from authstore.testing.contract import StoreModel
+from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel
+from authstore.testing.model.machine import Fault
+
+pytestmark = pytest.mark.slow
+
+
+class InMemory(ModelBase):
+    def open(self, clock: Clock, policy: SessionPolicy) -> AbstractAsyncContextManager[Adapter]:
+        return connect("sqlite://", clock=clock, policy=policy)
+
+    @contextmanager
+    def _without_room(self) -> Iterator[None]:
+        for store in self.stores:
+            self._on_the_writer(store, "PRAGMA max_page_count = 1")  # what is there stays
+        yield
+        for store in self.stores:
+            self._on_the_writer(store, "PRAGMA max_page_count = 1073741823")
+
+    def failing(self, fault: Fault):
+        return self._without_room() if fault == "full" else None
+
+    def _on_the_writer(self, store: Adapter, sql: str) -> None:
+        self.do(store._db._writer.run(lambda connection: connection.execute(sql).fetchall()))
+
+
+class InAFile(InMemory):
+    @asynccontextmanager
+    async def open(self, clock: Clock, policy: SessionPolicy) -> AsyncIterator[Adapter]:
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(opening, "BUSY_SECONDS", 0.2)
+            self.path = Path(folder) / "auth.db"
+            async with connect(self.path, clock=clock, policy=policy, durability="relaxed") as store:
+                yield store
+
+    def open_beside(self, clock: Clock, policy: SessionPolicy) -> AbstractAsyncContextManager[Adapter]:
+        return connect(self.path, clock=clock, policy=policy, durability="relaxed")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+
+    def failing(self, fault: Fault):
+        return self._without_room() if fault == "full" else self._locked()
+
+
+class FileModel(InAFile, StoreModel):
+    pass
+
+
+class MemoryModel(InMemory, StoreModel):
+    pass
+
+
+class MemorySessions(InMemory, SessionsModel):
+    pass
+
+
+class MemoryTokens(InMemory, TokensModel):
+    pass
+
+
+class MemoryIdentities(InMemory, IdentitiesModel):
+    pass
+
+
+class FileFaults(InAFile, FaultsModel):
+    pass
+
+
+def _tried(model: type[ModelBase], examples: int) -> type:
+    case = model.TestCase
+    case.settings = settings(
+        max_examples=examples,
+        stateful_step_count=40,  # a failure is shown as found
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    return case
+
+
+TestTheWholeInAFile = _tried(FileModel, 15)
+TestTheWholeInMemory = _tried(MemoryModel, 15)
+TestSessions = _tried(MemorySessions, 20)
+TestTokens = _tried(MemoryTokens, 20)
+TestIdentities = _tried(MemoryIdentities, 20)
+TestFaultsInAFile = _tried(FileFaults, 10)
