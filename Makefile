@@ -11,20 +11,29 @@ CHECK ?=
 QUICK := not postgres and not browser and not node and not processes and not slow
 BRISK := not browser and not node and not slow
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified quick fix check coverage wheel release lock benchmarks clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
-test: $(READY) browser certified
+test: $(READY) browser certified postgres
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(READY)
 	$(BIN)/python -m pytest -q -m "$(QUICK)" --ignore=tests/whole --ignore=tests/web/advisories \
 	  --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile $(ARGS)
 
+# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
+# 14 from npm.
+postgres: $(READY)
+	@command -v pgbouncer || test -x /usr/sbin/pgbouncer \
+	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
+	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; } \
+	|| echo "no pgbouncer: install it to run the tests through a pooler"
+	$(BIN)/python -m tests.backends.postgres.old_server
+
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
-coverage: $(READY) browser certified
+coverage: $(READY) browser certified postgres
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 
