@@ -11,7 +11,7 @@ CHECK ?=
 QUICK := not postgres and not browser and not node and not processes and not slow
 BRISK := not browser and not node and not slow
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -92,6 +92,10 @@ lock: $(READY)
 benchmarks: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.store
+
+# Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
+mutants: $(READY)
+	$(BIN)/python -m pytest -q benchmarks/mutants.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "authstore needs Python 3.11 or newer: make PYTHON=python3.11 …" or 0)'
