@@ -7,23 +7,33 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
-# Neither a server nor a browser nor Node; and what the other Pythons and the lowest versions are tried with.
-QUICK := not postgres and not browser and not node and not slow
+# What needs neither a server nor a browser nor patience; and what other Pythons and lowest versions are tried with.
+QUICK := not postgres and not browser and not node and not processes and not slow
 BRISK := not browser and not node and not slow
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified quick fix check coverage wheel release lock benchmarks clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
-test: $(READY) browser certified
+test: $(READY) browser certified postgres
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+	$(BIN)/python -m pytest -q -m "$(QUICK)" --ignore=tests/whole --ignore=tests/web/advisories \
+	  --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile $(ARGS)
+
+# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
+# 14 from npm.
+postgres: $(READY)
+	@command -v pgbouncer || test -x /usr/sbin/pgbouncer \
+	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
+	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; } \
+	|| echo "no pgbouncer: install it to run the tests through a pooler"
+	$(BIN)/python -m tests.backends.postgres.old_server
 
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
-coverage: $(READY) browser certified
+coverage: $(READY) browser certified postgres
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 
@@ -82,6 +92,10 @@ lock: $(READY)
 benchmarks: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.store
+
+# Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
+mutants: $(READY)
+	$(BIN)/python -m pytest -q benchmarks/mutants.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "authstore needs Python 3.11 or newer: make PYTHON=python3.11 …" or 0)'

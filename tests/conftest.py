@@ -16,7 +16,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Whoever asks for one of these fixtures, itself or through another, has the marker. `slow` is given by hand, save where
 # a rule of the contract takes its time: that suite is other people's too, and their pytest may not know the marker.
-MARKED = {"postgres": {"postgres_url", "own_server"}, "browser": {"chromium"}, "node": {"certified"}}
+MARKED = {
+    "postgres": {"postgres_url", "own_server", "old_server_url"},
+    "browser": {"chromium"},
+    "node": {"certified", "old_server_url"},
+}
 SLOW_RULES = {"test_a_slow_provider_is_no_dead_holder"}
 
 

@@ -9,6 +9,8 @@ from authstore.sql import Decides, Dialect, Queries, Query, queries
 from authstore.store import kept
 
 ALL: dict[str, Query] = dict(queries.__dict__)
+# SQLite walks in stretches where PostgreSQL finds the page at once.
+LEFT_OUT = {"scan_user_sessions": frozenset({"after", "stretch", "limit"})}
 GIVEN = re.compile(r"(?<![:\w]):(\w+)")
 
 
@@ -17,7 +19,7 @@ def test_every_query_exists_in_every_dialect_with_the_same_parameters(name: str)
     query = ALL[name]
     texts = [getattr(query, dialect) for dialect in get_args(Dialect)]
     assert all(texts)
-    assert len({frozenset(GIVEN.findall(text)) for text in texts}) == 1
+    assert len({frozenset(GIVEN.findall(text)) - LEFT_OUT.get(name, frozenset()) for text in texts}) == 1
 
 
 @pytest.mark.parametrize("name", ALL)

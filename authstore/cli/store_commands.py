@@ -50,6 +50,11 @@ def _pending(url: str) -> tuple[Migration, ...]:
     return asyncio.run(servers.pending(url))
 
 
+def _drift(url: str) -> tuple[str, ...]:
+    path = file_of(url)
+    return () if path is None else files.drift(path)
+
+
 async def _open(url: str, *, create: bool) -> None:
     async with connect(url, create=create):
         pass
@@ -78,7 +83,9 @@ def _is_there(url: str) -> bool:
 def migrate(
     url: Url,
     json: Json = False,
-    check: Annotated[bool, typer.Option("--check", help="Only say what is pending; exit 1 if something is.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is pending or missing; exit 1 if something is.")
+    ] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL that is pending.")] = False,
 ) -> int:
     """Brings an existing store to the schema of this version."""
@@ -88,13 +95,17 @@ def migrate(
         sys.stdout.write("\n".join(step.sql for step in steps))
         return 0
     names = [f"{step.version:04} {step.name}" for step in steps]
+    drift = _drift(url) if check else ()
     if not (check or sql):
         asyncio.run(_open(url, create=False))
-    ok = not (check and steps)
+    ok = not (check and (steps or drift))
     scripts = [step.sql for step in steps] if sql else []
-    output.event("done", ok=ok, pending=names if check or sql else [], sql=scripts, tables={}, rejected=0)
+    output.event(
+        "done", ok=ok, pending=names if check or sql else [], missing=list(drift), sql=scripts, tables={}, rejected=0
+    )
     verb = "pending" if check else "ran"
-    output.say("\n".join(f"{verb}: {name}" for name in names) or "the schema is up to date")
+    lines = [*(f"{verb}: {name}" for name in names), *(f"missing: {name}" for name in drift)]
+    output.say("\n".join(lines) or "the schema is up to date")
     return 0 if ok else 1
 
 

@@ -5,6 +5,7 @@ from authstore import extras
 try:
     from authstore.web.auth import Auth
     from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
+    from authstore.web.guards import page_user
     from authstore.web.oauth.client import ProviderError
     from authstore.web.oauth.identity import Identity
     from authstore.web.oauth.presets import (
@@ -61,6 +62,7 @@ __all__ = [
     "oauth2",
     "oidc",
     "okta",
+    "page_user",
     "safe_next",
     "slack",
     "spotify",

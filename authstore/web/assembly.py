@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 
 from authstore.adapter import Adapter
+from authstore.web.account.confirming import Confirming
 from authstore.web.account.devices import Devices
 from authstore.web.account.sessions import Sessions
 from authstore.web.account.sign_in import SignInPage
@@ -25,7 +26,7 @@ from authstore.web.pages.static_files import static_mount
 from authstore.web.passkeys.ceremonies import Ceremonies
 from authstore.web.passkeys.routes import Passkeys
 from authstore.web.presence import Visitors
-from authstore.web.settings import settings_of
+from authstore.web.settings import relying_party, settings_of
 from authstore.web.signing import SignIns
 from authstore.web.site import Site
 from authstore.web.source import Source
@@ -43,10 +44,11 @@ def made_site(
     """The site. Raises `ConfigurationError`."""
     address, keys = Address.parse(base_url, insecure_dev=insecure_dev), checked_secrets(secrets)
     origins = tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in chosen.http.allowed_origins)
-    settings = settings_of(address, prefix, chosen, origins)
-    source = Source(store, chosen.storage)
-    cookies = Cookies(keys, is_secure=address.is_secure, former=chosen.http.former_cookies)
-    visitors = Visitors(source, cookies, CsrfTokens(keys), (address.origin, *origins))
+    settings, http = settings_of(address, prefix, chosen, origins), chosen.http
+    source, name = Source(store, chosen.storage), http.cookie_name
+    cookies = Cookies(keys, is_secure=address.is_secure, former=http.former_cookies, name=name)
+    entrance = f"{settings.prefix}/sign-in"
+    visitors = Visitors(name, address, entrance, source, cookies, CsrfTokens(keys, name), origins)
     pages = Pages(chosen.look.templates, chosen.look.texts)
     return Site(address, settings, source, visitors, SignIns(source, cookies, visitors), pages)
 
@@ -59,11 +61,12 @@ def made_route(
     look: Look,
     *,
     with_passkeys: bool,
-) -> Mount:
+) -> OwnRoutes:
     """The routes of a site. Raises `ConfigurationError`."""
     by_name = {name: client.provider for name, client in clients.items()}
     providers = list(by_name.values())
-    site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": with_passkeys}
+    rp_id = relying_party(site.address, site.settings.http) if with_passkeys else None
+    site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": rp_id is not None}
     provider_logout = ProviderLogout(site, clients)
     routes: list[BaseRoute] = [
         *SignInPage(site, providers).routes(),
@@ -71,11 +74,12 @@ def made_route(
         *Sessions(site, provider_logout.onward).routes(),
         *provider_logout.routes(),
         *Devices(site, by_name).routes(),
+        *Confirming(site, by_name).routes(),
         static_mount(),
     ]
     if mailer is not None:
         sender = checked_sender(look.mail_from) if look.mail_from else f"no-reply@{site.address.host}"
         routes += EmailLinks(site, checked_mailer(mailer), sender, providers).routes()
-    if with_passkeys:
-        routes += Passkeys(site, Ceremonies(site.address, site.settings.name), by_name).routes()
-    return OwnRoutes(site.settings.route_prefix, routes)
+    if rp_id is not None:
+        routes += Passkeys(site, Ceremonies(site.address, site.settings.name, rp_id), by_name).routes()
+    return OwnRoutes(site.settings, site.address.origin, routes)

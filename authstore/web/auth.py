@@ -17,7 +17,7 @@ from authstore.errors import AccountNotFoundError, ConfigurationError, StoreErro
 from authstore.expiry import SessionPolicy
 from authstore.models import Account, Session, User
 from authstore.web.asgi.backend import SessionBackend
-from authstore.web.asgi.middleware import PresenceMiddleware
+from authstore.web.asgi.installing import answerable, install
 from authstore.web.assembly import made_route, made_site
 from authstore.web.email.mailers import Mailer
 from authstore.web.oauth.client import ProviderClient
@@ -100,20 +100,40 @@ class Auth:
                     await pruning
 
     def install(self, app: Starlette) -> None:
-        """Adds the middleware and the routes; `app.state.authstore` is this object then."""
-        app.add_middleware(PresenceMiddleware, site=self.site)
-        app.router.routes.append(self.route)
-        app.state.authstore = self
+        """Adds the middleware and the routes; `app.state.authstore` is this object then (by its `cookie_name`).
+
+        Errors of `sign_in`, `sign_out` and `fresh_account` that the application's routes let go by become answers of
+        ours: 403 for a disabled user, 503 where the store does not answer; `page_user` is answered. A handler of the
+        application's own for `AuthStoreError`, or for less, comes first. Raises `ConfigurationError` for a second site
+        of the same `cookie_name`.
+        """
+        name = self.site.visitors.name
+        if getattr(app.state, name, self) is not self:
+            raise ConfigurationError(f"another Auth is installed here as {name!r}: give each a cookie_name= of its own")
+        install(app, self.site, self.route)
+        setattr(app.state, name, self)
+
+    def user_of(self, connection: HTTPConnection) -> User | None:
+        """Who is signed in at this very site, where several are installed; `request.state.user` is the innermost's.
+
+        Raises `ConfigurationError` where `install` was not called.
+        """
+        known = self.site.visitors.known(connection.scope)
+        if known is None:
+            raise ConfigurationError("nobody looks sessions up: call auth.install(app) where the application is made")
+        return known.user
 
     async def sign_in(self, connection: HTTPConnection, response: Response, user: User) -> Session:
         """For a way in of the application's own: a new session for this browser; the one it had ends."""
-        session = await self.site.sign_ins.begin(self.store, connection, user)
+        with answerable():
+            session = await self.site.sign_ins.begin(self.store, connection, user)
         self.site.sign_ins.greet(response, session)
         return session
 
     async def sign_out(self, connection: HTTPConnection, response: Response) -> None:
         """Ends this browser's session in the store, and the cookie."""
-        await self.site.sign_ins.end(response, await self.site.visitors.presence(connection.scope))
+        with answerable():
+            await self.site.sign_ins.end(response, await self.site.visitors.presence(connection.scope))
 
     def cookie_for(self, session: Session) -> tuple[str, str]:
         """Name and value of the cookie that signs in with this session, for tests. Needs the session's token."""
@@ -130,16 +150,17 @@ class Auth:
         client = self._clients.get(provider)
         if client is None:
             raise ConfigurationError(f"no provider {provider!r} is set up")
-        account = await self.store.get_account(provider, provider_account_id)
-        if account is None:
-            raise AccountNotFoundError("no such account is linked")
-        if self._is_good(account):
-            return account
 
         async def refresh(held: Account) -> Mapping[str, Any]:
             return {} if self._is_good(held) else await client.refresh(held)
 
-        return await self.store.refresh_account(provider, provider_account_id, refresh)
+        with answerable():
+            account = await self.store.get_account(provider, provider_account_id)
+            if account is None:
+                raise AccountNotFoundError("no such account is linked")
+            if self._is_good(account):
+                return account
+            return await self.store.refresh_account(provider, provider_account_id, refresh)
 
     def _is_good(self, account: Account) -> bool:
         if account.access_token is None or account.expires_at is None:

@@ -1,62 +1,54 @@
 """The cookies: `__Host-authstore` holds the signed session token, `__Host-authstore-browser` names the browser.
 
+A site that shares its host with another takes another name for "authstore".
+
 The prefix makes browsers refuse them from a subdomain or without TLS, so nobody can plant one (RFC 6265bis §4.1.3).
 """
 
 import hmac
+import logging
 import re
-from binascii import b2a_base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
 from itsdangerous import Signer
-from itsdangerous.encoding import want_bytes
+from itsdangerous.encoding import base64_encode, want_bytes
 from starlette.types import Scope
 
 from authstore.errors import ConfigurationError
 from authstore.tokens import MAX_TOKEN_LENGTH, new_secret
 
+log = logging.getLogger("authstore.web")
+
 MIN_SECRET_LENGTH: Final = 32
-MAX_HEADER: Final = 8192  # all cookies of a request, in bytes
 MAX_AGE: Final = 400 * 86_400  # seconds; browsers keep no cookie longer
 BROWSER_AGE: Final = 86_400  # seconds
 
 _SIGNATURE_LENGTH: Final = 43
-_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class QuickSigner(Signer):
-    """The signatures of itsdangerous: HMAC-SHA-256, of which each key's part is worked out once (RFC 2104 §4)."""
+    """The signatures of itsdangerous: HMAC-SHA-256, under keys that are derived once."""
 
     def __init__(self, keys: Sequence[bytes], salt: str) -> None:
         super().__init__(keys, salt, key_derivation="hmac", digest_method=sha256)
-        self._signatures = [_signing_with(self.derive_key(key)) for key in self.secret_keys]
+        self._derived = [self.derive_key(key) for key in self.secret_keys]
 
     def get_signature(self, value: str | bytes) -> bytes:
         """See `itsdangerous.Signer.get_signature`."""
-        return self._signatures[-1](want_bytes(value))
+        return _signature(self._derived[-1], want_bytes(value))
 
     def verify_signature(self, value: str | bytes, sig: str | bytes) -> bool:
         """See `itsdangerous.Signer.verify_signature`; of each signature only one spelling counts."""
         signed, given = want_bytes(value), want_bytes(sig)
         # A list: any() leaves a generator behind, and to close that takes longer than all the rest.
-        return True in [hmac.compare_digest(signature(signed), given) for signature in self._signatures]
+        return True in [hmac.compare_digest(_signature(key, signed), given) for key in self._derived]
 
 
-def _signing_with(key: bytes) -> Callable[[bytes], bytes]:
-    block = key.ljust(sha256().block_size, b"\0")
-    begun_inside, begun_outside = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
-
-    def signature(value: bytes) -> bytes:
-        inside, outside = begun_inside.copy(), begun_outside.copy()
-        inside.update(value)
-        outside.update(inside.digest())
-        return b2a_base64(outside.digest(), newline=False).translate(_URL_SAFE, b"=")
-
-    return signature
+def _signature(key: bytes, value: bytes) -> bytes:
+    return base64_encode(hmac.digest(key, value, "sha256"))
 
 
 def signer(secrets: Sequence[str | bytes], salt: str) -> Signer:
@@ -82,23 +74,33 @@ def checked_secrets(secrets: str | bytes | Sequence[str | bytes]) -> tuple[str |
 class Cookies:
     """Reads and writes our cookies, and reads those of a former system (`former`: names; values are bare tokens)."""
 
-    def __init__(self, secrets: Sequence[str | bytes], *, is_secure: bool, former: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        secrets: Sequence[str | bytes],
+        *,
+        is_secure: bool,
+        former: Sequence[str] = (),
+        name: str = "authstore",
+    ) -> None:
         prefix = "__Host-" if is_secure else ""
-        self.session_name = f"{prefix}authstore"
-        self.browser_name = f"{prefix}authstore-browser"
+        self.session_name = f"{prefix}{name}"
+        self.browser_name = f"{prefix}{name}-browser"
         self._former = tuple(former)
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if is_secure else "")
-        self._signer = signer(secrets, "authstore.session")
+        self._signer = signer(secrets, f"{name}.session")
 
     def presented_token(self, line: bytes) -> str | None:
         """The session token among these cookies, if there is one that we signed, or one of a former system."""
         signed = read_cookie(line, self.session_name)
         if signed is not None:
-            return self._unsigned(signed)
+            token = self._unsigned(signed)
+            if token is None:
+                log.debug("no session: the cookie is not signed by any of the secrets")
+            return token
         for name in self._former:
-            token = read_cookie(line, name)
-            if token is not None and len(token) <= MAX_TOKEN_LENGTH:
-                return token.decode("latin-1")
+            former = read_cookie(line, name)
+            if former is not None and len(former) <= MAX_TOKEN_LENGTH:
+                return former.decode("latin-1")
         return None
 
     def presented_browser(self, line: bytes) -> str | None:

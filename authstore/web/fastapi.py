@@ -4,6 +4,9 @@
 @app.get("/me")
 async def me(user: CurrentUser): ...
 
+@app.get("/notes")
+async def notes(user: PageUser): ...        # a page: an anonymous browser is sent to sign in, and back
+
 @app.delete("/posts/{id}", dependencies=[Depends(require_role("editor"))])
 ```
 
@@ -19,9 +22,9 @@ from typing import Annotated, Any, Final, TypeVar, cast
 from starlette.requests import HTTPConnection
 
 from authstore import extras
-from authstore.errors import ConfigurationError, StoreError
+from authstore.errors import StoreError
 from authstore.models import Session, User
-from authstore.web.presence import Presence, presence_of
+from authstore.web.guards import CHALLENGE, POLICY_VIOLATION, installed_presence, page_user
 from authstore.web.refusals import RETRY_AFTER
 
 try:
@@ -36,9 +39,11 @@ __all__ = [
     "CurrentSession",
     "CurrentUser",
     "OptionalUser",
+    "PageUser",
     "current_session",
     "current_user",
     "optional_user",
+    "page_user",
     "require_fresh",
     "require_permission",
     "require_role",
@@ -48,11 +53,9 @@ log = logging.getLogger("authstore.web")
 
 # `Depends(require_role)`, without arguments: FastAPI would read them from the query, and let in whoever sends any.
 _GIVEN: Final[Any] = Path(alias="call the requirement with its arguments")
-_POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
-    # RFC 9110 §15.5.2 wants a challenge; for cookies there is no registered one.
-    401: {"WWW-Authenticate": "Cookie"},
+    401: CHALLENGE,
     503: {"Retry-After": RETRY_AFTER},
 }
 
@@ -72,13 +75,13 @@ class SessionCookie(SecurityBase):
 class _OptionalUser(SessionCookie):
     async def __call__(self, connection: HTTPConnection) -> User | None:
         """The user, or `None`."""
-        return _presence(connection).user
+        return installed_presence(connection).user
 
 
 class _CurrentUser(SessionCookie):
     async def __call__(self, connection: HTTPConnection) -> User:
         """The user. Raises 401."""
-        user = _presence(connection).user
+        user = installed_presence(connection).user
         if user is None:
             raise _refused(connection, 401, "Not signed in")
         return user
@@ -87,7 +90,7 @@ class _CurrentUser(SessionCookie):
 class _CurrentSession(SessionCookie):
     async def __call__(self, connection: HTTPConnection) -> Session:
         """The session, with its token. Raises 401."""
-        session = _presence(connection).session
+        session = installed_presence(connection).session
         if session is None:
             raise _refused(connection, 401, "Not signed in")
         return session
@@ -100,6 +103,7 @@ current_session: Final = _CurrentSession()
 OptionalUser = Annotated[User | None, Depends(optional_user)]
 CurrentUser = Annotated[User, Depends(current_user)]
 CurrentSession = Annotated[Session, Depends(current_session)]
+PageUser = Annotated[User, Depends(page_user)]
 
 
 class _Requirement(Dependency):
@@ -136,7 +140,7 @@ class require_role(_Requirement):
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
         """The user. Raises 401, 403, 503."""
-        roles = await _answered(connection, _presence(connection).source.store.get_roles(user.id))
+        roles = await _answered(connection, installed_presence(connection).visitors.source.store.get_roles(user.id))
         if all(role.name != self.name for role in roles):
             raise _refused(connection, 403, "Not permitted")
         return user
@@ -153,7 +157,7 @@ class require_permission(_Requirement):
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser) -> User:
         """The user. Raises 401, 403, 503."""
-        store = _presence(connection).source.store
+        store = installed_presence(connection).visitors.source.store
         if not await _answered(connection, store.has_permission(user.id, self.resource, self.action)):
             raise _refused(connection, 403, "Not permitted")
         return user
@@ -169,16 +173,9 @@ class require_fresh(_Requirement):
 
     async def __call__(self, connection: HTTPConnection, user: CurrentUser, session: CurrentSession) -> User:
         """The user. Raises 401, 403."""
-        if not _presence(connection).source.is_fresh(session, self.limit):
+        if not installed_presence(connection).visitors.source.is_fresh(session, self.limit):
             raise _refused(connection, 403, "Sign in again to do this")
         return user
-
-
-def _presence(connection: HTTPConnection) -> Presence:
-    presence = presence_of(connection.scope)
-    if presence is None:
-        raise ConfigurationError("nobody looks sessions up: call auth.install(app) where the application is made")
-    return presence
 
 
 async def _answered(connection: HTTPConnection, answer: Awaitable[T]) -> T:
@@ -191,8 +188,8 @@ async def _answered(connection: HTTPConnection, answer: Awaitable[T]) -> T:
 
 def _refused(connection: HTTPConnection, status: int, detail: str) -> Exception:
     if status == 403:
-        user = _presence(connection).user
+        user = installed_presence(connection).user
         log.info("not permitted: user %r, %r", user and user.id, connection.url.path)
     if connection.scope["type"] == "websocket":
-        return WebSocketException(_TRY_AGAIN_LATER if status == 503 else _POLICY_VIOLATION, detail)
+        return WebSocketException(_TRY_AGAIN_LATER if status == 503 else POLICY_VIOLATION, detail)
     return HTTPException(status, detail, _HEADERS.get(status))

@@ -26,5 +26,13 @@ async def finish_flow(store: VerificationTokens, browser: str | None, purpose: s
     return None if found is None else found.data
 
 
+async def look_at_flow(store: VerificationTokens, browser: str | None, purpose: str, secret: str) -> JsonObject | None:
+    """What was remembered, any number of times; `None` for anybody else."""
+    if browser is None or not secret:
+        return None
+    found = await store.peek_verification_token(_identifier(browser, secret), secret, purpose=purpose)
+    return None if found is None else found.data
+
+
 def _identifier(browser: str, secret: str) -> str:
     return "flow:" + sha256(f"{browser}.{secret}".encode()).hexdigest()

@@ -3,6 +3,7 @@
 Every option can also be given to `Auth` by itself, under the same name.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -15,6 +16,9 @@ from authstore.expiry import SessionPolicy
 from authstore.web.texts import ENGLISH, Texts
 
 MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
+
+_COOKIE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LEAST_COOKIE_BYTES: Final = 1024
 
 _Group = TypeVar("_Group", "Storage", "Limits", "Look", "Http")
 
@@ -44,17 +48,22 @@ class Limits:
     link_lifetime: of mailed links and of sign-ins begun, at most ten minutes; within it, one address gets at most
         `mails_per_address` letters, and one client may ask for `mails_per_client` and begin `sign_ins_per_client`
         sign-ins at providers, and as many with passkeys.
+    mails_per_address_a_day: whoever asks, and however often.
     fresh_for: how long after signing in someone may change the ways in.
     """
 
     link_lifetime: timedelta = MAX_LINK_LIFETIME
     mails_per_address: int = 5
+    mails_per_address_a_day: int = 20
     mails_per_client: int = 30
     sign_ins_per_client: int = 1000
     fresh_for: timedelta = timedelta(hours=1)
 
     def __post_init__(self) -> None:
-        if min(self.mails_per_address, self.mails_per_client, self.sign_ins_per_client) < 1:
+        if (
+            min(self.mails_per_address, self.mails_per_address_a_day, self.mails_per_client, self.sign_ins_per_client)
+            < 1
+        ):
             raise ConfigurationError("at least one letter per address and client, and one sign-in")
         if not timedelta(0) < self.link_lifetime <= MAX_LINK_LIFETIME:
             raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
@@ -84,11 +93,27 @@ class Http:
 
     former_cookies: names of the cookies of a former system whose values are session tokens that were moved.
     allowed_origins: other origins whose pages may act for signed-in users ("https://spa.example"); everybody else's
-        unsafe requests and WebSockets count as anonymous.
+        unsafe requests and WebSockets count as anonymous. `next` may lead there.
+    cookie_name: of every cookie of the site; another for each of several sites on one host, or in one application.
+    rp_id: a parent domain of the host, for passkeys that were made there.
+    hsts: seconds for which browsers are told to use https alone; `None`: not told.
+    max_cookie_bytes: all cookies of a request; more are refused.
     """
 
     former_cookies: Sequence[str] = ()
     allowed_origins: Sequence[str] = ()
+    cookie_name: str = "authstore"
+    rp_id: str | None = None
+    hsts: int | None = 31_536_000
+    max_cookie_bytes: int = 8192
+
+    def __post_init__(self) -> None:
+        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith("-browser"):
+            raise ConfigurationError('cookie_name is letters, digits, - and _, and does not end in "-browser"')
+        if self.hsts is not None and self.hsts < 0:
+            raise ConfigurationError("hsts is a number of seconds, or None")
+        if self.max_cookie_bytes < _LEAST_COOKIE_BYTES:
+            raise ConfigurationError(f"max_cookie_bytes is at least {_LEAST_COOKIE_BYTES}: ours need them")
 
 
 class Options(TypedDict, total=False):
@@ -99,6 +124,7 @@ class Options(TypedDict, total=False):
     prune_every: timedelta | None
     link_lifetime: timedelta
     mails_per_address: int
+    mails_per_address_a_day: int
     mails_per_client: int
     sign_ins_per_client: int
     fresh_for: timedelta
@@ -109,6 +135,10 @@ class Options(TypedDict, total=False):
     mail_from: str | None
     former_cookies: Sequence[str]
     allowed_origins: Sequence[str]
+    cookie_name: str
+    rp_id: str | None
+    hsts: int | None
+    max_cookie_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from authstore.errors import StoreError
 from authstore.expiry import is_touch_due
 from authstore.models import Session, User
+from authstore.web.address import Address
 from authstore.web.cookies import Cookies, cookie_line, new_browser
 from authstore.web.csrf import CsrfTokens, is_foreign
 from authstore.web.refusals import RefusedError
@@ -18,7 +19,7 @@ from authstore.web.source import Source
 
 log = logging.getLogger("authstore.web")
 
-KEY: Final = "authstore"  # of the ASGI scope
+_INNERMOST: Final = "authstore"  # of the ASGI scope: the presence at the site that is nearest to the application
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -27,10 +28,10 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class Presence:
     """Of one request: the token it presented, and the living session and user behind it, or `None`.
 
-    `source` is whose store was asked.
+    `visitors` is whose store was asked.
     """
 
-    source: Source
+    visitors: "Visitors"
     token: str | None
     session: Session | None
     user: User | None
@@ -38,41 +39,58 @@ class Presence:
 
 def presence_of(scope: Scope) -> Presence | None:
     """What our middleware found out about this request; `None` where it did not run."""
-    presence: Presence | None = scope.get(KEY)
+    presence: Presence | None = scope.get(_INNERMOST)
     return presence
 
 
 @dataclass(frozen=True, slots=True)
 class Visitors:
-    """Whoever visits a site; `origins` are those whose pages may act for signed-in users."""
+    """Whoever visits a site; `entrance` is the path of its sign-in page.
 
+    `name` is the site's own: several may be installed in one application. The pages of `allowed_origins` may act for
+    signed-in users too.
+    """
+
+    name: str
+    address: Address
+    entrance: str
     source: Source
     cookies: Cookies
     csrf: CsrfTokens
-    origins: Collection[str]
+    allowed_origins: Collection[str]
 
     async def presence(self, scope: Scope, cookies: bytes | None = None) -> Presence:
         """Who makes this request; asked of the store once, and left where applications look for it.
 
         `cookies`: its `cookie_line`, where the caller has it. Raises `StoreError`.
         """
-        known: Presence | None = scope.get(KEY)
-        if known is not None and known.source is self.source:
+        known = self.known(scope)
+        if known is not None:
             return known
         token = self._presented(scope, cookie_line(scope) if cookies is None else cookies)
         found = None if token is None else await self.source.store.get_session_and_user(token)
         session, user = found or (None, None)
+        if token is not None and session is None:
+            log.debug("no session: the token is unknown, or its session has ended or expired")
         if token is not None and session is not None and self._is_touch_due(session):
             session = await self._touched(token, session)
-        presence = scope[KEY] = Presence(self.source, token, session, user)
+        presence = scope[_INNERMOST] = scope[f"authstore:{self.name}"] = Presence(self, token, session, user)
         state = scope.setdefault("state", {})
         state["user"], state["session"] = user, session
         return presence
 
+    def known(self, scope: Scope) -> Presence | None:
+        """What was found out about this request at this very site, if it was."""
+        known: Presence | None = scope.get(f"authstore:{self.name}")
+        return known if known is not None and known.visitors is self else None
+
     def _presented(self, scope: Scope, cookies: bytes) -> str | None:
         """The session token, where it counts."""
         token = self.cookies.presented_token(cookies)
-        return None if token is not None and self._is_abused(scope) else token
+        if token is not None and self._is_abused(scope):
+            log.debug("no session: another site made the browser send this, so its cookie does not count")
+            return None
+        return token
 
     def _is_abused(self, scope: Scope) -> bool:
         """Whether another site makes this browser change something, or opens a WebSocket: cookies count for nothing
@@ -81,7 +99,7 @@ class Visitors:
 
     def is_foreign(self, connection: HTTPConnection) -> bool:
         """Whether the browser says that another site makes this request."""
-        return is_foreign(connection.headers, self.origins)
+        return is_foreign(connection.headers, (self.address.origin, *self.allowed_origins))
 
     def _is_touch_due(self, session: Session) -> bool:
         """Whether the use is worth a write; a store that does not tell its policy decides that itself."""
@@ -104,24 +122,28 @@ class Visitors:
         """The name of this browser; a new one is sent with the answer."""
         name = self.browser_of(scope)
         if name is None:
-            name = scope[f"{KEY}.browser"] = new_browser()
+            name = scope[f"authstore:{self.name}.browser"] = new_browser()
         return name
 
     def new_name(self, scope: Scope) -> str | None:
         """The name that this browser is given with the answer, if it is given one."""
-        name: str | None = scope.get(f"{KEY}.browser")
+        name: str | None = scope.get(f"authstore:{self.name}.browser")
         return name
 
     def csrf_token(self, scope: Scope, presence: Presence) -> str:
         """A token for the forms of a page."""
-        if presence.session is not None:
-            return self.csrf.make(f"session:{presence.session.id}")
-        return self.csrf.make(f"browser:{self.named_browser(scope)}")
+        browser = self.named_browser(scope)
+        return self.csrf.make(browser if presence.session is None else f"session:{presence.session.id}", browser)
 
     def check_csrf(self, connection: HTTPConnection, presence: Presence, token: object) -> None:
-        """Raises `RefusedError` unless a page of this site, in this browser and session, sent the request."""
+        """Raises `RefusedError` unless a page of this site, in this browser and session, sent the request.
+
+        The code is "stale" for a form that was left open in this browser while somebody signed in or out.
+        """
         browser = self.cookies.presented_browser(cookie_line(connection.scope))
-        binding = f"session:{presence.session.id}" if presence.session else f"browser:{browser}"
-        known = presence.session is not None or browser is not None
-        if not known or self.is_foreign(connection) or not self.csrf.is_valid(token, binding):
+        binding = browser if presence.session is None else f"session:{presence.session.id}"
+        if binding is None or self.is_foreign(connection):
             raise RefusedError("csrf", 403)
+        if not self.csrf.is_valid(token, binding):
+            is_stale = browser is not None and self.csrf.is_of_browser(token, browser)
+            raise RefusedError("stale" if is_stale else "csrf", 403)

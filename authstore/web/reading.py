@@ -32,9 +32,9 @@ async def read_fields(request: Request) -> Fields:
 
 
 def text_field(fields: Fields, name: str, max_length: int) -> str:
-    """A field as text; "" where it is missing, too long or no text at all."""
+    """A field as text; "" where it is missing, too long or no text at all (NUL is in none)."""
     value = fields.get(name)
-    return value if isinstance(value, str) and len(value) <= max_length else ""
+    return value if isinstance(value, str) and len(value) <= max_length and "\0" not in value else ""
 
 
 def wants_json(request: Request) -> bool:
@@ -47,6 +47,7 @@ def wants_json(request: Request) -> bool:
 def _object(parsed: Any) -> Fields:
     if not isinstance(parsed, dict):
         raise ValueError("not an object")
+    json.dumps(parsed, ensure_ascii=False).encode()  # a lone surrogate can be escaped, and then neither shown nor kept
     return parsed
 
 

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from authstore.errors import ConfigurationError
 from authstore.web.address import Address
-from authstore.web.options import Choices, Limits
+from authstore.web.options import Choices, Http, Limits
 from authstore.web.redirects import safe_next
 from authstore.web.wording import worded
 
@@ -26,6 +27,7 @@ class Settings:
     prefix: str
     home: str
     limits: Limits
+    http: Http
     allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -46,5 +48,27 @@ def settings_of(address: Address, prefix: str, chosen: Choices, allowed_origins:
         prefix=address.path + prefix,
         home=address.path + chosen.look.home,
         limits=chosen.limits,
+        http=chosen.http,
         allowed_origins=allowed_origins,
     )
+
+
+def relying_party(address: Address, http: Http) -> str | None:
+    """The id that passkeys are made for: the host, or a parent domain of it; `None` at an IP address, which has none.
+
+    Raises `ConfigurationError` for one that no browser would take (WebAuthn Level 3 §5.1.3).
+    """
+    rp_id = http.rp_id
+    if rp_id is None:
+        return None if _is_ip(address.host) else address.host
+    if rp_id != address.host and ("." not in rp_id or not address.host.endswith(f".{rp_id}") or _is_ip(address.host)):
+        raise ConfigurationError(f"rp_id is the host of base_url or a parent domain of it: {rp_id!r} is neither")
+    return rp_id
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -14,12 +14,16 @@ from authstore.web.address import Address
 from authstore.web.counts import Counts, client_of
 from authstore.web.pages import Pages
 from authstore.web.presence import Presence, Visitors
+from authstore.web.redirects import safe_target
 from authstore.web.refusals import RefusedError
 from authstore.web.settings import Settings
 from authstore.web.signing import SignIns, ip_of
 from authstore.web.source import Source
 
 log = logging.getLogger("authstore.web")
+
+
+_MOST_WARNED_OF: Final = 3
 
 
 @dataclass(slots=True)
@@ -34,6 +38,7 @@ class Site:
     pages: Pages
     page_values: Mapping[str, Any] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    warned_of: set[str] = field(default_factory=set)  # hosts
 
     @property
     def store(self) -> Adapter:
@@ -55,6 +60,18 @@ class Site:
         """When what is mailed or begun now dies; `None` leaves that to a store whose clock is not known."""
         return None if self.source.timed is None else self.now() + self.link_lifetime
 
+    def target(self, wanted: object) -> str:
+        """Where somebody goes on: as they want, where that is this site or an allowed one, else home."""
+        origins, home = self.settings.allowed_origins, self.settings.home
+        return safe_target(wanted, self.address.origin, origins, home)
+
+    def warns_of(self, host: str) -> bool:
+        """Whether to warn of a host that is not ours: once of each, of a handful; anybody can write more."""
+        is_new = host not in self.warned_of and len(self.warned_of) < _MOST_WARNED_OF
+        if is_new:
+            self.warned_of.add(host)
+        return is_new
+
     def path(self, path: str) -> str:
         """The path of one of our routes."""
         return self.settings.prefix + path
@@ -63,9 +80,9 @@ class Site:
         """The absolute URL of one of our routes."""
         return self.address.url(self.path(path))
 
-    async def is_within_limit(self, subject: str, limit: int) -> bool:
-        """Counts one more for `subject`, of which there may be `limit` while a link lives."""
-        window = self.settings.limits.link_lifetime
+    async def is_within_limit(self, subject: str, limit: int, window: timedelta | None = None) -> bool:
+        """Counts one more for `subject`, of which there may be `limit` while a link lives, or within `window`."""
+        window = window or self.settings.limits.link_lifetime
         return await self.counts.allow(self.store, subject, limit, window=window, now=self.now())
 
     async def check_begins(self, connection: HTTPConnection, what: str) -> None:

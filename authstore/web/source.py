@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from authstore.adapter import Adapter, Clock
 from authstore.connect import connect
@@ -13,6 +13,11 @@ from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy, utc_now
 from authstore.models import Session
 from authstore.web.options import Storage
+
+_NOT_OPEN: Final = (
+    "the store is not open: write FastAPI(lifespan=auth.lifespan), or enter it inside a lifespan of your own: "
+    "async with auth.lifespan(app):"
+)
 
 
 @runtime_checkable
@@ -50,11 +55,13 @@ class Source:
     def store(self) -> Adapter:
         """The open store. Raises `ConfigurationError` where the application runs without our lifespan."""
         if self._opened is None:
-            raise ConfigurationError(
-                "the store is not open: write FastAPI(lifespan=auth.lifespan), or enter it inside a lifespan of your "
-                "own: async with auth.lifespan(app):"
-            )
+            raise ConfigurationError(_NOT_OPEN)
         return self._opened
+
+    def check_open(self) -> None:
+        """Raises `ConfigurationError` as `store` does."""
+        if self._opened is None:
+            raise ConfigurationError(_NOT_OPEN)
 
     @property
     def policy(self) -> SessionPolicy | None:

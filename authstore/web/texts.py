@@ -70,6 +70,23 @@ class Texts:
     devices_remove_named: str = "Remove {passkey}"
     devices_last_way: str = "Your only way in"
 
+    devices_confirm: str = "To change anything here, confirm first that it is you."
+    devices_confirm_link: str = "Confirm it is you"
+
+    # confirm_it_is_you.html
+    confirm_you_title: str = "Confirm it is you"
+    confirm_you_text: str = "You signed in a while ago. Confirm that it is you, and go on where you were."
+    confirm_you_passkey: str = "Confirm with a passkey"
+    confirm_you_leave: str = "Leave it"
+
+    # again.html, again_link.html
+    again_title: str = "One more click"
+    again_text: str = (
+        "You signed in or out in another tab meanwhile. Nothing has happened yet: go on if you still want to."
+    )
+    again_confirmed: str = "Thank you. Go on with what you began."
+    again_button: str = "Go on"
+
     # passkey.js
     passkey_failed: str = "That did not work. Try again, or sign in another way."
     passkey_cancelled: str = "Cancelled, or there is no passkey for this site on this device."
@@ -87,10 +104,13 @@ class Texts:
     )
     error_linked_elsewhere: str = "This {provider} account belongs to another user."
     error_disabled: str = "This user has been disabled. Ask the people who run this site."
-    error_csrf: str = "The page was open for too long, or was sent from another site. Go back and try again."
+    error_csrf: str = "This was sent from another site, or by a browser without cookies. Go back and try again."
+    error_stale: str = "You signed in or out meanwhile. Load the page again."
     error_last_way: str = "That is your only way in. Add another first."
     error_fresh: str = "Sign in again to do this."
     error_passkey: str = "This passkey did not sign you in. Try again, or sign in another way."
+    error_passkey_add: str = "This passkey was not added: it must ask for a PIN, a fingerprint or a face first."
+    error_passkey_exists: str = "This passkey is known already."
     error_request: str = "The request could not be understood."
     error_not_found: str = "There is nothing here."
     error_email: str = "That is not an e-mail address."

@@ -1,8 +1,10 @@
 """The command line, as processes: what it prints, how it exits, what it never shows."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,8 @@ from authstore.cli import app as application
 from tests.cli.running import events, run
 from tests.mover.moving import change, names, people
 from tests.mover.seeds import seed
+
+pytestmark = pytest.mark.processes
 
 _Link = psycopg.Connection[Any]
 
@@ -162,6 +166,19 @@ class TestStore:
         assert run("migrate", target, "--check").returncode == 0
         assert run("migrate", target).returncode == 0
         assert run("migrate", target, "--sql").stdout == ""
+
+    def test_a_schema_that_somebody_changed_is_not_up_to_date(self, target: str, tmp_path: Path) -> None:
+        run("init", target)
+        with closing(sqlite3.connect(tmp_path / "auth.db")) as connection:
+            connection.execute("DROP INDEX sessions_user_id")
+            connection.execute("DROP TABLE authenticators")
+        checked = run("migrate", target, "--check", "--json")
+        assert checked.returncode == 1
+        assert events(checked)[-1]["missing"] == [
+            "table authenticators",
+            "index authenticators_user_id",
+            "index sessions_user_id",
+        ]
 
     def test_inspect_counts_rows_and_bytes(self, source: _Link, source_url: str, target: str, tmp_path: Path) -> None:
         people(source, users=30)

@@ -298,3 +298,20 @@ def test_importing_pulls_in_no_more_than_it_needs(module: str, absent: tuple[str
     code = f"import sys, {module}; print([name for name in {absent!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+async def test_who_is_trusted_and_not_there_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"'gogle', which is not set up; there are: github"):
+        Auth("sqlite://", base_url=BASE, secrets=[SECRET], providers=[github("i", "s")], trust_email_of=["gogle"])
+
+
+@pytest.mark.parametrize("name", ["山田\u3000太郎", "Ada\u00a0Notes", "یادداشت\u200cها", "Notes 👩\u200d🔬"])
+async def test_a_site_is_called_in_any_script(name: str) -> None:
+    auth = Auth("sqlite://", base_url=BASE, secrets=[SECRET], name=f" {name} ")
+    assert auth.site.settings.name == name
+
+
+@pytest.mark.parametrize("name", [" ", "\u200b", "a\nb", "a\u202eb", "\u2066a", "a\u2028"])
+async def test_a_name_that_plays_tricks_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="name"):
+        Auth("sqlite://", base_url=BASE, secrets=[SECRET], name=name)

@@ -25,11 +25,11 @@ async def test_signing_in_and_out_is_logged_with_user_and_session(world: Any, br
 
 async def test_refusals_and_failures_are_logged(world: Any, browser: Any, log: Any) -> None:
     await browser.get("/auth/callback/pretend?state=made-up")
-    await browser.post("/auth/logout")
+    await browser.post("/auth/email", data={"email": "ada@example.com"})
     world.pretend.lies = Lies(signature="stranger")
     await world.sign_in(browser)
     assert "refused: flow, GET '/auth/callback/pretend'" in log.text
-    assert "refused: csrf, POST '/auth/logout'" in log.text
+    assert "refused: csrf, POST '/auth/email'" in log.text
     assert "pretend: BadSignatureError" in log.text
 
 
@@ -58,3 +58,17 @@ async def test_no_library_logs_a_secret_of_a_sign_in_either(
 async def test_a_path_cannot_forge_a_line(browser: Any, log: Any) -> None:
     await browser.get("/auth/login/x%0asigned in: user 'root'")
     assert not any("\n" in record.getMessage() for record in log.records)
+
+
+async def test_why_a_session_was_not_found_is_told_to_who_wants_to_know(world: Any, browser: Any, caplog: Any) -> None:
+    caplog.set_level(logging.DEBUG, "authstore.web")
+    await world.sign_in(browser)
+    await browser.get("/public")
+    assert "no session" not in caplog.text
+    await browser.post("/public", headers={"origin": "https://evil.example"})
+    assert "another site made the browser send this" in caplog.text
+    await world.store.revoke_sessions(await browser.who())
+    await browser.get("/public")
+    assert "unknown, or its session has ended or expired" in caplog.text
+    await browser.get("/public", headers={"cookie": "__Host-authstore=x.y"})
+    assert "not signed by any of the secrets" in caplog.text

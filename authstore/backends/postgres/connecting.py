@@ -16,6 +16,7 @@ SELECT pg_backend_pid() AS backend, pg_is_in_recovery() AS is_standby,
     current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version,
     current_schema() AS schema
 """
+_NO_OPTIONS = "a pooler such as pgbouncer takes no options: ALTER ROLE … SET search_path instead, on the server"
 MIN_VERSION = 140000
 
 
@@ -53,9 +54,7 @@ class Connector:
         if found["schema"] is None:
             raise ConfigurationError("the schema that search_path names does not exist: CREATE SCHEMA first")
         if self.is_pooled and "options" in self._servers.options:
-            raise ConfigurationError(
-                "a pooler such as pgbouncer takes no options: ALTER ROLE … SET search_path instead, on the server"
-            )
+            raise ConfigurationError(_NO_OPTIONS)
         return found
 
     async def connect(self) -> AsyncpgConnection:
@@ -88,6 +87,12 @@ class Connector:
             raise ConfigurationError(
                 "the URL cannot be read by the driver: look at ports and ssl parameters"
             ) from error
+        except asyncpg.ProtocolViolationError as error:
+            raise ConfigurationError(_NO_OPTIONS) from error
+        except FileNotFoundError as error:
+            if "ssl" not in url:
+                raise
+            raise ConfigurationError("a file of sslrootcert, sslcert or sslkey is not there") from (error)
         try:
             (found,) = await connection.fetch_tuples(_LOOK, (), seconds)
         except BaseException:

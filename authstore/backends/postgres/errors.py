@@ -1,6 +1,7 @@
 """PostgreSQL's SQLSTATEs and the driver's errors as ours: by code and type, never by message text, and without a
 value in them."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,8 @@ _Kind = tuple[type[AuthStoreError], str]
 
 _BUSY: _Kind = (StoreBusyError, "another writer held what this one needs for the whole busy timeout")
 _GONE: _Kind = (StoreUnavailableError, "the database server cannot be reached: try again")
+_FAILED: _Kind = (StoreError, "the database failed")
+_UNTRUSTED: _Kind = (ConfigurationError, "the server's certificate is not trusted: look at sslrootcert in the URL")
 _DAMAGED: _Kind = (StoreCorruptError, "the database is damaged")
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _OURS: dict[str, _Kind] = {
@@ -63,6 +66,8 @@ def is_gone(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         state = _sqlstate(error)
         return state.startswith(_GONE_CLASSES) or state in ("25006", "53300")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return False
     # After a restart or a cut errors come without a code; asyncpg calls an answer that breaks off internal.
     return isinstance(error, DRIVER_ERRORS) and not isinstance(error, ValueError)
 
@@ -70,7 +75,8 @@ def is_gone(error: BaseException) -> bool:
 def ours(error: BaseException) -> AuthStoreError:
     """The error a caller gets for this one of the driver's, which is its cause."""
     state = _sqlstate(error)
-    kind, text = _OURS.get(state) or (_GONE if is_gone(error) else (StoreError, "the database failed"))
+    other = _UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else _FAILED
+    kind, text = _OURS.get(state) or (_GONE if is_gone(error) else other)
     made = kind(f"{text} (SQLSTATE {state})" if state else text)
     made.__cause__ = error
     return made

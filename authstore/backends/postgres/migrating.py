@@ -21,7 +21,10 @@ PATIENCE_SECONDS = 60.0
 # A step that waits for a table has everybody else wait behind it: so it gives up soon, and tries again.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '1s'; SET LOCAL TimeZone = 'UTC'; "
 _LOCK = "SELECT pg_advisory_xact_lock(1096111176, 0)"
-_LEDGER = "SELECT to_regclass('authstore_migrations') IS NOT NULL AS is_there"
+# Not by to_regclass(): that may remember from before the lock that there was none.
+_LEDGER = """
+SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'authstore_migrations' AND pg_table_is_visible(oid)) AS is_there
+"""
 
 
 async def ledger(connection: Connection) -> list[Mapping[str, Any]]:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from authstore.backends.postgres.driver import Connection
 from authstore.errors import StoreBusyError, StoreClosedError
 
+_TRUSTED_SECONDS = 0.5
+
 Connect = Callable[[], Awaitable[Connection]]
 
 
@@ -16,7 +18,7 @@ class Pool:
     def __init__(self, connect: Connect, size: int) -> None:
         self._connect = connect
         self._size = size
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[Connection, float]] = []  # since when
         self._count = 0  # open, being opened, or in use
         self._writing = 0
         self._waiting: dict[bool, deque[asyncio.Future[None]]] = {True: deque(), False: deque()}
@@ -30,7 +32,7 @@ class Pool:
             await self._wait(deadline, to_write)
         self._writing += to_write
         try:
-            connection = self._ready() or await self._open()
+            connection = await self._ready() or await self._open()
         except BaseException:
             self._writing -= to_write
             self._wake()
@@ -45,7 +47,7 @@ class Pool:
         if connection.is_closed() or self._is_closed:
             self._drop(connection)
         else:
-            self._idle.append(connection)
+            self._idle.append((connection, asyncio.get_running_loop().time()))
         self._wake()
         if self._is_empty is not None and not self._in_use and not self._is_empty.done():
             self._is_empty.set_result(None)
@@ -53,7 +55,7 @@ class Pool:
     def distrust(self) -> None:
         """The server went away, or is no longer the one that takes writes: what is idle leads to the old one."""
         while self._idle:
-            self._drop(self._idle.pop())
+            self._drop(self._idle.pop()[0])
 
     async def close(self, patience: float) -> None:
         """Refuses everybody from here on, and waits for those at work, for so long."""
@@ -64,7 +66,7 @@ class Pool:
                     waiter.set_result(None)
         idle, self._idle = self._idle, []
         self._count -= len(idle)
-        await asyncio.gather(*(connection.close(patience) for connection in idle))
+        await asyncio.gather(*(connection.close(patience) for connection, _ in idle))
         if self._in_use:
             self._is_empty = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._is_empty], timeout=patience)
@@ -78,9 +80,14 @@ class Pool:
             return False  # writers may wait for each other for long; readers for nobody
         return bool(self._idle) or self._count < self._size
 
-    def _ready(self) -> Connection | None:
+    async def _ready(self) -> Connection | None:
         while self._idle:
-            connection = self._idle.pop()
+            connection, since = self._idle.pop()
+            if asyncio.get_running_loop().time() - since > _TRUSTED_SECONDS:
+                # The server may have said goodbye: what has arrived is read in the next turns of the event loop. Else
+                # a write that was never sent would be one of which nobody can tell what became.
+                for _ in range(3):
+                    await asyncio.sleep(0)
             if not connection.is_closed():
                 return connection
             self._count -= 1

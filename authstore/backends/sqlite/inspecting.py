@@ -10,6 +10,7 @@ from authstore.backends.inspection import StoreSize, TableSize
 from authstore.backends.sqlite import file
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.sqlite.migrating import ledger
+from authstore.backends.sqlite.shape import lacking, told
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration
 
@@ -34,6 +35,15 @@ def pending(path: Path) -> tuple[Migration, ...]:
         return known
     with _opened(path) as connection:
         return schema.pending(ledger(connection), known)
+
+
+def drift(path: Path) -> tuple[str, ...]:
+    """What the migrations that ran had made, and is there no more."""
+    if not path.exists():
+        return ()
+    with _opened(path) as connection:
+        missing = lacking(connection, schema.migrations("sqlite")[: len(ledger(connection))])
+    return (*told(missing.needed), *told(missing.helpful))
 
 
 @contextmanager

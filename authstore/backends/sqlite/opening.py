@@ -5,6 +5,7 @@ import os
 import secrets
 import sqlite3
 import stat
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from authstore.backends.sqlite.database import SqliteDatabase
 from authstore.backends.sqlite.errors import files_translated, is_busy, translated
 from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.migrating import ledger, run_pending
+from authstore.backends.sqlite.shape import Shape, lacking, told
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, check_place
+from authstore.backends.sqlite.volume import check_volume
 from authstore.database import BUSY_SECONDS
 from authstore.errors import (
     ConfigurationError,
@@ -119,6 +122,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
     _check_version()
     path = Path(os.path.realpath(options.path))
     with files_translated():
+        check_volume(path)
         if not path.exists():
             _create(path, options)
         _check(path, options)
@@ -226,8 +230,19 @@ def _check(path: Path, options: FileOptions) -> None:
             # SQLite itself counts a page that is cut off as whole.
             raise StoreCorruptError(f"{path} is cut off")
         pending = schema.pending(ledger(connection), options.migrations)
+        _check_shape(path, lacking(connection, options.migrations[: len(options.migrations) - len(pending)]))
     if pending and not options.migrate:
         raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
+
+
+def _check_shape(path: Path, missing: Shape) -> None:
+    if missing.needed:
+        raise SchemaError(f"{path} lacks {', '.join(told(missing.needed))}: put a backup back, or make it again")
+    if missing.helpful:
+        warnings.warn(
+            f"{path} lacks {', '.join(told(missing.helpful))}: what needs it will be slow, or not done",
+            stacklevel=1,
+        )
 
 
 def _check_folder(path: Path) -> None:

@@ -7,9 +7,10 @@ from authstore.mover.auth import fields as auth_fields
 from authstore.mover.auth import role_fields
 from authstore.mover.auth.decide import Decided, decide
 from authstore.mover.auth.draft import Draft, Fields
-from authstore.mover.auth.draft_builder import Surroundings
+from authstore.mover.auth.draft_builder import DraftBuilder, Surroundings
 from authstore.mover.auth.problems import column_problems, inactive_roles, left_behind_problem, secret_problems
 from authstore.mover.auth.run_times import run_times
+from authstore.mover.auth.shut_out import ShutOut, shut_out
 from authstore.mover.auth.user_link import UserLink, link_to_user
 from authstore.mover.copies import Role, TableCopy, UserChanges
 from authstore.mover.names import literal
@@ -32,6 +33,7 @@ _ORDER: tuple[Role, ...] = (
     "role_permissions",
     "user_roles",
 )
+_OF_ROLES = frozenset({"roles", "permissions", "role_permissions", "user_roles"})
 _OF_USERS = frozenset({"accounts", "sessions", "authenticators", "user_roles"})
 
 
@@ -94,7 +96,7 @@ class _AuthCopies:
     def _decide_users(self) -> Decided | None:
         if "users" not in self._roles:
             return None
-        draft = auth_fields.users_draft(self._fields("users"), self._around)
+        draft = auth_fields.users_draft(*self._builder("users"))
         return decide(draft, None, self._around, lambda _users: frozenset())
 
     def _decide(self, role: Role) -> Decided | None:
@@ -105,32 +107,37 @@ class _AuthCopies:
             needed |= {"roles"} if role == "user_roles" else {"roles", "permissions"}
         if not needed <= set(self._roles):
             return None
-        fields = self._fields(role)
-        link = link_to_user(fields, self._roles["users"], self.changes) if role in _OF_USERS else None
-        decided = decide(self._draft(fields, link), link, self._around, self._verified)
+        users = self._roles.get("users")
+        link = link_to_user(self._fields(role), users, self.changes) if users and role in _OF_USERS else None
+        decided = decide(self._draft(role, link), link, self._around, self._verified)
         if role == "roles":
             self._gone_roles = decided.gone
         return decided
 
-    def _draft(self, fields: Fields, link: UserLink | None) -> Draft:
-        match fields.one.role, link:
+    def _builder(self, role: Role) -> tuple[DraftBuilder, ShutOut]:
+        fields = self._fields(role)
+        shut = shut_out(fields, self._around) if role not in _OF_ROLES else ShutOut("FALSE", ())
+        return DraftBuilder(fields, self._around), shut
+
+    def _draft(self, role: Role, link: UserLink | None) -> Draft:
+        builder, shut = self._builder(role)
+        match role, link:
             case "accounts", UserLink():
-                return auth_fields.accounts_draft(fields, link, self._around)
+                return auth_fields.accounts_draft(builder, link, shut)
             case "sessions", UserLink():
-                return auth_fields.sessions_draft(fields, link, self._around)
+                return auth_fields.sessions_draft(builder, link, shut)
             case "authenticators", UserLink():
-                return auth_fields.authenticators_draft(fields, link, self._around)
+                return auth_fields.authenticators_draft(builder, link, shut)
             case "user_roles", UserLink():
-                roles = self._roles["roles"]
-                return role_fields.user_roles_draft(fields, link, roles, self._gone_roles, self._around)
+                return role_fields.user_roles_draft(builder, link, self._roles["roles"], self._gone_roles)
             case "verification_tokens", _:
-                return auth_fields.verification_tokens_draft(fields, self._around)
+                return auth_fields.verification_tokens_draft(builder, shut)
             case "roles", _:
-                return role_fields.roles_draft(fields, self._around)
+                return role_fields.roles_draft(builder)
             case "permissions", _:
-                return role_fields.permissions_draft(fields, self._around)
+                return role_fields.permissions_draft(builder)
         roles, permissions = self._roles["roles"], self._roles["permissions"]
-        return role_fields.role_permissions_draft(fields, roles, permissions, self._gone_roles, self._around)
+        return role_fields.role_permissions_draft(builder, roles, permissions, self._gone_roles)
 
     def _verified(self, users: frozenset[str]) -> frozenset[str]:
         fields = self._fields("users")

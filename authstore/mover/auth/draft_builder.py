@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from authstore.mover.auth.addresses import Addresses
 from authstore.mover.auth.draft import Fields
 from authstore.mover.auth.json_data import data_object, doubtful_json, is_storable_json
 from authstore.mover.auth.run_times import RunTimes
@@ -29,9 +30,21 @@ class DraftBuilder:
 
     def __init__(self, fields: Fields, around: Surroundings) -> None:
         self.fields = fields
-        self.around = around
+        self._around = around
         self.columns: list[TargetColumn] = []
         self.rejects: list[Reject] = []
+
+    @property
+    def times(self) -> RunTimes:
+        return self._around.times
+
+    @property
+    def with_expired(self) -> bool:
+        return self._around.options.with_expired
+
+    def addresses(self, read: Callable[[SourceConnection, str, str], Addresses], value: str) -> Addresses:
+        """What the addresses of the table become."""
+        return read(self._around.connection, value, self.fields.source_from())
 
     def put(self, name: str, storage: Storage, sql: str) -> None:
         self.columns.append(TargetColumn(name, storage, sql))
@@ -71,7 +84,7 @@ class DraftBuilder:
 
     def put_data(self) -> None:
         """What has no field; secrets only with --secrets keep."""
-        keep = self.around.options.secrets == "keep"
+        keep = self._around.options.secrets == "keep"
         columns = [c for c in self.fields.extra if keep or c not in self.fields.secret]
         self.put("data", "TEXT", data_object(columns, self.fields.zone, self.fields.alias))
         self._judge_json(columns)
@@ -82,6 +95,8 @@ class DraftBuilder:
                 f"SELECT {self.fields.identity}, {self.fields.alias}.{quote(name)}::text "
                 f"FROM {self.fields.source_from()} WHERE {doubtful}"
             )
-            bad = [identity for identity, text in rows(self.around.connection, statement) if not is_storable_json(text)]
+            bad = [
+                identity for identity, text in rows(self._around.connection, statement) if not is_storable_json(text)
+            ]
             if bad:
                 self.rejects.append(Reject("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))

@@ -3,9 +3,9 @@
 from authstore.email import MAX_LENGTH
 from authstore.mover.auth.addresses import Addresses, read_addresses, read_identifiers
 from authstore.mover.auth.draft import Draft, Fields, Unique
-from authstore.mover.auth.draft_builder import DraftBuilder, Surroundings
+from authstore.mover.auth.draft_builder import DraftBuilder
 from authstore.mover.auth.run_times import UNKNOWN
-from authstore.mover.auth.shut_out import shut_out
+from authstore.mover.auth.shut_out import ShutOut
 from authstore.mover.auth.user_link import UserLink
 from authstore.mover.copies import TargetColumn
 from authstore.mover.names import literal, quote
@@ -13,15 +13,14 @@ from authstore.mover.postgres import values as field_values
 from authstore.mover.postgres.values import derived_id, hash_id, token_hash, token_is_bad
 
 
-def users_draft(fields: Fields, around: Surroundings) -> Draft:
+def users_draft(builder: DraftBuilder, shut: ShutOut) -> Draft:
     """Users. An address that is none is a bad row; nothing, or only spaces, is no address."""
-    builder = DraftBuilder(fields, around)
-    shut = shut_out(fields, around)
+    fields = builder.fields
     user_id = builder.put_key("id").sql
-    addresses = read_addresses(around.connection, fields.text("email"), fields.source_from())
+    addresses = builder.addresses(read_addresses, fields.text("email"))
     builder.put("email", "TEXT", addresses.canonical)
     builder.reject("not an e-mail address", addresses.bad, "email")
-    created = f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})"
+    created = f"COALESCE({builder.instant('created_at')}, {literal(builder.times.moved)})"
     _put_verified(builder, created)
     builder.put_text("name", "image")
     builder.put("disabled", "INTEGER", f"({shut.where})::int4::int8")
@@ -48,9 +47,9 @@ def users_draft(fields: Fields, around: Surroundings) -> Draft:
     )
 
 
-def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
+def accounts_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draft:
     """Accounts. Without an id of their own they get one made of provider and account id."""
-    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
+    fields = builder.fields
     provider, own = fields.key("provider"), fields.key("provider_account_id")
     account_id = _put_id(builder, derived_id("account", provider.sql, own.sql))
     builder.put("user_id", "TEXT", link.user_id)
@@ -63,7 +62,7 @@ def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     builder.put_text("access_token", "refresh_token", "id_token", "token_type", "scope", "session_state")
     builder.put("expires_at", "TEXT", builder.instant("expires_at"))
     builder.put_data()
-    _put_times(builder, f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})")
+    _put_times(builder, f"COALESCE({builder.instant('created_at')}, {literal(builder.times.moved)})")
     named = tuple(fields.one.fields[name] for name in ("provider", "provider_account_id"))
     return Draft(
         fields.one,
@@ -82,9 +81,9 @@ def accounts_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     )
 
 
-def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
+def sessions_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draft:
     """Sessions. They count as created and last used at the move, so that no idle limit ends them at once."""
-    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
+    fields = builder.fields
     token = fields.text("token")
     session_id = _put_id(builder, hash_id(token))
     builder.put("token_hash", "BLOB", token_hash(token))
@@ -92,7 +91,7 @@ def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     builder.reject("no usable token", token_is_bad(token), "token")
     builder.put("user_id", "TEXT", link.user_id)
     over = _put_expiry(builder)
-    used = literal(around.times.used)
+    used = literal(builder.times.used)
     builder.put("created_at", "TEXT", f"{used}::text")
     builder.put("last_used_at", "TEXT", f"{used}::text")
     since = builder.instant("authenticated_at")
@@ -119,11 +118,11 @@ def sessions_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draf
     )
 
 
-def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
+def verification_tokens_draft(builder: DraftBuilder, shut: ShutOut) -> Draft:
     """Verification tokens. An identifier that is an address is made canonical, any other is exact text."""
-    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
+    fields = builder.fields
     token, raw = fields.text("token"), fields.text("identifier")
-    identifier = read_identifiers(around.connection, raw, fields.source_from()).canonical
+    identifier = builder.addresses(read_identifiers, raw).canonical
     builder.put("identifier", "TEXT", identifier)
     builder.reject("no identifier", f"COALESCE(length({identifier}), 0) NOT BETWEEN 1 AND {MAX_LENGTH}", "identifier")
     purpose = f"COALESCE(NULLIF({fields.text('purpose')}, ''), 'sign-in')"
@@ -132,7 +131,7 @@ def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
     builder.reject("no usable token", token_is_bad(token), "token")
     over = _put_expiry(builder)
     builder.put_data()
-    builder.put("created_at", "TEXT", f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})")
+    builder.put("created_at", "TEXT", f"COALESCE({builder.instant('created_at')}, {literal(builder.times.moved)})")
     return Draft(
         fields.one,
         "verification_tokens",
@@ -151,9 +150,9 @@ def verification_tokens_draft(fields: Fields, around: Surroundings) -> Draft:
     )
 
 
-def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -> Draft:
+def authenticators_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draft:
     """Passkeys."""
-    builder, shut = DraftBuilder(fields, around), shut_out(fields, around)
+    fields = builder.fields
     column, ref = fields.column("credential_id"), fields.ref("credential_id")
     credential = field_values.credential_id(column, ref)
     builder.put("credential_id", "TEXT", credential.sql)
@@ -166,7 +165,7 @@ def authenticators_draft(fields: Fields, link: UserLink, around: Surroundings) -
     builder.put_value("transports", "TEXT", field_values.transports, "'[]'::text")
     builder.put_text("name")
     builder.put_data()
-    builder.put("created_at", "TEXT", f"COALESCE({builder.instant('created_at')}, {literal(around.times.moved)})")
+    builder.put("created_at", "TEXT", f"COALESCE({builder.instant('created_at')}, {literal(builder.times.moved)})")
     builder.put("last_used_at", "TEXT", builder.instant("last_used_at"))
     # base64 of one alphabet with or without padding: the source's own key vouches for bytes only.
     columns = (column.name,) if column.base == "bytea" else ()
@@ -220,7 +219,7 @@ def _put_expiry(builder: DraftBuilder) -> str:
     builder.put("expires", "TEXT", found.sql)
     builder.reject("bad date", found.bad, "expires")
     builder.reject("no expiry", f"NOT ({found.given})", "expires")
-    return "" if builder.around.options.with_expired else found.is_over(builder.around.times.judged)
+    return "" if builder.with_expired else found.is_over(builder.times.judged)
 
 
 def is_verified(fields: Fields) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from authstore.mover.auth.draft import Draft, Fields, Unique
-from authstore.mover.auth.draft_builder import DraftBuilder, Surroundings
+from authstore.mover.auth.draft_builder import DraftBuilder
 from authstore.mover.auth.json_data import data_object
 from authstore.mover.auth.user_link import UserLink
 from authstore.mover.copies import Reject, TargetColumn
@@ -15,9 +15,9 @@ from authstore.mover.recognition.recognised import Recognised
 Gone = Mapping[tuple[str, str], tuple[str, ...]]  # by reason and decision: ids of roles that are rejected
 
 
-def roles_draft(fields: Fields, around: Surroundings) -> Draft:
+def roles_draft(builder: DraftBuilder) -> Draft:
     """Roles. Their old ids and what else has no field go into `data`."""
-    builder = DraftBuilder(fields, around)
+    fields = builder.fields
     name = builder.put_key("name").sql
     builder.put_text("description")
     columns = [fields.column("id"), *(c for c in fields.extra if c not in fields.secret)]
@@ -26,20 +26,18 @@ def roles_draft(fields: Fields, around: Surroundings) -> Draft:
     return _draft(fields, builder, ("name",), unique, row_id=fields.key("id").sql)
 
 
-def permissions_draft(fields: Fields, around: Surroundings) -> Draft:
+def permissions_draft(builder: DraftBuilder) -> Draft:
     """Permissions: several rows for one action on one resource say the same."""
-    builder = DraftBuilder(fields, around)
+    fields = builder.fields
     parts = tuple(builder.put_key(name).sql for name in ("resource", "action"))
     columns = tuple(fields.one.fields[name] for name in ("resource", "action"))
     unique = Unique("resource and action", parts, columns, harmless=True)
     return _draft(fields, builder, ("resource", "action"), unique, row_id=fields.key("id").sql)
 
 
-def role_permissions_draft(
-    fields: Fields, roles: Recognised, permissions: Recognised, gone: Gone, around: Surroundings
-) -> Draft:
+def role_permissions_draft(builder: DraftBuilder, roles: Recognised, permissions: Recognised, gone: Gone) -> Draft:
     """Which role has which permission."""
-    builder = DraftBuilder(fields, around)
+    fields = builder.fields
     role = _End(fields, "role_id", roles, "r", "name")
     right = _End(fields, "permission_id", permissions, "p", "resource", "action")
     parts = (*role.values, *right.values)
@@ -49,9 +47,9 @@ def role_permissions_draft(
     return _link_draft(fields, builder, ("role_name", "resource", "action"), parts, role.join + right.join)
 
 
-def user_roles_draft(fields: Fields, link: UserLink, roles: Recognised, gone: Gone, around: Surroundings) -> Draft:
+def user_roles_draft(builder: DraftBuilder, link: UserLink, roles: Recognised, gone: Gone) -> Draft:
     """Who has which role."""
-    builder = DraftBuilder(fields, around)
+    fields = builder.fields
     role = _End(fields, "role_id", roles, "r", "name")
     parts = (link.user_id, *role.values)
     for name, sql in zip(("user_id", "role_name"), parts, strict=True):

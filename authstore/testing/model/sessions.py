@@ -130,6 +130,10 @@ class SessionsModel(ModelBase):
                 assert (actual.created_at, actual.data) == (session.created_at, session.data)
                 assert not user.disabled
         for user_id in self.expected.users:
-            listed = [(session.created_at, session.id) for session in self.do(self.store.list_sessions(user_id))]
+            listed = self.do(self.store.list_sessions(user_id))
             living = self.expected.living_of(user_id, now).values()
-            assert listed == sorted(((session.created_at, session.id) for session in living), reverse=True)
+            expected = sorted(((session.created_at, session.id) for session in living), reverse=True)
+            assert [(session.created_at, session.id) for session in listed] == expected
+            for place in (0, len(listed) // 2):
+                page = self.do(self.store.list_sessions(user_id, after=listed[place - 1] if place else None, limit=2))
+                assert page == listed[place : place + 2]

@@ -14,8 +14,9 @@ from authstore.web.account.sessions import shown_session
 from authstore.web.account.sign_in import Shown, provider_buttons
 from authstore.web.account.user_agents import device_kind, device_name
 from authstore.web.account.ways_in import WaysIn, ways_in
+from authstore.web.asked import Asked, redirect
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import Asked, get, post, redirect
+from authstore.web.routing import get, post
 from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")
@@ -34,8 +35,8 @@ class Devices:
         """Paths below the prefix."""
         return [
             get(self.site, "/sessions", self.show, "sessions"),
-            post(self.site, "/sessions/revoke", self.revoke, "sessions_revoke"),
-            post(self.site, "/accounts/unlink", self.unlink, "accounts_unlink"),
+            post(self.site, "/sessions/revoke", self.revoke, "sessions_revoke", needs_session=True),
+            post(self.site, "/accounts/unlink", self.unlink, "accounts_unlink", needs_session=True),
         ]
 
     async def show(self, asked: Asked) -> Response:
@@ -51,6 +52,7 @@ class Devices:
         missing = [provider for name, provider in self.providers.items() if name not in linked]
         return asked.page(
             "devices.html",
+            is_fresh=self.site.source.is_fresh(session, self.site.settings.limits.fresh_for),
             sessions=[{**self._session(each, session), **_times(each)} for each in sessions],
             accounts=[self._account(account, ways) for account in ways.accounts],
             passkeys=[{**_passkey(passkey, ways), **_times(passkey)} for passkey in ways.passkeys],

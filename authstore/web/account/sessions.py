@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from authstore.models import Session, User
-from authstore.web.routing import Asked, get, post
+from authstore.web.asked import Asked
+from authstore.web.routing import get, post
 from authstore.web.site import Site
 
 # `data` is the application's own and may hold what its users must not see.
@@ -32,7 +33,7 @@ class Sessions:
         return [
             get(self.site, "/session", self.session, "session"),
             get(self.site, "/csrf", self.csrf, "csrf"),
-            post(self.site, "/logout", self.logout, "logout"),
+            post(self.site, "/logout", self.logout, "logout", csrf="signed-in"),
         ]
 
     async def session(self, asked: Asked) -> Response:

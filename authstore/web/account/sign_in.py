@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from authstore.web.routing import Asked, get
+from authstore.web.asked import Asked
+from authstore.web.routing import get
 from authstore.web.site import Site
 
 

@@ -1,17 +1,25 @@
 """Pure ASGI middleware: sets `request.state.user` and `request.state.session` for every request and WebSocket."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from typing import Final
+from urllib.parse import urlencode
 
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
-from authstore.web.cookies import MAX_HEADER, cookie_line
+from authstore.web.cookies import cookie_line
+from authstore.web.guards import public_path, sign_in_url
 from authstore.web.refusals import RETRY_AFTER
 from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")
+
+_MESSAGE_TOO_BIG: Final = 1009  # RFC 6455 §7.4.1
+_TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
 
 
 class PresenceMiddleware:
@@ -20,43 +28,74 @@ class PresenceMiddleware:
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self._app = app
         self._site = site
+        self._max_cookie_bytes = site.settings.http.max_cookie_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """ASGI. Raises `ConfigurationError` at the first request of an application that runs without our lifespan."""
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
+        self._site.source.check_open()
         cookies = cookie_line(scope)
-        if len(cookies) > MAX_HEADER:
+        if len(cookies) > self._max_cookie_bytes:
             # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.
-            too_long = PlainTextResponse("The cookies are too long.", 431)
-            return await _refuse(too_long, 1009, scope, receive, send)
+            too_long = PlainTextResponse("The cookies are too long.", 431, self._cross_origin(scope))
+            return await _refuse(too_long, _MESSAGE_TOO_BIG, scope, receive, send)
         try:
             presence = await self._site.visitors.presence(scope, cookies)
         except StoreError as error:
             log.warning("a session was not looked up: %s", type(error).__name__)
-            return await _refuse(self._unavailable(), 1013, scope, receive, send)
-        if presence.user is None or scope["type"] == "websocket":
+            return await _refuse(self._unavailable(scope), _TRY_AGAIN_LATER, scope, receive, send)
+        if scope["type"] == "websocket":
             return await self._app(scope, receive, send)
-        return await self._app(scope, receive, _private(send))
+        return await self._app(scope, receive, self._sending(scope, send, is_private=presence.user is not None))
 
-    def _unavailable(self) -> Response:
+    def _sending(self, scope: Scope, send: Send, *, is_private: bool) -> Send:
+        def send_ours(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                if is_private:
+                    message = _private(message)
+                if message["status"] == 303:
+                    message = self._led_to_sign_in(scope, message)
+            return send(message)
+
+        return send_ours
+
+    def _led_to_sign_in(self, scope: Scope, message: Message) -> Message:
+        """Starlette's `@requires(redirect=…)` makes `next` from the Host header, which anybody can write."""
+        visitors, headers = self._site.visitors, list(message.get("headers", ()))
+        connection = HTTPConnection(scope)
+        written = f"{sign_in_url(visitors, None)}?{urlencode({'next': str(connection.url)})}".encode("latin-1")
+        if dict(headers).get(b"location") != written:
+            return message
+        ours = sign_in_url(visitors, public_path(scope, visitors)).encode("latin-1")
+        return {**message, "headers": [(name, ours if name == b"location" else value) for name, value in headers]}
+
+    def _unavailable(self, scope: Scope) -> Response:
         text = self._site.pages.error_text("unavailable")
-        return PlainTextResponse(text, 503, {"cache-control": "no-store", "retry-after": RETRY_AFTER})
+        headers = {"cache-control": "no-store", "retry-after": RETRY_AFTER, **self._cross_origin(scope)}
+        return PlainTextResponse(text, 503, headers)
+
+    def _cross_origin(self, scope: Scope) -> Mapping[str, str]:
+        """What lets a page of an allowed origin read this answer, which the application's own middleware never sees."""
+        origin = Headers(scope=scope).get("origin")
+        if origin not in self._site.settings.allowed_origins:
+            return {}
+        return {
+            "access-control-allow-origin": origin or "",
+            "access-control-allow-credentials": "true",
+            "vary": "Origin",
+        }
 
 
 async def _refuse(response: Response, close_code: int, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with this, or closes the WebSocket (codes: RFC 6455 §7.4.1 and IANA's registry)."""
+    """Answers with this, or closes the WebSocket."""
     if scope["type"] == "websocket":
         return await send({"type": "websocket.close", "code": close_code})
     return await response(scope, receive, send)
 
 
-def _private(send: Send) -> Send:
-    def send_private(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
-            if b"cache-control" not in dict(headers):
-                message = {**message, "headers": [*headers, (b"cache-control", b"private")]}
-        return send(message)
-
-    return send_private
+def _private(message: Message) -> Message:
+    headers = list(message.get("headers", ()))
+    if b"cache-control" in dict(headers):
+        return message
+    return {**message, "headers": [*headers, (b"cache-control", b"private")]}

@@ -1,17 +1,23 @@
 """Our routes in an application's: one among its own, which are found as quickly as without us."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from starlette.datastructures import URL, URLPath
 from starlette.routing import BaseRoute, Match, Mount, Router
 from starlette.types import Scope
+
+from authstore.web.settings import Settings
 
 
 class OwnRoutes(Mount):
     """All routes of ours; other paths below the prefix are left to the application."""
 
-    def __init__(self, prefix: str, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, settings: Settings, origin: str, routes: Sequence[BaseRoute]) -> None:
         # Starlette makes the redirect to the path without the slash from the Host header, which anybody can write.
-        super().__init__(prefix, app=Router(routes, redirect_slashes=False), name="authstore")
+        router = Router(routes, redirect_slashes=False)
+        super().__init__(settings.route_prefix, app=router, name=settings.http.cookie_name)
+        self._public = origin + settings.prefix.removesuffix(settings.route_prefix)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See `starlette.routing.Mount.matches`; ours too is a path of ours but for the slash at its end."""
@@ -25,5 +31,31 @@ class OwnRoutes(Mount):
                 return Match.NONE, {}
         return match, child
 
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        """See `starlette.routing.Mount.url_path_for`; made absolute, it is at `base_url`, whatever `Host` says."""
+        return _PublicPath.at(self._public, super().url_path_for(name, **path_params))
+
+    def place_in(self, routes: list[BaseRoute]) -> int:
+        """Where among an application's routes: before the first that would answer for ours without meaning to."""
+        asked: Scope = {"type": "http", "method": "GET", "path": f"{self.path}/sign-in", "root_path": "", "headers": []}
+        for index, route in enumerate(routes):
+            is_meant = str(getattr(route, "path", "")).startswith(self.path)
+            if not is_meant and route.matches(dict(asked))[0] is not Match.NONE:
+                return index
+        return len(routes)
+
     def _has(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
+
+
+class _PublicPath(URLPath):
+    _public: str
+
+    @classmethod
+    def at(cls, public: str, path: URLPath) -> "_PublicPath":
+        made = cls(path, protocol=path.protocol, host=path.host)
+        made._public = public
+        return made
+
+    def make_absolute_url(self, base_url: str | URL) -> URL:  # noqa: ARG002 - the base that is given is from Host
+        return URL(f"{self._public}{self}")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from email.message import EmailMessage
 from typing import Final
 from urllib.parse import urlencode
@@ -18,12 +19,12 @@ from authstore.errors import InvalidEmailError, UserDisabledError
 from authstore.models import User
 from authstore.tokens import MAX_TOKEN_LENGTH
 from authstore.web.account.sign_in import Shown, sign_in_page
+from authstore.web.asked import Asked
 from authstore.web.counts import client_of
 from authstore.web.email.letters import sign_in_letter
 from authstore.web.email.mailers import Mailer
-from authstore.web.redirects import safe_next
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import Asked, get, post
+from authstore.web.routing import get, post
 from authstore.web.signing import ip_of
 from authstore.web.site import Site
 
@@ -72,7 +73,7 @@ class EmailLinks:
         found = await self.site.store.peek_verification_token(email, token, purpose=_PURPOSE)
         if found is None:
             raise RefusedError("link")
-        where = safe_next(found.data.get("next"), self.site.settings.home)
+        where = self.site.target(found.data.get("next"))
         return asked.page("confirm.html", email=found.identifier, token=token, next=where, minutes=self._minutes)
 
     async def verify(self, asked: Asked) -> Response:
@@ -85,7 +86,7 @@ class EmailLinks:
                 raise RefusedError("link")
             user = await self._proved(store, asked, found.identifier)
             session = await self.site.sign_ins.begin(store, asked.request, user)
-        where = safe_next(found.data.get("next"), self.site.settings.home)
+        where = self.site.target(found.data.get("next"))
         return self.site.sign_ins.greet(asked.done(where, next=where), session)
 
     @property
@@ -120,12 +121,14 @@ class EmailLinks:
 
     async def _is_allowed(self, asked: Asked, address: str) -> bool:
         allowances = self.site.settings.limits
+        client = client_of(ip_of(asked.request))
         counts = (
-            (f"mail-client:{client_of(ip_of(asked.request))}", allowances.mails_per_client),
-            (f"mail-address:{address}", allowances.mails_per_address),
+            (f"mail-client:{client}", allowances.mails_per_client, None),
+            (f"mail-address:{address}", allowances.mails_per_address, None),
+            (f"mail-address-a-day:{address}", allowances.mails_per_address_a_day, timedelta(days=1)),
         )
-        for subject, limit in counts:
-            if not await self.site.is_within_limit(subject, limit):
+        for subject, limit, window in counts:
+            if not await self.site.is_within_limit(subject, limit, window):
                 return False
         return True
 

@@ -18,6 +18,7 @@ from authstore.adapter import Adapter, JsonObject
 from authstore.errors import AuthStoreError, ConflictError
 from authstore.models import Session, SignIn
 from authstore.tokens import new_secret
+from authstore.web.asked import Asked, redirect
 from authstore.web.cookies import MAX_AGE
 from authstore.web.csrf import is_embedded
 from authstore.web.flows import finish_flow, start_flow
@@ -25,7 +26,7 @@ from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError, w
 from authstore.web.oauth.origins import Origin, remember_origin
 from authstore.web.oauth.provider import Provider
 from authstore.web.refusals import RefusedError, refusal_of
-from authstore.web.routing import Asked, get, post, redirect
+from authstore.web.routing import get, post
 from authstore.web.site import Site
 from authstore.web.wording import worded
 
@@ -59,7 +60,7 @@ class Login:
         ]
         if any(client.provider.posts_back for client in self.clients.values()):
             path = "/callback/{provider}"
-            routes.append(post(self.site, path, self.posted_back, "callback_posted", checks_csrf=False))
+            routes.append(post(self.site, path, self.posted_back, "callback_posted", csrf="never"))
         return routes
 
     async def depart(self, asked: Asked) -> Response:

@@ -11,11 +11,12 @@ from starlette.routing import Route
 
 from authstore.errors import ConflictError, KeyUnavailableError
 from authstore.models import Session
+from authstore.web.asked import Asked
 from authstore.web.oauth.client import ProviderClient, ProviderError
 from authstore.web.oauth.logout_token import Ending
 from authstore.web.oauth.origins import Origin, origin_of, sessions_of
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import Asked, post
+from authstore.web.routing import post
 from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")
@@ -35,7 +36,7 @@ class ProviderLogout:
         if not any(client.provider.is_openid for client in self.clients.values()):
             return []
         path = "/backchannel-logout/{provider}"
-        return [post(self.site, path, self.ended_there, "backchannel_logout", checks_csrf=False)]
+        return [post(self.site, path, self.ended_there, "backchannel_logout", csrf="never")]
 
     async def onward(self, session: Session, back_to: str) -> str | None:
         """Where the provider ends its own session and sends the browser back; `None` where it does not say."""

@@ -10,7 +10,10 @@ the end; static files are under `{prefix}/static`), `home` (where the site start
 | `sign_in.html` | `providers`: `[{name, label, icon, url}]`, `email_enabled`, `passkeys_enabled`, `next`, `email` (as typed, when refused, else "") |
 | `check_mail.html` | `minutes` (how long a link lives); the same for everybody, so no address |
 | `confirm.html` | `email`, `token`, `next`: to be posted, with `csrf_token`, to `{prefix}/email/verify`; `minutes` |
-| `devices.html` | `sessions`: `[{id, current, device, kind: "phone" | "laptop", ip, created_at, last_used_at}]`, `accounts`: `[{provider, provider_account_id, label, icon, can_unlink}]`, `passkeys`: `[{credential_id, name, created_at, last_used_at, can_delete}]`, `providers` (as above: those not linked yet), `email_enabled`, `passkeys_enabled` |
+| `devices.html` | `sessions`: `[{id, current, device, kind: "phone" | "laptop", ip, created_at, last_used_at}]`, `accounts`: `[{provider, provider_account_id, label, icon, can_unlink}]`, `passkeys`: `[{credential_id, name, created_at, last_used_at, can_delete}]`, `providers` (as above: those not linked yet), `email_enabled`, `passkeys_enabled`, `is_fresh`: whether what stands here may be changed |
+| `confirm_it_is_you.html` | `providers` (as above: those that sign this user in), `email` (theirs, or `None`), `by_passkey`, `next` |
+| `again.html` | `action`, `fields`: what to post there, with `csrf_token`; `goes_on`: whether it is sent by itself |
+| `again_link.html` | `url`, `icon_name`, `label`: of the provider to link |
 | `error.html` | `code` (what follows `error_` in `Texts`), `text`, `status`, `sign_in_url` |
 | `mail.html` | `url`, `minutes` |
 

@@ -48,17 +48,18 @@ Credential = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ceremonies:
-    """For one site: `name` is what authenticators show."""
+    """For one site: `name` is what authenticators show, `rp_id` the domain that passkeys are made for."""
 
     address: Address
     name: str
+    rp_id: str
 
     def creation_options(self, user: User, challenge: str, known: Sequence[Authenticator]) -> dict[str, Any]:
         """For `navigator.credentials.create()`; `challenge` base64url."""
         shown = user.email or user.name or user.id
         return options_to_json_dict(
             generate_registration_options(
-                rp_id=self.address.host,
+                rp_id=self.rp_id,
                 rp_name=self.name,
                 user_id=base64url_to_bytes(user_handle(user)),
                 user_name=shown,
@@ -76,7 +77,7 @@ class Ceremonies:
         """For `navigator.credentials.get()`: any passkey of this site, no name asked."""
         return options_to_json_dict(
             generate_authentication_options(
-                rp_id=self.address.host,
+                rp_id=self.rp_id,
                 challenge=base64url_to_bytes(challenge),
                 user_verification=UserVerificationRequirement.REQUIRED,
             )
@@ -85,31 +86,33 @@ class Ceremonies:
     def registered(self, credential: Credential, challenge: str) -> VerifiedRegistration:
         """The new passkey. Raises `RefusedError`."""
         made = _guarded(
+            "passkey_add",
             lambda: verify_registration_response(
                 credential=dict(credential),
                 expected_challenge=base64url_to_bytes(challenge),
-                expected_rp_id=self.address.host,
+                expected_rp_id=self.rp_id,
                 expected_origin=self.address.origin,
                 require_user_verification=True,
-            )
+            ),
         )
         # The library does not compare the id that the script tells with the one that the authenticator made.
         if bytes_to_base64url(made.credential_id) != credential["id"]:
-            raise RefusedError("passkey")
+            raise RefusedError("passkey_add")
         return made
 
     def authenticated(self, credential: Credential, challenge: str, passkey: Authenticator) -> VerifiedAuthentication:
         """The proof that this passkey was used, its counter still to be judged by the store. Raises `RefusedError`."""
         verified = _guarded(
+            "passkey",
             lambda: verify_authentication_response(
                 credential=dict(credential),
                 expected_challenge=base64url_to_bytes(challenge),
-                expected_rp_id=self.address.host,
+                expected_rp_id=self.rp_id,
                 expected_origin=self.address.origin,
                 credential_public_key=passkey.public_key,
                 credential_current_sign_count=0,  # the store compares and sets, which two at once need
                 require_user_verification=True,
-            )
+            ),
         )
         # Whether it can be backed up is a fact of the credential (WebAuthn Level 3 §7.2 step 19).
         if passkey.device_type not in (None, verified.credential_device_type.value):
@@ -117,8 +120,11 @@ class Ceremonies:
         return verified
 
 
-def challenge_of(credential: Credential) -> str:
-    """The challenge an answer was made for, base64url. Raises `RefusedError`, also for a page inside another site's."""
+def challenge_of(credential: Credential, refusal: str) -> str:
+    """The challenge an answer was made for, base64url.
+
+    Raises `RefusedError` of this code, also for a page inside another site's.
+    """
 
     def parse() -> str:
         data = parse_client_data_json(base64url_to_bytes(credential["response"]["clientDataJSON"]))
@@ -126,7 +132,7 @@ def challenge_of(credential: Credential) -> str:
             raise ValueError("made in a frame of another site")
         return bytes_to_base64url(data.challenge)
 
-    return _guarded(parse)
+    return _guarded(refusal, parse)
 
 
 def user_handle(user: User) -> str:
@@ -137,7 +143,7 @@ def user_handle(user: User) -> str:
 def is_handle_known(credential: Credential, passkey: Authenticator) -> bool:
     """Whether it remembers the user it was made for; one that was moved here remembers what another system chose."""
     known, told = passkey.data.get(HANDLE), credential["response"].get("userHandle")
-    return known is None or _guarded(lambda: bytes_to_base64url(base64url_to_bytes(told))) == known
+    return known is None or _guarded("passkey", lambda: bytes_to_base64url(base64url_to_bytes(told))) == known
 
 
 def _descriptor(passkey: Authenticator) -> PublicKeyCredentialDescriptor:
@@ -145,8 +151,8 @@ def _descriptor(passkey: Authenticator) -> PublicKeyCredentialDescriptor:
     return PublicKeyCredentialDescriptor(id=base64url_to_bytes(passkey.credential_id), transports=known)
 
 
-def _guarded(work: Callable[[], _T]) -> _T:
+def _guarded(refusal: str, work: Callable[[], _T]) -> _T:
     try:
         return work()
     except _FAULTS as error:
-        raise RefusedError("passkey") from error
+        raise RefusedError(refusal) from error

@@ -14,6 +14,7 @@ from authstore.models import Authenticator, User
 from authstore.tokens import new_secret
 from authstore.web.account.user_agents import device_name
 from authstore.web.account.ways_in import ways_in
+from authstore.web.asked import Asked
 from authstore.web.flows import finish_flow, start_flow
 from authstore.web.passkeys.ceremonies import (
     HANDLE,
@@ -24,8 +25,9 @@ from authstore.web.passkeys.ceremonies import (
     is_handle_known,
     user_handle,
 )
+from authstore.web.reading import MAX_BODY, text_field
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import Asked, post
+from authstore.web.routing import post
 from authstore.web.site import Site
 from authstore.web.wording import worded
 
@@ -51,7 +53,7 @@ class Passkeys:
             post(self.site, "/passkeys/register", self.register, "passkey_register"),
             post(self.site, "/passkeys/sign-in/options", self.sign_in_options, "passkey_sign_in_options"),
             post(self.site, "/passkeys/sign-in", self.sign_in, "passkey_sign_in"),
-            post(self.site, "/passkeys/delete", self.delete, "passkey_delete"),
+            post(self.site, "/passkeys/delete", self.delete, "passkey_delete", needs_session=True),
         ]
 
     async def registration_options(self, asked: Asked) -> Response:
@@ -64,10 +66,10 @@ class Passkeys:
     async def register(self, asked: Asked) -> Response:
         """Keeps the new passkey, for the user who began."""
         _, user = asked.freshly_signed_in()
-        credential = _credential(asked)
-        challenge, begun = await self._finished(asked, _REGISTERING, credential)
+        credential = _credential(asked, "passkey_add")
+        challenge, begun = await self._finished(asked, _REGISTERING, credential, "passkey_add")
         if begun["user_id"] != user.id:
-            raise RefusedError("passkey")
+            raise RefusedError("passkey_add")
         made = self.ceremonies.registered(credential, challenge)
         told = credential["response"].get("transports")
         try:
@@ -83,7 +85,7 @@ class Passkeys:
                 data={HANDLE: user_handle(user)},
             )
         except ConflictError:
-            raise RefusedError("passkey", 409) from None
+            raise RefusedError("passkey_exists", 409) from None
         log.info("passkey added: user %r", user.id)
         return JSONResponse({"credential_id": passkey.credential_id, "name": passkey.name}, 201)
 
@@ -93,8 +95,8 @@ class Passkeys:
 
     async def sign_in(self, asked: Asked) -> Response:
         """Signs in whoever has the passkey."""
-        credential = _credential(asked)
-        challenge, _ = await self._finished(asked, _SIGNING_IN, credential)
+        credential = _credential(asked, "passkey")
+        challenge, _ = await self._finished(asked, _SIGNING_IN, credential, "passkey")
         passkey, user = await self._owner(credential)
         proof = self.ceremonies.authenticated(credential, challenge, passkey)
         async with self.site.store.transaction() as store:
@@ -121,12 +123,14 @@ class Passkeys:
         await start_flow(self.site.store, browser, purpose, challenge, data, self.site.deadline())
         return challenge
 
-    async def _finished(self, asked: Asked, purpose: str, credential: Credential) -> tuple[str, JsonObject]:
-        challenge = challenge_of(credential)
+    async def _finished(
+        self, asked: Asked, purpose: str, credential: Credential, refusal: str
+    ) -> tuple[str, JsonObject]:
+        challenge = challenge_of(credential, refusal)
         browser = self.site.visitors.browser_of(asked.request.scope)
         begun = await finish_flow(self.site.store, browser, purpose, challenge)
         if begun is None:
-            raise RefusedError("passkey")
+            raise RefusedError(refusal)
         return challenge, begun
 
     async def _owner(self, credential: Credential) -> tuple[Authenticator, User]:
@@ -142,11 +146,11 @@ class Passkeys:
         return given or device_name(agent, self.site.pages.texts.device_on) or None
 
 
-def _credential(asked: Asked) -> Credential:
-    """The posted credential, with an id and a response at least. Raises `RefusedError`."""
+def _credential(asked: Asked, refusal: str) -> Credential:
+    """The posted credential, with an id and a response at least. Raises `RefusedError` of this code."""
     credential = asked.fields.get("credential")
     if not isinstance(credential, dict) or not isinstance(credential.get("response"), dict):
-        raise RefusedError("passkey")
-    if not isinstance(credential.get("id"), str):
-        raise RefusedError("passkey")
+        raise RefusedError(refusal)
+    if not text_field(credential, "id", MAX_BODY):
+        raise RefusedError(refusal)
     return credential

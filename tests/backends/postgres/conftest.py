@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from authstore import connect
-from tests.postgres import fresh_database
+from tests.backends.postgres.bouncer import bouncer
+from tests.backends.postgres.old_server import old_programs
+from tests.postgres import embedded_server, fresh_database
 
 
 async def _made(url: str) -> None:
@@ -15,6 +18,7 @@ async def _made(url: str) -> None:
         pass
 
 
+@contextmanager
 def template_in(server_url: str) -> Iterator[str]:
     """The name of a database with an empty store in it, to make copies of."""
     with fresh_database(server_url) as url:
@@ -25,7 +29,8 @@ def template_in(server_url: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(postgres_url: str) -> Iterator[str]:
     """On the server that the tests share."""
-    yield from template_in(postgres_url)
+    with template_in(postgres_url) as name:
+        yield name
 
 
 @pytest.fixture
@@ -33,3 +38,38 @@ def store_url(postgres_url: str, template: str) -> Iterator[str]:
     """The URL of an empty store of this test's own."""
     with fresh_database(postgres_url, template) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def old_server_url() -> Iterator[str]:
+    """The URL of a server of the oldest version that is served."""
+    with embedded_server(old_programs()) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def old_template(old_server_url: str) -> Iterator[str]:
+    """On that one."""
+    with template_in(old_server_url) as name:
+        yield name
+
+
+@pytest.fixture
+def old_store_url(old_server_url: str, old_template: str) -> Iterator[str]:
+    """The URL of an empty store of this test's own, on the oldest version."""
+    with fresh_database(old_server_url, old_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def bouncer_address(postgres_url: str) -> Iterator[str]:
+    """Where a pooler in transaction mode listens."""
+    with bouncer(postgres_url) as address:
+        yield address
+
+
+@pytest.fixture
+def pooled_url(store_url: str, bouncer_address: str) -> str:
+    """The same store, through the pooler."""
+    parts = urlsplit(store_url)
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@{bouncer_address}"))

@@ -31,6 +31,20 @@ class TestPostgres(AdapterContract, SlowRefreshContract):
             yield store
 
 
+class TestTheOldestPostgres(AdapterContract):
+    @pytest.fixture
+    async def adapter(self, clock: Clock, old_store_url: str) -> AsyncIterator[Adapter]:
+        async with connect(old_store_url, clock=clock, durability="relaxed") as store:
+            yield store
+
+
+class TestPostgresThroughAPooler(AdapterContract):
+    @pytest.fixture
+    async def adapter(self, clock: Clock, pooled_url: str) -> AsyncIterator[Adapter]:
+        async with connect(pooled_url, clock=clock) as store:
+            yield store
+
+
 class TestPostgresUnderOtherPolicies(SessionsContract, SessionExpiryContract, SessionChangesContract, PruneContract):
     @pytest.fixture(params=POLICIES)
     async def adapter(self, clock: Clock, store_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:

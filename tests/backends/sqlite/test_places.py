@@ -1,14 +1,19 @@
-"""Where a store's file stands: replaced under a running store, and on file systems that lack something."""
+"""Where a store's file stands, and what it lacks: replaced while open, on odd file systems, its schema changed."""
 
 import asyncio
 import errno
 import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from authstore import Adapter, StoreNotFoundError, connect
+from authstore import Adapter, ConfigurationError, SchemaError, StoreNotFoundError, connect
+from authstore.backends.sqlite import inspecting, volume
 
 
 async def connected(path: Path) -> Adapter:
@@ -89,3 +94,119 @@ async def test_where_hard_links_do_not_exist_a_file_is_made_all_the_same(
         assert len(await store.list_users()) == 6
     assert [entry.name for entry in path.parent.iterdir()] == ["auth.db"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+ALONE = """
+import asyncio, sys, warnings
+from pathlib import Path
+from authstore import connect
+
+async def main(path):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        async with connect(path, create=False) as store:
+            assert await store.get_user("ada")
+    assert ["mounted alone" in str(each.message) for each in caught] == [True], caught
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_a_file_that_is_mounted_alone_is_warned_of(tmp_path: Path) -> None:
+    async with connect(tmp_path / "auth.db") as store:
+        await store.create_user(id="ada")
+    (tmp_path / "mounted.db").touch()
+    # A bind mount of one file, from another file system.
+    mount = 'mount -t tmpfs tmpfs "$1" && cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"'
+    (tmp_path / "tmpfs").mkdir()
+    arguments = [tmp_path / "tmpfs", tmp_path / "auth.db", tmp_path / "mounted.db", sys.executable, ALONE]
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    command = ["unshare", "--mount", *user, "sh", "-c", mount, "sh", *map(str, arguments)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+    if done.returncode and "unshare" in done.stderr:
+        # No mounts of one's own are allowed here: another device is what the kernel says of it.
+        assert os.stat("/proc/self").st_dev != os.stat(tmp_path).st_dev
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("kind", "name"), [(0x6969, "NFS"), (0xFF534D42, "SMB"), (0xFE534D42, "SMB")])
+async def test_a_network_file_system_is_refused_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, name: str
+) -> None:
+    monkeypatch.setattr(volume, "kind_of_volume", lambda _path: kind)
+    with pytest.raises(ConfigurationError, match=name):
+        await connect(tmp_path / "folder" / "auth.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [(0x01021997, "9p"), (0x65735546, "FUSE")])
+async def test_a_doubtful_file_system_is_warned_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: int, name: str
+) -> None:
+    monkeypatch.setattr(volume, "kind_of_volume", lambda _path: kind)
+    with pytest.warns(UserWarning, match=name) as caught:
+        async with connect(tmp_path / "auth.db") as store:
+            await store.create_user()
+    assert len(caught) == 1
+
+
+def test_the_kernel_says_what_a_folder_is_on(tmp_path: Path) -> None:
+    assert volume.kind_of_volume(Path("/proc")) == 0x9FA0  # PROC_SUPER_MAGIC of statfs(2)
+    assert volume.kind_of_volume(tmp_path) not in (None, 0x9FA0)
+    assert volume.kind_of_volume(tmp_path / "none such") is None
+
+
+def changed(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("DROP TABLE authenticators", "authenticators"),
+        ("ALTER TABLE users DROP COLUMN image", "users.image"),
+        ("ALTER TABLE sessions RENAME COLUMN ip TO address", "sessions.ip"),
+        ("ALTER TABLE roles RENAME TO groups", "roles"),
+    ],
+)
+async def test_a_table_or_column_of_ours_that_is_missing_is_told_at_open(
+    tmp_path: Path, statement: str, named: str
+) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path):
+        pass
+    changed(path, statement)
+    with pytest.raises(SchemaError, match=named):
+        await connect(path)
+    assert any(named in each for each in inspecting.drift(path))
+
+
+async def test_an_index_that_is_missing_is_one_warning(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path):
+        pass
+    assert inspecting.drift(path) == ()
+    changed(path, "DROP INDEX sessions_user_id")
+    with pytest.warns(UserWarning, match="index sessions_user_id") as caught:
+        async with connect(path) as store:
+            await store.create_user()
+    assert len(caught) == 1
+    assert inspecting.drift(path) == ("index sessions_user_id",)
+
+
+async def test_what_people_add_themselves_is_their_own_business(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path):
+        pass
+    changed(
+        path,
+        "ALTER TABLE users ADD COLUMN nickname TEXT",
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY)",
+        "CREATE INDEX users_name ON users (name)",
+    )
+    async with connect(path) as store:
+        await store.create_user(id="ada")
+    assert inspecting.drift(path) == ()

@@ -38,11 +38,15 @@ async def test_a_trusted_provider_that_vouches_links_to_a_proved_address(site: A
 
 
 @TRUSTING
-async def test_prehijacking_an_unproved_address_is_never_linked_to(site: Any, visitor: Any) -> None:
+async def test_prehijacking_whoever_proves_an_unproved_address_shares_it_with_nobody(site: Any, visitor: Any) -> None:
     """Sudhodanan and Paverd 2022: the attacker registers the victim's address first and waits."""
     waiting = await site.store.create_user(email=VICTIM)
-    assert (await visitor.sign_in_at(site.pretend, Person("victim-1", VICTIM))).status_code == 409
-    assert await site.store.list_accounts(waiting.id) == []
+    await site.store.link_account(waiting.id, "other", "mallory-1")
+    planted = await site.store.create_session(waiting.id)
+    await visitor.sign_in_at(site.pretend, Person("victim-1", VICTIM))
+    assert await visitor.who() == waiting.id
+    assert await site.store.get_session(planted.token) is None
+    assert [account.provider for account in await site.store.list_accounts(waiting.id)] == ["pretend"]
 
 
 async def test_prehijacking_whoever_proves_an_address_shares_it_with_nobody(site: Any, new_visitor: Any) -> None:

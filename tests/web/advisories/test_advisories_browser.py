@@ -100,7 +100,8 @@ async def test_csrf_every_change_needs_a_token_of_this_very_session(site: Any, n
 async def test_csrf_a_token_from_before_signing_in_is_no_good_afterwards(site: Any, visitor: Any) -> None:
     token = await visitor.csrf_token()
     await visitor.sign_in_at(site.pretend)
-    assert (await visitor.post("/auth/logout", data={"csrf_token": token})).status_code == 403
+    answer = await visitor.post("/auth/logout", data={"csrf_token": token})
+    assert "Nothing has happened yet" in answer.text
     assert await visitor.who() is not None
 
 

@@ -1,6 +1,7 @@
 """Signing in by a link in a letter."""
 
 import asyncio
+import json
 import time
 from datetime import timedelta
 from email.message import EmailMessage
@@ -251,3 +252,50 @@ async def test_without_a_mailer_there_is_no_such_route(make_world: Any) -> None:
 async def test_links_that_live_longer_than_ten_minutes_are_refused(make_world: Any) -> None:
     with pytest.raises(ConfigurationError, match="ten minutes"):
         await make_world(link_lifetime=timedelta(minutes=11))
+
+
+ODD_TEXTS = ["a@b\ud800", "\ud800@b.example", "a\0@b.example"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+@pytest.mark.parametrize("address", ODD_TEXTS, ids=ascii)
+async def test_posted_text_that_cannot_be_shown_again_is_refused(
+    world: Any, browser: Any, address: str, accept: str
+) -> None:
+    token = await browser.csrf()
+    body = json.dumps({"email": address, "csrf_token": token, "next": "/x\ud800"})
+    headers = {"content-type": "application/json", "accept": accept, "x-csrf-token": token}
+    answer = await browser.post("/auth/email", content=body, headers=headers)
+    assert answer.status_code == 400
+    assert world.outbox.messages == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/email/verify", "/auth/logout", "/auth/passkeys/sign-in", "/auth/passkeys/sign-in/options"]
+)
+@pytest.mark.parametrize("text", ["\ud800", "\0", "\udfff\ud800"], ids=ascii)
+async def test_no_posted_text_makes_an_error_of_ours(browser: Any, path: str, text: str) -> None:
+    token = await browser.csrf()
+    fields = {"email": text, "token": text * 20, "credential": {"id": text, "response": {text: text}}, "next": text}
+    for body in (fields, {**fields, "csrf_token": text}, {"credential": text}, {text: text}):
+        headers = {"content-type": "application/json", "accept": "text/html", "x-csrf-token": token}
+        answer = await browser.post(path, content=json.dumps(body), headers=headers)
+        assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("next_path", ["/кабинет", "/%D0%BA%D0%B0%D0%B1%D0%B8%D0%BD%D0%B5%D1%82"])
+async def test_a_page_whose_path_is_not_ascii_is_come_back_to(world: Any, browser: Any, next_path: str) -> None:
+    link = await world.letter_to(browser, "ada@example.com", next=next_path)
+    answer = await browser.submit(link.partition("app.example")[2])
+    assert answer.headers["location"] == "/%D0%BA%D0%B0%D0%B1%D0%B8%D0%BD%D0%B5%D1%82"
+
+
+async def test_a_page_of_an_allowed_origin_is_come_back_to(make_world: Any) -> None:
+    world = await make_world(allowed_origins=["https://SPA.example:443"])
+    browser = world.new_browser()
+    link = await world.letter_to(browser, "ada@example.com", next="https://spa.example/board?x=1")
+    answer = await browser.submit(link.partition("app.example")[2])
+    assert answer.headers["location"] == "https://spa.example/board?x=1"
+    link = await world.letter_to(browser, "ada@example.com", next="https://evil.example/")
+    answer = await browser.submit(link.partition("app.example")[2])
+    assert answer.headers["location"] == "/"

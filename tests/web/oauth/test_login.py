@@ -185,7 +185,10 @@ async def test_linking_needs_to_be_signed_in_and_not_long_ago(world: Any, browse
     await world.sign_in(browser, ADA)
     world.clock.advance(timedelta(hours=1))
     for url in ("/auth/login/other?intent=link", "/auth/login/other"):
-        assert (await browser.get(url)).status_code == 403
+        answer = await browser.get(url)
+        assert answer.headers["location"].startswith("/auth/confirm?action=")
+        assert (await browser.get(url, headers={"accept": "application/json"})).status_code == 403
+    assert world.other.seen == []
     await world.sign_in(browser, ADA)
     assert (await browser.get("/auth/login/other?intent=link")).status_code == 303
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from authstore import ConfigurationError
 from authstore.testing.web import Person
 from tests.web.softkey import BE, BS, UP, UV, SoftKey, encoded
 
@@ -264,3 +265,71 @@ async def test_passkeys_can_be_left_out(make_world: Any) -> None:
     browser = world.new_browser()
     assert (await browser.send_json("/auth/passkeys/sign-in/options")).status_code == 404
     assert "data-passkey" not in (await browser.get("/auth/sign-in")).text
+
+
+async def test_a_key_that_asks_nothing_is_told_what_adding_needs(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    refused = await register(browser, SoftKey(flags=UP))
+    assert (refused.status_code, refused.json()["error"]) == (400, "passkey_add")
+    assert "not added" in refused.json()["message"]
+
+
+async def test_what_goes_wrong_while_adding_speaks_of_adding(world: Any, browser: Any, key: SoftKey) -> None:
+    options = (await browser.send_json("/auth/passkeys/register/options")).json()
+    for credential in (
+        {"id": "x"},
+        {},
+        None,
+        {**key.create(options), "id": "x\0"},
+        SoftKey(origin="https://evil.example").create(options),
+    ):
+        refused = await browser.send_json("/auth/passkeys/register", credential=credential)
+        assert refused.json()["error"] == "passkey_add"
+    again = await register(browser, key)
+    assert (again.status_code, again.json()["error"]) == (409, "passkey_exists")
+
+
+PARENTS = [
+    ("example", "app.example"),
+    ("example.org", "app.example"),
+    ("pp.example", "app.example"),
+    ("", "app.example"),
+]
+
+
+async def test_passkeys_of_a_parent_domain_go_on_where_they_were_made(make_world: Any) -> None:
+    world = await make_world(base_url="https://app.corp.example", rp_id="corp.example")
+    browser, key = world.new_browser(), SoftKey(origin="https://app.corp.example", rp_id="corp.example")
+    browser.base_url = "https://app.corp.example"
+    await world.sign_in(browser)
+    assert (await register(browser, key)).status_code == 201
+    elsewhere = world.new_browser()
+    elsewhere.base_url = "https://app.corp.example"
+    assert (await sign_in(elsewhere, key)).status_code == 200
+    other = SoftKey(origin="https://app.corp.example", rp_id="app.corp.example")
+    assert (await register(browser, other)).status_code == 400
+
+
+@pytest.mark.parametrize(("rp_id", "host"), PARENTS)
+async def test_a_domain_that_no_browser_takes_is_refused(make_world: Any, rp_id: str, host: str) -> None:
+    with pytest.raises(ConfigurationError, match="rp_id"):
+        await make_world(base_url=f"https://{host}", rp_id=rp_id)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("私の\u3000鍵", "私の\u3000鍵"),
+        ("کلید\u200cمن", "کلید\u200cمن"),
+        ("Ada\u00a0🗝", "Ada\u00a0🗝"),
+        (" ", "Firefox on Linux"),
+        ("a\u202eb", "Firefox on Linux"),
+        ("a\nb", "Firefox on Linux"),
+        ("x" * 101, "x" * 100),
+    ],
+    ids=ascii,
+)
+async def test_a_passkey_is_called_in_any_script(world: Any, browser: Any, told: str, kept: str) -> None:
+    await world.sign_in(browser)
+    made = await register(browser, SoftKey(), name=told)
+    assert made.json()["name"] == kept

@@ -23,7 +23,13 @@ class RefusedError extends Error {
   }
 }
 
-async function post(button, path, body) {
+// Somebody may sign in or out in another tab while this one stays open: its token is of no use then.
+async function renewToken(button) {
+  const answer = await fetch(`${button.dataset.prefix}/csrf`, { credentials: "same-origin" });
+  button.dataset.csrf = (await answer.json()).csrf_token;
+}
+
+async function post(button, path, body, { renews = true } = {}) {
   const response = await fetch(`${button.dataset.prefix}/passkeys/${path}`, {
     method: "POST",
     credentials: "same-origin",
@@ -31,6 +37,10 @@ async function post(button, path, body) {
     body: JSON.stringify(body),
   });
   const answer = await response.json();
+  if (answer.error === "stale" && renews) {
+    await renewToken(button);
+    return post(button, path, body, { renews: false });
+  }
   if (!response.ok) throw new RefusedError(answer);
   return answer;
 }
@@ -76,7 +86,7 @@ async function signInFromField(button) {
   try {
     await signIn(button, { mediation: "conditional", signal: offer.signal });
   } catch (error) {
-    if (error instanceof RefusedError && !["csrf", "too_many"].includes(error.code)) show(error);
+    if (error instanceof RefusedError && !["csrf", "stale", "too_many"].includes(error.code)) show(error);
     if (error === RENEWED) whenVisible(() => signInFromField(button));
   } finally {
     clearTimeout(renewal);
@@ -88,8 +98,17 @@ function whenVisible(work) {
   document.addEventListener("visibilitychange", () => whenVisible(work), { once: true });
 }
 
+// Where to come back to after confirming who one is, and go on by itself.
+const ADD = "#add-passkey";
+
 async function register(button) {
-  const options = await post(button, "register/options", {});
+  const { prefix } = button.dataset;
+  const options = await post(button, "register/options", {}).catch((error) => {
+    if (error.code !== "fresh") throw error;
+    location.assign(`${prefix}/confirm?next=${encodeURIComponent(`${prefix}/sessions${ADD}`)}`);
+    return null;
+  });
+  if (!options) return;
   const publicKey = {
     ...options,
     challenge: decode(options.challenge),
@@ -98,7 +117,7 @@ async function register(button) {
   };
   const credential = await navigator.credentials.create({ publicKey });
   await post(button, "register", { credential: answerOf(credential) });
-  location.reload();
+  location.replace(`${prefix}/sessions`);
 }
 
 function reasonOf(error, { cancelled, exists, failed }) {
@@ -134,5 +153,9 @@ if (window.PublicKeyCredential) {
     button.addEventListener("click", () => button.hasAttribute("aria-busy") || run(ceremony, button));
     button.hidden = false;
     if (ceremony === signIn) signInFromField(button);
+    if (ceremony === register && location.hash === ADD) {
+      history.replaceState(null, "", location.pathname);
+      run(ceremony, button);
+    }
   }
 }

@@ -1,0 +1,89 @@
+"""Middleware, routes and answers to errors, put into an application in whatever order that is made."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from authstore.errors import AuthStoreError, StoreError, UserDisabledError
+from authstore.web.answers import finished, refused_answer
+from authstore.web.asgi.middleware import PresenceMiddleware
+from authstore.web.asgi.own_routes import OwnRoutes
+from authstore.web.asked import Asked
+from authstore.web.guards import POLICY_VIOLATION, SignInNeededError
+from authstore.web.presence import Presence
+from authstore.web.refusals import RefusedError
+from authstore.web.site import Site
+
+_ANSWERABLE: Final = "answerable_by_authstore"  # of an error
+_TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
+
+
+@contextmanager
+def answerable() -> Iterator[None]:
+    """Whatever is the person's own affair, or passes, may be answered by us where the application lets it go by."""
+    try:
+        yield
+    except (UserDisabledError, StoreError) as error:
+        setattr(error, _ANSWERABLE, True)
+        raise
+
+
+def install(app: Starlette, site: Site, route: OwnRoutes) -> None:
+    """Puts a site into an application."""
+    app.add_middleware(PresenceMiddleware, site=site)
+    _keep_outermost(app)
+    routes = app.router.routes
+    routes.insert(route.place_in(routes), route)
+    app.add_exception_handler(SignInNeededError, _sign_in_needed)
+    # The application's own answers to these, made before or after, come first.
+    app.exception_handlers.setdefault(AuthStoreError, _refusing(site))
+
+
+def _keep_outermost(app: Starlette) -> None:
+    """Middleware that is added later stands around what was there, and would look for a user before we did."""
+    build: Callable[[], ASGIApp] = app.build_middleware_stack
+
+    def build_around() -> ASGIApp:
+        app.user_middleware.sort(key=_is_not_ours)
+        return build()
+
+    app.build_middleware_stack = build_around  # type: ignore[method-assign] # Starlette has no hook before it
+
+
+def _is_not_ours(middleware: Middleware) -> bool:
+    kind: Any = middleware.cls
+    return kind is not PresenceMiddleware
+
+
+async def _sign_in_needed(_: Request, error: Exception) -> Response:
+    if not isinstance(error, SignInNeededError):
+        raise error
+    return await error.answer()
+
+
+def _refusing(site: Site) -> Callable[[HTTPConnection, Exception], Awaitable[Response | None]]:
+    async def refuse(connection: HTTPConnection, error: Exception) -> Response | None:
+        """What a method of `Auth` met with on the way is told; what the application met with itself is its own."""
+        if not getattr(error, _ANSWERABLE, False):
+            raise error
+        if isinstance(error, UserDisabledError):
+            refused = RefusedError("disabled", 403)
+        else:
+            refused = RefusedError("unavailable", 503)
+        if isinstance(connection, WebSocket):
+            await connection.close(POLICY_VIOLATION if refused.status == 403 else _TRY_AGAIN_LATER)
+            return None
+        request = Request(connection.scope)
+        # Looked up by the middleware; not asked again of a store that may not answer.
+        presence = site.visitors.known(connection.scope) or Presence(site.visitors, None, None, None)
+        asked = Asked(site, request, presence, {})
+        return finished(asked, await refused_answer(asked, refused))
+
+    return refuse

@@ -1,0 +1,145 @@
+"""One wrong line at a time: where, what stands there, what is put in its place, and which tests must notice."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old` stands in the file once, or the first time it does is meant. `tests` are pytest's arguments."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _contract(rules: str, where: str = "InMemory") -> tuple[str, ...]:
+    return ("tests/backends/sqlite/test_contract_sqlite.py", "-k", f"{where} and ({rules})")
+
+
+EXPIRY, TOKENS, EMAIL = "authstore/expiry.py", "authstore/tokens.py", "authstore/email.py"
+QUERIES, USERS, SESSIONS = "authstore/queries.sql", "authstore/store/users.py", "authstore/store/sessions.py"
+SIGN_IN, ROLES, PROOFS = (f"authstore/store/{name}.py" for name in ("sign_in", "roles", "verification_tokens"))
+UNITS, TRANSACTION, DATABASE, OPENING = (
+    f"authstore/backends/sqlite/{name}.py" for name in ("units", "transaction", "database", "opening")
+)
+REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "cookies", "csrf"))
+NAMES = "authstore/mover/names.py"
+
+_EXPIRY, _TOKENS, _EMAIL = ("tests/test_expiry.py",), ("tests/test_tokens.py",), ("tests/test_email.py",)
+_SLIDING = "UnderOtherPolicies"
+_COOKIES, _REDIRECTS = ("tests/web/test_cookies.py",), ("tests/web/test_redirects.py",)
+_BROWSERS = ("tests/web/advisories/test_advisories_browser.py", "tests/web/oauth/test_login.py")
+_MOVER_NAMES = ("tests/mover/test_names.py",)
+
+MUTANTS = (
+    # expiry
+    Mutant(EXPIRY, "    return now < expires\n", "    return now <= expires\n", _EXPIRY),
+    Mutant(EXPIRY, "        now < expires\n", "        now <= expires\n", _EXPIRY),
+    Mutant(EXPIRY, "now - created_at < policy.lifetime", "now - created_at <= policy.lifetime", _EXPIRY),
+    Mutant(EXPIRY, "now - last_used_at < policy.idle", "now - last_used_at <= policy.idle", _EXPIRY),
+    Mutant(EXPIRY, "else min(wanted, limit)", "else max(wanted, limit)", _EXPIRY),
+    Mutant(EXPIRY, "else end_of(now, policy.idle)", "else end_of(created_at, policy.idle)", _EXPIRY),
+    Mutant(EXPIRY, "unnoted >= policy.touch_every", "unnoted > policy.touch_every", _EXPIRY),
+    Mutant(EXPIRY, "2 * unnoted >= policy.idle", "unnoted >= policy.idle", _EXPIRY),
+    Mutant(EXPIRY, "        return start + limit", "        return start", _EXPIRY),
+    Mutant(EXPIRY, "        return now - limit", "        return now", _EXPIRY),
+    Mutant(EXPIRY, "<= timedelta(0)", "< timedelta(0)", _EXPIRY),
+    Mutant(EXPIRY, "idle=timedelta(hours=1)", "idle=timedelta(hours=2)", _EXPIRY),
+    # secrets and addresses
+    Mutant(TOKENS, "token_urlsafe(32)", "token_urlsafe(16)", _TOKENS),
+    Mutant(TOKENS, "hashlib.sha256(", "hashlib.sha1(", _TOKENS),
+    Mutant(TOKENS, "MIN_TOKEN_LENGTH = 16", "MIN_TOKEN_LENGTH = 15", _contract("token")),
+    Mutant(TOKENS, "MAX_TOKEN_LENGTH = 512", "MAX_TOKEN_LENGTH = 513", _contract("token")),
+    Mutant(TOKENS, "0 < length == len(token)", "0 <= length == len(token)", _TOKENS),
+    Mutant(EMAIL, "MAX_LENGTH = 254", "MAX_LENGTH = 255", _EMAIL),
+    Mutant(EMAIL, 'return unicodedata.normalize("NFC", address)', "return address", _EMAIL),
+    Mutant(EMAIL, 'unicodedata.normalize("NFC", character).isascii()', "False", _EMAIL),
+    Mutant(EMAIL, "address.strip(_ASCII_SPACE)", "address", _EMAIL),
+    Mutant(EMAIL, "{local[:1]}…{at}", "{local[:3]}…{at}", _EMAIL),
+    # queries
+    Mutant(QUERIES, "id > :after ORDER BY id LIMIT :limit", "id >= :after ORDER BY id LIMIT :limit", _contract("page")),
+    Mutant(QUERIES, "FROM users WHERE id > :after ORDER BY id", "FROM users WHERE id > :after ORDER BY created_at, id",
+           _contract("order_of_ids or pages")),
+    Mutant(QUERIES, " AND NOT users.disabled\n-- dialect: postgres", "\n-- dialect: postgres", _contract("disabl")),
+    Mutant(QUERIES, " AND coalesce(refresh_holder, '') = :former", "", _contract("refresh or asks or holder")),
+    Mutant(QUERIES, "refresh_count = refresh_count + 1", "refresh_count = refresh_count", _contract("refresh or asks")),
+    Mutant(QUERIES, " AND id <> :except_id\n-- dialect", "\n-- dialect", _contract("spare")),
+    Mutant(QUERIES, "ORDER BY last_used_at DESC, created_at DESC, id DESC", "ORDER BY created_at DESC, id DESC",
+           _contract("limit_per_user", _SLIDING)),
+    Mutant(QUERIES, "id <> :new_id AND expires > :now AND", "id <> :new_id AND", _contract("limit_per_user", _SLIDING)),
+    Mutant(QUERIES, "FILTER (\n    WHERE expires <= :now OR created_at",
+           "FILTER (\n    WHERE expires < :now OR created_at",
+           _contract("dead or go or stay")),
+    Mutant(QUERIES, "AND purpose = :purpose AND expires > :now\n    ORDER BY id DESC",
+           "AND purpose = :purpose\n    ORDER BY id DESC", _contract("dead_take_no_place")),
+    Mutant(QUERIES, "ORDER BY id DESC LIMIT 9223372036854775807", "ORDER BY created_at DESC LIMIT 9223372036854775807",
+           _contract("made_last")),
+    Mutant(QUERIES, "identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash\nRETURNING",
+           "identifier = :identifier AND token_hash = :token_hash\nRETURNING", _contract("wrong_guess")),
+    Mutant(QUERIES, "WHERE user_id = :user_id ORDER BY created_at, id", "WHERE user_id = :user_id ORDER BY id",
+           _contract("oldest_first")),
+    Mutant(QUERIES, "counter < :counter OR", "counter <= :counter OR", _contract("counter")),
+    Mutant(QUERIES, " OR (counter = 0 AND :counter = 0)", "", _contract("counter or never_counts")),
+    Mutant(QUERIES, "counter = :counter, last_used_at = :now", "counter = :counter", _contract("counter")),
+    # the store
+    Mutant(USERS, "    if new.disabled:\n", "    if False:\n", _contract("disabl")),
+    Mutant(USERS, 'owners[0]["id"] != user.id', "True", _contract("own_address or an_update")),
+    Mutant(USERS, "    if not changes:\n", "    if changes == {'name': None}:\n", _contract("an_update")),
+    Mutant(USERS, '        if row["email"] is not None:\n', "        if False:\n",
+           _contract("deleted_user or tokens_for")),
+    Mutant(SESSIONS, "        if session.expires > limit:\n", "        if False:\n", _contract("clamped")),
+    Mutant(SESSIONS, ", wanted=rows.asked_expiry(row)", "", _contract("touch_never", _SLIDING)),
+    Mutant(SESSIONS, "not user.disabled and self._is_alive(session, now)", "not user.disabled",
+           _contract("dies or dead")),
+    Mutant(SESSIONS, 'row["expires_asked"] if isinstance(asked, Unset) else asked', "None",
+           _contract("touch_never", _SLIDING)),
+    Mutant(PROOFS, "OUTSTANDING = 5", "OUTSTANDING = 6", _contract("five")),
+    Mutant(PROOFS, "    if not is_alive(found.expires, now):\n", "    if False:\n",
+           _contract("expiry_instant or shorter")),
+    Mutant(SIGN_IN, "email_verified is True and address", "email_verified and address",
+           _contract("vouches or without")),
+    Mutant(SIGN_IN, "        if not self.trusted:\n", "        if False:\n", _contract("without or look_alike")),
+    Mutant(SIGN_IN, "        if user.email_verified is None:\n", "        if False:\n", _contract("alone")),
+    Mutant(SIGN_IN, "self.current_user_id not in (None, owner)", "False", _contract("somebody_else")),
+    Mutant(ROLES, "    if new.permissions != old.permissions:\n", "    if new.permissions:\n",
+           _contract("permissions or role")),
+    Mutant(ROLES, "new.name != name and (yield", "False and (yield", _contract("renamed")),
+    # SQLite
+    Mutant(UNITS, '            connection.execute("ROLLBACK TO unit")\n', "",
+           ("tests/backends/sqlite/test_units.py",)),
+    Mutant(UNITS, "v.second, v.microsecond)", "v.second, 0)", _contract("microseconds")),
+    Mutant(TRANSACTION, '        connection.execute("ROLLBACK TO nested")\n', "", _contract("undone or alone")),
+    Mutant(TRANSACTION,
+           '        connection.execute("ROLLBACK TO nested")\n        connection.execute("RELEASE nested")\n',
+           '        connection.execute("ROLLBACK TO nested")\n', _contract("undone or levels")),
+    Mutant(OPENING, "PRAGMA foreign_keys = ON", "PRAGMA foreign_keys = OFF", _contract("deleted_user or nobody")),
+    Mutant(DATABASE, "            await self._end(_abandon)\n", "            await self._end(_commit)\n",
+           _contract("undoes_everything")),
+    # the web
+    Mutant(REDIRECTS, "/(?!/)[", "/[", _REDIRECTS),
+    Mutant(REDIRECTS, "len(wanted) <= MAX_LENGTH", "True", _REDIRECTS),
+    Mutant(REDIRECTS, "unquote(urlsplit(path).path)", "urlsplit(path).path", (*_REDIRECTS, *_BROWSERS)),
+    Mutant(COOKIES, '"__Host-" if is_secure else ""', '""', _COOKIES),
+    Mutant(COOKIES, "if len(found) == 1 else None", "if found else None", _COOKIES),
+    Mutant(COOKIES, "self._signer.verify_signature(token, signature) else None", "signature else None", _COOKIES),
+    Mutant(COOKIES, "SameSite=Lax", "SameSite=None", _COOKIES),
+    Mutant(COOKIES, "len(secret) < MIN_SECRET_LENGTH", "len(secret) < 3", (*_COOKIES, "tests/web/test_auth.py")),
+    Mutant(CSRF, '("same-origin", "none")', '("same-origin", "same-site", "none")', _BROWSERS),
+    Mutant(CSRF, "    return said is not None\n", "    return False\n", _BROWSERS),
+    Mutant(CSRF, 'f"{nonce}.{binding}".encode()', "nonce.encode()", _BROWSERS),
+    # the mover
+    Mutant(NAMES, """name.replace('"', '""')""", "name", _MOVER_NAMES),
+    Mutant(NAMES, """text.replace("'", "''")""", "text", _MOVER_NAMES),
+    Mutant(NAMES, "letter.lower() if letter.isascii() else letter", "letter.lower()", _MOVER_NAMES),
+    Mutant(NAMES, "{folded(name) for name in taken}", "set(taken)", _MOVER_NAMES),
+)  # fmt: skip
+
+# Which live on, and why that is right: by file and text.
+EQUIVALENT = {
+    (QUERIES, "WHERE user_id = :user_id ORDER BY created_at, id"): (
+        "lives on: ids grow as rows are made, so the orders differ only where the clock went back, and none is promised"
+    ),
+    (ROLES, "new.name != name and (yield"): (
+        "lives on: the primary key refuses the taken name, and its error is ours; asking first spares a failed write"
+    ),
+}
