@@ -1,7 +1,7 @@
 """Forgetting what is dead, a stretch at a time: who looks something up or writes meanwhile waits for one at most."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from authstore.database import Row, Unit
@@ -47,7 +47,7 @@ class _Leg(NamedTuple):
 class PruningStore(StoreBase):
     """`prune` of the contract."""
 
-    _stopped: _Leg | None = None  # where the time was up
+    _left: tuple[_Leg, ...] = ()  # of the last round, when its time was up
 
     async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
         """See `authstore.adapter.Maintenance.prune`."""
@@ -58,14 +58,17 @@ class PruningStore(StoreBase):
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         cutoffs = self._cutoffs(self._now())
         deleted = dict.fromkeys(_PRUNABLE, 0)
-        legs = list(_round(self._stopped))
-        self._stopped = None
+        # The last round comes to its end first: what was walked already keeps nobody from what was not.
+        whole = tuple(_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items())
+        legs, unfinished = (*self._left, *whole), len(self._left) or len(whole)
+        self._left = ()
         for number, leg in enumerate(legs):
             count, left = await self._walk(leg, cutoffs, min(batch, _BATCH), deadline)
             deleted[leg.table] += count
             if left is not None:
-                self._stopped = left
-                remaining = await self._count([left, *legs[number + 1 :]], cutoffs)
+                is_walked = number >= unfinished  # a whole round is done, and the next one begun
+                self._left = (left, *legs[number + 1 : len(legs) if is_walked else unfinished])
+                remaining = 0 if is_walked else await self._count(self._left, cutoffs)
                 return PruneReport(deleted=deleted, remaining=remaining)
         return PruneReport(deleted=deleted, remaining=0)
 
@@ -102,15 +105,3 @@ class PruningStore(StoreBase):
                 dead += stretch["dead"]
                 after = stretch["last"]
         return dead
-
-
-def _round(stopped: _Leg | None) -> Iterator[_Leg]:
-    """All there is to walk, beginning where the last call stopped: nothing waits for what comes before it."""
-    whole = [_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items()]
-    if stopped is None:
-        yield from whole
-        return
-    at = [leg.table for leg in whole].index(stopped.table)
-    yield whole[at]._replace(after=stopped.after)
-    yield from whole[at + 1 :] + whole[:at]
-    yield whole[at]._replace(until=stopped.after)
