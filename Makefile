@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
-# Neither a server nor a browser nor Node; and what the other Pythons and the lowest versions are tried with.
-QUICK := not postgres and not browser and not node and not slow
+# What needs neither a server nor a browser nor patience; and what other Pythons and lowest versions are tried with.
+QUICK := not postgres and not browser and not node and not processes and not slow
 BRISK := not browser and not node and not slow
 
 .PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks mutants clean
@@ -19,7 +19,11 @@ demo: $(READY)
 test: $(READY) browser certified postgres
 	$(BIN)/python -m pytest $(ARGS)
 
-test-# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
+test-quick: $(READY)
+	$(BIN)/python -m pytest -q -m "$(QUICK)" --ignore=tests/whole --ignore=tests/web/advisories \
+	  --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile $(ARGS)
+
+# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
 # 14 from npm.
 postgres: $(READY)
 	@command -v pgbouncer || test -x /usr/sbin/pgbouncer \
@@ -27,9 +31,6 @@ postgres: $(READY)
 	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; } \
 	|| echo "no pgbouncer: install it to run the tests through a pooler"
 	$(BIN)/python -m tests.backends.postgres.old_server
-
-quick: $(READY)
-	$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
 
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
 coverage: $(READY) browser certified postgres

@@ -20,6 +20,8 @@ from authstore.models import (
     AccountType,
     Authenticator,
     DeviceType,
+    Ended,
+    Event,
     Health,
     Permission,
     PruneReport,
@@ -213,7 +215,7 @@ class Sessions(Protocol):
         ...
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
-        """The living session of this token, and its user: the hot path. Never writes."""
+        """The living session of this token, and its user: the hot path. Never writes (but see `rotate_session`)."""
         ...
 
     async def get_session(self, token: str) -> Session | None:
@@ -240,12 +242,24 @@ class Sessions(Protocol):
         """
         ...
 
-    async def rotate_session(self, token: str) -> Session | None:
-        """The same session under a new token; the old one is dead at once (ASVS 5.0 7.2.4)."""
+    async def rotate_session(self, token: str, *, grace: timedelta | None = None) -> Session | None:
+        """The same session under a new token; the old one is dead at once (ASVS 5.0 7.2.4).
+
+        With `grace` (a few seconds, for tabs that race) the old one finds the session until then, and rotating it gives
+        the session with `token=None`. Presented later, or the one before it at any time, it was copied: that is
+        `None`, and the session ends as "stolen".
+        """
         ...
 
-    async def delete_session(self, token: str) -> bool:
-        """Ends the session of this token."""
+    async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:
+        """Ends the session of this token. `reason` is what `why_ended` tells."""
+        ...
+
+    async def why_ended(self, token: str) -> Ended | None:
+        """Why, when and by whom the session of this token ended; `None` for a living one, or a token never known.
+
+        Kept for 30 days, or as long as `audit` where that is longer. Asking is not presenting.
+        """
         ...
 
     async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
@@ -255,11 +269,11 @@ class Sessions(Protocol):
         """
         ...
 
-    async def revoke_session(self, session_id: str) -> bool:
+    async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:
         """Ends a session by its id."""
         ...
 
-    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None) -> int:
+    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:
         """Ends all sessions of the user, save the one of `except_token`; how many."""
         ...
 
@@ -423,6 +437,13 @@ class Maintenance(Protocol):
 
         `status` is "warn" where it is alive but busy or slow, or its log has grown beyond 64 MB; "fail" where a
         read or a write does not work. Callers within five seconds share one write that succeeded.
+        """
+        ...
+
+    async def events(self, *, after: int = 0, limit: int = 100) -> list[Event]:
+        """What happened after the event with this `seq`, oldest first, in the order of commits, none skipped.
+
+        Raises `ChangesLostError` where the log no longer holds all of it.
         """
         ...
 

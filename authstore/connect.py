@@ -1,6 +1,7 @@
 """From a URL to an `Adapter`."""
 
 from collections.abc import Callable, Coroutine, Generator
+from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +25,21 @@ POOL_SIZE = 10
 class Connecting:
     """What `connect` returns: `async with` it, or `await` it and close the store yourself."""
 
-    def __init__(self, open_database: _Open, policy: SessionPolicy, clock: "Clock", cipher: Cipher) -> None:
+    def __init__(
+        self,
+        open_database: _Open,
+        policy: SessionPolicy,
+        clock: "Clock",
+        cipher: Cipher,
+        audit: timedelta | None,
+        cache: int,
+    ) -> None:
         self._open_database = open_database
         self._policy = policy
         self._clock = clock
         self._cipher = cipher
+        self._audit = audit
+        self._cache = cache
         self._store: Adapter | None = None
 
     def __await__(self) -> "Generator[Any, None, Adapter]":
@@ -53,10 +64,20 @@ class Connecting:
             asyncio.get_running_loop()
         except RuntimeError:
             raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
-        return Store(await self._open_database(), self._policy, self._clock, self._cipher)
+        store = Store(await self._open_database(), self._policy, self._clock, self._cipher)
+        try:
+            if self._audit is not None:
+                await store.keep_events(self._audit, at_least=True)
+            else:
+                await store.look_at_log()
+            store.keep_sessions(self._cache)
+        except BaseException:
+            await store.close()
+            raise
+        return store
 
 
-def connect(
+def connect(  # noqa: PLR0913 - what a user may say about a store, each by its name
     url: str | Path,
     *,
     policy: SessionPolicy = _DEFAULT_POLICY,
@@ -65,6 +86,8 @@ def connect(
     durability: "Durability" = "full",
     create: bool = True,
     migrate: bool = True,
+    cache: int = 0,
+    audit: timedelta | None = None,
     pool_size: int = POOL_SIZE,
     read_url: str | None = None,
 ) -> Connecting:
@@ -74,7 +97,9 @@ def connect(
     `postgresql://user:password@host:5432/database` (extra `authstore[postgres]`). `keys`: secrets
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
-    lose the last moments. `pool_size`: how many connections to PostgreSQL this store has at most.
+    lose the last moments. `cache`: how many sessions with their users are kept in this process, never stale.
+    `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the database,
+    where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,
@@ -86,18 +111,24 @@ def connect(
         raise ConfigurationError("policy is a SessionPolicy")
     if not callable(clock):
         raise ConfigurationError("clock is a function that gives an aware datetime")
+    if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
+        raise ValueError("cache is a whole number of sessions, 0 for none")
+    if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
+        raise ConfigurationError("audit is a timedelta longer than nothing, or None")
     if isinstance(url, str) and url.startswith(_POSTGRES):
         if read_url is not None:
             raise ConfigurationError("look-ups from a standby (read_url) are not in this version: leave it out")
         if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
             raise ConfigurationError("pool_size is a whole number of at least 1")
+        if cache:
+            raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
         opener = partial(_open_postgres, _checked_server(url), pool_size=pool_size)
     else:
         if pool_size != POOL_SIZE or read_url is not None:
             raise ConfigurationError("pool_size and read_url are for PostgreSQL: a SQLite store has one file")
         opener = partial(_open_sqlite, _sqlite_path(url))
     opener = partial(opener, durability=durability, create=create, migrate=migrate, clock=clock)
-    return Connecting(opener, policy, clock, Cipher(keys))
+    return Connecting(opener, policy, clock, Cipher(keys), audit, cache)
 
 
 async def _open_sqlite(

@@ -36,6 +36,34 @@ class Lookup(NamedTuple):
     read: Callable[[bytes | Sequence[Sequence[Any]]], Mapping[str, Found]]
 
 
+class LogLook(NamedTuple):
+    """The change log at one moment of the database: the rows asked for, the newest one's number and nonce, the newest
+    session's place and id, and whether the session that was named is there."""
+
+    rows: Sequence[tuple[Any, ...]]
+    seq: int
+    nonce: int
+    newest: int
+    newest_id: str | None
+    is_there: bool
+
+
+class ChangeLog(Protocol):
+    """The change log, read at once: in the caller's thread, without waiting for anybody."""
+
+    def since(self, seq: int, newest: int) -> Sequence[tuple[Any, ...]]:
+        """The rows from this number on: `seq`, `user_id`, `session_id`, `nonce`, and the id of the session in the place
+        `newest` of its table. None where the database does not answer.
+
+        Raises `StoreClosedError`, `StoreMisuseError`, `StoreNotFoundError` (the file was replaced).
+        """
+        ...
+
+    def look(self, seq: int, newest: int, session_id: str) -> LogLook | None:
+        """The same, with where the log ends; `None` where the database does not answer."""
+        ...
+
+
 class Database(Protocol):
     """A backend, open. Parameters may be text, int, float, bytes, bool, aware datetime or None; instants
     come back as ISO text or aware datetimes, booleans as bool or 0/1, JSON as text."""
@@ -58,6 +86,13 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager["Database"]:
         """These verbs, within one serializable transaction; nested, a savepoint."""
+        ...
+
+    def change_log(self) -> ChangeLog | None:
+        """The change log for a cache; `None` where there is none to keep (a database in memory, a log with gaps).
+
+        Raises `ConfigurationError` where a cache cannot be kept true.
+        """
         ...
 
     async def facts(self) -> dict[str, JsonValue]:

@@ -19,6 +19,7 @@ AuthStoreError
     ├── StoreBusyError          waited the whole busy timeout
     ├── StoreMisuseError        wrong process, thread or event loop
     ├── StoreUnavailableError   server gone; safe to try again
+    ├── ChangesLostError        .first event that is still kept
     └── UnknownOutcomeError     the connection was lost while committing: look before you repeat
 
 Arguments of the wrong shape (a naive datetime, NUL in a text, a negative limit) are the standard
@@ -148,6 +149,24 @@ class StoreCorruptError(StoreError):
 
 class StoreBusyError(StoreError):
     """Somebody else held the write lock for the whole busy timeout; safe to try again."""
+
+
+class ChangesLostError(StoreError):
+    """The change log no longer holds what comes after the event asked for, or never did (an older file was restored).
+
+    `first` is the first event that it holds: `after=first - 1` goes on from there.
+    """
+
+    def __init__(self, message: str, *, first: int) -> None:
+        super().__init__(message)
+        self.first = first
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_changes_lost, (str(self), self.first))
+
+
+def _changes_lost(message: str, first: int) -> ChangesLostError:
+    return ChangesLostError(message, first=first)
 
 
 class StoreMisuseError(StoreError):

@@ -117,3 +117,14 @@ def is_touch_due(policy: SessionPolicy, now: datetime, *, last_used_at: datetime
     """
     unnoted = now - last_used_at
     return unnoted >= policy.touch_every or (policy.idle is not None and 2 * unnoted >= policy.idle)
+
+
+def end_of_session(
+    policy: SessionPolicy, *, expires: datetime, created_at: datetime, last_used_at: datetime
+) -> tuple[str, datetime]:
+    """What a session that nobody ends dies of ("expired", "idle"), and when: the first instant at which it is dead."""
+    expiry = min(expires, end_of(created_at, policy.lifetime))
+    idleness = end_of(last_used_at, policy.idle)
+    # Without a lifetime it is the idle limit that `expires` was made from.
+    is_idle = idleness <= expiry if policy.lifetime is None else idleness < expiry
+    return ("idle", idleness) if is_idle and policy.idle is not None else ("expired", expiry)

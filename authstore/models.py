@@ -222,6 +222,41 @@ class Authenticator(Model, frozen=True):
     last_used_at: Instant | None = None
 
 
+class Ended(Model, frozen=True):
+    """What a session's token died of.
+
+    reason: "expired", "idle", "signed-out", "revoked", "replaced" (a new sign-in of that browser), "rotated", "limit"
+    (`max_per_user`), "user-disabled", "user-deleted", "stolen", or what the application gave. at: when it died, not
+    when it was swept. by: who did it, where somebody said so (`ops.acting`; "sql" for plain SQL).
+    """
+
+    reason: str
+    at: Instant
+    by: str | None = None
+
+
+class Event(Model, frozen=True):
+    """Something that happened, as the change log has it. `seq` grows in the order of the log, not without gaps."""
+
+    seq: int
+    at: Instant
+    type: str
+    user_id: str | None = None
+    session_id: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+    data: Data = Field(default_factory=dict)
+
+
+class CacheInfo(Model, frozen=True):
+    """What a cache did: look-ups answered from it and not, sessions in it, how many it was asked to hold."""
+
+    hits: int
+    misses: int
+    entries: int
+    size: int
+
+
 class Permission(Model, frozen=True):
     """Leave to do `action` on `resource`."""
 

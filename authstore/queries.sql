@@ -246,13 +246,6 @@ WHERE id = :id
 -- Ends one session.
 -- name: delete_session
 DELETE FROM sessions WHERE id = :id
--- dialect: postgres, whole
-WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
-DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = :id
--- dialect: postgres, gathered
-WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
-DELETE FROM sessions USING gate WHERE gate.is_open AND sessions.id = ANY(:id)
-RETURNING sessions.id
 
 -- Of the next stretch of a user's sessions: where it ends (nowhere, if it was the last), and which of the living ones
 -- come before a place in the order of their making. PostgreSQL, where nobody waits for a long read, finds the page.
@@ -287,9 +280,9 @@ ORDER BY sessions.created_at DESC, sessions.id DESC
 -- name: count_sessions
 SELECT count(*) AS counted FROM (SELECT 1 FROM sessions WHERE user_id = :user_id LIMIT :most) AS found
 
--- Ends some of a user's sessions.
--- name: delete_some_sessions
-DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = :user_id LIMIT :limit)
+-- Some of a user's sessions, living or dead.
+-- name: list_some_sessions
+SELECT * FROM sessions WHERE user_id = :user_id LIMIT :limit
 
 -- Ends a user's sessions, save one.
 -- name: delete_sessions
@@ -298,15 +291,6 @@ DELETE FROM sessions WHERE user_id = :user_id AND id <> :except_id
 -- dialect: postgres
 DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id ORDER BY id FOR UPDATE)
-
--- Beyond the limit, the longest unused of a user's living sessions goes; never the one just made.
--- name: delete_excess_sessions
-DELETE FROM sessions WHERE id IN (
-    SELECT id FROM sessions
-    WHERE user_id = :user_id AND id <> :new_id AND expires > :now AND created_at > :created_after
-        AND last_used_at > :used_after
-    ORDER BY last_used_at DESC, created_at DESC, id DESC
-    LIMIT 9223372036854775807 OFFSET :keep)
 
 -- The next stretch of sessions by id: where it ends, and which of them are dead.
 -- name: scan_sessions
@@ -515,6 +499,251 @@ LIMIT 1
 SELECT users.* FROM user_roles JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.role_name = :role_name AND user_roles.user_id > :after
 ORDER BY user_roles.user_id LIMIT :limit
+
+-- ── how sessions end, and why ────────────────────────────────────────────────────────────────────────────
+
+-- Writes down what a token died of.
+-- name: insert_ended_token
+INSERT INTO ended_tokens (token_hash, reason, at, actor, session_id)
+VALUES (:token_hash, :reason, :at, :actor, :session_id)
+ON CONFLICT (token_hash) DO UPDATE
+SET reason = excluded.reason, at = excluded.at, actor = excluded.actor, session_id = excluded.session_id
+
+-- Writes down why a living session ends.
+-- name: note_ending
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions
+WHERE id = :id AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
+WHERE id = :id AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Writes down why a user's living sessions end, save one.
+-- name: note_endings
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions
+WHERE user_id = :user_id AND id <> :except_id AND expires > :now AND created_at > :created_after
+    AND last_used_at > :used_after
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
+WHERE user_id = :user_id AND id <> :except_id AND expires > :now AND created_at > :created_after
+    AND last_used_at > :used_after
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Of a user's sessions, save one, those whose end is not written down.
+-- name: list_unnoted_sessions
+SELECT sessions.* FROM sessions
+WHERE user_id = :user_id AND id <> :except_id
+    AND NOT EXISTS (SELECT 1 FROM ended_tokens WHERE ended_tokens.token_hash = sessions.token_hash)
+
+-- Writes down what dead sessions died of: rows of id, reason, instant.
+-- name: note_deaths
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at)
+SELECT sessions.token_hash, json_extract(death.value, '$[1]'), json_extract(death.value, '$[2]')
+FROM json_each(:deaths) AS death JOIN sessions ON sessions.id = json_extract(death.value, '$[0]')
+WHERE true
+ON CONFLICT (token_hash) DO NOTHING
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at)
+SELECT sessions.token_hash, death.value ->> 1, (death.value ->> 2)::timestamptz
+FROM json_array_elements(:deaths) AS death (value) JOIN sessions ON sessions.id = death.value ->> 0
+ON CONFLICT (token_hash) DO NOTHING
+
+-- One session's own row.
+-- name: get_session_row
+SELECT * FROM sessions WHERE id = :id
+
+-- Of these sessions those that are still dead.
+-- name: list_dead_sessions
+-- dialect: sqlite
+SELECT * FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+-- dialect: postgres
+SELECT * FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+
+-- Beyond the limit, a user's living sessions, longest unused last; never the one just made.
+-- name: list_excess_sessions
+SELECT id FROM sessions
+WHERE user_id = :user_id AND id <> :new_id AND expires > :now AND created_at > :created_after
+    AND last_used_at > :used_after
+ORDER BY last_used_at DESC, created_at DESC, id DESC
+LIMIT 9223372036854775807 OFFSET :keep
+
+-- The living session whose token was replaced with a grace, by the old token's hash.
+-- name: get_replaced_session
+SELECT sessions.*, users.disabled AS user__disabled, ended_tokens.at AS replaced_until
+FROM ended_tokens
+JOIN sessions ON sessions.id = ended_tokens.session_id
+JOIN users ON users.id = sessions.user_id
+WHERE ended_tokens.token_hash = :token_hash
+
+-- The graces of a session's earlier tokens are over.
+-- name: end_graces
+UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
+
+-- What a token died of.
+-- name: get_ended_token
+SELECT reason, at, actor FROM ended_tokens WHERE token_hash = :token_hash
+
+-- The row of a session that a token names, and what is left of its user.
+-- name: get_session_remains_by_id
+SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
+FROM sessions LEFT JOIN users ON users.id = sessions.user_id
+WHERE sessions.id = :id AND sessions.token_hash = :token_hash
+
+-- The same for a token that names no session.
+-- name: get_session_remains_by_hash
+-- dialect: sqlite
+SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
+FROM sessions LEFT JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed = 1
+-- dialect: postgres
+SELECT sessions.*, users.disabled AS user__disabled, users.updated_at AS user_updated_at
+FROM sessions LEFT JOIN users ON users.id = sessions.user_id
+WHERE sessions.token_hash = :token_hash AND sessions.token_indexed
+
+-- Where a stretch of ended tokens ends.
+-- name: get_end_of_stretch
+SELECT token_hash FROM ended_tokens WHERE token_hash > :after ORDER BY token_hash LIMIT 1 OFFSET :length
+
+-- Whether a stretch holds ended tokens that are old enough to forget.
+-- name: has_old_ended_tokens
+SELECT 1 AS found FROM ended_tokens
+WHERE token_hash > :after AND token_hash <= :last AND at <= :before AND session_id IS NULL
+LIMIT 1
+
+-- Forgets the old ones of a stretch of ended tokens.
+-- name: delete_old_ended_tokens
+DELETE FROM ended_tokens WHERE token_hash > :after AND token_hash <= :last AND at <= :before AND session_id IS NULL
+
+-- ── the change log ───────────────────────────────────────────────────────────────────────────────────────
+
+-- Says who writes from here on, and when; nothing for all three: nobody does.
+-- name: say_who_acts
+-- dialect: sqlite
+UPDATE change_log SET acting_at = :at, actor = :actor, is_using = :is_using
+-- dialect: postgres
+SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text, ''), true),
+    set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true),
+    set_config('authstore.is_using', CAST(:is_using AS boolean)::text, true)
+
+-- Notes something that changes no row.
+-- name: insert_change
+INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
+VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
+
+-- A page of events, each with the bounds of the log; one row of bounds alone where there are none. PostgreSQL: up to the
+-- newest row before which no transaction can still put one.
+-- name: list_events
+-- dialect: sqlite
+SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
+FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
+ORDER BY changes.seq LIMIT :limit
+-- dialect: postgres
+SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
+FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
+    AND changes.seq <= (SELECT max(settled.seq) FROM changes AS settled
+        WHERE settled.seq > :after AND settled.horizon <= pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY changes.seq LIMIT :limit
+
+-- The first event that is kept.
+-- name: get_first_event
+SELECT min(changes.seq) AS seq FROM change_log JOIN changes ON changes.seq > change_log.lost
+WHERE changes.type IS NOT NULL
+
+-- The change log from a row on, for a cache; with it the id of a session by its place in the table.
+-- name: changes_since
+-- dialect: sqlite
+SELECT seq, user_id, session_id, nonce, (SELECT id FROM sessions WHERE rowid = :newest)
+FROM changes WHERE seq >= :seq ORDER BY seq LIMIT 1001
+-- dialect: postgres
+SELECT seq, user_id, session_id, nonce, CAST(:newest AS text) FROM changes WHERE seq >= :seq ORDER BY seq LIMIT 1001
+
+-- Where the change log and the sessions end, and whether a session is there.
+-- name: log_bounds
+-- dialect: sqlite
+SELECT changes.seq, changes.nonce, ifnull(newest.place, -1), newest.id,
+    EXISTS (SELECT 1 FROM sessions WHERE id = :session_id)
+FROM changes LEFT JOIN (SELECT rowid AS place, id FROM sessions ORDER BY rowid DESC LIMIT 1) AS newest
+ORDER BY changes.seq DESC LIMIT 1
+-- dialect: postgres
+SELECT seq, nonce, -1, CAST(NULL AS text), EXISTS (SELECT 1 FROM sessions WHERE id = :session_id)
+FROM changes ORDER BY seq DESC LIMIT 1
+
+-- Which triggers there are.
+-- name: list_triggers
+-- dialect: sqlite
+SELECT name FROM sqlite_schema WHERE type = 'trigger'
+-- dialect: postgres
+SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal
+
+-- How long events are kept, and how far they are chained.
+-- name: get_change_log
+SELECT audit_seconds, lost, lost_hash, sealed, sealed_hash FROM change_log
+
+-- Events are kept at least so long.
+-- name: lengthen_audit
+-- dialect: sqlite
+UPDATE change_log SET audit_seconds = max(coalesce(audit_seconds, 0), :seconds)
+-- dialect: postgres
+UPDATE change_log SET audit_seconds = greatest(coalesce(audit_seconds, 0), :seconds)
+
+-- Events are kept so long.
+-- name: set_audit
+UPDATE change_log SET audit_seconds = :seconds
+
+-- The chain begins (again) at the first event that is kept.
+-- name: begin_chain
+UPDATE change_log SET sealed = lost, sealed_hash = :hash, lost_hash = :hash
+
+-- Events that are not in the chain yet, with the hash that the first of them takes up. PostgreSQL: one transaction at a
+-- time chains what no other can still put a row before, the others leave it to the next.
+-- name: list_unsealed_changes
+-- dialect: sqlite
+SELECT changes.*, change_log.sealed_hash FROM change_log JOIN changes ON changes.seq > change_log.sealed
+WHERE changes.type IS NOT NULL AND change_log.audit_seconds IS NOT NULL
+ORDER BY changes.seq LIMIT :limit
+-- dialect: postgres
+WITH head AS (
+    SELECT sealed, sealed_hash FROM change_log WHERE audit_seconds IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
+SELECT changes.*, head.sealed_hash FROM head JOIN changes ON changes.seq > head.sealed
+WHERE changes.type IS NOT NULL
+    AND changes.seq <= (SELECT max(settled.seq) FROM changes AS settled
+        WHERE settled.seq > head.sealed AND settled.horizon <= pg_snapshot_xmin(pg_current_snapshot()))
+ORDER BY changes.seq LIMIT :limit
+
+-- Chains an event to the one before it.
+-- name: seal_change
+UPDATE changes SET chain = :chain WHERE seq = :seq
+
+-- How far the chain reaches.
+-- name: set_sealed
+UPDATE change_log SET sealed = :seq, sealed_hash = :hash
+
+-- A page of events for checking the chain.
+-- name: list_chained_changes
+SELECT * FROM changes WHERE seq > :after AND type IS NOT NULL ORDER BY seq LIMIT :limit
+
+-- The first events, in their order, with what chains them.
+-- name: list_oldest_changes
+SELECT seq, at, chain FROM changes WHERE type IS NOT NULL ORDER BY seq LIMIT :limit
+
+-- Forgets all rows before one, which stays.
+-- name: delete_changes_before
+DELETE FROM changes WHERE seq < :seq
+
+-- Which event was the last to be forgotten, and its hash.
+-- name: set_lost
+UPDATE change_log SET lost = :seq, lost_hash = :hash
 
 -- ── health ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from authstore.expiry import (
     END_OF_TIME,
     SessionPolicy,
     end_of,
+    end_of_session,
     is_alive,
     is_session_alive,
     is_touch_due,
@@ -16,6 +17,7 @@ from authstore.expiry import (
     utc_now,
 )
 from authstore.models import aware_utc, check_text
+from authstore.store.acting import current_actor
 from authstore.store.verification_tokens import OUTSTANDING, canonical_identifier
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, hash_token, is_presentable, new_secret
 
@@ -29,7 +31,9 @@ __all__ = [
     "canonical_email",
     "canonical_identifier",
     "check_text",
+    "current_actor",
     "end_of",
+    "end_of_session",
     "hash_token",
     "is_alive",
     "is_presentable",

@@ -12,6 +12,7 @@ from authstore.sql import Dialect
 
 APPLICATION_ID = 1096111176  # 'AUTH', in the header of every SQLite file of ours
 
+_TRIGGER = re.compile(r"^CREATE TRIGGER (\w+)", re.MULTILINE)
 _FILE = re.compile(r"(\d{4})_(\w+)\.(sqlite|postgres)\.sql")
 
 
@@ -41,6 +42,12 @@ def migrations(dialect: Dialect) -> tuple[Migration, ...]:
     if [step.version for step in steps] != list(range(1, len(steps) + 1)):
         raise SchemaError(f"the installed {dialect} migrations are incomplete: reinstall authstore")
     return steps
+
+
+@cache
+def triggers(dialect: Dialect) -> frozenset[str]:
+    """The names of the triggers that the steps make."""
+    return frozenset(name for step in migrations(dialect) for name in _TRIGGER.findall(step.sql))
 
 
 def pending(ledger: Sequence[Mapping[str, Any]], known: Sequence[Migration]) -> tuple[Migration, ...]:

@@ -1,7 +1,9 @@
 """An application's test: a real store in memory, and a clock that moves when it is told.
 
-pip install "authstore[testing]" pytest-asyncio
-pytest -o asyncio_mode=auto examples/test_with_authstore.py
+    pip install "authstore[testing]" pytest-asyncio
+    pytest -o asyncio_mode=auto examples/test_with_authstore.py
+
+`auth_store` and `auth_clock` are fixtures of the plugin that authstore registers.
 """
 
 from datetime import timedelta

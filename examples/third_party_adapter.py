@@ -35,6 +35,8 @@ from authstore import (
     ConflictError,
     CounterError,
     EmailTakenError,
+    Ended,
+    Event,
     Health,
     InvalidEmailError,
     Permission,
@@ -77,6 +79,8 @@ class Tables:
     leases: dict[AccountKey, tuple[str, datetime]] = field(default_factory=dict)  # who refreshes, until when
     sessions: dict[bytes, Session] = field(default_factory=dict)  # by the hash of their token
     asked: dict[str, datetime] = field(default_factory=dict)  # the expiry that was asked for, by the session's id
+    ended: dict[bytes, Ended] = field(default_factory=dict)  # why, by the hash; ahead in time: a grace
+    replaced: dict[bytes, str] = field(default_factory=dict)  # hashes that had a grace, and whose they were
     tokens: dict[tuple[str, str, bytes], VerificationToken] = field(default_factory=dict)
     authenticators: dict[str, Authenticator] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
@@ -146,15 +150,18 @@ def put_user(tables: Tables, user: User) -> User:
     return own(user)
 
 
-def end_sessions(tables: Tables, user_id: str, *, spared: bytes | None = None) -> int:
-    ending = [key for key, session in tables.sessions.items() if session.user_id == user_id and key != spared]
-    for key in ending:
-        del tables.sessions[key]
-    return len(ending)
+def sessions_of(tables: Tables, user_id: str, *, spared: bytes | None = None) -> list[bytes]:
+    return [key for key, session in tables.sessions.items() if session.user_id == user_id and key != spared]
+
+
+def checked_reason(reason: str) -> str | None:
+    """Who acts, where the reason is one that can be kept."""
+    if not rules.check_text(reason):
+        raise ValueError("a reason is not empty")
+    return rules.current_actor()
 
 
 def end_ways_in(tables: Tables, user_id: str) -> None:
-    end_sessions(tables, user_id)
     tables.accounts = {key: row for key, row in tables.accounts.items() if row.user_id != user_id}
     tables.authenticators = {key: row for key, row in tables.authenticators.items() if row.user_id != user_id}
 
@@ -234,7 +241,7 @@ class DictionaryStore:
         if user is None or not changes:
             return user and own(user)
         if changes.get("disabled") is True:
-            end_sessions(tables, user_id)
+            self._end(tables, sessions_of(tables, user_id), "user-disabled", by=rules.current_actor())
         return put_user(tables, changed(user, **changes, updated_at=self.clock()))
 
     @writing
@@ -242,6 +249,7 @@ class DictionaryStore:
         user = tables.users.pop(user_id, None)
         if user is None:
             return False
+        self._end(tables, sessions_of(tables, user_id), "user-deleted", by=rules.current_actor())
         end_ways_in(tables, user_id)
         tables.grants = {key: None for key in tables.grants if key[0] != user_id}
         tables.tokens = {key: row for key, row in tables.tokens.items() if key[0] != user.email}
@@ -381,6 +389,7 @@ class DictionaryStore:
                 raise AccountNotLinkedError("a user with this address has not linked this provider")
             user = enabled(found)
             if user.email_verified is None:  # whoever wrote the address down first proved nothing
+                self._end(tables, sessions_of(tables, user.id), "revoked", by=rules.current_actor())
                 end_ways_in(tables, user.id)
                 user = tables.users[user.id] = changed(user, email_verified=now, updated_at=now)
         else:
@@ -422,14 +431,14 @@ class DictionaryStore:
             session = changed(session, expires=min(tables.asked[session.id], session.expires))
         self._make_room(tables, user_id)
         tables.sessions[rules.hash_token(secret)] = session
+        tables.ended.pop(rules.hash_token(secret), None)
         return own(session).model_copy(update={"token": secret})
 
     def _make_room(self, tables: Tables, user_id: str) -> None:
         if self.policy.max_per_user is not None:
             mine = [(key, row) for key, row in tables.sessions.items() if row.user_id == user_id and self._lives(row)]
             mine.sort(key=lambda each: (each[1].last_used_at, each[1].created_at), reverse=True)
-            for key, _ in mine[self.policy.max_per_user - 1 :]:
-                del tables.sessions[key]
+            self._end(tables, [key for key, _ in mine[self.policy.max_per_user - 1 :]], "limit", by=None)
 
     def _lives(self, session: Session) -> bool:
         return rules.is_session_alive(
@@ -437,19 +446,53 @@ class DictionaryStore:
             last_used_at=session.last_used_at,
         )  # fmt: skip
 
-    def _living(self, tables: Tables, token: str) -> Session | None:
-        session = tables.sessions.get(rules.hash_token(token)) if rules.is_presentable(token) else None
-        return session if session is not None and self._lives(session) else None
+    def _living(self, tables: Tables, token: str) -> tuple[bytes, Session] | None:
+        """The living session that a token finds, with the hash of its present token; a copied token ends it."""
+        if not rules.is_presentable(token):
+            return None
+        key = rules.hash_token(token)
+        found = tables.sessions.get(key)
+        if found is not None:
+            return (key, found) if self._lives(found) else None
+        of_old = tables.replaced.get(key)
+        present = next((key for key, row in tables.sessions.items() if row.id == of_old), None)
+        if present is None or not self._lives(tables.sessions[present]):
+            return None
+        if self.clock() < tables.ended[key].at:
+            return present, tables.sessions[present]
+        self._end(tables, [present], "stolen", by=None)
+        return None
 
-    def _put(self, tables: Tables, token: str, session: Session) -> Session:
-        tables.sessions[rules.hash_token(token)] = session
+    def _put(self, tables: Tables, key: bytes, token: str, session: Session) -> Session:
+        tables.sessions[key] = session
         return own(session).model_copy(update={"token": token})
 
+    def _end(self, tables: Tables, keys: Iterable[bytes], reason: str, *, by: str | None) -> int:
+        """Ends sessions and notes why: what was dead already died of that."""
+        ending, now = list(keys), self.clock()
+        for key in ending:
+            session = tables.sessions.pop(key)
+            ended = Ended(reason=reason, at=now, by=by) if self._lives(session) else self._death(session)
+            tables.ended[key] = ended
+            for old in [old for old, id in tables.replaced.items() if id == session.id]:
+                del tables.replaced[old]
+                if reason == "stolen" or tables.ended[old].at > ended.at:
+                    tables.ended[old] = ended
+        return len(ending)
+
+    def _death(self, session: Session) -> Ended:
+        reason, at = rules.end_of_session(
+            self.policy, expires=session.expires, created_at=session.created_at, last_used_at=session.last_used_at
+        )
+        return Ended(reason=reason, at=at)
+
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
-        session = self._living(self._read(), token)
-        if session is None:
-            return None
-        return own(session).model_copy(update={"token": token}), own(self._read().users[session.user_id])
+        if rules.is_presentable(token) and rules.hash_token(token) in self._read().replaced:
+            session = await self.touch_session(token)  # may end it
+        else:
+            found = self._living(self._read(), token)
+            session = found and own(found[1]).model_copy(update={"token": token})
+        return None if session is None else (session, own(self._read().users[session.user_id]))
 
     async def get_session(self, token: str) -> Session | None:
         found = await self.get_session_and_user(token)
@@ -457,23 +500,25 @@ class DictionaryStore:
 
     @writing
     def touch_session(self, tables: Tables, /, token: str) -> Session | None:
-        session, now = self._living(tables, token), self.clock()
-        if session is None:
+        found, now = self._living(tables, token), self.clock()
+        if found is None:
             return None
+        key, session = found
         if rules.is_touch_due(self.policy, now, last_used_at=session.last_used_at):
             slides = self.policy.lifetime is None
             wanted = tables.asked.get(session.id)
             expires = rules.session_expiry(self.policy, created_at=session.created_at, now=now, wanted=wanted)
             session = changed(session, last_used_at=now, expires=expires if slides else UNSET)
-        return self._put(tables, token, session)
+        return self._put(tables, key, token, session)
 
     @writing
     def update_session(
         self, tables: Tables, /, token: str, *, merge: Mapping[str, Any] | Unset = UNSET, **changes: Any
     ) -> Session | None:
-        session = self._living(tables, token)
-        if session is None:
+        found = self._living(tables, token)
+        if found is None:
             return None
+        key, session = found
         if merge is not UNSET:
             if "data" in changes:
                 raise ValueError("data replaces all of it, merge is laid over it: pass one of them")
@@ -486,19 +531,44 @@ class DictionaryStore:
                 self.policy, created_at=session.created_at, now=self.clock(), wanted=session.expires
             )
             session = changed(session, expires=limit)
-        return self._put(tables, token, session)
+        return self._put(tables, key, token, session)
 
     @writing
-    def rotate_session(self, tables: Tables, /, token: str) -> Session | None:
-        session = self._living(tables, token)
-        if session is None:
+    def rotate_session(self, tables: Tables, /, token: str, *, grace: timedelta | None = None) -> Session | None:
+        if grace is not None and grace < timedelta(0):
+            raise ValueError("grace must not be negative")
+        found, now = self._living(tables, token), self.clock()
+        if found is None:
             return None
-        del tables.sessions[rules.hash_token(token)]
-        return self._put(tables, rules.new_secret(), session)
+        key, session = found
+        if key != rules.hash_token(token):
+            return own(session)
+        for old in [old for old, id in tables.replaced.items() if id == session.id]:
+            tables.ended[old] = changed(tables.ended[old], at=min(tables.ended[old].at, now))
+        del tables.sessions[key]
+        tables.ended[key] = Ended(reason="rotated", at=now if grace is None else now + grace, by=rules.current_actor())
+        if grace is not None:
+            tables.replaced[key] = session.id
+        secret = rules.new_secret()
+        return self._put(tables, rules.hash_token(secret), secret, session)
 
     @writing
-    def delete_session(self, tables: Tables, /, token: str) -> bool:
-        return rules.is_presentable(token) and tables.sessions.pop(rules.hash_token(token), None) is not None
+    def delete_session(self, tables: Tables, /, token: str, *, reason: str = "signed-out") -> bool:
+        by = checked_reason(reason)
+        if not rules.is_presentable(token):
+            return False
+        found = self._living(tables, token)
+        keys = [found[0]] if found else [key for key in tables.sessions if key == rules.hash_token(token)]
+        return bool(self._end(tables, keys, reason, by=by))
+
+    async def why_ended(self, token: str) -> Ended | None:
+        tables = self._read()
+        if not rules.is_presentable(token):
+            return None
+        session, ended = tables.sessions.get(rules.hash_token(token)), tables.ended.get(rules.hash_token(token))
+        if session is not None:
+            return None if self._lives(session) else self._death(session)
+        return ended if ended is not None and ended.at <= self.clock() else None
 
     async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
         if limit < 1:
@@ -511,16 +581,21 @@ class DictionaryStore:
         return [own(each) for each in following[:limit]]
 
     @writing
-    def revoke_session(self, tables: Tables, /, session_id: str) -> bool:
-        keys = [key for key, session in tables.sessions.items() if session.id == session_id]
-        for key in keys:
-            del tables.sessions[key]
-        return bool(keys)
+    def revoke_session(self, tables: Tables, /, session_id: str, *, reason: str = "revoked") -> bool:
+        by = checked_reason(reason)
+        return bool(
+            self._end(tables, [key for key, row in tables.sessions.items() if row.id == session_id], reason, by=by)
+        )
 
     @writing
-    def revoke_sessions(self, tables: Tables, /, user_id: str, *, except_token: str | None = None) -> int:
-        spared = rules.hash_token(except_token) if rules.is_presentable(except_token) else None
-        return end_sessions(tables, user_id, spared=spared)
+    def revoke_sessions(
+        self, tables: Tables, /, user_id: str, *, except_token: str | None = None, reason: str = "revoked"
+    ) -> int:
+        by, spared = (
+            checked_reason(reason),
+            rules.hash_token(except_token) if rules.is_presentable(except_token) else None,
+        )
+        return self._end(tables, sessions_of(tables, user_id, spared=spared), reason, by=by)
 
     # Verification tokens
 
@@ -680,11 +755,16 @@ class DictionaryStore:
         if batch < 1:
             raise ValueError("batch must be at least 1")
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        await self._forget(self.clock() - timedelta(days=30))
         deleted = {"sessions": 0, "verification_tokens": 0}
         while self._dead(self._read()) and (deadline is None or time.monotonic() < deadline):
             for table, count in (await self._delete_dead(batch)).items():
                 deleted[table] += count
         return PruneReport(deleted=deleted, remaining=len(self._dead(self._read())))
+
+    @writing
+    def _forget(self, tables: Tables, /, before: datetime) -> None:
+        tables.ended = {key: row for key, row in tables.ended.items() if row.at > before or key in tables.replaced}
 
     def _dead(self, tables: Tables) -> list[tuple[str, Any]]:
         now = self.clock()
@@ -698,7 +778,10 @@ class DictionaryStore:
     def _delete_dead(self, tables: Tables, /, batch: int) -> dict[str, int]:
         dead = self._dead(tables)[:batch]
         for table, key in dead:
-            del (tables.sessions if table == "sessions" else tables.tokens)[key]
+            if table == "sessions":
+                self._end(tables, [key], "expired", by=None)
+            else:
+                del tables.tokens[key]
         names = [table for table, _ in dead]
         return {table: names.count(table) for table in set(names)}
 
@@ -723,6 +806,9 @@ class DictionaryStore:
         latency = timedelta(seconds=time.perf_counter() - started)
         detail: dict[str, JsonValue] = {"backend": "dictionaries"}
         return Health(ok=True, status="warn" if is_busy else "pass", latency=latency, detail=detail)
+
+    async def events(self, *, after: int = 0, limit: int = 100) -> list[Event]:
+        raise NotImplementedError("this store keeps no change log")
 
     async def rekey(self) -> int:
         self._read()  # nothing is encrypted, nothing outlives the process

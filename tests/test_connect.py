@@ -32,6 +32,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "update_session": ("t" * 43,),
     "rotate_session": ("t" * 43,),
     "delete_session": ("t" * 43,),
+    "why_ended": ("t" * 43,),
     "list_sessions": ("id",),
     "revoke_session": ("id",),
     "revoke_sessions": ("id",),
@@ -54,6 +55,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "has_permission": ("id", "posts", "read"),
     "list_users_with_role": ("admin",),
     "prune": (),
+    "events": (),
     "health": (),
     "rekey": (),
     "forget_unreadable": (),
@@ -218,5 +220,5 @@ def test_every_public_name_is_there() -> None:
     classes = {name: value for name, value in vars(authstore.errors).items() if inspect.isclass(value)}
     errors = {name for name, value in classes.items() if issubclass(value, Exception)}
     models = {"User", "Account", "Session", "VerificationToken", "Authenticator", "Role", "Permission"}
-    others = {"connect", "Adapter", "SessionPolicy", "SignIn", "PruneReport", "Health"}
+    others = {"connect", "Adapter", "SessionPolicy", "SignIn", "PruneReport", "Health", "Ended", "Event", "CacheInfo"}
     assert [name for name in sorted(errors | models | others) if not hasattr(authstore, name)] == []

@@ -7,6 +7,8 @@ import pytest
 
 from authstore import extras
 
+pytestmark = pytest.mark.processes
+
 EXTRAS = [
     "starlette",
     "fastapi",

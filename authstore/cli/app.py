@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from authstore.cli import demo, move_commands, role_commands, session_commands, store_commands, user_commands
+from authstore.cli import (
+    demo,
+    event_commands,
+    move_commands,
+    role_commands,
+    session_commands,
+    store_commands,
+    user_commands,
+)
 from authstore.cli.output import masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
@@ -31,6 +39,7 @@ store_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
+event_commands.register(app)
 move_commands.register(app)
 demo.register(app)
 

@@ -10,6 +10,7 @@ class Tuning:
 
     stretch_rows: int = 5000  # under one digest
     commit_rows: int = 50_000  # in one transaction
+    small_rows: int = 1000  # in a table that waits for the next ones to be put onto the disk
     most_keys: int = 100_000  # that differ; beyond it the table is copied anew
     connections: int = 3  # tables read at the same time: while the source sorts a big one, small ones are written
     waits: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15, 15)  # before a lost source is asked again

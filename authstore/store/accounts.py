@@ -50,7 +50,7 @@ class AccountStore(StoreBase):
             "data": data,
         }
         wanted = self._new_account(self._now(), user_id, provider, provider_account_id, fields)
-        return await self._db.unit(lambda: link_account(wanted, given(fields), self._cipher))
+        return await self._write(lambda: link_account(wanted, given(fields), self._cipher), wanted.updated_at)
 
     async def get_account(self, provider: str, provider_account_id: str) -> Account | None:
         """See `authstore.adapter.Accounts.get_account`."""
@@ -68,7 +68,7 @@ class AccountStore(StoreBase):
         """See `authstore.adapter.Accounts.unlink_account`."""
         if not (is_storable(provider) and is_storable(provider_account_id)):
             return False
-        return await self._db.unit(lambda: _unlink_account(provider, provider_account_id))
+        return await self._write(lambda: _unlink_account(provider, provider_account_id), self._now())
 
     async def _account_row(self, provider: str, provider_account_id: str) -> Row | None:
         if not (is_storable(provider) and is_storable(provider_account_id)):

@@ -9,6 +9,7 @@ from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterE
 from authstore.models import Authenticator, DeviceType
 from authstore.sql import queries
 from authstore.store import rows
+from authstore.store.acting import current_actor
 from authstore.store.base import StoreBase, is_storable, json_object
 
 
@@ -41,7 +42,7 @@ class AuthenticatorStore(StoreBase):
             data=json_object(data),
             created_at=self._now(),
         )
-        return await self._db.unit(lambda: _insert(made))
+        return await self._write(lambda: _insert(made), made.created_at)
 
     async def get_authenticator(self, credential_id: str) -> Authenticator | None:
         """See `authstore.adapter.Authenticators.get_authenticator`."""
@@ -66,13 +67,18 @@ class AuthenticatorStore(StoreBase):
         if not is_storable(credential_id):
             raise AuthenticatorNotFoundError("no authenticator has this credential id")
         now = self._now()
-        return await self._db.unit(lambda: _advance(credential_id, counter, now))
+        try:
+            return await self._write_often(lambda: _advance(credential_id, counter, now), now)
+        except CounterError:
+            actor = current_actor()
+            await self._write(lambda: _note_counter_error(credential_id, now, actor), now)
+            raise
 
     async def delete_authenticator(self, credential_id: str) -> bool:
         """See `authstore.adapter.Authenticators.delete_authenticator`."""
         if not is_storable(credential_id):
             return False
-        return await self._db.unit(lambda: _delete(credential_id))
+        return await self._write(lambda: _delete(credential_id), self._now())
 
 
 def _insert(made: Authenticator) -> Unit[Authenticator]:
@@ -90,6 +96,19 @@ def _advance(credential_id: str, counter: int, now: datetime) -> Unit[Authentica
     if (yield queries.get_authenticator(credential_id=credential_id)):
         raise CounterError("the signature counter did not grow: a cloned or replayed authenticator")
     raise AuthenticatorNotFoundError("no authenticator has this credential id")
+
+
+def _note_counter_error(credential_id: str, now: datetime, actor: str | None) -> Unit[None]:
+    for row in (yield queries.get_authenticator(credential_id=credential_id)):
+        yield queries.insert_change(
+            at=now,
+            type="authenticator.counter-error",
+            user_id=row["user_id"],
+            session_id=None,
+            reason=None,
+            actor=actor,
+            data=rows.json_text({"credential": credential_id}),
+        )
 
 
 def _delete(credential_id: str) -> Unit[bool]:

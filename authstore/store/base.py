@@ -1,18 +1,23 @@
 """What every part of the store shares: the database, the policy, the clock, the keys, the ids."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from authstore.adapter import Clock, JsonObject
-from authstore.database import Database
+from authstore.database import Database, Unit
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
 from authstore.models import check_text
+from authstore.store.acting import current_actor, said
+from authstore.store.cache import SessionCache
+from authstore.store.changes import LogState
 from authstore.store.ids import TimeOrderedIds
 
+T = TypeVar("T")
 Values = Mapping[str, Any]
 
 
@@ -25,6 +30,8 @@ class StoreBase:
         self._clock = clock
         self._cipher = cipher
         self._ids = TimeOrderedIds()
+        self._log = LogState()
+        self._cache: SessionCache | None = None
 
     @property
     def policy(self) -> SessionPolicy:
@@ -44,6 +51,21 @@ class StoreBase:
         if now.tzinfo is UTC:
             return now
         return now.astimezone(UTC)
+
+    async def _write(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
+        """Runs a unit of which the change log tells who did it, and when."""
+        unit = partial(said, make, now, current_actor(), is_using=is_using)
+        return await self._db.unit(self._logged(unit))
+
+    async def _write_often(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
+        """Runs a unit that leaves events only under an audit, or says itself who did it: without one it costs
+        nothing more."""
+        if self._log.is_audited:
+            return await self._write(make, now, is_using=is_using)
+        return await self._db.unit(self._logged(make))
+
+    def _logged(self, make: Callable[[], Unit[T]]) -> Callable[[], Unit[T]]:
+        return partial(self._log.keeping, make) if self._log.is_audited or self._log.is_due else make
 
     def _new_id(self, now: datetime) -> str:
         return self._ids.next(now)

@@ -34,14 +34,14 @@ class HealthStore(StoreBase):
         reading = _started(self._db.facts())
         waited_for = {"read": reading}
         if self._written_at is None or time.monotonic() - self._written_at >= _SHARED_SECONDS:
-            self._writing = self._writing or _started(self._write())
+            self._writing = self._writing or _started(self._write_probe())
             waited_for["write"] = self._writing
         await asyncio.wait(waited_for.values(), timeout=timeout.total_seconds())
         latency = timedelta(seconds=time.perf_counter() - started)
         status, detail = _judged(waited_for)
         return Health(ok=status != "fail", status=status, latency=latency, detail=detail)
 
-    async def _write(self) -> None:
+    async def _write_probe(self) -> None:
         try:
             await self._db.unit(_probe)
             self._written_at = time.monotonic()

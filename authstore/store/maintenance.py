@@ -24,7 +24,7 @@ class MaintenanceStore(PruningStore, HealthStore):
         """See `authstore.adapter.Maintenance.transaction`."""
         async with self._db.transaction() as database:
             inner = type(self)(database, self._policy, self._clock, self._cipher)
-            inner._ids = self._ids
+            inner._ids, inner._log = self._ids, self._log
             yield inner
 
     async def rekey(self) -> int:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from authstore.database import Row, Unit
 from authstore.models import PruneReport
 from authstore.sql import Query, queries
-from authstore.store.base import StoreBase, Values
+from authstore.store.base import Values
+from authstore.store.endings import end_dead
+from authstore.store.events import EventStore
 
 _BATCH = 250  # rows at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 _COUNTED = 1000  # rows in one read of a count
@@ -44,7 +46,7 @@ class _Leg(NamedTuple):
     until: Any
 
 
-class PruningStore(StoreBase):
+class PruningStore(EventStore):
     """`prune` of the contract."""
 
     _left: tuple[_Leg, ...] = ()  # of the last round, when its time was up
@@ -70,6 +72,7 @@ class PruningStore(StoreBase):
                 self._left = (left, *legs[number + 1 : len(legs) if is_walked else unfinished])
                 remaining = 0 if is_walked else await self._count(self._left, cutoffs)
                 return PruneReport(deleted=deleted, remaining=remaining)
+        await self._forget(cutoffs["now"])
         return PruneReport(deleted=deleted, remaining=0)
 
     async def _walk(self, leg: _Leg, cutoffs: Values, batch: int, deadline: float | None) -> tuple[int, _Leg | None]:
@@ -87,9 +90,12 @@ class PruningStore(StoreBase):
 
     async def _delete(self, query: Query, stretch: Row, cutoffs: Values) -> int:
         def unit() -> Unit[int]:
+            if query is queries.delete_dead_sessions:
+                dead = yield queries.list_dead_sessions(**cutoffs, ids=stretch["dead"])
+                yield from end_dead(dead, self._policy)
             return len((yield query(**cutoffs, ids=stretch["dead"])))
 
-        return await self._db.unit(unit)
+        return await self._write_often(unit, cutoffs["now"])
 
     async def _count(self, legs: Sequence[_Leg], cutoffs: Values) -> int:
         """How many are dead there; where time is up before all were seen, one more than were found."""

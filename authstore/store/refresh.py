@@ -187,7 +187,8 @@ class RefreshStore(AccountStore):
         wait = _FIRST_WAIT_SECONDS
         while True:
             try:
-                return await self._db.unit(partial(_finish, held, fields, self._now(), self._cipher))
+                now = self._now()
+                return await self._write_often(partial(_finish, held, fields, now, self._cipher), now)
             except StoreError as error:
                 if not isinstance(error, _PASSING) or time.monotonic() + wait >= lease.until:
                     error.fields = fields

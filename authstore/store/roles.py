@@ -29,7 +29,7 @@ class RoleStore(StoreBase):
             permissions=frozenset(permissions),
             data=json_object(data),
         )
-        return await self._db.unit(lambda: _insert_role(role))
+        return await self._write(lambda: _insert_role(role), self._now())
 
     async def get_role(self, name: str) -> Role | None:
         """See `authstore.adapter.Roles.get_role`."""
@@ -59,13 +59,13 @@ class RoleStore(StoreBase):
         changes = {field: value for field, value in named.items() if value is not UNSET}
         if not is_storable(name):
             return None
-        return await self._db.unit(lambda: _update_role(name, changes))
+        return await self._write(lambda: _update_role(name, changes), self._now())
 
     async def delete_role(self, name: str) -> bool:
         """See `authstore.adapter.Roles.delete_role`."""
         if not is_storable(name):
             return False
-        return await self._db.unit(lambda: _delete_role(name))
+        return await self._write(lambda: _delete_role(name), self._now())
 
     async def grant_role(self, user_id: str, name: str) -> bool:
         """See `authstore.adapter.Roles.grant_role`."""
@@ -73,13 +73,13 @@ class RoleStore(StoreBase):
             raise UserNotFoundError("no user has this id")
         if not is_storable(name):
             raise RoleNotFoundError("no role has this name")
-        return await self._db.unit(lambda: _grant_role(user_id, name))
+        return await self._write(lambda: _grant_role(user_id, name), self._now())
 
     async def revoke_role(self, user_id: str, name: str) -> bool:
         """See `authstore.adapter.Roles.revoke_role`."""
         if not (is_storable(user_id) and is_storable(name)):
             return False
-        return await self._db.unit(lambda: _revoke_role(user_id, name))
+        return await self._write(lambda: _revoke_role(user_id, name), self._now())
 
     async def get_roles(self, user_id: str) -> list[Role]:
         """See `authstore.adapter.Roles.get_roles`."""

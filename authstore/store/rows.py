@@ -49,6 +49,11 @@ def maybe_instant(value: str | datetime | None) -> datetime | None:
     return None if value is None else instant(value)
 
 
+def instant_text(value: datetime) -> str:
+    """An instant within JSON, as both databases read it."""
+    return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def json_text(value: Any) -> str:
     """JSON as it is stored."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) if value else "{}"

@@ -1,7 +1,7 @@
 """Sessions: found by their token, judged by the policy of whoever looks, never revived."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import nlargest
 from hmac import compare_digest
 from itertools import chain
@@ -10,13 +10,25 @@ from typing import Any
 from pydantic import JsonValue
 
 from authstore.adapter import UNSET, JsonObject, Unset
-from authstore.database import Row, Unit
+from authstore.database import Found, Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
-from authstore.expiry import END_OF_TIME, is_session_alive, is_touch_due, session_expiry
-from authstore.models import Session, User, check_text
+from authstore.expiry import END_OF_TIME, end_of, is_session_alive, is_touch_due, session_expiry
+from authstore.models import Ended, Session, User, check_text
 from authstore.sql import Statement, queries
 from authstore.store import kept, rows
 from authstore.store.base import StoreBase, Values, checked_limit, is_storable, json_object
+from authstore.store.cache import SessionCache
+from authstore.store.endings import (
+    Ending,
+    end_found,
+    end_session,
+    end_sessions,
+    ended,
+    find_presented,
+    find_session,
+    is_row_alive,
+    replace_token,
+)
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
     MIN_TOKEN_LENGTH,
@@ -64,7 +76,7 @@ class SessionStore(StoreBase):
         asked = None if expires is None else session.expires
         if session.expires > limit:
             session = session.model_copy(update={"expires": limit})
-        return await self._db.unit(lambda: self._insert_session(session, asked, token is not None))
+        return await self._write_often(lambda: self._insert_session(session, asked, token is not None), now)
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
         """See `authstore.adapter.Sessions.get_session_and_user`."""
@@ -73,15 +85,45 @@ class SessionStore(StoreBase):
     async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
         if not is_presentable(token):
             return None
-        presented, named = hash_token(token), named_session(token)
-        found = await self._db.lookup(kept.BY_ID, named) if named else None
-        if found is None or not compare_digest(found[0], presented):
-            row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
-            if row is None:
-                return None
-            found = kept.check(tuple(row.values()))
+        presented = hash_token(token)
+        if self._cache is None:
+            found = await self._find(token, presented)
+        else:
+            found = self._cache.get(presented) or await self._fill(self._cache, token, presented)
+        if found is None:
+            return await self._replaced(token, now)
         session, user = kept.session_and_user(found, token)
         return (session, user) if not user.disabled and self._is_alive(session, now) else None
+
+    async def _find(self, token: str, presented: bytes) -> Found | None:
+        named = named_session(token)
+        found = await self._db.lookup(kept.BY_ID, named) if named else None
+        if found is not None and compare_digest(found[0], presented):
+            return found
+        row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
+        return kept.check(tuple(row.values())) if row else None
+
+    async def _fill(self, cache: SessionCache, token: str, presented: bytes) -> Found | None:
+        filling, found = cache.begin(), None
+        try:
+            found = await self._find(token, presented)
+        finally:
+            cache.end(filling, presented, found)
+        return found
+
+    async def _replaced(self, token: str, now: datetime) -> tuple[Session, User] | None:
+        """What a token finds that was replaced: its session during the grace; later a theft, which ends it."""
+        if await self._db.one(queries.get_replaced_session(token_hash=hash_token(token))) is None:
+            return None
+        return await self._write(lambda: self._find_replaced(token, now), now)
+
+    def _find_replaced(self, token: str, now: datetime) -> Unit[tuple[Session, User] | None]:
+        row = yield from find_presented(token, now, self._policy)
+        if row is None or row["user__disabled"]:
+            return None
+        session = rows.session(row, token)
+        [user] = yield queries.get_user(id=session.user_id)
+        return (session, rows.user(user)) if self._is_alive(session, now) else None
 
     async def get_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.get_session`."""
@@ -94,7 +136,11 @@ class SessionStore(StoreBase):
         found = await self._living(token, now)
         if found is None or not is_touch_due(self._policy, now, last_used_at=found[0].last_used_at):
             return found and found[0]
-        return await self._change(token, now, lambda session, row: self._touched(session, row, now))
+        if not is_presentable(token):
+            return None
+        return await self._db.unit(
+            lambda: self._change_session(token, now, lambda session, row: self._touched(session, row, now), UNSET)
+        )
 
     async def update_session(
         self,
@@ -118,21 +164,50 @@ class SessionStore(StoreBase):
             limit = session_expiry(self._policy, created_at=new.created_at, now=now, wanted=new.expires)
             return new.model_copy(update={"expires": limit}) if "expires" in changes else new
 
-        return await self._change(token, now, change, asked=expires)
+        if not is_presentable(token):
+            return None
+        return await self._write(lambda: self._change_session(token, now, change, expires), now)
 
-    async def rotate_session(self, token: str) -> Session | None:
+    async def rotate_session(self, token: str, *, grace: timedelta | None = None) -> Session | None:
         """See `authstore.adapter.Sessions.rotate_session`."""
-        return await self._change(
-            token,
-            self._now(),
-            lambda session, _row: session.model_copy(update={"token": new_session_token(session.id)}),
-        )
+        rotating = Ending.now("rotated", self._now(), self._policy)
+        until = None if grace is None else end_of(rotating.at, _checked_grace(grace))
+        if not is_presentable(token):
+            return None
+        return await self._write(lambda: self._rotate(token, until, rotating), rotating.at)
 
-    async def delete_session(self, token: str) -> bool:
+    def _rotate(self, token: str, until: datetime | None, rotating: Ending) -> Unit[Session | None]:
+        row = yield from find_presented(token, rotating.at, self._policy)
+        if row is None or row["user__disabled"] or not is_row_alive(row, rotating.at, self._policy):
+            return None
+        if "replaced_until" in row:  # somebody else rotated it a moment ago, and has the new token
+            return rows.session(row)
+        yield from replace_token(row, until, rotating)
+        new = rows.session(row, new_session_token(row["id"]))
+        yield queries.update_session(**_session_values(new, row["expires_asked"]))
+        return new
+
+    async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:
         """See `authstore.adapter.Sessions.delete_session`."""
+        ending = Ending.now(reason, self._now(), self._policy)
         if not is_presentable(token):
             return False
-        return await self._db.unit(lambda: _delete_session(token))
+        return await self._write_often(lambda: _delete_session(token, ending), ending.at)
+
+    async def why_ended(self, token: str) -> Ended | None:
+        """See `authstore.adapter.Sessions.why_ended`."""
+        if not is_presentable(token):
+            return None
+        now, named, token_hash = self._now(), named_session(token), hash_token(token)
+        row = await self._db.one(queries.get_session_remains_by_id(id=named, token_hash=token_hash)) if named else None
+        if row is None:
+            row = await self._db.one(queries.get_session_remains_by_hash(token_hash=token_hash))
+        if row is not None:
+            return ended(row, now, self._policy)
+        found = await self._db.one(queries.get_ended_token(token_hash=token_hash))
+        if found is None or now < rows.instant(found["at"]):
+            return None
+        return Ended(reason=found["reason"], at=rows.instant(found["at"]), by=found["actor"])
 
     async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
         """See `authstore.adapter.Sessions.list_sessions`."""
@@ -170,17 +245,19 @@ class SessionStore(StoreBase):
             place = stretch["last"]
         return [id for _, id in newest]
 
-    async def revoke_session(self, session_id: str) -> bool:
+    async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:
         """See `authstore.adapter.Sessions.revoke_session`."""
+        ending = Ending.now(reason, self._now(), self._policy)
         if not is_storable(session_id):
             return False
-        return await self._db.unit(lambda: _revoke_session(session_id))
+        return await self._write_often(lambda: end_session(session_id, ending), ending.at)
 
-    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None) -> int:
+    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:
         """See `authstore.adapter.Sessions.revoke_sessions`."""
+        ending = Ending.now(reason, self._now(), self._policy)
         if not is_storable(user_id):
             return 0
-        return await self._db.unit(lambda: _revoke_sessions(user_id, except_token))
+        return await self._write_often(lambda: _revoke_sessions(user_id, except_token, ending), ending.at)
 
     def _is_alive(self, session: Session, now: datetime) -> bool:
         return is_session_alive(
@@ -199,30 +276,22 @@ class SessionStore(StoreBase):
         slid = session_expiry(self._policy, created_at=session.created_at, now=now, wanted=rows.asked_expiry(row))
         return session.model_copy(update={"last_used_at": now, "expires": slid})
 
-    async def _change(
-        self, token: str, now: datetime, change: Change, *, asked: datetime | Unset = UNSET
-    ) -> Session | None:
+    def _change_session(
+        self, token: str, now: datetime, change: Change, asked: datetime | Unset
+    ) -> Unit[Session | None]:
         """Applies a change to the living session of this token; a change of `None` leaves it as it is.
 
         `asked`: the expiry that the caller asks for, beyond which no touch will go.
         """
-        if not is_presentable(token):
+        row = yield from find_presented(token, now, self._policy)
+        if row is None or row["user__disabled"] or not is_row_alive(row, now, self._policy):
             return None
-        return await self._db.unit(lambda: self._change_session(token, now, change, asked))
-
-    def _change_session(
-        self, token: str, now: datetime, change: Change, asked: datetime | Unset
-    ) -> Unit[Session | None]:
-        row = yield from _find_session(token, to_change=True)
-        old = rows.session(row, token) if row is not None and not row["user__disabled"] else None
-        if row is None or old is None or not self._is_alive(old, now):
-            return None
+        old = rows.session(row, token)
         new = change(old, row)
         if new is None:
             return old
         asked = row["expires_asked"] if isinstance(asked, Unset) else asked
-        is_indexed = bool(row["token_indexed"]) if new.token == token else None
-        yield queries.update_session(**_session_values(new, asked, is_indexed))
+        yield queries.update_session(**{**_session_values(new, asked), **_token_of(row)})
         return new
 
     def _insert_session(self, session: Session, asked: datetime | None, is_given: bool) -> Unit[Session]:
@@ -233,28 +302,31 @@ class SessionStore(StoreBase):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
         if self._policy.max_per_user is not None:
-            yield queries.delete_excess_sessions(
+            ending = Ending("limit", session.created_at, None, self._policy)
+            excess = yield queries.list_excess_sessions(
                 user_id=session.user_id,
                 new_id=session.id,
                 keep=self._policy.max_per_user - 1,
                 **self._cutoffs(session.created_at),
             )
+            for row in excess:
+                yield from end_session(row["id"], ending)
         return session
 
     def _insertion(self, session: Session, asked: datetime | None, is_given: bool) -> Statement:
-        values = _session_values(session, asked, is_given or None)
+        values = _session_values(session, asked, is_given=is_given)
         if self._policy.max_per_user is not None:
             return queries.insert_session.claiming("sessions", session.user_id, **values)
         return queries.insert_session(**values) if is_given else queries.insert_session.alone(**values)
 
     def _free_token(self, token: str, now: datetime) -> Unit[None]:
         """Makes room for a given token where a dead session has it. Raises `ConflictError` where a living one does."""
-        row = yield from _find_session(token, to_change=True)
+        row = yield from find_session(token, to_change=True)
         if row is None:
             return
         if not row["user__disabled"] and self._is_alive(rows.session(row), now):
             raise ConflictError("a session with this token exists")
-        yield queries.delete_session(id=row["id"])
+        yield from end_found(row, Ending("revoked", now, None, self._policy))
 
 
 def _checked_token(token: str) -> str:
@@ -271,42 +343,36 @@ def _checked_merge(merge: Mapping[str, JsonValue | Unset]) -> Mapping[str, JsonV
     return dict(merge)
 
 
-def _session_values(session: Session, asked: Any, is_indexed: bool | None) -> Values:
+def _checked_grace(grace: timedelta) -> timedelta:
+    if not isinstance(grace, timedelta):
+        raise TypeError(f"grace is a timedelta, not {type(grace).__name__}")
+    if grace < timedelta(0):
+        raise ValueError("grace must not be negative")
+    return grace
+
+
+def _session_values(session: Session, asked: Any, *, is_given: bool = False) -> Values:
     """The columns of a session; `asked`: the expiry that was asked for, as an instant or as a row holds it;
-    `is_indexed=None`: as its token's making asks for."""
+    `is_given`: its token is not of our making."""
     token = session.token or ""
     return {
         **session.__dict__,
         "token_hash": hash_token(token),
-        "token_indexed": named_session(token) != session.id if is_indexed is None else is_indexed,
+        "token_indexed": is_given or named_session(token) != session.id,
         "expires_asked": asked,
         "data": rows.json_text(session.data),
     }
 
 
-def _find_session(token: str, *, to_change: bool = False) -> Unit[Row | None]:
-    presented = hash_token(token)
-    named = named_session(token)
-    if named is not None:
-        by_id = queries.get_session_by_id
-        found = yield by_id.changing(id=named) if to_change else by_id(id=named)
-        if found and compare_digest(found[0]["token_hash"], presented):
-            return found[0]
-    by_hash = queries.get_session_by_hash
-    found = yield by_hash.changing(token_hash=presented) if to_change else by_hash(token_hash=presented)
-    return found[0] if found else None
+def _token_of(row: Row) -> Values:
+    return {"token_hash": row["token_hash"], "token_indexed": bool(row["token_indexed"])}
 
 
-def _delete_session(token: str) -> Unit[bool]:
-    row = yield from _find_session(token, to_change=True)
-    return row is not None and bool((yield queries.delete_session(id=row["id"])))
+def _delete_session(token: str, ending: Ending) -> Unit[bool]:
+    row = yield from find_presented(token, ending.at, ending.policy)
+    return row is not None and (yield from end_found(row, ending))
 
 
-def _revoke_session(session_id: str) -> Unit[bool]:
-    return bool((yield queries.delete_session.alone(id=session_id)))
-
-
-def _revoke_sessions(user_id: str, except_token: str | None) -> Unit[int]:
-    spared = (yield from _find_session(except_token)) if is_presentable(except_token) and except_token else None
-    gone = yield queries.delete_sessions(user_id=user_id, except_id=spared["id"] if spared else "")
-    return len(gone)
+def _revoke_sessions(user_id: str, except_token: str | None, ending: Ending) -> Unit[int]:
+    spared = (yield from find_session(except_token)) if is_presentable(except_token) and except_token else None
+    return (yield from end_sessions(user_id, spared["id"] if spared else "", ending))

@@ -20,6 +20,8 @@ from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, claimed_account, given, insert_account, update_account
+from authstore.store.acting import said
+from authstore.store.endings import Ending, end_sessions
 from authstore.store.users import insert_user
 
 
@@ -56,8 +58,10 @@ class SignInStore(AccountStore):
         )
         fields = given({"type": type, **(tokens or {})})
         account = self._new_account(now, user.id, provider, provider_account_id, fields)
-        step = _SignInStep(user, account, fields, current_user_id, vouched and trust_email is True, self._cipher)
-        return await self._db.unit(step.run)
+        is_trusted = vouched and trust_email is True
+        revoking = Ending.now("revoked", now, self._policy)
+        step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
+        return await self._write_often(step.run, now)
 
 
 def _address(email: str | None) -> str | None:
@@ -77,6 +81,7 @@ class _SignInStep:
     current_user_id: str | None
     trusted: bool
     cipher: Cipher
+    revoking: Ending
 
     @property
     def now(self) -> datetime:
@@ -86,6 +91,9 @@ class _SignInStep:
         known = yield claimed_account(self.new_account.provider, self.new_account.provider_account_id)
         if known:
             return (yield from self._returning(known[0]))
+        return (yield from said(self._arriving, self.now, self.revoking.actor))
+
+    def _arriving(self) -> Unit[SignIn]:
         if self.current_user_id is not None:
             found = yield queries.get_user.changing(id=self.current_user_id)
             if not found:
@@ -122,7 +130,7 @@ class _SignInStep:
     def _hand_over(self, user: User) -> Unit[User]:
         """The user of an address that nobody had proved, to whom proves it now: whoever wrote it down beforehand keeps
         no way in (Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022, §6)."""
-        yield queries.delete_sessions(user_id=user.id, except_id="")
+        yield from end_sessions(user.id, "", self.revoking)
         yield queries.delete_accounts(user_id=user.id)
         yield queries.delete_authenticators(user_id=user.id)
         proved = user.model_copy(update={"email_verified": self.now, "updated_at": self.now})

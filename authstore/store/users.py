@@ -11,6 +11,7 @@ from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
+from authstore.store.endings import Ending, end_found, end_sessions
 
 _MANY_SESSIONS = 10_000  # that end in one transaction: a tenth of a second in which others do not write
 _SLICE = 1000
@@ -41,7 +42,7 @@ class UserStore(StoreBase):
             created_at=now,
             updated_at=now,
         )
-        return await self._db.unit(lambda: _create_user(user))
+        return await self._write_often(lambda: _create_user(user), now)
 
     async def get_user(self, user_id: str) -> User | None:
         """See `authstore.adapter.Users.get_user`."""
@@ -92,15 +93,18 @@ class UserStore(StoreBase):
         if not is_storable(user_id):
             return None
         now = self._now()
-        return await self._db.unit(lambda: _update_user(user_id, changes, now))
+        disabling = Ending.now("user-disabled", now, self._policy)
+        return await self._write(lambda: _update_user(user_id, changes, disabling), now)
 
     async def delete_user(self, user_id: str) -> bool:
         """See `authstore.adapter.Users.delete_user`."""
         if not is_storable(user_id):
             return False
+        now = self._now()
+        ending = Ending.now("user-deleted", now, self._policy)
         while await self._has_many_sessions(user_id):
-            await self._db.unit(lambda: _delete_some_sessions(user_id))
-        return await self._db.unit(lambda: _delete_user(user_id))
+            await self._write_often(lambda: _end_some_sessions(user_id, ending), now)
+        return await self._write(lambda: _delete_user(user_id), now)
 
     async def _has_many_sessions(self, user_id: str) -> bool:
         counted = await self._db.one(queries.count_sessions(user_id=user_id, most=_MANY_SESSIONS + 1))
@@ -140,23 +144,24 @@ def refuse_taken_email(user: User) -> Unit[None]:
             raise EmailTakenError("a user with this e-mail address exists")
 
 
-def _update_user(user_id: str, changes: dict[str, Any], now: datetime) -> Unit[User | None]:
+def _update_user(user_id: str, changes: dict[str, Any], disabling: Ending) -> Unit[User | None]:
     found = yield queries.get_user.changing(id=user_id)
     if not found:
         return None
     old = rows.user(found[0])
     if not changes:
         return old
-    new = User(**{**old.__dict__, **changes, "updated_at": now})
+    new = User(**{**old.__dict__, **changes, "updated_at": disabling.at})
     yield from refuse_taken_email(new)
     yield queries.update_user(**rows.user_values(new))
     if new.disabled:
-        yield queries.delete_sessions(user_id=user_id, except_id="")
+        yield from end_sessions(user_id, "", disabling)
     return new
 
 
-def _delete_some_sessions(user_id: str) -> Unit[None]:
-    yield queries.delete_some_sessions(user_id=user_id, limit=_SLICE)
+def _end_some_sessions(user_id: str, ending: Ending) -> Unit[None]:
+    for row in (yield queries.list_some_sessions(user_id=user_id, limit=_SLICE)):
+        yield from end_found(row, ending)
 
 
 def _delete_user(user_id: str) -> Unit[bool]:

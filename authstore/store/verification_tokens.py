@@ -37,7 +37,7 @@ class VerificationTokenStore(StoreBase):
             expires=end_of(now, self._policy.token_lifetime) if expires is None else expires,
             data=json_object(data),
         )
-        return await self._db.unit(lambda: _insert(made, now))
+        return await self._write_often(lambda: _insert(made, now), now)
 
     async def peek_verification_token(
         self, identifier: str, token: str, *, purpose: str = "sign-in"
@@ -54,7 +54,9 @@ class VerificationTokenStore(StoreBase):
         """See `authstore.adapter.VerificationTokens.use_verification_token`."""
         key = _key(identifier, token, purpose)
         now = self._now()
-        return await self._db.unit(lambda: _use(key, token, now)) if key else None
+        if key is None:
+            return None
+        return await self._write_often(lambda: _use(key, token, now), now, is_using=True)
 
 
 def canonical_identifier(identifier: str) -> str:

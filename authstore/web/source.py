@@ -14,6 +14,7 @@ from authstore.expiry import SessionPolicy, utc_now
 from authstore.models import Session
 from authstore.web.options import Storage
 
+_CACHED_SESSIONS = 10_000
 _NOT_OPEN: Final = (
     "the store is not open: write FastAPI(lifespan=auth.lifespan), or enter it inside a lifespan of your own: "
     "async with auth.lifespan(app):"
@@ -84,7 +85,8 @@ class Source:
             return
         kept = self._storage
         policy, clock = kept.policy or SessionPolicy(), kept.clock or utc_now
-        async with connect(self._url, policy=policy, keys=kept.keys, clock=clock) as store:
+        cache = 0 if str(self._url).startswith(("postgresql://", "postgres://")) else _CACHED_SESSIONS
+        async with connect(self._url, policy=policy, keys=kept.keys, clock=clock, cache=cache) as store:
             self._open(store)
             try:
                 yield

@@ -17,6 +17,8 @@ from tests.cli.running import events, run
 from tests.mover.moving import change, names, people
 from tests.mover.seeds import seed
 
+pytestmark = pytest.mark.processes
+
 _Link = psycopg.Connection[Any]
 
 

@@ -10,6 +10,8 @@ import pytest
 from authstore import Adapter, Permission, connect
 from tests.cli.running import events, run
 
+pytestmark = pytest.mark.processes
+
 T = TypeVar("T")
 
 

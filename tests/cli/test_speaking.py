@@ -18,6 +18,8 @@ from authstore.cli.output import masked, one_or_many
 from authstore.mover import MoveOptions
 from tests.cli.running import run
 
+pytestmark = pytest.mark.processes
+
 _COMMAND = typer.main.get_command(app)
 
 

@@ -178,6 +178,11 @@ async def get_session_and_user(self: Store, token: str) -> Any:
     return await Original.get_session_and_user(self, token)
 
 
+def _said_and_left(make: Callable[[], Any], at: datetime, actor: str | None, *, is_using: bool = False) -> Any:
+    yield queries.say_who_acts(at=at, actor=actor or "nobody", is_using=is_using)
+    return (yield from make())
+
+
 async def revoke_sessions(self: Store, user_id: str, *, except_token: str | None = None) -> int:
     return sum([await self.revoke_session(session.id) for session in await self.list_sessions(user_id)])
 
@@ -273,7 +278,7 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
         _attribute("authstore.backends.sqlite.transaction._undo", lambda connection: None),
         "test_one_that_follows_an_undone_one_is_undone_alone"),
     "the dead counted against the limit": (
-        _sql("delete_excess_sessions", "AND expires > :now", ""),
+        _sql("list_excess_sessions", "AND expires > :now", ""),
         "test_the_dead_count_not_against_the_limit_per_user"),
     "ids compared without case": (
         _sql("get_user", "= :id", "= :id COLLATE NOCASE"), "test_ids_differ_by_case_and_by_form"),
@@ -314,9 +319,26 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
     "a look that counts as use": (_method(get_session_and_user), "test_looking_is_no_use"),
     "rotation that leaves the old token": (
         _method(rotate_session), "test_a_rotated_session_is_the_same_under_a_new_token"),
+    "a replaced token that goes on": (
+        _sql("end_graces", "= :session_id", "IS NULL"), "test_the_token_before_the_last_is_stolen_at_any_time"),
+    "a theft that nobody notices": (
+        _sql("get_replaced_session", "= :token_hash", "IS NULL"),
+        "test_after_the_grace_whoever_presents_the_old_token_ends_the_session"),
+    "death when it is swept": (
+        _sql("note_deaths", "'$[2]'", "'$[3]'"), "test_a_session_dies_when_its_time_is_up_and_not_when_it_is_swept"),
+    "why is forgotten": (
+        _sql("get_ended_token", "= :token_hash", "IS NULL"), "test_signing_out_is_remembered_with_time_and_actor"),
+    "why is never forgotten": (
+        _sql("delete_old_ended_tokens", "at <= :before", "at < '0'"), "test_why_is_remembered_for_thirty_days"),
+    "an actor that stays": (
+        _attribute("authstore.store.base.said", _said_and_left), "test_each_change_of_a_user_is_told"),
+    "events told twice": (
+        _sql("list_events", "changes.seq > :after", "changes.seq >= :after"), "test_pages_of_events_follow_each_other"),
+    "uses told": (
+        _sql("list_events", "AND changes.type IS NOT NULL", ""), "test_signing_in_and_using_a_session_is_not_told"),
     "revocation without mercy": (_method(revoke_sessions), "test_the_session_at_hand_may_be_spared"),
     "the oldest session goes, not the longest unused": (
-        _sql("delete_excess_sessions", "last_used_at DESC, created_at DESC", "created_at DESC"),
+        _sql("list_excess_sessions", "last_used_at DESC, created_at DESC", "created_at DESC"),
         "test_beyond_the_limit_per_user_the_longest_unused_goes"),
     "a token looked up, then deleted": (_method(use_verification_token), "test_of_many_who_use_one_token_one_gets_it"),
     "the purpose forgotten": (

@@ -19,7 +19,7 @@ from authstore.backends.postgres.transaction import PostgresTransaction, uninter
 from authstore.backends.postgres.units import Units, abandon, begin, committed
 from authstore.backends.postgres.writes import Writes
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
-from authstore.errors import StoreClosedError, StoreError
+from authstore.errors import ConfigurationError, StoreClosedError, StoreError
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -77,6 +77,10 @@ class PostgresDatabase:
             await uninterrupted(self._commit(connection))
         finally:
             self._pool.give(connection, to_write=True)
+
+    def change_log(self) -> None:
+        """See `authstore.database.Database`. Notices come later than a commit is acknowledged."""
+        raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""

@@ -75,6 +75,9 @@ class PostgresTransaction:
             nested.end()
             await uninterrupted(self._connection.script("RELEASE nested", None))
 
+    def change_log(self) -> None:
+        """A transaction sees what it wrote itself: nothing is kept for it."""
+
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         async with self._turn():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.ownership import Ownership
+from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.file import FilePlace
@@ -18,7 +19,7 @@ from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.units import UnitConnection, check_place, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes, uninterrupted
 from authstore.backends.turn import Turn, busy, closed
-from authstore.database import Database, Found, Lookup, Row, Unit
+from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError
 from authstore.sql import Statement
 
@@ -39,6 +40,7 @@ class SqliteDatabase:
         self._reads = Reads(reader)
         self._writes = Writes(writer, self._turn, busy_seconds)
         self._owned = Ownership()
+        self._log: FileChangeLog | None = None
         self._closing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[Any]] = set()
         self._forgotten = stop_when_forgotten(self, writer, reader)
@@ -81,6 +83,19 @@ class SqliteDatabase:
             raise
         open_transaction.end()
         await self._end(_commit)
+
+    def change_log(self) -> ChangeLog | None:
+        """See `authstore.database.Database`."""
+        self.check()
+        if self._place is None or self._log is not None:
+            return None
+        with translated():
+            log = FileChangeLog(self._place, self.check)
+            if not log.is_whole:
+                log.close()
+                return None
+        self._log = log
+        return log
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
@@ -152,6 +167,8 @@ class SqliteDatabase:
         if self._ending:
             await asyncio.wait(self._ending)
         with translated():
+            if self._log is not None:
+                self._log.close()
             if self._reader is not self._writer:
                 await self._reader.close()
             await self._writer.close()

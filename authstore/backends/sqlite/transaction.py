@@ -67,6 +67,9 @@ class SqliteTransaction:
             nested.end()
             await self._to_the_end(_keep)
 
+    def change_log(self) -> None:
+        """A transaction sees what it wrote itself: nothing is kept for it."""
+
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         await self._call(_still_open)

@@ -1,6 +1,7 @@
 """The file while it is being made: its schema without indexes, then its indexes, its checks, its end."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import cache
@@ -22,6 +23,7 @@ _LOADING = (
     # SQLite's own check looks at every CHECK at the end, at two thirds of the price and on another core.
     "PRAGMA ignore_check_constraints = ON",
 )
+_COMMIT_SECONDS = 1.0  # of making indexes, before they are put onto the disk: many are small
 # A big cache and temp_store = MEMORY would switch off the sorter's runs on disk and its threads.
 _INDEXING = ("PRAGMA temp_store = FILE", "PRAGMA cache_size = -4000", "PRAGMA threads = 2")
 
@@ -40,16 +42,18 @@ def lay_schema(building: sqlite3.Connection, copies: Iterable[TableCopy]) -> Non
     _run_migrations(building)
     for name in own_indexes():
         building.execute(f"DROP INDEX {quote(name)}")
+    Ledger(building).create()
+    building.execute("BEGIN IMMEDIATE")  # once onto the disk for all tables, and not once for each
     for copy in copies:
         for statement in copy.create:
             building.execute(statement)
-    Ledger(building).create()
+    building.execute("COMMIT")
 
 
 def _run_migrations(building: sqlite3.Connection) -> None:
     now = utc_now().isoformat(timespec="microseconds").replace("+00:00", "Z")
     for step in migrations("sqlite"):
-        building.executescript(step.sql)
+        building.executescript(f"BEGIN;\n{step.sql}\nCOMMIT;")
         building.execute(
             "INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (?, ?, ?, ?)",
             (step.version, step.name, step.sha256, now),
@@ -90,13 +94,18 @@ def make_indexes(
     have = {name for (name,) in building.execute("SELECT name FROM sqlite_master WHERE type IN ('index', 'view')")}
     missing = [sql for name, sql in own_indexes().items() if name not in have]
     missing += [sql for copy in copies for sql in copy.indexes if index_name(sql) not in have]
-    for number, sql in enumerate(missing):
-        say(number, len(missing))
+    began = time.monotonic()
+    for number, sql in enumerate((*missing, *(view for view in later if index_name(view) not in have))):
+        say(min(number, len(missing)), len(missing))
+        if not building.in_transaction:
+            began = time.monotonic()
+            building.execute("BEGIN IMMEDIATE")
         _make(building, sql)
+        if time.monotonic() - began > _COMMIT_SECONDS:
+            building.execute("COMMIT")
+    if building.in_transaction:
+        building.execute("COMMIT")
     say(len(missing), len(missing))
-    for sql in later:
-        if index_name(sql) not in have:
-            building.execute(sql)
 
 
 def _make(building: sqlite3.Connection, sql: str) -> None:

@@ -13,6 +13,7 @@ from authstore.mover.sqlite.target_files import connect_file
 
 _Answer = TypeVar("_Answer")
 _CHECKERS = 2
+_BIG, _TOGETHER = 16, 64  # tables
 _CACHE = -32768  # KiB. The check looks for every row in every index; what does not fit is read again and again.
 
 
@@ -25,7 +26,7 @@ def check(path: Path, tables: Sequence[str], *, thorough: bool) -> tuple[list[st
     """
     look = _look_thoroughly if thorough else _look_quickly
     with ThreadPoolExecutor(_CHECKERS) as pool:
-        damage = [pool.submit(_ask, path, look, table) for table in tables]
+        damage = [pool.submit(_ask, path, look, some) for some in _shared_out(tables)]
         broken = _references(pool, path, tables)
         return [line for one in damage for line in one.result()], _together(broken)
 
@@ -36,13 +37,23 @@ def references_of(path: Path, tables: Sequence[str]) -> Broken:
         return _together(_references(pool, path, tables))
 
 
-def _look_thoroughly(reader: sqlite3.Connection, table: str) -> list[str]:
-    return _said(reader.execute(f"PRAGMA integrity_check({quote(table)})"))
+def _shared_out(tables: Sequence[str]) -> list[Sequence[str]]:
+    """The big ones alone, the small ones many together: each connection reads the whole schema first."""
+    big, small = tables[:_BIG], tables[_BIG:]
+    return [*((table,) for table in big), *(small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER))]
 
 
-def _look_quickly(reader: sqlite3.Connection, table: str) -> list[str]:
+def _look_thoroughly(reader: sqlite3.Connection, tables: Sequence[str]) -> list[str]:
+    return [line for table in tables for line in _said(reader.execute(f"PRAGMA integrity_check({quote(table)})"))]
+
+
+def _look_quickly(reader: sqlite3.Connection, tables: Sequence[str]) -> list[str]:
     reader.execute("PRAGMA ignore_check_constraints = ON")
-    return _said(reader.execute(f"PRAGMA quick_check({quote(table)})"))
+    return [line for table in tables for line in _said(reader.execute(f"PRAGMA quick_check({quote(table)})"))]
+
+
+def _count_broken(reader: sqlite3.Connection, tables: Sequence[str]) -> Broken:
+    return {pair: count for table in tables for pair, count in broken_references(reader, table).items()}
 
 
 def _said(lines: Iterable[tuple[str]]) -> list[str]:
@@ -50,7 +61,7 @@ def _said(lines: Iterable[tuple[str]]) -> list[str]:
 
 
 def _references(pool: ThreadPoolExecutor, path: Path, tables: Sequence[str]) -> list[Future[Broken]]:
-    return [pool.submit(_ask, path, broken_references, table, mode="ro") for table in tables]
+    return [pool.submit(_ask, path, _count_broken, some, mode="ro") for some in _shared_out(tables)]
 
 
 def _together(counts: Iterable[Future[Broken]]) -> Broken:
@@ -58,10 +69,14 @@ def _together(counts: Iterable[Future[Broken]]) -> Broken:
 
 
 def _ask(
-    path: Path, question: Callable[[sqlite3.Connection, str], _Answer], table: str, *, mode: str = "rw"
+    path: Path,
+    question: Callable[[sqlite3.Connection, Sequence[str]], _Answer],
+    tables: Sequence[str],
+    *,
+    mode: str = "rw",
 ) -> _Answer:
     # Not "ro" for SQLite's own check: a connection that cannot write has no use for CHECKs, and SQLite forgets them.
     with closing(connect_file(path, mode=mode)) as reader:
         reader.execute("PRAGMA query_only = ON")
         reader.execute(f"PRAGMA cache_size = {_CACHE}")
-        return question(reader, table)
+        return question(reader, tables)

@@ -34,7 +34,11 @@ class SqliteWriter:
         """By which the ledger reads the table once nobody knows its layout any more."""
         return self._queries.digests
 
-    def begin(self) -> None:
+    def begin(self, *, joining: bool = False) -> None:
+        if self._target.in_transaction:
+            if joining:
+                return
+            self.commit()
         self._target.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:

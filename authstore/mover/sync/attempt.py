@@ -116,6 +116,8 @@ class Attempt:
         with closing(read_tables_ahead(tables, connections, _begin)) as turns:
             for (table, reader), first, connection in turns:
                 self._fill_one(table, first, reader.on(connection))
+        if self._building.in_transaction:
+            self._building.execute("COMMIT")
 
     def _table(self, copy: TableCopy) -> "_Turn":
         def say(phase: Phase, rows: int) -> None:
@@ -175,7 +177,9 @@ class Attempt:
         if self._run.table is None:
             targets = {copy.source: copy.target for copy in self._scheme.copies}
             found = read_definitions(self._view.main, targets)
+            self._building.execute("BEGIN IMMEDIATE")
             self._ledger.set_sources({targets[at] if at else "": text for at, text in found.items()})
+            self._building.execute("COMMIT")
 
     def _index(self) -> None:
         def say(done: int, total: int) -> None:

@@ -74,22 +74,27 @@ def equalise(table: Table, first: FirstRead, reader: Reader, *, judge: bool) -> 
 
 
 def copy_rows(table: Table, batches: ReadAhead[Batch], number: int) -> None:
-    """Rows behind everything there, with their ledger, in transactions of some tens of thousands."""
-    waiting = 0
+    """Rows behind everything there, with their ledger, in transactions of some tens of thousands.
+
+    A small table waits in its transaction for the next ones: to put something onto the disk takes as long for one row
+    as for thousands.
+    """
+    waiting = batches_waiting = 0
+    most_batches = max(1, table.tuning.commit_rows // table.tuning.stretch_rows)  # of few rows where rows are wide
     with closing(batches):
         for batch in batches:
-            if not waiting:
-                table.writer.begin()
+            table.writer.begin(joining=True)
             _write(table, batch, number)
             number += 1
             waiting += len(batch)
-            if waiting >= table.tuning.commit_rows or len(batch) < table.tuning.stretch_rows:
+            batches_waiting += 1
+            if waiting >= table.tuning.commit_rows or batches_waiting >= most_batches:
                 table.writer.commit()
-                waiting = 0
-    if not waiting:
-        table.writer.begin()
+                waiting = batches_waiting = 0
+    table.writer.begin(joining=True)
     table.ledger.set_table(table.name, table.writer.digest_query, is_whole=True)
-    table.writer.commit()
+    if table.outcome.copied >= table.tuning.small_rows:
+        table.writer.commit()
 
 
 def _write(table: Table, batch: Batch, number: int) -> None:

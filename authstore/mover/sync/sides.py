@@ -35,7 +35,9 @@ class Writer(Protocol):
     def digest_query(self) -> str:
         """By which the ledger reads the table once nobody knows its layout any more."""
 
-    def begin(self) -> None: ...
+    def begin(self, *, joining: bool = False) -> None:
+        """A transaction; `joining`: or the one that is open, with what was written to tables before."""
+
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def savepoint(self) -> AbstractContextManager[None]:

@@ -14,9 +14,12 @@ try:
     from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
     from authstore.testing.contract.base import ContractBase
     from authstore.testing.contract.cancellation import CancellationContract
+    from authstore.testing.contract.endings import EndingsContract, RotationContract
+    from authstore.testing.contract.events import EventsContract
     from authstore.testing.contract.integrity import IntegrityContract
     from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
     from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
+    from authstore.testing.contract.revocation import RevocationContract
     from authstore.testing.contract.roles import GrantsContract, RolesContract
     from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
     from authstore.testing.contract.sessions import SessionsContract
@@ -43,6 +46,8 @@ __all__ = [
     "ContractBase",
     "CounterContract",
     "EmailContract",
+    "EndingsContract",
+    "EventsContract",
     "GrantsContract",
     "IntegrityContract",
     "IsolationContract",
@@ -52,7 +57,9 @@ __all__ = [
     "NewAccountContract",
     "PruneContract",
     "RefreshContract",
+    "RevocationContract",
     "RolesContract",
+    "RotationContract",
     "SessionChangesContract",
     "SessionExpiryContract",
     "SessionsContract",
@@ -79,6 +86,8 @@ class AdapterContract(
     SessionsContract,
     SessionExpiryContract,
     SessionChangesContract,
+    EndingsContract,
+    RotationContract,
     VerificationTokensContract,
     AuthenticatorsContract,
     CounterContract,

@@ -10,7 +10,10 @@ from authstore.connect import connect
 from authstore.expiry import SessionPolicy
 from authstore.testing import AdapterContract, Clock
 from authstore.testing.contract import (
+    EndingsContract,
+    EventsContract,
     PruneContract,
+    RotationContract,
     SessionChangesContract,
     SessionExpiryContract,
     SessionsContract,
@@ -24,7 +27,7 @@ POLICIES = {
 }
 
 
-class TestPostgres(AdapterContract, SlowRefreshContract):
+class TestPostgres(AdapterContract, SlowRefreshContract, EventsContract):
     @pytest.fixture
     async def adapter(self, clock: Clock, store_url: str) -> AsyncIterator[Adapter]:
         async with connect(store_url, clock=clock, keys=["k" * 32]) as store:
@@ -45,7 +48,9 @@ class TestPostgresThroughAPooler(AdapterContract):
             yield store
 
 
-class TestPostgresUnderOtherPolicies(SessionsContract, SessionExpiryContract, SessionChangesContract, PruneContract):
+class TestPostgresUnderOtherPolicies(
+    SessionsContract, SessionExpiryContract, SessionChangesContract, EndingsContract, RotationContract, PruneContract
+):
     @pytest.fixture(params=POLICIES)
     async def adapter(self, clock: Clock, store_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
         async with connect(store_url, clock=clock, policy=POLICIES[request.param]) as store:

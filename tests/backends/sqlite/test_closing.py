@@ -12,6 +12,8 @@ from authstore import connect
 from authstore.errors import SchemaError, StoreError
 from tests.programs import run
 
+pytestmark = pytest.mark.processes
+
 FORGOTTEN = {
     "kept in a global": "KEPT.append(asyncio.run(keep_open()))",
     "dropped": "asyncio.run(keep_open())",

@@ -11,7 +11,10 @@ from authstore.connect import connect
 from authstore.expiry import SessionPolicy
 from authstore.testing import AdapterContract, Clock
 from authstore.testing.contract import (
+    EndingsContract,
+    EventsContract,
     PruneContract,
+    RotationContract,
     SessionChangesContract,
     SessionExpiryContract,
     SessionsContract,
@@ -27,21 +30,23 @@ POLICIES = {
 }
 
 
-class TestSQLiteInAFile(AdapterContract, SlowRefreshContract):
+class TestSQLiteInAFile(AdapterContract, SlowRefreshContract, EventsContract):
     @pytest.fixture
     async def adapter(self, clock: Clock, tmp_path: Path) -> AsyncIterator[Adapter]:
         async with connect(tmp_path / "auth.db", clock=clock, keys=["k" * 32]) as store:
             yield store
 
 
-class TestSQLiteInMemory(AdapterContract):
+class TestSQLiteInMemory(AdapterContract, EventsContract):
     @pytest.fixture
     async def adapter(self, clock: Clock) -> AsyncIterator[Adapter]:
         async with connect("sqlite://", clock=clock) as store:
             yield store
 
 
-class TestSQLiteUnderOtherPolicies(SessionsContract, SessionExpiryContract, SessionChangesContract, PruneContract):
+class TestSQLiteUnderOtherPolicies(
+    SessionsContract, SessionExpiryContract, SessionChangesContract, EndingsContract, RotationContract, PruneContract
+):
     @pytest.fixture(params=POLICIES)
     async def adapter(self, clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
         async with connect("sqlite://", clock=clock, policy=POLICIES[request.param]) as store:

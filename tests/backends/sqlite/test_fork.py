@@ -11,6 +11,8 @@ from authstore import Adapter, connect
 from authstore.errors import StoreMisuseError
 from tests.programs import run
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(params=["file", "memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Adapter]:

@@ -1,0 +1,61 @@
+"""Reads the newest rows of the change log in the event loop's own thread: a look there takes a hundredth of the way to
+the reading thread and back. In WAL mode a reader waits for nobody."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from authstore import schema
+from authstore.backends.sqlite import file, fork
+from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.units import UnitConnection
+from authstore.database import LogLook
+from authstore.sql import queries
+
+_SINCE = queries.changes_since.sqlite
+_BOUNDS = queries.log_bounds.sqlite
+
+
+class FileChangeLog:
+    """The change log of a file, on a connection of its own. See `authstore.database.ChangeLog`."""
+
+    def __init__(self, place: FilePlace, check: Callable[[], None]) -> None:
+        self._check = check
+        self._place = place
+        self._connection = file.connect(Path(place.path), UnitConnection, timeout=0.0)
+        self._connection.is_at_work = False
+        fork.note(self._connection)
+        self._connection.execute("PRAGMA query_only = ON")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every trigger of ours is there, so that the log misses nothing. Raises `sqlite3.Error`."""
+        there = {name for (name,) in self._connection.execute(queries.list_triggers.sqlite)}
+        return schema.triggers("sqlite") <= there
+
+    def since(self, seq: int, newest: int) -> Sequence[tuple[Any, ...]]:
+        """See `authstore.database.ChangeLog`."""
+        self._check()
+        self._place.check()
+        try:
+            return self._connection.execute(_SINCE, {"seq": seq, "newest": newest}).fetchall()
+        except sqlite3.Error:
+            return ()
+
+    def look(self, seq: int, newest: int, session_id: str) -> LogLook | None:
+        """See `authstore.database.ChangeLog`."""
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                rows = self._connection.execute(_SINCE, {"seq": seq, "newest": newest}).fetchall()
+                bounds = self._connection.execute(_BOUNDS, {"session_id": session_id}).fetchone()
+                return LogLook(rows, *bounds)
+            finally:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            return None
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._connection.close()

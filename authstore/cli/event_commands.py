@@ -1,0 +1,78 @@
+"""events."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from authstore import Adapter, ChangesLostError, connect, ops
+from authstore.cli.arguments import Json, Url
+from authstore.cli.output import Output
+from authstore.models import Event
+
+_PAGE = 1000
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(events)
+
+
+def events(
+    url: Url,
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="N", min=0, help="Only what came after this event.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for more, until Ctrl-C.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Look whether an audit was tampered with.")] = False,
+    json: Json = False,
+) -> int:
+    """Shows what happened, who did it, and when."""
+    if verify and (follow or after is not None):
+        raise typer.BadParameter("--verify looks at the whole log: leave out --after and --follow")
+    output = Output(is_json=json)
+    return asyncio.run(_verify(url, output) if verify else _show(url, after, follow, output))
+
+
+async def _show(url: str, after: int | None, is_following: bool, output: Output) -> int:
+    async with connect(url, create=False) as store:
+        seq = await _beginning(store) if after is None else after
+        if is_following:
+            async for event in ops.follow(store, after=seq):
+                _tell(event, output)
+        count = 0
+        while page := await store.events(after=seq, limit=_PAGE):
+            for event in page:
+                _tell(event, output)
+            seq, count = page[-1].seq, count + len(page)
+    output.event("done", ok=True, events=count, after=max(seq, 0))
+    return 0
+
+
+async def _beginning(store: Adapter) -> int:
+    """After which event everything that is kept comes."""
+    try:
+        await store.events(limit=1)
+    except ChangesLostError as lost:
+        return lost.first - 1
+    return 0
+
+
+def _tell(event: Event, output: Output) -> None:
+    output.event("change", **event.model_dump(mode="json"))
+    said = (event.seq, event.at.isoformat(), event.type, event.user_id, event.session_id, event.reason, event.actor)
+    data = " ".join(f"{key}={value}" for key, value in event.data.items())
+    output.say("  ".join(str(value) for value in (*said, data) if value not in (None, "")))
+
+
+async def _verify(url: str, output: Output) -> int:
+    async with connect(url, create=False) as store:
+        report = await ops.verify_events(store)
+    for problem in report.problems:
+        output.event("problem", after=problem.after, before=problem.before)
+        end = "the end: the newest are gone, or the last was changed" if problem.before is None else str(problem.before)
+        output.say(f"changed, dropped or moved: between event {problem.after} and {end}")
+    is_whole = not report.problems
+    output.event("done", ok=is_whole, checked=report.checked, unsealed=report.unsealed)
+    output.say(f"{report.checked} events checked, {len(report.problems)} problems")
+    return 0 if is_whole else 1

@@ -1,0 +1,93 @@
+"""What the change log tells, and how long it remembers."""
+
+from datetime import datetime, timedelta
+from functools import partial
+
+from authstore.database import Unit
+from authstore.expiry import oldest_start
+from authstore.models import CacheInfo, Event
+from authstore.sql import queries
+from authstore.store.base import StoreBase, Values, checked_limit
+from authstore.store.cache import SessionCache
+from authstore.store.changes import (
+    ChainCheck,
+    ChainReport,
+    checked_after,
+    event,
+    forget,
+    keep_few,
+    keep_for,
+    lost,
+)
+
+_CHECK_BATCH = 500
+_LAST_HASH = b"\xff" * 32
+KEEP_ENDED = timedelta(days=30)  # what tokens died of, at least
+
+
+class EventStore(StoreBase):
+    """`events` of the contract, and what `authstore.ops` asks of the log."""
+
+    async def events(self, *, after: int = 0, limit: int = 100) -> list[Event]:
+        """See `authstore.adapter.Maintenance.events`."""
+        checked_after(after)
+        found = await self._db.all(queries.list_events(after=after, limit=checked_limit(limit)))
+        if after < found[0]["lost"] or after > found[0]["newest"]:
+            first = await self._db.one(queries.get_first_event())
+            raise lost((first and first["seq"]) or found[0]["newest"] + 1)
+        return [event(row) for row in found if row["seq"] is not None]
+
+    async def keep_events(self, span: timedelta | None, *, at_least: bool = False) -> None:
+        """How long events are kept; `None`: the last 10 000 rows. `at_least`: no shorter than somebody asked for."""
+        await self._db.unit(keep_few if span is None else partial(keep_for, span, at_least=at_least))
+        await self.look_at_log()
+
+    async def look_at_log(self) -> None:
+        """Whether there is an audit; asked again once a minute, since another process may begin one."""
+        log = await self._db.one(queries.get_change_log())
+        if log is not None:
+            self._log.note(log)
+
+    def keep_sessions(self, size: int) -> None:
+        """Keeps up to so many sessions with their users in this process. Raises `ConfigurationError`."""
+        self._cache = SessionCache(self._db.change_log(), size) if size else None
+
+    def cache_info(self) -> CacheInfo:
+        """What the cache of this store did."""
+        return self._cache.info if self._cache else CacheInfo(hits=0, misses=0, entries=0, size=0)
+
+    async def check_events(self) -> ChainReport:
+        """Whether the events are those that were noted, in their order, none gone. Without an audit nothing is
+        chained, and nothing checked."""
+        log = await self._db.one(queries.get_change_log())
+        if log is None or log["audit_seconds"] is None:
+            return ChainReport(0, 0, ())
+        check = ChainCheck(log)
+        while found := await self._db.all(queries.list_chained_changes(after=check.last, limit=_CHECK_BATCH)):
+            for row in found:
+                check.take(row)
+        return check.report()
+
+    async def _forget(self, now: datetime) -> None:
+        """Forgets events and ended tokens that nobody has to keep any longer."""
+        log = await self._db.one(queries.get_change_log())
+        audit = None if log is None or log["audit_seconds"] is None else timedelta(seconds=log["audit_seconds"])
+        if audit is not None:
+            while await self._db.unit(partial(forget, oldest_start(now, audit))):
+                pass
+        before = oldest_start(now, max(KEEP_ENDED, audit or KEEP_ENDED))
+        after: bytes | None = b""
+        while after is not None:
+            after = await self._forget_tokens(after, before)
+
+    async def _forget_tokens(self, after: bytes, before: datetime) -> bytes | None:
+        """Forgets a stretch of ended tokens; where it ends, `None` for the last."""
+        end = await self._db.one(queries.get_end_of_stretch(after=after, length=_CHECK_BATCH))
+        stretch = {"after": after, "last": end["token_hash"] if end else _LAST_HASH, "before": before}
+        if await self._db.one(queries.has_old_ended_tokens(**stretch)):
+            await self._db.unit(partial(_delete_ended_tokens, stretch))
+        return end["token_hash"] if end else None
+
+
+def _delete_ended_tokens(stretch: Values) -> Unit[None]:
+    yield queries.delete_old_ended_tokens(**stretch)

@@ -1,0 +1,56 @@
+"""`authstore events`: what happened, and whether somebody laid hands on it."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from authstore import connect, ops
+from tests.cli.running import events, run
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A store with an audit in which something happened."""
+
+    async def fill() -> None:
+        async with connect(tmp_path / "auth.db", audit=timedelta(days=1)) as store:
+            await store.create_user(id="ada", email="ada@example.com")
+            with ops.acting("admin:7"):
+                await store.update_user("ada", disabled=True)
+
+    asyncio.run(fill())
+    return f"sqlite:///{tmp_path}/auth.db"
+
+
+def test_events_are_shown_in_their_order(url: str) -> None:
+    shown = run("events", url)
+    assert shown.returncode == 0
+    first, second = shown.stdout.splitlines()
+    assert "user.created" in first
+    assert "ada" in first
+    assert "user.disabled" in second
+    assert "admin:7" in second
+    assert "@" not in shown.stdout
+
+
+def test_events_come_as_json_and_from_where_one_left_off(url: str) -> None:
+    created, disabled, done = events(run("events", url, "--json"))
+    assert (created["type"], disabled["type"], disabled["actor"]) == ("user.created", "user.disabled", "admin:7")
+    assert (done["event"], done["ok"], done["events"]) == ("done", True, 2)
+    [rest, _] = events(run("events", url, "--json", "--after", str(created["seq"])))
+    assert rest == disabled
+
+
+def test_a_log_is_verified(url: str, tmp_path: Path) -> None:
+    assert run("events", url, "--verify").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as connection, connection:
+        connection.execute("UPDATE changes SET actor = 'nobody' WHERE type = 'user.disabled'")
+    found = run("events", url, "--verify", "--json")
+    assert found.returncode == 1
+    problem, done = events(found)
+    assert (problem["event"], problem["before"], done["ok"]) == ("problem", None, False)
+    assert run("events", url, "--verify", "--follow").returncode == 2
