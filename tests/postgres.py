@@ -47,15 +47,15 @@ class PostgresServer:
         self.url = f"postgresql://postgres:secret@127.0.0.1:{self.port}/postgres"
         self._user = "nobody" if os.geteuid() == 0 else None
         self._give_away(folder)
-        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", *_sorting())
+        self.run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", *_sorting())
         self.start()
 
     def start(self) -> None:
         options = " ".join(f"-c {name}='{value}'" for name, value in {**self._settings, "port": self.port}.items())
-        self._run("pg_ctl", "--wait", "--timeout=30", f"--log={self.log}", f"--options={options}", "start")
+        self.run("pg_ctl", "--wait", "--timeout=30", f"--log={self.log}", f"--options={options}", "start")
 
     def stop(self, mode: str = "fast") -> None:
-        self._run("pg_ctl", "--wait", f"--mode={mode}", "stop")
+        self.run("pg_ctl", "--wait", f"--mode={mode}", "stop")
 
     def kill(self) -> None:
         """As after a power cut: no goodbye to anybody."""
@@ -67,7 +67,7 @@ class PostgresServer:
         owner = pwd.getpwnam(self._user)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def run(self, program: str, *arguments: str) -> None:
         command = [self._programs / program, f"--pgdata={self.data}", *arguments]
         done = subprocess.run(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, user=self._user, cwd="/", timeout=60, text=True
