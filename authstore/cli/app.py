@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -62,7 +63,7 @@ def _common(
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and gives its exit status."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that knows ASCII alone shows the rest as question marks
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows ASCII alone shows the rest as question marks
             stream.reconfigure(errors="replace")
     is_json = "--json" in arguments
     try:

@@ -1,8 +1,10 @@
 """Names of tables, columns and indexes: quoting them, and keeping them apart where SQLite sees no difference."""
 
+import re
 from collections.abc import Iterable
 
 from authstore.mover.catalog import SourceTable
+from authstore.schema import migrations
 
 OWN_TABLES = (
     "users",
@@ -16,6 +18,7 @@ OWN_TABLES = (
     "user_roles",
 )
 ROW_IDS = ("rowid", "_rowid_", "oid")  # what SQLite calls the number of a row, where no column is called so
+_MADE = re.compile(r"^CREATE (?:UNIQUE )?(?:TABLE|INDEX|TRIGGER|VIEW) (\w+)", re.MULTILINE)
 _RESERVED = ("sqlite_", "authstore_")
 
 
@@ -81,15 +84,5 @@ class Namespace:
 
 
 def own_namespace() -> Namespace:
-    """A namespace in which authstore's tables, and the indexes that its migrations make, are gone."""
-    return Namespace((*OWN_TABLES, *_OWN_INDEXES))
-
-
-_OWN_INDEXES = (
-    "accounts_user_id",
-    "sessions_user_id",
-    "sessions_token_hash",
-    "authenticators_user_id",
-    "role_permissions_permission",
-    "user_roles_role_name",
-)
+    """A namespace in which whatever authstore's migrations make is gone: tables, indexes, triggers."""
+    return Namespace(name for step in migrations("sqlite") for name in _MADE.findall(step.sql))

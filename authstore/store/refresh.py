@@ -238,8 +238,9 @@ def _is_free(row: Row, now: datetime) -> bool:
 
 async def _answer(refresh: Refresh, account: Account, timeout: timedelta) -> dict[str, Any]:
     """What the provider gives. Raises `TimeoutError`."""
+    limit = asyncio.timeout(timeout.total_seconds())
     try:
-        async with asyncio.timeout(timeout.total_seconds()) as limit:
+        async with limit:
             return given(dict(await refresh(account)))
     except TimeoutError:
         if not limit.expired():

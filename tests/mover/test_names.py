@@ -91,6 +91,7 @@ def test_an_index_is_named_after_its_table_once() -> None:
 
 def test_the_indexes_of_authstore_are_taken() -> None:
     assert own_namespace().take("sessions_user_id") == "sessions_user_id_2"
+    assert own_namespace().take_table("changes") == "source_changes"
 
 
 def test_a_table_with_heirs_is_read_without_them() -> None:

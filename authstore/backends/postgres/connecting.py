@@ -25,7 +25,7 @@ class Connector:
 
     def __init__(self, servers: Servers, durability: Durability) -> None:
         self._servers = servers
-        self._durability = durability
+        self._durability: Durability = durability
         self._last = 0
         self.is_pooled = False
 

@@ -98,7 +98,7 @@ async def connect(dsn: str, *, settings: Mapping[str, str], timeout: float, is_p
     """Connects to one server. Raises the driver's errors, `OSError`, `TimeoutError`."""
     connection = await asyncpg.connect(
         dsn,
-        timeout=timeout,
+        timeout=timeout,  # pyright: ignore[reportArgumentType]  # its signature says int, its code takes any number
         statement_cache_size=0 if is_pooled else _CACHED_STATEMENTS,
         server_settings=dict(settings),
     )

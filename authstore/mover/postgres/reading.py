@@ -78,7 +78,7 @@ def reader_of(copy: TableCopy, connection: SourceConnection, row_bytes: int, tun
     with translated():
         cursor = connection.execute(heading_query(copy).encode())
     types = [column.type_code for column in cursor.description or ()]
-    kinds = tuple(_KINDS.get(type_, "text") for type_ in types[: len(copy.columns)])
+    kinds: tuple[Kind, ...] = tuple(_KINDS.get(type_, "text") for type_ in types[: len(copy.columns)])
     is_utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
     return PostgresReader(SourceQueries(copy, layout_of(copy, kinds), is_utf8), connection, row_bytes, tuning)
 

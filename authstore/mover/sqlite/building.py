@@ -42,6 +42,7 @@ def lay_schema(building: sqlite3.Connection, copies: Iterable[TableCopy]) -> Non
     _run_migrations(building)
     for name in own_indexes():
         building.execute(f"DROP INDEX {quote(name)}")
+    drop_triggers(building)
     Ledger(building).create()
     building.execute("BEGIN IMMEDIATE")  # once onto the disk for all tables, and not once for each
     for copy in copies:
@@ -60,12 +61,33 @@ def _run_migrations(building: sqlite3.Connection) -> None:
         )
 
 
-@cache
+def drop_triggers(building: sqlite3.Connection) -> None:
+    """What is moved is no event: the change log begins with the first write of an application."""
+    for name in own_triggers():
+        building.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+
+
 def own_indexes() -> dict[str, str]:
     """The indexes of authstore's schema, and how they are made."""
+    return _made("index")
+
+
+def own_triggers() -> dict[str, str]:
+    """Likewise its triggers."""
+    return _made("trigger")
+
+
+@cache
+def own_tables() -> frozenset[str]:
+    """The tables of authstore's schema, its books included."""
+    return frozenset(_made("table"))
+
+
+@cache
+def _made(kind: str) -> dict[str, str]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
         _run_migrations(memory)
-        return dict(memory.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
+        return dict(memory.execute("SELECT name, sql FROM sqlite_master WHERE type = ? AND sql IS NOT NULL", (kind,)))
 
 
 def refused_views(copies: Iterable[TableCopy], views: Sequence[str]) -> dict[str, str]:
@@ -91,7 +113,7 @@ def make_indexes(
     """What is missing of the indexes, and `later`: what may come only then (views)."""
     for setting in _INDEXING:
         building.execute(setting)
-    have = {name for (name,) in building.execute("SELECT name FROM sqlite_master WHERE type IN ('index', 'view')")}
+    have = {name for (name,) in building.execute("SELECT name FROM sqlite_master WHERE type <> 'table'")}
     missing = [sql for name, sql in own_indexes().items() if name not in have]
     missing += [sql for copy in copies for sql in copy.indexes if index_name(sql) not in have]
     began = time.monotonic()
@@ -103,6 +125,9 @@ def make_indexes(
         _make(building, sql)
         if time.monotonic() - began > _COMMIT_SECONDS:
             building.execute("COMMIT")
+    for name, sql in own_triggers().items():
+        if name not in have:
+            building.execute(sql)
     if building.in_transaction:
         building.execute("COMMIT")
     say(len(missing), len(missing))

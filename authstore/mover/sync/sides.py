@@ -18,12 +18,15 @@ class Reader(Protocol):
 
     def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
         """Every row in key order, or those behind a key."""
+        ...
 
     def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
         """The rows with these keys."""
+        ...
 
     def packs(self, until: Key | None = None) -> ReadAhead[Pack]:
         """Keys and digests in key order; `until`: the last key wanted."""
+        ...
 
 
 class Writer(Protocol):
@@ -34,37 +37,47 @@ class Writer(Protocol):
     @property
     def digest_query(self) -> str:
         """By which the ledger reads the table once nobody knows its layout any more."""
+        ...
 
     def begin(self, *, joining: bool = False) -> None:
         """A transaction; `joining`: or the one that is open, with what was written to tables before."""
+        ...
 
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def savepoint(self) -> AbstractContextManager[None]:
         """What `CannotOverwriteError` ends is taken back."""
+        ...
 
     def insert(self, batch: Batch) -> None:
         """All of these. Raises `TargetError` where the target's rules forbid one."""
+        ...
 
     def overwrite(self, batch: Batch) -> None:
         """Over the rows with their keys. Raises `CannotOverwriteError`, having written some."""
+        ...
 
     def delete(self, keys: Iterable[Key], *, unless_referred_to: bool = False) -> None:
         """The rows with these keys, where they are there; on demand not those that other rows refer to."""
+        ...
 
     def packs(self) -> Iterator[Pack]:
         """Keys and digests in key order."""
+        ...
 
     def keys(self) -> Iterator[Any]:
         """All keys in their order."""
+        ...
 
     def columns(self) -> Collection[str]:
         """What may be asked for by name; empty where there is no such table."""
+        ...
 
     def has(self, key: Key) -> bool: ...
     def count(self) -> int: ...
     def clear(self) -> None:
         """Deletes every row."""
+        ...
 
 
 class StretchLedger(Protocol):

@@ -6,10 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from authstore.mover.errors import TargetChangedError, TargetError
-from authstore.mover.names import quote
+from authstore.mover.names import OWN_TABLES, quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
-from authstore.mover.sqlite.building import lay_schema, open_building, tables_of
+from authstore.mover.sqlite.building import drop_triggers, lay_schema, open_building, own_tables, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.ledger import TABLES, Backup, Ledger, backups_in, notes_in
 from authstore.mover.sqlite.reading import target_packs
@@ -59,7 +59,7 @@ class Start:
 
     def rows_elsewhere(self, building: TargetConnection, moved: Iterable[str]) -> dict[str, int]:
         """Rows in tables that no move fills."""
-        known = {*moved, *TABLES, "authstore_migrations"}
+        known = {*moved, *TABLES, *(own_tables() - set(OWN_TABLES))}
         counts = {
             table: building.execute(f"SELECT count(*) FROM {quote(table)}").fetchone()[0]
             for table in tables_of(building)
@@ -127,6 +127,7 @@ def _catching_up(files: TargetFiles) -> TargetConnection:
     """Few rows will come, so every CHECK looks at them at once, and at no other row again."""
     building = open_building(files.building)
     building.execute("PRAGMA ignore_check_constraints = OFF")
+    drop_triggers(building)
     return building
 
 

@@ -83,13 +83,13 @@ class PruneContract(ContractBase):
 
     async def test_it_goes_on_where_it_stopped(self, adapter: Adapter, clock: Clock) -> None:
         await _with_dead_rows(adapter, clock)
-        deleted = 0
+        deleted, remaining = 0, 2 * DEAD
         for _ in range(200):
             report = await adapter.prune(batch=1, max_seconds=0.01)
-            deleted += sum(report.deleted.values())
-            if not report.remaining:
+            deleted, remaining = deleted + sum(report.deleted.values()), report.remaining
+            if not remaining:
                 break
-        assert (deleted, report.remaining) == (2 * DEAD, 0)
+        assert (deleted, remaining) == (2 * DEAD, 0)
 
     @pytest.mark.parametrize("batch", [0, -1])
     async def test_a_batch_of_nothing_is_refused(self, adapter: Adapter, batch: int) -> None:

@@ -1,6 +1,6 @@
 """Middleware, routes and answers to errors, put into an application in whatever order that is made."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -68,7 +68,7 @@ async def _sign_in_needed(_: Request, error: Exception) -> Response:
     return await error.answer()
 
 
-def _refusing(site: Site) -> Callable[[HTTPConnection, Exception], Awaitable[Response | None]]:
+def _refusing(site: Site) -> Callable[[Any, Exception], Any]:
     async def refuse(connection: HTTPConnection, error: Exception) -> Response | None:
         """What a method of `Auth` met with on the way is told; what the application met with itself is its own."""
         if not getattr(error, _ANSWERABLE, False):

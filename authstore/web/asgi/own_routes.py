@@ -53,7 +53,8 @@ class _PublicPath(URLPath):
 
     @classmethod
     def at(cls, public: str, path: URLPath) -> "_PublicPath":
-        made = cls(path, protocol=path.protocol, host=path.host)
+        protocol: Any = path.protocol  # plain text to pyright, one of three words to mypy
+        made = cls(path, protocol=protocol, host=path.host)
         made._public = public
         return made
 
