@@ -641,18 +641,10 @@ SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
 
--- A page of events, each with the bounds of the log; one row of bounds alone where there are none. PostgreSQL: up to the
--- newest row before which no transaction can still put one.
+-- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
 -- name: list_events
--- dialect: sqlite
 SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
 FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
-ORDER BY changes.seq LIMIT :limit
--- dialect: postgres
-SELECT changes.*, change_log.lost, (SELECT max(seq) FROM changes) AS newest
-FROM change_log LEFT JOIN changes ON changes.seq > :after AND changes.type IS NOT NULL
-    AND changes.seq <= (SELECT max(settled.seq) FROM changes AS settled
-        WHERE settled.seq > :after AND settled.horizon <= pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY changes.seq LIMIT :limit
 
 -- The first event that is kept.
@@ -706,7 +698,7 @@ UPDATE change_log SET audit_seconds = :seconds
 UPDATE change_log SET sealed = lost, sealed_hash = :hash, lost_hash = :hash
 
 -- Events that are not in the chain yet, with the hash that the first of them takes up. PostgreSQL: one transaction at a
--- time chains what no other can still put a row before, the others leave it to the next.
+-- time does it, the others leave it to the next.
 -- name: list_unsealed_changes
 -- dialect: sqlite
 SELECT changes.*, change_log.sealed_hash FROM change_log JOIN changes ON changes.seq > change_log.sealed
@@ -717,8 +709,6 @@ WITH head AS (
     SELECT sealed, sealed_hash FROM change_log WHERE audit_seconds IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
 SELECT changes.*, head.sealed_hash FROM head JOIN changes ON changes.seq > head.sealed
 WHERE changes.type IS NOT NULL
-    AND changes.seq <= (SELECT max(settled.seq) FROM changes AS settled
-        WHERE settled.seq > head.sealed AND settled.horizon <= pg_snapshot_xmin(pg_current_snapshot()))
 ORDER BY changes.seq LIMIT :limit
 
 -- Chains an event to the one before it.

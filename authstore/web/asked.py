@@ -59,7 +59,7 @@ class Asked:
     def page(self, template: str, http_status: int = 200, /, **values: object) -> Response:
         """A page of ours."""
         context = self.site.context(self.request.scope, self.presence, values)
-        return self.site.pages.page(template, context, http_status, origins=self.site.settings.allowed_origins)
+        return self.site.pages.page(template, context, http_status, is_secure=self.site.address.is_secure)
 
     def done(self, path: str, **values: object) -> Response:
         """The answer after a change: JSON for a script, a way back for a person."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authstore.web import safe_next
-from authstore.web.redirects import safe_target
+from authstore.web.redirects import leads_into, safe_target
 
 
 @pytest.mark.parametrize("path", ["/", "/notes", "/notes?tab=1&x=%2F", "/a/b#c", "/a//b", "/~ada/", "/a:b@c"])
@@ -88,3 +88,13 @@ def test_no_text_leads_beyond_this_site_and_the_allowed_ones(wanted: str) -> Non
 
 def target(wanted: str) -> str:
     return safe_target(wanted, "https://app.example", ["https://spa.example", "http://dev.example:8080"], "/home")
+
+
+@pytest.mark.parametrize("path", ["/auth/sign-in", "/%61uth/sign-in", "/x/../auth/logout", "/auth/login/x?next=/y"])
+def test_a_path_is_known_however_it_is_spelled(path: str) -> None:
+    assert leads_into(path, "/auth/")
+
+
+@pytest.mark.parametrize("path", ["/", "/authors", "/x?next=/auth/sign-in", "/auth/../x"])
+def test_other_paths_are_not_taken_for_it(path: str) -> None:
+    assert not leads_into(path, "/auth/")

@@ -28,7 +28,7 @@ JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/regist
 `{error: code, message: text}` with a 4xx status.
 """  # noqa: E501 - a table row is one line
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.resources import files
 from os import PathLike
 from os.path import isdir
@@ -74,17 +74,19 @@ class Pages:
         return self._templates.get_template(template).render(texts=self.texts, **context)
 
     def page(
-        self, template: str, context: Mapping[str, Any], status: int = 200, *, origins: Sequence[str] = ()
+        self, template: str, context: Mapping[str, Any], status: int = 200, *, is_secure: bool = True
     ) -> HTMLResponse:
         """The filled-in template as an answer with a strict Content-Security-Policy.
 
-        Posting a form may end at `origins` too: Chromium holds every redirect after it against the policy.
+        Chromium holds every redirect that follows a posted form against `form-action`, and where the page of `next` or
+        a provider sends people on to is theirs to say: any place by https may be the end, by http where we are served
+        so (not `is_secure`).
         """
         page = HTMLResponse(self.text(template, context), status, headers=PAGE_HEADERS)
-        if origins:
-            own = "form-action 'self'"
-            policy = PAGE_HEADERS[_POLICY].replace(own, " ".join((own, *origins)))
-            page.headers[_POLICY] = policy
+        own = "form-action 'self'"
+        page.headers[_POLICY] = PAGE_HEADERS[_POLICY].replace(
+            own, f"{own} https:" if is_secure else f"{own} https: http:"
+        )
         return page
 
     def error_text(self, code: str, **names: str) -> str:

@@ -161,12 +161,9 @@ async def test_nothing_else_is_served(open_site: Open, path: str) -> None:
     assert (await (await open_site()).get(f"/auth/static/{path}")).status_code == 404
 
 
-async def test_a_form_may_end_at_a_front_end_of_ours_elsewhere_and_at_nobody_elses(make_world: Any) -> None:
-    """`form-action` is held against every redirect that follows, and `next` may redirect to the front end."""
-    usual = await (await make_world()).new_browser().get("/auth/sign-in")
-    assert "form-action 'self';" in usual.headers["content-security-policy"]
-    world = await make_world(allowed_origins=["https://spa.example/", "https://Other.example:8443"])
-    page = await world.new_browser().get("/auth/sign-in")
-    expected = "form-action 'self' https://spa.example https://other.example:8443;"
-    assert expected in page.headers["content-security-policy"]
-    assert page.headers["content-security-policy"].count("spa.example") == 1
+async def test_a_form_may_end_wherever_the_page_of_next_sends_people_on_to(make_world: Any) -> None:
+    """`form-action` is held against every redirect that follows: to a front end elsewhere, to a provider's logout."""
+    page = await (await make_world()).new_browser().get("/auth/sign-in")
+    policy = page.headers["content-security-policy"]
+    assert "form-action 'self' https:;" in policy or "form-action 'self' https: http:;" in policy
+    assert "script-src 'self';" in policy
