@@ -9,7 +9,8 @@ READY := $(VENV)/.ready
 CHECK ?=
 # What needs neither a server nor a browser nor patience; and what other Pythons and lowest versions are tried with.
 QUICK := not postgres and not browser and not node and not processes and not slow
-BRISK := not browser and not node and not slow
+QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
+  --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
 .PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks mutants clean
 
@@ -20,8 +21,7 @@ test: $(READY) browser certified postgres
 	$(BIN)/python -m pytest $(ARGS)
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q -m "$(QUICK)" --ignore=tests/whole --ignore=tests/web/advisories \
-	  --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile $(ARGS)
+	$(BIN)/python -m pytest -q -m "$(QUICK)" $(QUICKLY) $(ARGS)
 
 # What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
 # 14 from npm.
@@ -39,14 +39,14 @@ coverage: $(READY) browser certified postgres
 
 # Each other Python that the classifiers name and this machine has; which one it has not, is said.
 test-pythons: $(READY)
-	$(BIN)/python .ci/pythons.py -m "$(BRISK)"
+	$(BIN)/python .ci/pythons.py -m "$(QUICK)" $(QUICKLY)
 
 # The lowest versions that pyproject.toml declares. Old releases that meet newer ones of their own dependencies warn of
 # what is deprecated there: that is not ours to mend.
 test-lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable ".[demo]" --group test
-	$(VENV)-lowest/bin/python -m pytest -q -m "$(BRISK)" -W default::DeprecationWarning $(ARGS)
+	$(VENV)-lowest/bin/python -m pytest -q -m "$(QUICK)" $(QUICKLY) -W default::DeprecationWarning $(ARGS)
 
 # The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build.
 browser: $(READY)

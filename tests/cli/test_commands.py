@@ -178,6 +178,8 @@ class TestStore:
             "table authenticators",
             "index authenticators_user_id",
             "index sessions_user_id",
+            "trigger authenticators_deleted",
+            "trigger authenticators_inserted",
         ]
 
     def test_inspect_counts_rows_and_bytes(self, source: _Link, source_url: str, target: str, tmp_path: Path) -> None:

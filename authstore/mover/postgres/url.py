@@ -86,7 +86,7 @@ def answering_host(url: str) -> str | None:
     ports = str(named.get("port") or "5432").split(",")
     for place, host in enumerate(hosts):
         port = ports[min(place, len(ports) - 1)] or "5432"
-        if not host.startswith("/") and _listens(host, int(port)):
+        if not host.startswith("/") and port.isdecimal() and _listens(host, int(port)):
             return f"{host}:{port}"
     return None
 
@@ -94,6 +94,6 @@ def answering_host(url: str) -> str | None:
 def _listens(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), _ANSWER_SECONDS).close()
-    except OSError:
+    except (OSError, OverflowError):  # a port beyond 65535
         return False
     return True

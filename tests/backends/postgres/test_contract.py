@@ -29,22 +29,22 @@ POLICIES = {
 
 class TestPostgres(AdapterContract, SlowRefreshContract, EventsContract):
     @pytest.fixture
-    async def adapter(self, clock: Clock, store_url: str) -> AsyncIterator[Adapter]:
-        async with connect(store_url, clock=clock, keys=["k" * 32]) as store:
+    async def adapter(self, clock: Clock, emptied_url: str) -> AsyncIterator[Adapter]:
+        async with connect(emptied_url, clock=clock, keys=["k" * 32]) as store:
             yield store
 
 
 class TestTheOldestPostgres(AdapterContract):
     @pytest.fixture
-    async def adapter(self, clock: Clock, old_store_url: str) -> AsyncIterator[Adapter]:
-        async with connect(old_store_url, clock=clock, durability="relaxed") as store:
+    async def adapter(self, clock: Clock, emptied_old_url: str) -> AsyncIterator[Adapter]:
+        async with connect(emptied_old_url, clock=clock, durability="relaxed") as store:
             yield store
 
 
 class TestPostgresThroughAPooler(AdapterContract):
     @pytest.fixture
-    async def adapter(self, clock: Clock, pooled_url: str) -> AsyncIterator[Adapter]:
-        async with connect(pooled_url, clock=clock) as store:
+    async def adapter(self, clock: Clock, emptied_pooled_url: str) -> AsyncIterator[Adapter]:
+        async with connect(emptied_pooled_url, clock=clock) as store:
             yield store
 
 
@@ -52,14 +52,14 @@ class TestPostgresUnderOtherPolicies(
     SessionsContract, SessionExpiryContract, SessionChangesContract, EndingsContract, RotationContract, PruneContract
 ):
     @pytest.fixture(params=POLICIES)
-    async def adapter(self, clock: Clock, store_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
-        async with connect(store_url, clock=clock, policy=POLICIES[request.param]) as store:
+    async def adapter(self, clock: Clock, emptied_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
+        async with connect(emptied_url, clock=clock, policy=POLICIES[request.param]) as store:
             yield store
 
 
 class TestPostgresWithOneConnection(VerificationTokensContract):
     @pytest.fixture
-    async def adapter(self, clock: Clock, store_url: str) -> AsyncIterator[Adapter]:
+    async def adapter(self, clock: Clock, emptied_url: str) -> AsyncIterator[Adapter]:
         policy = SessionPolicy(token_lifetime=None)
-        async with connect(store_url, clock=clock, policy=policy, pool_size=1) as store:
+        async with connect(emptied_url, clock=clock, policy=policy, pool_size=1) as store:
             yield store
