@@ -8,7 +8,7 @@ import pytest
 
 import authstore
 from authstore import errors
-from authstore.errors import AccountLinkedError, AuthStoreError
+from authstore.errors import AccountLinkedError, AuthStoreError, ChangesLostError
 
 OURS = [
     kind for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -41,12 +41,17 @@ PARENTS = {
     "StoreBusyError": "StoreError",
     "StoreMisuseError": "StoreError",
     "StoreUnavailableError": "StoreError",
+    "ChangesLostError": "StoreError",
     "UnknownOutcomeError": "StoreError",
 }
 
 
 def _made(kind: type[AuthStoreError]) -> AuthStoreError:
-    return kind("told so", user_id="u1") if kind is AccountLinkedError else kind("told so")
+    needed: dict[type[AuthStoreError], dict[str, object]] = {
+        AccountLinkedError: {"user_id": "u1"},
+        ChangesLostError: {"first": 7},
+    }
+    return kind("told so", **needed.get(kind, {}))
 
 
 def test_the_tree_is_the_one_that_is_documented():

@@ -53,7 +53,8 @@ INSTANTS = [(model, field) for model, given in GIVEN.items() for field, value in
 INSTANTS += [(User, "email_verified"), (Account, "expires_at"), (Authenticator, "last_used_at")]
 TEXTS = [
     (model, name) for model in GIVEN for name, field in model.model_fields.items()
-    if "str" in str(field.annotation) and name not in {"data", "type", "device_type", "transports", "permissions"}
+    if "str" in str(field.annotation)
+    and name not in {"data", "type", "device_type", "transports", "permissions", "unreadable"}
 ]  # fmt: skip
 
 

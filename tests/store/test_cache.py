@@ -421,12 +421,14 @@ async def test_a_log_with_gaps_carries_no_cache(path: Path) -> None:
         pass
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TRIGGER sessions_deleted")
-    async with connect(path, cache=SIZE) as store:
-        assert isinstance(store, Store)
-        session = await store.create_session((await store.create_user()).id)
-        for _ in range(2):
-            assert await store.get_session(session.token or "") == session
-        assert store.cache_info().entries == 0
+    with pytest.warns(UserWarning, match="lacks trigger sessions_deleted"):
+        store = await connect(path, cache=SIZE)
+    assert isinstance(store, Store)
+    session = await store.create_session((await store.create_user()).id)
+    for _ in range(2):
+        assert await store.get_session(session.token or "") == session
+    assert store.cache_info().entries == 0
+    await store.close()
 
 
 async def test_a_closed_store_answers_no_more(path: Path) -> None:

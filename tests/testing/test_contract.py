@@ -24,12 +24,14 @@ def test_every_part_is_in_the_whole_and_can_be_subclassed_alone():
         kind for name in contract.__all__ for kind in [getattr(contract, name)]
         if inspect.isclass(kind) and issubclass(kind, contract.ContractBase) and kind is not AdapterContract
     }  # fmt: skip
-    assert defined - set(PARTS) == {contract.SlowRefreshContract}, "and what takes its time is told apart"
+    apart = {contract.SlowRefreshContract, contract.EventsContract}
+    assert defined - set(PARTS) == apart, "what takes its time, and what asks for a log of changes, is told apart"
     assert set(PARTS) <= defined
 
 
 def test_every_method_of_the_adapter_is_called_by_a_rule():
-    source = "".join(Path(str(inspect.getsourcefile(part))).read_text(encoding="utf-8") for part in PARTS)
+    parts = [*PARTS, contract.EventsContract]
+    source = "".join(Path(str(inspect.getsourcefile(part))).read_text(encoding="utf-8") for part in parts)
     methods = [name for name in dir(Adapter) if not name.startswith("_")]
     assert [name for name in methods if f".{name}(" not in source] == []
 

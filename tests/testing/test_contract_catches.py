@@ -16,7 +16,7 @@ from authstore import AccountLinkedError, Adapter, ConflictError, EmailTakenErro
 from authstore.sql import queries
 from authstore.store import Store
 from authstore.testing import AdapterContract, Clock
-from authstore.testing.contract import ContractBase, SlowRefreshContract, refreshing
+from authstore.testing.contract import ContractBase, EventsContract, SlowRefreshContract, refreshing
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -34,10 +34,9 @@ def _cases(rule: Any) -> Iterator[dict[str, Any]]:
         yield {name: value for case in chosen for name, value in case.items()}
 
 
-async def _verdict(
-    name: str, policy: SessionPolicy, part: type[ContractBase] = AdapterContract
-) -> BaseException | None:
+async def _verdict(name: str, policy: SessionPolicy, part: type[ContractBase] | None = None) -> BaseException | None:
     """What the rule says to the first case it refuses."""
+    part = part or (EventsContract if hasattr(EventsContract, name) else AdapterContract)
     rule = getattr(part, name)
     wanted = inspect.signature(rule).parameters
     for case in _cases(rule):

@@ -226,6 +226,12 @@ class IdentitiesModel(ModelBase):
         self.grant_role(user_id, name)
 
     @rule(user_id=ModelBase.users, name=ROLES)
+    def suspend(self, user_id: str, name: str) -> None:
+        """Somebody who has a role that permits something."""
+        self.appoint(user_id, name)
+        self.disable(user_id, disabled=True)
+
+    @rule(user_id=ModelBase.users, name=ROLES)
     def revoke_role(self, user_id: str, name: str) -> None:
         """Once."""
         had = user_id in self.expected.users and name in self.expected.users[user_id].roles
