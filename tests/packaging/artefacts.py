@@ -76,6 +76,7 @@ def keep_the_contract(wheel: Path, folder: Path) -> None:
     python = _environment(folder, f"{wheel}[testing]", "pytest-asyncio")
     Path(folder, "test_installed.py").write_text(CONTRACT)
     command = [python, "-m", "pytest", "-q", "-W", "error", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    command += ["-o", "asyncio_default_fixture_loop_scope=function"]
     subprocess.run(command, check=True, cwd=folder)
 
 

@@ -167,7 +167,7 @@ def changed(path: Path, *statements: str) -> None:
     ("statement", "named"),
     [
         ("DROP TABLE authenticators", "authenticators"),
-        ("ALTER TABLE users DROP COLUMN image", "users.image"),
+        ("ALTER TABLE authenticators DROP COLUMN name", "authenticators.name"),
         ("ALTER TABLE sessions RENAME COLUMN ip TO address", "sessions.ip"),
         ("ALTER TABLE roles RENAME TO groups", "roles"),
     ],
