@@ -90,7 +90,7 @@ class FileFaults(InAFile, FaultsModel):
 def _tried(model: type[ModelBase], examples: int) -> type:
     class Case(model.TestCase):  # type: ignore[name-defined, misc]  # made by Hypothesis for each model
         def runTest(self) -> None:
-            """Whether a cancelled call had begun is the machine's affair: what Hypothesis cannot follow is begun anew."""
+            """Whether a cancelled call had begun is the machine's affair: what cannot be followed is begun anew."""
             for _ in range(_TRIES):
                 try:
                     return super().runTest()
