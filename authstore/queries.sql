@@ -171,7 +171,7 @@ FOR SHARE OF users
 RETURNING id
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
--- `store.kept.session_and_user`.
+-- `store.sessions.kept.session_and_user`.
 -- name: session_and_user_by_id
 SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,

@@ -5,7 +5,7 @@ from authstore.store.base import StoreBase
 from authstore.store.maintenance import MaintenanceStore
 from authstore.store.refresh import RefreshStore
 from authstore.store.roles import RoleStore
-from authstore.store.sessions import SessionStore
+from authstore.store.sessions.writing import SessionStore
 from authstore.store.sign_in import SignInStore
 from authstore.store.users import UserStore
 from authstore.store.verification_tokens import VerificationTokenStore

@@ -12,8 +12,6 @@ from authstore.web.account.sessions import Sessions
 from authstore.web.account.sign_in import SignInPage
 from authstore.web.address import Address
 from authstore.web.asgi.own_routes import OwnRoutes
-from authstore.web.cookies import Cookies, checked_secrets
-from authstore.web.csrf import CsrfTokens
 from authstore.web.email.letters import checked_sender
 from authstore.web.email.links import EmailLinks
 from authstore.web.email.mailers import Mailer, checked_mailer
@@ -25,11 +23,13 @@ from authstore.web.pages import Pages
 from authstore.web.pages.static_files import static_mount
 from authstore.web.passkeys.ceremonies import Ceremonies
 from authstore.web.passkeys.routes import Passkeys
-from authstore.web.presence import Visitors
 from authstore.web.settings import relying_party, settings_of
-from authstore.web.signing import SignIns
 from authstore.web.site import Site
 from authstore.web.source import Source
+from authstore.web.visitors.cookies import Cookies, checked_secrets
+from authstore.web.visitors.csrf import CsrfTokens
+from authstore.web.visitors.presence import Visitors
+from authstore.web.visitors.signing import SignIns
 
 
 def made_site(

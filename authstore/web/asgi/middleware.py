@@ -11,10 +11,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
-from authstore.web.cookies import cookie_line
 from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
 from authstore.web.refusals import RETRY_AFTER
 from authstore.web.site import Site
+from authstore.web.visitors.cookies import cookie_line
 
 log = logging.getLogger("authstore.web")
 
