@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from authstore.errors import InvalidEmailError
-from authstore.web.asked import Asked, redirect
 from authstore.web.dev.people import AUTHORIZE, PEOPLE, PretendProvider
 from authstore.web.email.mailers import Mailer
 from authstore.web.oauth.provider import Provider
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import get, post
+from authstore.web.routing.asked import Asked, redirect
+from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
 from authstore.web.wording import worded
 
