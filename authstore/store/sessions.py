@@ -16,7 +16,7 @@ from authstore.expiry import END_OF_TIME, end_of, is_session_alive, is_touch_due
 from authstore.models import Ended, Session, User, check_text
 from authstore.sql import Statement, queries
 from authstore.store import kept, rows
-from authstore.store.base import StoreBase, Values, checked_limit, is_storable, json_object
+from authstore.store.base import Values, checked_limit, is_storable, json_object
 from authstore.store.cache import SessionCache
 from authstore.store.endings import (
     Ending,
@@ -27,8 +27,10 @@ from authstore.store.endings import (
     find_presented,
     find_session,
     is_row_alive,
+    refuse_many,
     replace_token,
 )
+from authstore.store.slices import SlicingStore
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
     MIN_TOKEN_LENGTH,
@@ -44,7 +46,7 @@ _LAST_ID = "\U0010ffff"  # what comes after every id
 Change = Callable[[Session, Row], Session | None]
 
 
-class SessionStore(StoreBase):
+class SessionStore(SlicingStore):
     """`Sessions` of the contract."""
 
     async def create_session(
@@ -76,7 +78,13 @@ class SessionStore(StoreBase):
         asked = None if expires is None else session.expires
         if session.expires > limit:
             session = session.model_copy(update={"expires": limit})
-        return await self._write_often(lambda: self._insert_session(session, asked, token is not None), now)
+        is_given = token is not None
+        if self._policy.max_per_user is None:
+            return await self._write_often(lambda: self._insert_session(session, asked, is_given), now)
+        made, _ = await self._write_ending(
+            self._write_often, lambda: self._insert_session(session, asked, is_given), now
+        )
+        return made
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
         """See `authstore.adapter.Sessions.get_session_and_user`."""
@@ -257,7 +265,10 @@ class SessionStore(StoreBase):
         ending = Ending.now(reason, self._now(), self._policy)
         if not is_storable(user_id):
             return 0
-        return await self._write_often(lambda: _revoke_sessions(user_id, except_token, ending), ending.at)
+        revoked, before = await self._write_ending(
+            self._write_often, lambda: _revoke_sessions(user_id, except_token, ending), ending.at
+        )
+        return before + revoked
 
     def _is_alive(self, session: Session, now: datetime) -> bool:
         return is_session_alive(
@@ -302,11 +313,12 @@ class SessionStore(StoreBase):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
         if self._policy.max_per_user is not None:
-            ending = Ending("limit", session.created_at, None, self._policy)
+            ending, keep = Ending("limit", session.created_at, None, self._policy), self._policy.max_per_user - 1
+            yield from refuse_many(session.user_id, ending, except_id=session.id, keep=keep)
             excess = yield queries.list_excess_sessions(
                 user_id=session.user_id,
                 new_id=session.id,
-                keep=self._policy.max_per_user - 1,
+                keep=keep,
                 **self._cutoffs(session.created_at),
             )
             for row in excess:
