@@ -133,6 +133,17 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     return Connecting(opener, policy, clock, Cipher(keys), audit, cache)
 
 
+def file_of(url: str | Path) -> Path | None:
+    """The file of a store that stays; `None` is a server's database. Raises `ConfigurationError`, for memory too."""
+    connect(url)
+    if isinstance(url, str) and url.startswith(_POSTGRES):
+        return None
+    path = _sqlite_path(url)
+    if path is None:
+        raise ConfigurationError("this needs a store that stays: write sqlite:///auth.db or postgresql://…")
+    return path
+
+
 async def _open_sqlite(
     path: Path | None, *, durability: "Durability", create: bool, migrate: bool, clock: "Clock"
 ) -> "Database":

@@ -11,7 +11,7 @@ from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
-from authstore.store.endings import Ending, end_found, end_sessions
+from authstore.store.sessions.endings import Ending, end_found, end_sessions
 
 _MANY_SESSIONS = 10_000  # that end in one transaction: a tenth of a second in which others do not write
 _SLICE = 1000
