@@ -171,7 +171,7 @@ FOR SHARE OF users
 RETURNING id
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
--- `store.kept.session_and_user`.
+-- `store.sessions.kept.session_and_user`.
 -- name: session_and_user_by_id
 SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
@@ -786,3 +786,14 @@ SELECT version, name, sha256 FROM authstore_migrations ORDER BY version
 -- Notes that a migration ran.
 -- name: insert_migration
 INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :applied_at)
+
+-- ── what whoever looks after the store noted ─────────────────────────────────────────────────────────────
+
+-- Notes something under a name, in the place of what was noted there.
+-- name: put_note
+INSERT INTO authstore_notes (name, at, data) VALUES (:name, :at, :data)
+ON CONFLICT (name) DO UPDATE SET at = excluded.at, data = excluded.data
+
+-- What was noted under a name, and when.
+-- name: get_note
+SELECT at, data FROM authstore_notes WHERE name = :name

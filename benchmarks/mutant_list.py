@@ -17,17 +17,18 @@ def _contract(rules: str, where: str = "InMemory") -> tuple[str, ...]:
 
 
 EXPIRY, TOKENS, EMAIL = "authstore/expiry.py", "authstore/tokens.py", "authstore/email.py"
-QUERIES, USERS, SESSIONS = "authstore/queries.sql", "authstore/store/users.py", "authstore/store/sessions.py"
+QUERIES, USERS = "authstore/queries.sql", "authstore/store/users.py"
+FOUND, SESSIONS = (f"authstore/store/sessions/{name}.py" for name in ("reading", "writing"))
 SIGN_IN, ROLES, PROOFS = (f"authstore/store/{name}.py" for name in ("sign_in", "roles", "verification_tokens"))
 UNITS, TRANSACTION, DATABASE, OPENING = (
     f"authstore/backends/sqlite/{name}.py" for name in ("units", "transaction", "database", "opening")
 )
-REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "cookies", "csrf"))
+REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "visitors/cookies", "visitors/csrf"))
 NAMES = "authstore/mover/names.py"
 
 _EXPIRY, _TOKENS, _EMAIL = ("tests/test_expiry.py",), ("tests/test_tokens.py",), ("tests/test_email.py",)
 _SLIDING = "UnderOtherPolicies"
-_COOKIES, _REDIRECTS = ("tests/web/test_cookies.py",), ("tests/web/test_redirects.py",)
+_COOKIES, _REDIRECTS = ("tests/web/visitors/test_cookies.py",), ("tests/web/test_redirects.py",)
 _BROWSERS = ("tests/web/advisories/test_advisories_browser.py", "tests/web/oauth/test_login.py")
 _MOVER_NAMES = ("tests/mover/test_names.py",)
 
@@ -89,7 +90,7 @@ MUTANTS = (
            _contract("deleted_user or tokens_for")),
     Mutant(SESSIONS, "        if session.expires > limit:\n", "        if False:\n", _contract("clamped")),
     Mutant(SESSIONS, ", wanted=rows.asked_expiry(row)", "", _contract("touch_never", _SLIDING)),
-    Mutant(SESSIONS, "not user.disabled and self._is_alive(session, now)", "not user.disabled",
+    Mutant(FOUND, "not user.disabled and self._is_alive(session, now)", "not user.disabled",
            _contract("dies or dead")),
     Mutant(SESSIONS, 'row["expires_asked"] if isinstance(asked, Unset) else asked', "None",
            _contract("touch_never", _SLIDING)),

@@ -20,9 +20,9 @@ from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, claimed_account, given, insert_account, update_account
-from authstore.store.acting import said
-from authstore.store.endings import Ending, end_sessions
-from authstore.store.slices import SlicingStore
+from authstore.store.log.acting import said
+from authstore.store.sessions.endings import Ending, end_sessions
+from authstore.store.sessions.slices import SlicingStore
 from authstore.store.users import insert_user
 
 

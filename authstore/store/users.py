@@ -11,8 +11,8 @@ from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import checked_limit, is_storable, json_object
-from authstore.store.endings import Ending, end_sessions, refuse_many
-from authstore.store.slices import SlicingStore
+from authstore.store.sessions.endings import Ending, end_sessions, refuse_many
+from authstore.store.sessions.slices import SlicingStore
 
 
 class UserStore(SlicingStore):

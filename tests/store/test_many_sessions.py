@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from authstore import Adapter, EmailTakenError, SessionPolicy, connect
-from authstore.store import endings, slices
+from authstore.store.sessions import endings, slices
 from authstore.testing import Clock
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -21,7 +21,7 @@ from authstore.errors import (
     StoreUnavailableError,
     UnknownOutcomeError,
 )
-from authstore.store import endings, slices
+from authstore.store.sessions import endings, slices
 from tests.postgres import PostgresServer, embedded_server
 from tests.programs import run
 from tests.whole import jobs

@@ -11,7 +11,7 @@ from authstore.database import Row, Unit
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase
-from authstore.store.endings import Ending, ManySessionsError, end_these
+from authstore.store.sessions.endings import Ending, ManySessionsError, end_these
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from authstore.expiry import SessionPolicy, end_of_session, is_session_alive, ol
 from authstore.models import Ended, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.acting import current_actor
+from authstore.store.log.acting import current_actor
 from authstore.tokens import hash_token, named_session
 
 STOLEN = "stolen"
