@@ -756,3 +756,14 @@ SELECT version, name, sha256 FROM authstore_migrations ORDER BY version
 -- Notes that a migration ran.
 -- name: insert_migration
 INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :applied_at)
+
+-- ── what whoever looks after the store noted ─────────────────────────────────────────────────────────────
+
+-- Notes something under a name, in the place of what was noted there.
+-- name: put_note
+INSERT INTO authstore_notes (name, at, data) VALUES (:name, :at, :data)
+ON CONFLICT (name) DO UPDATE SET at = excluded.at, data = excluded.data
+
+-- What was noted under a name, and when.
+-- name: get_note
+SELECT at, data FROM authstore_notes WHERE name = :name
