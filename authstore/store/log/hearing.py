@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from authstore.database import Unit
+from authstore.database import Unit, within
 from authstore.models import Event
 from authstore.sql import queries
 from authstore.store.log.changes import event
@@ -36,7 +36,7 @@ def hear(make: Callable[[], Unit[T]]) -> Unit[Heard]:
     audited, before = log["audit_seconds"], newest["seq"]
     if audited is None:
         yield queries.set_audit(seconds=1)
-    result = yield from make()
+    result = yield from within(make())
     events = [event(row) for row in (yield queries.list_events(after=before, limit=_ALL)) if row["seq"] is not None]
     if audited is None:
         yield queries.set_audit(seconds=None)
