@@ -7,6 +7,7 @@ try:
     from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
     from authstore.web.guards import page_user
     from authstore.web.identity import Identity, invited_only
+    from authstore.web.oauth.apple import apple_secret
     from authstore.web.oauth.client import ProviderError
     from authstore.web.oauth.presets import (
         apple,
@@ -50,6 +51,7 @@ __all__ = [
     "Storage",
     "Texts",
     "apple",
+    "apple_secret",
     "auth0",
     "cognito",
     "discord",
