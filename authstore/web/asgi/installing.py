@@ -50,8 +50,10 @@ def install(app: Starlette, site: Site, route: OwnRoutes) -> None:
 
 
 def _describe(app: Any, cookie: str) -> None:
-    """FastAPI's description names the cookie that this site sets, and the other way to send a token. Of several sites the
-    one that was installed first speaks, whose `request.state.user` is."""
+    """FastAPI's description names the cookie that this site sets, and the other way to send a token.
+
+    Of several sites the one that was installed first speaks, whose `request.state.user` is.
+    """
     describe = getattr(app, "openapi", None)
     if describe is None or getattr(describe, _OURS, False):
         return
