@@ -30,12 +30,17 @@ try:
     from authstore.web.oauth.provider import Provider, ProviderOptions, oauth2, oidc
     from authstore.web.options import Hooks, Http, Limits, Look, Storage
     from authstore.web.redirects import safe_next
-    from authstore.web.texts import ENGLISH, Texts
+    from authstore.web.texts import ENGLISH, FRENCH, GERMAN, JAPANESE, LANGUAGES, SPANISH, Texts
 except ModuleNotFoundError as error:
     raise extras.missing(error, "web") from None
 
 __all__ = [
     "ENGLISH",
+    "FRENCH",
+    "GERMAN",
+    "JAPANESE",
+    "LANGUAGES",
+    "SPANISH",
     "Auth",
     "ConsoleMailer",
     "Hooks",
