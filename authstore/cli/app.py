@@ -14,6 +14,7 @@ from authstore.cli import (
     demo,
     event_commands,
     move_commands,
+    new,
     role_commands,
     session_commands,
     store_commands,
@@ -42,6 +43,7 @@ session_commands.register(app)
 role_commands.register(app)
 event_commands.register(app)
 move_commands.register(app)
+new.register(app)
 demo.register(app)
 
 

@@ -113,7 +113,7 @@ def test_a_link_works_once(visitor: Any) -> None:
     page.get_by_role("button", name="Sign out", exact=True).first.click()
     with page.expect_response("**/auth/email/verify*"):
         page.goto(visitor.site.outbox.link("ada@example.com"))
-    expect(page.get_by_role("heading", name="That did not work")).to_be_visible()
+    expect(page.get_by_role("heading", name="Too late")).to_be_visible()
     visitor.forgive("400", "410")
 
 
