@@ -32,6 +32,7 @@ try:
     from authstore.testing.contract.users import UserChangesContract, UsersContract
     from authstore.testing.contract.values import ValuesContract
     from authstore.testing.contract.verification_tokens import VerificationTokensContract
+    from authstore.testing.contract.visits import VisitsContract
 except ModuleNotFoundError as error:
     raise extras.missing(error, "testing") from None
 
@@ -71,6 +72,7 @@ __all__ = [
     "UsersContract",
     "ValuesContract",
     "VerificationTokensContract",
+    "VisitsContract",
 ]
 
 
@@ -88,6 +90,7 @@ class AdapterContract(
     SessionChangesContract,
     EndingsContract,
     RotationContract,
+    VisitsContract,
     VerificationTokensContract,
     AuthenticatorsContract,
     CounterContract,
