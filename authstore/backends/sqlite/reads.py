@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from authstore.backends.sqlite.errors import translated, unreadable
+from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, abandon, fetch, settle
 from authstore.database import Found, Lookup, Row
@@ -115,7 +116,7 @@ class Reads:
 
 def answer(question: Question, connection: UnitConnection) -> Any:
     """What a question finds. Raises what it fails with."""
-    return _found(connection.snapshot or connection, question)
+    return find(connection.snapshot or connection, question)
 
 
 def answers(questions: Sequence[Question], connection: UnitConnection) -> list[Outcome]:
@@ -132,8 +133,7 @@ def answers(questions: Sequence[Question], connection: UnitConnection) -> list[O
     ]
 
 
-def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
-    """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
+def _look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
     rows = connection.execute(lookup.one.sqlite, {"key": key}).fetchall()
     try:
         return lookup.check(rows[0]) if rows else None
@@ -154,10 +154,17 @@ def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str
 
 def _outcome(connection: sqlite3.Connection, question: Question) -> Outcome:
     try:
-        return _found(connection, question), None
+        return find(connection, question), None
     except BaseException as error:
         return None, error
 
 
-def _found(connection: sqlite3.Connection, question: Question) -> Any:
-    return fetch(connection, question) if isinstance(question, Statement) else look_up(connection, *question)
+def find(connection: sqlite3.Connection, question: Question) -> Any:
+    """What a question finds; text that is not UTF-8 is left to whoever makes something of the rows."""
+    try:
+        return fetch(connection, question) if isinstance(question, Statement) else _look_up(connection, *question)
+    except sqlite3.OperationalError as error:
+        if not is_undecodable(error):
+            raise
+    with escaped(connection):
+        return find(connection, question)
