@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.observers import Watch
 from authstore.sql import Query, Statement
 
 Row = Mapping[str, Any]
@@ -97,6 +98,10 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager["Database"]:
         """These verbs, within one serializable transaction; nested, a savepoint."""
+        ...
+
+    def watch(self, watch: Watch) -> None:
+        """From here on tells `watch` of every statement, and the public call (`WAITS`) what it waited for."""
         ...
 
     def change_log(self) -> ChangeLog | None:

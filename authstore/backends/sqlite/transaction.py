@@ -16,6 +16,7 @@ from authstore.backends.sqlite.writes import uninterrupted
 from authstore.backends.turn import Turn
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
+from authstore.observers import Watch
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -66,6 +67,9 @@ class SqliteTransaction:
                 raise
             nested.end()
             await self._to_the_end(_keep)
+
+    def watch(self, watch: Watch) -> None:
+        """Whoever watches the store watches its transactions."""
 
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""
