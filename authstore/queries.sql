@@ -682,7 +682,7 @@ UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
 
 -- What a token died of.
 -- name: get_ended_token
-SELECT reason, at, actor FROM ended_tokens WHERE token_hash = :token_hash
+SELECT * FROM ended_tokens WHERE token_hash = :token_hash
 
 -- The row of a session that a token names, and what is left of its user.
 -- name: get_session_remains_by_id
