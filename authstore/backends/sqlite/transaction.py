@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.inspecting import explain
-from authstore.backends.sqlite.reads import look_up
+from authstore.backends.sqlite.reads import find
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, in_savepoint
 from authstore.backends.sqlite.writes import uninterrupted
@@ -44,11 +44,11 @@ class SqliteTransaction:
 
     async def all(self, statement: Statement) -> list[Row]:
         """See `authstore.database.Database`."""
-        return await self._call(lambda connection: _still_open(connection).rows(statement))
+        return await self._call(lambda connection: find(_still_open(connection), statement))
 
     async def lookup(self, lookup: Lookup, key: str) -> Found | None:
         """See `authstore.database.Database`."""
-        return await self._call(lambda connection: look_up(_still_open(connection), lookup, key))
+        return await self._call(lambda connection: find(_still_open(connection), (lookup, key)))
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""
