@@ -23,7 +23,7 @@ from authstore.testing.contract.base import (
     settled,
     short,
 )
-from authstore.testing.contract.sessions import default_expiry
+from authstore.testing.contract.sessions.making import default_expiry
 
 GIVEN = "a-token-of-a-former-system"
 
