@@ -30,9 +30,9 @@ class Connector:
         self.is_pooled = False
 
     @property
-    def database(self) -> str:
-        """What the database is called."""
-        return self._servers.database
+    def servers(self) -> Servers:
+        """The servers it knows."""
+        return self._servers
 
     async def look(self) -> Mapping[str, Any]:
         """Looks at the database for the first time: is there a pooler in between, and is it one that can be used.

@@ -31,6 +31,7 @@ class PostgresDatabase:
     """An open PostgreSQL database."""
 
     def __init__(self, connector: Connector, durability: Durability, pool_size: int) -> None:
+        self.servers = connector.servers
         self._pool = Pool(connector.connect, pool_size)
         self._units = Units(self._pool, durability)
         self._reads = Reads(self._pool)
