@@ -241,7 +241,7 @@ async def test_a_long_log_is_found_with_who_holds_it_and_cut_when_they_are_gone(
             for target in (path, store):
                 [told] = [each for each in await ops.doctor(target, fix=True) if each.id == "authstore.W014"]
                 assert (told.fixed, "not mended" in told.detail) == (False, True)
-        await reader.communicate()
+        await reader.communicate(b"")
         assert await ids(store, fix=True) == []
         assert await ids(store) == []
         assert path.with_name("auth.db-wal").stat().st_size == 0
