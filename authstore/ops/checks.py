@@ -171,8 +171,8 @@ def _dead(rules: Rules) -> Unit[list[Symptom]]:
 
 def _clock(rules: Rules) -> Unit[list[Symptom]]:
     [row] = yield queries.get_newest()
-    made = [rows.instant(row[name]) for name in ("newest_user", "newest_session") if row[name] is not None]
-    ahead = max(made, default=rules.now) - rules.now
+    made = (_instant(row[name]) for name in ("newest_user", "newest_session"))
+    ahead = max(filter(None, made), default=rules.now) - rules.now
     if ahead <= _CLOCKS_DIFFER:
         return []
     return [Symptom("clock", f"the newest row is from {ahead.total_seconds():,.0f} seconds ahead")]
@@ -183,6 +183,14 @@ def _backup(rules: Rules) -> Unit[list[Symptom]]:
     note = yield from get_note(BACKUP)
     if note is not None and rules.now - note.at > _OLD_BACKUP:
         return [Symptom("no-backup", f"the newest is of {note.at:%Y-%m-%d %H:%M} UTC")]
-    if note is None and row["made"] is not None and rules.now - rows.instant(row["made"]) > _FIRST_DAY:
+    if note is None and (made := _instant(row["made"])) is not None and rules.now - made > _FIRST_DAY:
         return [Symptom("no-backup", "none was ever made by authstore")]
     return []
+
+
+def _instant(value: str | datetime | None) -> datetime | None:
+    """An instant of a row; of one that cannot be read another check tells."""
+    try:
+        return rows.maybe_instant(value)
+    except ValueError:
+        return None

@@ -345,7 +345,7 @@ async def test_rows_that_no_model_takes_are_named_wherever_they_are(path: Path) 
         await store.create_role("admin")
     sql(
         path,
-        "UPDATE sessions SET expires = '2026-19-01T00:00:00.000000Z'",
+        "UPDATE sessions SET expires = '2026-19-01T00:00:00.000000Z', created_at = '2026-19-01T00:00:00.000000Z'",
         "UPDATE accounts SET scope = CAST(x'ff' AS TEXT)",
         "UPDATE verification_tokens SET identifier = CAST(x'fe' AS TEXT)",
         "UPDATE authenticators SET name = CAST(x'6100' AS TEXT)",

@@ -87,7 +87,7 @@ class PostgresInspector:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncpgConnection]:
-        connector = Connector(self._servers, "full")
+        connector = Connector(self._servers, "on")
         connector.is_pooled = True  # nothing is asked of the server at the start
         with translated():
             connection = await connector.connect()
@@ -113,7 +113,7 @@ async def drift(url: str) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[AsyncpgConnection]:
-    connector = Connector(servers(url), "full")
+    connector = Connector(servers(url), "on")
     with translated():
         await connector.look()
         connection = await connector.connect()

@@ -47,7 +47,7 @@ class SqliteInspector:
 
     async def ask(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.backends.inspection.Inspector`."""
-        return await self._look(lambda connection: drive(connection, make()))
+        return await self._look(partial(_run, make))
 
     async def size(self, *, with_tables: bool) -> StoreSize:
         """See `authstore.backends.inspection.Inspector`."""
@@ -111,6 +111,16 @@ def drift(path: Path) -> tuple[str, ...]:
     with _opened(path) as connection:
         missing = lacking(connection, schema.migrations("sqlite")[: len(ledger(connection))])
     return (*told(missing.needed), *told(missing.helpful))
+
+
+def _run(make: Callable[[], Unit[T]], connection: sqlite3.Connection) -> T:
+    unit = make()
+    try:
+        first = next(unit)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    return drive(connection, unit, first)
 
 
 @contextmanager
