@@ -53,7 +53,7 @@ def _users(_: Rules) -> Unit[list[Symptom]]:
     while page := (yield queries.list_users(after=after, limit=_PAGE)):
         for row in page:
             unreadable |= _cannot_read(rows.user, row, "id")
-            if row["email"] is not None and (form := _canonical(row["email"])) != row["email"]:
+            if isinstance(row["email"], str) and (form := _canonical(row["email"])) != row["email"]:
                 odd[row["id"]] = form or ""
         if (last := _last(page, "id")) is None:
             break
@@ -115,16 +115,13 @@ def _cannot_read(read: Callable[[Row], Any], row: Row, key: str) -> set[str]:
     try:
         read(row)
     except StoreCorruptError:
-        return {ascii(row[key])[1:-1] if isinstance(row[key], str) else str(row[key])}
+        return {str(row[key])}
     return set()
 
 
 def _last(page: Sequence[Row], key: str) -> Any:
-    """The last key of a page that can be asked for: text that is no UTF-8 cannot."""
-    for row in reversed(page):
-        if not isinstance(row[key], str) or not any("\ud800" <= letter <= "\udfff" for letter in row[key]):
-            return row[key]
-    return None
+    """The last key of a page that can be asked for: text that is no UTF-8 comes as bytes, and cannot."""
+    return next((row[key] for row in reversed(page) if not isinstance(row[key], bytes)), None)
 
 
 def _canonical(address: str) -> str | None:

@@ -350,11 +350,11 @@ async def test_rows_that_no_model_takes_are_named_wherever_they_are(path: Path) 
         "UPDATE verification_tokens SET identifier = CAST(x'fe' AS TEXT)",
         "UPDATE authenticators SET name = CAST(x'6100' AS TEXT)",
         "UPDATE roles SET description = CAST(x'ff' AS TEXT)",
-        "PRAGMA foreign_keys = OFF",
+        "UPDATE change_log SET actor = CAST(x'ff' AS TEXT)",
         "INSERT INTO users (id, created_at, updated_at) SELECT CAST(x'ff' AS TEXT), created_at, created_at FROM users",
     )
     [told] = [each for each in await ops.doctor(path) if each.id == "authstore.E013"]
-    assert told.detail.split("; ")[0] == "users: \\udcff"
+    assert "users: b'\\xff'" in told.detail
     for name in (
         f"sessions: {session.id}",
         "accounts: ",

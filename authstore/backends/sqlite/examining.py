@@ -4,20 +4,23 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 from authstore import schema
 from authstore.backends.inspection import Symptom
-from authstore.backends.sqlite import file, fork, volume
+from authstore.backends.sqlite import file, fork, texts, volume
 from authstore.backends.sqlite.errors import is_busy
 from authstore.backends.sqlite.holders import holders, named
 from authstore.backends.sqlite.migrating import ledger
-from authstore.backends.sqlite.shape import lacking, told
+from authstore.backends.sqlite.shape import lacking, tables, told
 from authstore.backends.sqlite.units import UnitConnection
 from authstore.errors import SchemaError
 
 LONG_LOG = 64 * 2**20  # bytes: a store cuts its log back to this when nothing holds it
 LOCKED_SECONDS = 2.0  # whoever has the write lock for longer is named
+# Whose rows are read as models are: what cannot be is told of all of them.
+_MODELLED = frozenset({"users", "accounts", "sessions", "verification_tokens", "authenticators", "roles"})
 _MANY_ROWS = 10_000  # from here on the planner's choice can matter
 
 
@@ -122,6 +125,10 @@ def _schema(connection: sqlite3.Connection) -> Iterator[Symptom]:
     missing = lacking(connection, known[: len(ran)])
     if missing.needed:
         yield Symptom("missing-table", ", ".join(told(missing.needed)))
+        return
+    for table in sorted(set(tables(known[: len(ran)])) - _MODELLED):
+        if keys := list(islice(texts.undecodable(connection, table), 5)):
+            yield Symptom("unreadable", f"{table}: {', '.join(map(str, keys))}")
     for kind in ("index", "trigger"):
         names = [name for name in told(missing.helpful) if name.startswith(kind)]
         if names:

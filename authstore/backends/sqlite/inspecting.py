@@ -1,98 +1,23 @@
-"""Looking at a store's file without changing it: its tables and sizes, its schema version."""
+"""Looking at a store's file without changing it: its schema, its plans, what in it cannot be read."""
 
-import asyncio
-import random
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from authstore import schema
-from authstore.backends.inspection import COUNTED_ROWS, StoreSize, Symptom, TableInfo, symptom_of
-from authstore.backends.sqlite import file, fork
-from authstore.backends.sqlite.database import SqliteDatabase
+from authstore.backends.sqlite import file, fork, texts
 from authstore.backends.sqlite.errors import files_translated
-from authstore.backends.sqlite.examining import LOCKED_SECONDS, examine_database, examine_file, examine_writer
-from authstore.backends.sqlite.mending import mend_files, mend_within
 from authstore.backends.sqlite.migrating import ledger
-from authstore.backends.sqlite.shape import lacking, told
-from authstore.backends.sqlite.units import UnitConnection, drive
-from authstore.database import Unit
-from authstore.errors import (
-    AuthStoreError,
-    SchemaError,
-    StoreClosedError,
-    StoreMisuseError,
-    StoreNotFoundError,
-)
+from authstore.backends.sqlite.shape import lacking, tables, told
+from authstore.backends.sqlite.units import UnitConnection
+from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration
+from authstore.sql import Query
 
-T = TypeVar("T")
-
-_PLACES, _STRETCH = 200, 100  # of an estimate: so many places in a table, so many rows there
-_TABLES = """
-SELECT name, wr FROM pragma_table_list
-WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name
-"""
-
-
-class SqliteInspector:
-    """See `authstore.backends.inspection.Inspector`. `path` is None in memory, where there is one connection."""
-
-    def __init__(self, path: Path | None, database: SqliteDatabase | None = None) -> None:
-        self._path = path
-        self._database = database
-
-    async def ask(self, make: Callable[[], Unit[T]]) -> T:
-        """See `authstore.backends.inspection.Inspector`."""
-        return await self._look(partial(_run, make))
-
-    async def size(self, *, with_tables: bool) -> StoreSize:
-        """See `authstore.backends.inspection.Inspector`."""
-        return await self._look(partial(_size, self._path, with_tables))
-
-    async def examine(self) -> list[Symptom]:
-        """See `authstore.backends.inspection.Inspector`."""
-        found: list[Symptom] = []
-        try:
-            if self._path is not None:
-                found = await asyncio.to_thread(examine_file, self._path)
-                if self._database is not None:
-                    found += await self._database.on_writer(examine_writer)
-            if not any(each.kind in ("missing", "lost-file", "network", "locked") for each in found):
-                found += await self._look(partial(examine_database, self._path))
-        except (StoreClosedError, StoreMisuseError):
-            raise
-        except AuthStoreError as error:
-            found.append(Symptom(symptom_of(error), str(error)))
-        return found
-
-    async def mend(self, kind: str) -> None:
-        """See `authstore.backends.inspection.Inspector`."""
-        if self._path is not None and await asyncio.to_thread(mend_files, self._path, kind):
-            return
-        if self._database is not None:
-            await self._database.on_writer(partial(mend_within, self._path, kind, is_store=True))
-        else:
-            await asyncio.to_thread(self._mend_alone, kind)
-
-    async def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._path is None and self._database is not None:
-            return await self._database.on_writer(work)
-        return await asyncio.to_thread(self._look_at_file, work)
-
-    def _look_at_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with _opened(self._path or Path()) as connection:
-            return work(connection)
-
-    def _mend_alone(self, kind: str) -> None:
-        path = self._path or Path()
-        with files_translated(), closing(file.connect(path, UnitConnection)) as connection:
-            fork.note(connection)
-            connection.execute("PRAGMA foreign_keys = ON")
-            mend_within(path, kind, connection, is_store=False)
+_LOCKED_SECONDS = 2.0
 
 
 def pending(path: Path) -> tuple[Migration, ...]:
@@ -100,7 +25,7 @@ def pending(path: Path) -> tuple[Migration, ...]:
     known = schema.migrations("sqlite")
     if not path.exists():
         return known
-    with _opened(path) as connection:
+    with opened(path) as connection:
         return schema.pending(ledger(connection), known)
 
 
@@ -108,85 +33,39 @@ def drift(path: Path) -> tuple[str, ...]:
     """What the migrations that ran had made, and is there no more."""
     if not path.exists():
         return ()
-    with _opened(path) as connection:
+    with opened(path) as connection:
         missing = lacking(connection, schema.migrations("sqlite")[: len(ledger(connection))])
     return (*told(missing.needed), *told(missing.helpful))
 
 
-def _run(make: Callable[[], Unit[T]], connection: sqlite3.Connection) -> T:
-    unit = make()
-    try:
-        first = next(unit)
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
-    return drive(connection, unit, first)
+def explain(connection: sqlite3.Connection, query: Query) -> list[str]:
+    """How SQLite goes about a query: its plan, as the command line shows it."""
+    values = defaultdict[str, None](lambda: None)
+    depth: dict[int, int] = {0: 0}
+    lines = []
+    for number, parent, _, text in connection.execute(f"EXPLAIN QUERY PLAN {query.sqlite}", values):
+        depth[number] = depth[parent] + 1
+        lines.append("  " * depth[parent] + text)
+    return lines or ["(searches nothing)"]
+
+
+def undecodable(path: Path) -> tuple[tuple[str, Any], ...]:
+    """The rows of our tables that hold text that is not UTF-8, by table and key: such a row is `StoreCorruptError` to
+    whoever asks for it. Reads the whole file."""
+    with opened(path) as connection:
+        ours = tables(schema.migrations("sqlite")[: len(ledger(connection))])
+        return tuple((table, key) for table in ours for key in texts.undecodable(connection, table))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[UnitConnection]:
+def opened(path: Path) -> Iterator[UnitConnection]:
+    """The store in this file, to be read; what is no UTF-8 comes as bytes. Raises `StoreNotFoundError`, `SchemaError`,
+    `StoreCorruptError`, `StoreBusyError` after two seconds."""
     if not path.is_file():
         raise StoreNotFoundError(f"there is no store at {path}")
-    with files_translated(), file.connect_to_read(path, UnitConnection, timeout=LOCKED_SECONDS) as connection:
+    with files_translated(), file.connect_to_read(path, UnitConnection, timeout=_LOCKED_SECONDS) as connection:
         fork.note(connection)
-        # What is no UTF-8 is shown by what becomes of it: text that no model takes.
-        connection.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
         if not file.is_ours(connection):
             raise SchemaError(f"{path} is no authstore")
-        yield connection
-
-
-def _size(path: Path | None, with_tables: bool, connection: sqlite3.Connection) -> StoreSize:
-    def pragma(name: str) -> int:
-        value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
-        return value
-
-    version = len(ledger(connection))
-    sizes = _sizes(connection) if with_tables else None
-    tables = tuple(
-        _table(connection, name, sizes, is_numbered=not wr) for name, wr in connection.execute(_TABLES).fetchall()
-    )
-    page = pragma("page_size")
-    place, size, log = "memory", pragma("page_count") * page, 0
-    if path is not None:
-        wal, _, _ = file.logs(path)
-        place, size, log = str(path), path.stat().st_size, wal.stat().st_size if wal.exists() else 0
-    return StoreSize(place, size, log, pragma("freelist_count") * page, version, tables)
-
-
-def _sizes(connection: sqlite3.Connection) -> dict[str, int] | None:
-    try:
-        return dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
-    except sqlite3.OperationalError:
-        return None
-
-
-def _table(connection: sqlite3.Connection, name: str, sizes: dict[str, int] | None, *, is_numbered: bool) -> TableInfo:
-    quoted = '"' + name.replace('"', '""') + '"'
-    rows, is_exact = (_estimated if is_numbered else _counted)(connection, quoted)
-    indexes = [found for (found,) in connection.execute("SELECT name FROM pragma_index_list(?)", (name,))]
-    size = None if sizes is None else sum(sizes.get(one, 0) for one in (name, *indexes))
-    return TableInfo(name, rows, size, tuple(sorted(indexes)), is_exact)
-
-
-def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
-    """How many rows a table has, counted up to a million, and whether those are all."""
-    some = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT ?)"  # noqa: S608  # a name of the catalogue
-    rows: int = connection.execute(some, (COUNTED_ROWS + 1,)).fetchone()[0]
-    return min(rows, COUNTED_ROWS), rows <= COUNTED_ROWS
-
-
-def _estimated(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
-    """The same of a table with numbered rows: of a large one by how densely some places of it are filled."""
-    (first,) = connection.execute(f"SELECT min(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
-    (last,) = connection.execute(f"SELECT max(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
-    span = 0 if first is None else last - first + 1
-    if span <= COUNTED_ROWS:
-        return _counted(connection, table)
-    count = f"SELECT count(*) FROM {table} WHERE _rowid_ BETWEEN ? AND ?"  # noqa: S608  # as above
-    rows = 0
-    for _ in range(_PLACES):
-        place = random.randrange(first, last - _STRETCH + 2)  # noqa: S311  # a sample, no secret
-        (there,) = connection.execute(count, (place, place + _STRETCH - 1)).fetchone()
-        rows += there
-    return round(span * rows / (_PLACES * _STRETCH)), False
+        with texts.escaped(connection):
+            yield connection
