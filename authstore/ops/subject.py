@@ -36,24 +36,24 @@ def subject(url_or_store: object) -> Subject:
 def _of_url(url: str | Path) -> Inspector:
     path = file_of(url)
     if path is not None:
-        from authstore.backends.sqlite.inspector import SqliteInspector
+        from authstore.backends.sqlite.upkeep.inspector import SqliteInspector
 
         return SqliteInspector(path)
-    from authstore.backends.postgres.inspector import PostgresInspector
     from authstore.backends.postgres.servers import servers
+    from authstore.backends.postgres.upkeep.inspector import PostgresInspector
 
     return PostgresInspector(servers(str(url)))
 
 
 def _of_store(store: Store) -> Inspector:
     from authstore.backends.sqlite.database import SqliteDatabase
-    from authstore.backends.sqlite.inspector import SqliteInspector
+    from authstore.backends.sqlite.upkeep.inspector import SqliteInspector
 
     database = store.database
     if isinstance(database, SqliteDatabase):
         return SqliteInspector(None if database.path is None else Path(database.path), database)
     from authstore.backends.postgres.database import PostgresDatabase
-    from authstore.backends.postgres.inspector import PostgresInspector
+    from authstore.backends.postgres.upkeep.inspector import PostgresInspector
 
     if isinstance(database, PostgresDatabase):
         database.check()

@@ -13,7 +13,7 @@ import pytest
 
 from authstore import ConfigurationError, Permission, SessionPolicy, StoreClosedError, connect, ops
 from authstore.backends.sqlite import volume
-from authstore.backends.sqlite.examining import has_wal_reset_bug
+from authstore.backends.sqlite.upkeep.examining import has_wal_reset_bug
 from authstore.store import Store
 from authstore.testing import Clock
 
@@ -356,6 +356,7 @@ async def test_rows_that_no_model_takes_are_named_wherever_they_are(path: Path) 
     [told] = [each for each in await ops.doctor(path) if each.id == "authstore.E013"]
     assert "users: b'\\xff'" in told.detail
     for name in (
+        "change_log: 1",
         f"sessions: {session.id}",
         "accounts: ",
         "verification_tokens: 1",

@@ -9,11 +9,11 @@ from authstore.backends.inspection import COUNTED_ROWS, StoreSize, Symptom, Tabl
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import AsyncpgConnection, Connection
 from authstore.backends.postgres.errors import translated
-from authstore.backends.postgres.examining import examine_schema, examine_server
-from authstore.backends.postgres.mending import mend
 from authstore.backends.postgres.migrating import ledger
 from authstore.backends.postgres.servers import Servers
 from authstore.backends.postgres.units import drive
+from authstore.backends.postgres.upkeep.examining import examine_schema, examine_server
+from authstore.backends.postgres.upkeep.mending import mend
 from authstore.database import Unit
 from authstore.errors import AuthStoreError, SchemaError
 

@@ -11,10 +11,10 @@ from authstore import schema
 from authstore.backends.inspection import Symptom
 from authstore.backends.sqlite import file, fork, texts, volume
 from authstore.backends.sqlite.errors import is_busy
-from authstore.backends.sqlite.holders import holders, named
 from authstore.backends.sqlite.migrating import ledger
 from authstore.backends.sqlite.shape import lacking, tables, told
 from authstore.backends.sqlite.units import UnitConnection
+from authstore.backends.sqlite.upkeep.holders import holders, named
 from authstore.errors import SchemaError
 
 LONG_LOG = 64 * 2**20  # bytes: a store cuts its log back to this when nothing holds it

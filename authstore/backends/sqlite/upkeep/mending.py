@@ -6,10 +6,10 @@ from pathlib import Path
 
 from authstore import schema
 from authstore.backends.sqlite.errors import files_translated
-from authstore.backends.sqlite.examining import has_wal_reset_bug, is_writable_by_all, readable_by_others
-from authstore.backends.sqlite.holders import holders, named
 from authstore.backends.sqlite.migrating import ledger, statements
 from authstore.backends.sqlite.shape import lacking, told
+from authstore.backends.sqlite.upkeep.examining import has_wal_reset_bug, is_writable_by_all, readable_by_others
+from authstore.backends.sqlite.upkeep.holders import holders, named
 from authstore.errors import StoreBusyError
 
 _SETTINGS = {

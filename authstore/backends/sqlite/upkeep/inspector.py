@@ -13,11 +13,11 @@ from authstore.backends.inspection import COUNTED_ROWS, StoreSize, Symptom, Tabl
 from authstore.backends.sqlite import file, fork
 from authstore.backends.sqlite.database import SqliteDatabase
 from authstore.backends.sqlite.errors import files_translated
-from authstore.backends.sqlite.examining import examine_database, examine_file, examine_writer
 from authstore.backends.sqlite.inspecting import opened
-from authstore.backends.sqlite.mending import mend_files, mend_within
 from authstore.backends.sqlite.migrating import ledger
 from authstore.backends.sqlite.units import UnitConnection, drive
+from authstore.backends.sqlite.upkeep.examining import examine_database, examine_file, examine_writer
+from authstore.backends.sqlite.upkeep.mending import mend_files, mend_within
 from authstore.database import Unit
 from authstore.errors import (
     AuthStoreError,
