@@ -5,7 +5,7 @@ had their names there stands in `authstore_before` from then on.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
@@ -38,6 +38,7 @@ _SETTINGS = (
     "SET client_min_messages = warning",
 )
 MIN_VERSION = 140000
+Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 
 class PostgresTarget:
@@ -76,11 +77,11 @@ class PostgresTarget:
         if not self.rows(_LOCK)[0][0]:
             raise TargetBusyError("another move into this database is at work", hint="wait for it, or stop it")
 
-    def execute(self, statement: str, parameters: Sequence[Any] | None = None) -> None:
+    def execute(self, statement: str, parameters: Parameters = None) -> None:
         """One statement, or a script without parameters."""
         self.connection.execute(statement.encode(), parameters)
 
-    def rows(self, statement: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with self.connection.cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(statement.encode(), parameters).fetchall()

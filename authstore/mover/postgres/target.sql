@@ -32,6 +32,17 @@ ORDER BY 1, 2, 3;
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relkind <> 't';
 
+-- name: belongings
+-- What goes with tables: their indexes, and the sequences that they own.
+SELECT x.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.classid = 'pg_class'::regclass
+JOIN pg_class x ON x.oid = d.objid AND x.relkind = 'S'
+WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s)
+UNION
+SELECT x.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_index i ON i.indrelid = c.oid JOIN pg_class x ON x.oid = i.indexrelid
+WHERE n.nspname = %(schema)s AND c.relname = ANY (%(tables)s);
+
 -- name: references_from_outside
 SELECT format('%%I.%%I', rn.nspname, r.relname), k.conname::text, c.relname::text
 FROM pg_constraint k

@@ -147,7 +147,8 @@ class PostgresLedger:
         """The rows that were refused, by the source's digest, and why."""
         return dict(
             self._target.rows(
-                f"SELECT encode(there, 'hex'), coalesce(reason, '') FROM {self._spellings} WHERE name = %s AND here IS NULL",
+                f"SELECT encode(there, 'hex'), coalesce(reason, '') FROM {self._spellings}"
+                " WHERE name = %s AND here IS NULL",
                 [table],
             )
         )

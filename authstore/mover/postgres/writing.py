@@ -204,7 +204,8 @@ class PostgresWriter:
                 self._target.execute(f"UPDATE {self.table.at} AS t SET {changed} FROM {_ARRIVING} AS a WHERE {same}")
             columns = ", ".join(self._columns)
             self._target.execute(
-                f"INSERT INTO {self.table.at} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {_ARRIVING} AS a"
+                f"INSERT INTO {self.table.at} ({columns}) OVERRIDING SYSTEM VALUE"
+                f" SELECT {columns} FROM {_ARRIVING} AS a"
                 f" WHERE NOT EXISTS (SELECT FROM {self.table.at} AS t WHERE {same})"
             )
             self._target.execute(f"DROP TABLE {_ARRIVING}")

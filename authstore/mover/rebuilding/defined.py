@@ -176,7 +176,7 @@ class DefinedTable:
                 yield Step(self.target, one["name"], f"the owner of sequence {one['name']}", sql)
 
     def positions(self) -> Iterator[tuple[str, str, int | None, int]]:
-        """Of each sequence its place, its column in the file, where it stood (None: no number was given) and its step."""
+        """Of each sequence its place, its column in the file, where it stood (None: nowhere yet) and its step."""
         for one in self._own_sequences():
             yield self._place(one), self.columns[one["column"]], one["position"], one["step"]
 

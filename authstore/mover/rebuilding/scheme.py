@@ -41,8 +41,8 @@ _STORED = {"int8": "INTEGER", "float8": "REAL", "text": "TEXT", "bytea": "BLOB"}
 
 @dataclass(frozen=True)
 class Incoming:
-    """One table on its way. `copy`: what its rows are in Postgres, as the file writes them; `rejects`: predicates on the
-    file's rows; `parents`: the tables it refers to."""
+    """One table on its way. `copy`: what its rows are in Postgres, as the file writes them; `rejects`: predicates on
+    the file's rows; `parents`: the tables it refers to."""
 
     file: FileTable
     name: str

@@ -133,7 +133,7 @@ class IncomingTables:
         return next(str(one["type"]) for one in self.sources[name]["columns"] if one["name"] == there)
 
     def _foreign_keys(self, name: str) -> Iterator[Step]:
-        """As they were, where what they point to comes too; to authstore's tables, and new ones, as the file has them."""
+        """As they were, where what they point to comes too; new ones, and those to authstore's, as the file says."""
         said: set[tuple[str, ...]] = set()
         defined = self.defined(name)
         for one, step in defined.foreign_keys() if defined else ():

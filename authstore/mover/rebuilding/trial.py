@@ -20,8 +20,8 @@ from authstore.schema import migrations
 
 @dataclass(slots=True)
 class Tried:
-    """What the target took. `own`: the keys and indexes of authstore's tables, to be made when the rows are there. `objects`,
-    `relations`: all that will stand in the target's schema, and its names."""
+    """What the target took. `own`: the keys and indexes of authstore's tables, to be made when the rows are there;
+    `objects`, `relations`: all that will stand in the target's schema, and its names."""
 
     steps: Steps = field(default_factory=Steps)
     own: list[Step] = field(default_factory=list)
@@ -135,4 +135,4 @@ def sequence_of(target: PostgresTarget, schema: str, table: str, column: str) ->
     """The sequence that a column owns."""
     at = f"{quote(schema)}.{quote(table)}"
     ((found,),) = target.rows(f"SELECT pg_get_serial_sequence({literal(at)}, {literal(column)})")
-    return found
+    return None if found is None else str(found)

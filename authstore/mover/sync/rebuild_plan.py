@@ -1,4 +1,4 @@
-"""What a move into PostgreSQL would do, and the comparison of a file with what was moved there; neither leaves a trace."""
+"""What a move into PostgreSQL would do, and a file compared with what was moved there; neither leaves a trace."""
 
 import threading
 from dataclasses import replace

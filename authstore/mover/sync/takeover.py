@@ -8,6 +8,7 @@ from authstore.mover.errors import TargetChangedError, TargetError
 from authstore.mover.names import quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import iso
+from authstore.mover.postgres.named_queries import named_queries
 from authstore.mover.postgres.schemas import (
     SchemaObject,
     move_objects,
@@ -60,13 +61,7 @@ _SHOWN = 5
 def _names_with(target: PostgresTarget, objects: Sequence[SchemaObject]) -> set[str]:
     """The names of these relations and of all that goes with them."""
     names = [one.name for one in objects if one.kind in _RELATIONS]
-    found = target.rows(
-        "SELECT x.relname::text FROM pg_class c JOIN pg_depend d ON d.refobjid = c.oid JOIN pg_class x ON x.oid = d.objid"
-        " WHERE c.relnamespace = %s::regnamespace AND c.relname = ANY (%s) UNION"
-        " SELECT x.relname::text FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid"
-        " JOIN pg_class x ON x.oid = i.indexrelid WHERE c.relnamespace = %s::regnamespace AND c.relname = ANY (%s)",
-        [quote(target.home), names, quote(target.home), names],
-    )
+    found = target.rows(named_queries("target.sql")["belongings"], {"schema": target.home, "tables": names})
     return {*names, *(name for (name,) in found)}
 
 
