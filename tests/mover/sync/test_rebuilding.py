@@ -60,7 +60,8 @@ async def file(tmp_path: Path) -> Path:
     change(
         path,
         """CREATE TABLE note (id INTEGER PRIMARY KEY AUTOINCREMENT, "userId" TEXT NOT NULL
-           REFERENCES users (id) ON DELETE CASCADE, body TEXT DEFAULT 'none', price REAL CHECK (price >= 0), made TEXT DEFAULT CURRENT_TIMESTAMP,
+           REFERENCES users (id) ON DELETE CASCADE, body TEXT DEFAULT 'none',
+           price REAL CHECK (price >= 0), made TEXT DEFAULT CURRENT_TIMESTAMP,
            file BLOB, UNIQUE (userId, body))""",
         "CREATE INDEX note_made ON note (made DESC) WHERE price > 1",
         "INSERT INTO note (userId, body, price, file) SELECT id, 'b' || email, 2.5, x'00ff' FROM users",
@@ -252,15 +253,19 @@ async def test_values_that_postgres_does_not_take_stop_or_stay_out(file: Path, t
     assert there.execute("SELECT id FROM loose ORDER BY id").fetchall() == [(1,), (2,)]
 
 
+def _start(path: Path, url: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "authstore.cli", "move", at(path), url, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
 async def test_a_move_killed_anywhere_goes_on_and_arrives(file: Path, there: _Link, url: str) -> None:
     change(
         file,
         "INSERT INTO note (userId, body, price) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
         " WHERE i < 40000) SELECT (SELECT id FROM users LIMIT 1), 'r' || i, i FROM n",
     )
-    command = [sys.executable, "-m", "authstore.cli", "move", at(file), url, "--json"]
     for seconds in (0.0, 0.4, 0.8):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = _start(file, url)
         assert process.stdout is not None
         process.stdout.readline()
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""From PostgreSQL to a file and back: the same rows, types, keys, defaults, checks, numbers and views, or it is said."""
+"""From PostgreSQL to a file and back: the same rows, types, keys, defaults, checks, numbers, views, or it is said."""
 
 import json
 from collections.abc import Iterator
