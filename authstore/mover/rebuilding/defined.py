@@ -204,7 +204,7 @@ def is_text(declared: str) -> bool:
 
 
 def new_places(sources: Mapping[str, Any], own: Collection[str], tables: Mapping[str, str]) -> Places:
-    """The place of every table, type, collation and sequence that the ledger speaks of. `tables`: their names there."""
+    """The place of all that the ledger speaks of. `tables`: their names in Postgres, by those in the file."""
     names: dict[QualifiedName, QualifiedName] = {}
     became: dict[QualifiedName, str] = {}
     space = Namespace(tables.values())
@@ -217,6 +217,6 @@ def new_places(sources: Mapping[str, Any], own: Collection[str], tables: Mapping
             for one in definition["sequences"]:
                 at = split_name(one["name"])
                 names.setdefault(at, (BUILDING, space.take(at[1])))
-    for one in (*database.get("types", ()), *database.get("collations", ())):
+    for one in (*database.get("types", ()), *database.get("collations", ()), *database.get("views", ())):
         names.setdefault((one["schema"], one["name"]), (BUILDING, space.take(one["name"])))
     return Places(names, became)

@@ -164,8 +164,11 @@ def _tried_scheme(
         tried.steps.later += try_steps(target, steps.later, tried)
         tried.objects, tried.relations = objects_of(target, BUILDING), taken_names(target, BUILDING)
     decided, problems = _with_rejects(source, _in_order(tables), options)
+    known = {f"view {view['name']}" for view in incoming.sources.get("", {}).get("views", ())}
     behind = [
-        Problem("left-behind", "", f"{one} stays behind: it was never in Postgres") for one in source.left_behind()
+        Problem("left-behind", "", f"{one} stays behind: it was never in Postgres")
+        for one in source.left_behind()
+        if one not in known
     ]
     return RebuildScheme(
         source.system,

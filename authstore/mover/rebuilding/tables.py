@@ -185,8 +185,9 @@ class IncomingTables:
                 if (schema, name) in self.places.own
             )
             refusal = f"{gone[0]} is authstore's {self.places.own[tuple(gone[0].split('.', 1))]} now" if gone else ""  # type: ignore[index]
-            sql = f"CREATE VIEW {self.places.at(view['name'])} AS {self.places.said(view['definition'])}"
-            yield Step("", view["name"], f"view {view['name']}", sql, refusal=refusal)
+            place = self.places.names[view["schema"], view["name"]][1]
+            sql = f"CREATE VIEW {self.places.at(place)} AS {self.places.said(view['definition'])}"
+            yield Step("", place, f"view {view['name']}", sql, refusal=refusal)
 
     def problems(self) -> Iterator[Problem]:
         """What comes back otherwise than it was."""
