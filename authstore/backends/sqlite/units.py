@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, name_of, ours
 from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
 from authstore.errors import StoreError
 from authstore.observers import WAITS, Statistic
@@ -102,7 +103,11 @@ def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     cursor = connection.execute(statement.query.sqlite, _encoded(statement.parameters))
     if cursor.description is None:
         return [{}] * cursor.rowcount
-    rows = cursor.fetchall()
+    try:
+        rows = cursor.fetchall()
+    except sqlite3.Error:
+        cursor.close()  # or it would be half read for as long as the error is
+        raise
     names = [column[0] for column in cursor.description] if rows else []
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -121,10 +126,20 @@ def iso(value: datetime) -> str:
 
 
 def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
-    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
+    """Runs a unit so that it fails alone; again where it met text that is not UTF-8, which is left to the unit then.
+    Needs an open transaction, and raises where that is gone."""
     if not connection.in_transaction:
         raise StoreError("the database rolled the transaction back after an earlier error")
-    unit = make()
+    try:
+        return _run_unit(connection, make())
+    except sqlite3.OperationalError as error:
+        if not (is_undecodable(error) and connection.in_transaction):
+            raise
+    with escaped(connection):
+        return _run_unit(connection, make())
+
+
+def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
     try:
         statement = next(unit)
         if statement.decides is Decides.UNIT:  # one that fails undoes itself: no savepoint is needed

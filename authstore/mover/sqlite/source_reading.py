@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from authstore.backends.sqlite.texts import is_undecodable, undecodable
 from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
 from authstore.mover.errors import SourceError
 from authstore.mover.layout import Layout
@@ -97,7 +98,7 @@ class SqliteReader:
         return ReadAhead(lambda: self._packs(query, until or ()))
 
     def _packs(self, query: str, parameters: Sequence[Any]) -> Iterator[Pack]:
-        with _readable(self.layout.table):
+        with _readable(self.connection, self.layout.table):
             cursor = self.connection.execute(query, tuple(parameters))
             while rows := cursor.fetchmany(PACK):
                 keys, texts = pack(rows)
@@ -111,7 +112,7 @@ class SqliteReader:
 
     def _batches(self, query: str, parameters: Sequence[Any]) -> Iterator[Batch]:
         """A query's rows, a stretch at a time; of those that the target is known not to take, none."""
-        with _readable(self.layout.table):
+        with _readable(self.connection, self.layout.table):
             cursor = self.connection.execute(query, tuple(parameters))
             while rows := cursor.fetchmany(self.tuning.stretch_rows):
                 digests = [_digest(row[0]) for row in rows]
@@ -147,11 +148,15 @@ def _text(name: str) -> str:
 
 
 @contextmanager
-def _readable(table: str) -> Iterator[None]:
-    """SQLite's refusals to read a table, in the mover's words."""
+def _readable(file: sqlite3.Connection, table: str) -> Iterator[None]:
+    """SQLite's refusals to read a table, in the mover's words; text that is none is named by its row."""
     try:
         yield
     except sqlite3.Error as error:
+        if is_undecodable(error):
+            key = next(undecodable(file, table), None)
+            hint = "mend or delete it, and run the command again"
+            raise SourceError(f"{table}: the row {key!r} holds text that is not UTF-8", hint=hint) from error
         raise SourceError(
             f"table {table} cannot be read: {error}", hint="look at it: PRAGMA integrity_check"
         ) from error
