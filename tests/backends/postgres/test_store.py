@@ -259,6 +259,10 @@ async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypat
                 with pytest.raises(UnknownOutcomeError):
                     await call
             monkeypatch.setattr(units, "COMMIT_SECONDS", 20.0)
+            with sql(server.url) as connection:  # which the store has left to themselves
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                )
             for how in ("pg_cancel_backend", "pg_terminate_backend"):
                 calls = [store.create_user(id=how), store.update_user(user.id, image=how)]
                 pending = [asyncio.create_task(call) for call in calls]
