@@ -724,6 +724,14 @@ SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text
     set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true),
     set_config('authstore.is_using', CAST(:is_using AS boolean)::text, true)
 
+-- Takes that back. On PostgreSQL the end of a transaction does it.
+-- name: say_no_more
+-- dialect: sqlite
+UPDATE change_log SET acting_at = NULL, actor = NULL, is_using = 0
+-- dialect: postgres
+SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor', '', true),
+    set_config('authstore.is_using', 'false', true)
+
 -- Notes something that changes no row.
 -- name: insert_change
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)

@@ -17,7 +17,7 @@ from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import Text, text
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
-from authstore.sql import Decides, Statement
+from authstore.sql import Decides, Statement, queries
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
     try:
         await connection.script(opening, _left(deadline))
-        result = await drive(connection, make(), deadline)
+        result = await drive(connection, make(), deadline, until_commit=True)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
             raise busy() from error
@@ -112,12 +112,14 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
     return result
 
 
-async def drive(connection: Connection, unit: Unit[T], deadline: float | None) -> T:
-    """Runs a unit to its end within the open transaction."""
+async def drive(connection: Connection, unit: Unit[T], deadline: float | None, *, until_commit: bool = False) -> T:
+    """Runs a unit to its end within the open transaction. `until_commit`: nothing comes after it, so that the end of
+    the transaction takes back what was said of it."""
     try:
         statement = next(unit)
         while True:
-            statement = unit.send(await fetch(connection, statement, deadline))
+            is_spared = until_commit and statement.query is queries.say_no_more
+            statement = unit.send([] if is_spared else await fetch(connection, statement, deadline))
     except StopIteration as finished:
         return cast(T, finished.value)
     finally:
