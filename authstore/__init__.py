@@ -63,6 +63,7 @@ if TYPE_CHECKING:  # loaded when first asked for, as pydantic loads its own
         User,
         VerificationToken,
     )
+    from authstore.observers import Observer, Statistic
 
 __all__ = [
     "UNSET",
@@ -89,6 +90,7 @@ __all__ = [
     "KeyUnavailableError",
     "Maintenance",
     "NotFoundError",
+    "Observer",
     "Permission",
     "PruneReport",
     "Role",
@@ -99,6 +101,7 @@ __all__ = [
     "SessionPolicy",
     "Sessions",
     "SignIn",
+    "Statistic",
     "StoreBusyError",
     "StoreClosedError",
     "StoreCorruptError",
@@ -124,7 +127,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The models and the protocols, which need all of pydantic."""
     if name in __all__:
-        for room in ("authstore.models", "authstore.adapter"):
+        for room in ("authstore.models", "authstore.adapter", "authstore.observers"):
             if hasattr(module := import_module(room), name):
                 found = globals()[name] = getattr(module, name)
                 return found

@@ -680,7 +680,7 @@ UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
 
 -- What a token died of.
 -- name: get_ended_token
-SELECT reason, at, actor FROM ended_tokens WHERE token_hash = :token_hash
+SELECT * FROM ended_tokens WHERE token_hash = :token_hash
 
 -- The row of a session that a token names, and what is left of its user.
 -- name: get_session_remains_by_id
@@ -777,6 +777,21 @@ SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal
 -- How long events are kept, and how far they are chained.
 -- name: get_change_log
 SELECT audit_seconds, lost, lost_hash, sealed, sealed_hash FROM change_log
+
+-- Makes whoever would note an event wait until this transaction has ended; a transaction of SQLite that writes is alone.
+-- name: hold_change_log
+-- dialect: sqlite
+SELECT id FROM change_log
+-- dialect: postgres
+SELECT 1 AS id FROM pg_advisory_xact_lock(1096111177, CAST(CAST('changes' AS regclass) AS oid)::int)
+
+-- The number of the newest row of the log.
+-- name: get_newest_change
+SELECT max(seq) AS seq FROM changes
+
+-- The newest event that will no longer be kept, where there is one up to this number.
+-- name: lose_changes_before
+UPDATE change_log SET lost = coalesce((SELECT max(seq) FROM changes WHERE seq <= :seq AND type IS NOT NULL), lost)
 
 -- Events are kept at least so long.
 -- name: lengthen_audit

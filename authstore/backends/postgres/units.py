@@ -7,17 +7,19 @@ the transaction.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from authstore.backends.postgres.driver import Connection
-from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, ours
+from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, name_of, ours
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import Text, text
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
-from authstore.sql import Decides, Statement, queries
+from authstore.observers import Statistic, locking
+from authstore.sql import Decides, Query, Statement, queries
 
 T = TypeVar("T")
 
@@ -47,9 +49,10 @@ class Units:
         """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
         return await self.to_the_end(self._until_it_is_done(make, asyncio.get_running_loop().time() + BUSY_SECONDS))
 
-    async def alone(self, said: Text, values: Sequence[Any]) -> int | list[Row]:
-        """Runs one statement that is its own transaction."""
-        return await self.to_the_end(self._alone(said, values, asyncio.get_running_loop().time() + BUSY_SECONDS))
+    async def alone(self, query: Query, said: Text, values: Sequence[Any]) -> int | list[Row]:
+        """Runs one text of a query that is its own transaction."""
+        deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
+        return await self.to_the_end(self._alone(query, said, values, deadline))
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs this to its end, and only then lets a cancellation of its caller through."""
@@ -87,11 +90,11 @@ class Units:
         finally:
             self._pool.give(connection, to_write=True)
 
-    async def _alone(self, said: Text, values: Sequence[Any], deadline: float) -> int | list[Row]:
+    async def _alone(self, query: Query, said: Text, values: Sequence[Any], deadline: float) -> int | list[Row]:
         connection = await self._pool.take(deadline, to_write=True)
         try:
             send = connection.fetch_tuples if said.returns else connection.run
-            return await committed(connection, send(said.sql, values, None))
+            return await noted(connection, query, committed(connection, send(said.sql, values, None)))
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -99,7 +102,7 @@ class Units:
 async def in_transaction(connection: Connection, opening: str, make: Callable[[], Unit[T]], deadline: float) -> T:
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
     try:
-        await connection.script(opening, _left(deadline))
+        await begun(connection, opening, _left(deadline))
         result = await drive(connection, make(), deadline, until_commit=True)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
@@ -110,6 +113,14 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
         raise
     await committed(connection, connection.script("COMMIT", None))
     return result
+
+
+async def begun(connection: Connection, opening: str, timeout: float | None) -> None:
+    """Opens a transaction, which waits at the gate."""
+    began = monotonic()
+    with locking():
+        await connection.script(opening, timeout)
+    connection.locked = monotonic() - began
 
 
 async def drive(connection: Connection, unit: Unit[T], deadline: float | None, *, until_commit: bool = False) -> T:
@@ -132,12 +143,38 @@ async def fetch(connection: Connection, statement: Statement, deadline: float | 
     if not query.postgres:
         return []
     if decides is Decides.NAME:
-        await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
+        began = monotonic()
+        with locking():
+            await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
+        connection.locked += monotonic() - began
+    return await noted(connection, query, _fetch(connection, statement, deadline))
+
+
+async def _fetch(connection: Connection, statement: Statement, deadline: float | None) -> list[Row]:
+    query, decides = statement.query, statement.decides
     said = text(query.to_change if decides is Decides.ROWS and query.to_change else query.postgres)
     values = said.values(statement.parameters)
     if said.returns:
         return await connection.fetch_tuples(said.sql, values, _left(deadline))
     return [{}] * await connection.run(said.sql, values, _left(deadline))
+
+
+async def noted(connection: Connection, query: Query, work: Awaitable[T]) -> T:
+    """What this query gives, told to whoever watches."""
+    if connection.watch is None:
+        return await work
+    waited, locked, connection.waited, connection.locked = connection.waited, connection.locked, 0.0, 0.0
+    began, count, failed = monotonic(), 0, None
+    try:
+        found = await work
+        count = found if isinstance(found, int) else len(cast(list[Row], found))
+    except BaseException as error:
+        failed = name_of(error)
+        raise
+    finally:
+        seconds = monotonic() - began + waited + locked
+        connection.watch.statement(Statistic(query.name, seconds, waited, locked, count, failed))
+    return found
 
 
 async def committed(connection: Connection, work: Coroutine[Any, Any, T]) -> T:

@@ -15,6 +15,7 @@ from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import GATE, Units
 from authstore.database import Row, Unit
 from authstore.errors import StoreMisuseError, UnknownOutcomeError
+from authstore.observers import WAITS, Asker
 from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ AT_ONCE = 2  # of one kind
 class _Job:
     statement: Statement
     written: "asyncio.Future[bool]"
+    asker: Asker
     batch: "asyncio.Future[None] | None" = None  # done when the statement that it went into is
 
 
@@ -65,7 +67,7 @@ class Writes:
         query = statement.query
         if query.gathered is None or not self._running.get(query):
             return await self._write_alone(statement)
-        job = _Job(statement, asyncio.get_running_loop().create_future())
+        job = _Job(statement, asyncio.get_running_loop().create_future(), Asker.now())
         self._waiting.setdefault(query, []).append(job)
         self._start(query)
         return await self._outcome(job)
@@ -85,7 +87,8 @@ class Writes:
         said = text(query.whole or "")
         self._running[query] = self._running.get(query, 0) + 1
         try:
-            return bool(await self._units.alone(said, said.values({**statement.parameters, "gate": GATE})))
+            values = said.values({**statement.parameters, "gate": GATE})
+            return bool(await self._units.alone(query, said, values))
         except DRIVER_ERRORS:
             return False
         finally:
@@ -101,6 +104,7 @@ class Writes:
         task.add_done_callback(self._tasks.discard)
 
     async def _write_all(self, query: Query) -> None:
+        WAITS.set(None)  # this task was begun by one of those who wait, and works for all
         try:
             while self._waiting.get(query):
                 await self._write_together(query, self._take(query))
@@ -127,9 +131,11 @@ class Writes:
 
     async def _write_together(self, query: Query, jobs: list[_Job]) -> None:
         said, given = text(query.gathered or ""), [job.statement.parameters for job in jobs]
+        for job in jobs:
+            job.asker.is_answered()
         try:
             values = [GATE if name == "gate" else [one[name] for one in given] for name in said.names]
-            rows = await self._units.alone(said, values)
+            rows = await self._units.alone(query, said, values)
         except DRIVER_ERRORS:
             written: set[Any] = set()  # one of them spoilt it, or the server is away: each by itself finds out
         except BaseException as error:

@@ -102,6 +102,7 @@ def forget(before: datetime) -> Unit[bool]:
     return last == _FORGET_BATCH - 2
 
 
+@rows.reads("changes", "seq")
 def event(row: Row) -> Event:
     """An event from its row."""
     return Event(
