@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # loaded when first asked for, as pydantic loads its own
         Unset,
         Users,
         VerificationTokens,
+        Visits,
     )
     from authstore.models import (
         Account,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:  # loaded when first asked for, as pydantic loads its own
         SignIn,
         User,
         VerificationToken,
+        Visit,
     )
     from authstore.observers import Observer, Statistic
 
@@ -119,6 +121,8 @@ __all__ = [
     "Users",
     "VerificationToken",
     "VerificationTokens",
+    "Visit",
+    "Visits",
     "connect",
     "utc_now",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,7 +41,7 @@ async def make_plan(
     def work(_emit: OnProgress, stop: threading.Event) -> Plan:
         with Snapshot(source, stop, tuning=tuning) as view:
             scheme = scheme_of(view.main, options)
-            plan = plan_of(scheme, view.main, source, target, options)
+            plan = plan_of(scheme, source, target, options)
         found = target_problems(files, scheme, plan.bytes, options)
         return replace(plan, problems=(*plan.problems, *found))
 
@@ -54,6 +55,7 @@ async def move(
 
     `prove`: before the file takes its place, what was written is read back and compared with the digests that the
     source computed (the command line does). `verify` is the whole comparison, with the source as it is then.
+    A cancellation that comes when the file is taking its place is too late: the call goes on to its end.
     `on_progress` is called in the running loop. Raises `UndecidedError`, `TargetChangedError`, `TargetBusyError`
     and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
     the same call goes on from there.
@@ -69,6 +71,7 @@ async def move(
     return await _in_thread(
         lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove, tuning=tuning),
         on_progress,
+        may_be_done=True,
     )
 
 
@@ -110,7 +113,9 @@ async def recover(
             on_progress,
         )
     return await _in_thread(
-        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning), on_progress
+        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning),
+        on_progress,
+        may_be_done=True,
     )
 
 
@@ -129,8 +134,11 @@ def is_way_back(source: str, target: str | Path) -> bool:
     return source.startswith("sqlite:") and is_postgres(target)
 
 
-async def _in_thread(work: Callable[[OnProgress, threading.Event], _Result], on_progress: OnProgress | None) -> _Result:
-    """Runs `work` to its end, or, when cancelled, until it has stopped cleanly."""
+async def _in_thread(
+    work: Callable[[OnProgress, threading.Event], _Result], on_progress: OnProgress | None, *, may_be_done: bool = False
+) -> _Result:
+    """Runs `work` to its end, or, when cancelled, until it has stopped cleanly. `may_be_done`: where it could no longer
+    be stopped and is done, that is the outcome, and not that it was stopped."""
     loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def emit(event: Event) -> None:
@@ -142,6 +150,12 @@ async def _in_thread(work: Callable[[OnProgress, threading.Event], _Result], on_
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait([working])
-        working.exception()
+        while not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
+        if working.exception() is None and may_be_done:
+            task = asyncio.current_task()
+            while task is not None and task.uncancel():
+                pass
+            return working.result()
         raise
