@@ -9,6 +9,7 @@ from authstore.ops.events import follow, set_retention, verify_events
 from authstore.ops.findings import Finding
 from authstore.ops.inspecting import Growth, Inspection, inspect
 from authstore.ops.slow_queries import QueryStats, SlowQueries
+from authstore.ops.telemetry import telemetry
 from authstore.store.log.changes import ChainProblem, ChainReport
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "follow",
     "inspect",
     "set_retention",
+    "telemetry",
     "verify_events",
 ]
