@@ -17,6 +17,7 @@ from authstore.mover.copies import TableCopy
 from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
+from authstore.mover.postgres.asking import Asking, answered
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
@@ -111,9 +112,19 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         source = read_source(connection, options.schemas)
         options = _by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
-        found = (*found, *suspects(source, recognised, found, options, profile, connection))
-        auth = auth_plan(recognised, options, connection)
-        carried = carried_plan(source, recognised, options, connection, auth.changes)
+        return answered(connection, _scheme(source, recognised, found, options, profile))
+
+
+def _scheme(
+    source: Source,
+    recognised: tuple[Recognised, ...],
+    found: tuple[Problem, ...],
+    options: MoveOptions,
+    profile: Profile,
+) -> Asking[Scheme]:
+    suspected = yield from suspects(source, recognised, found, options, profile)
+    auth = yield from auth_plan(recognised, options)
+    carried = yield from carried_plan(source, recognised, options, auth.changes)
     refused = refused_views((*auth.copies, *carried.copies), carried.views)
     _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
@@ -123,7 +134,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         recognised,
         copies,
         cycles,
-        (*found, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
+        (*found, *suspected, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
         tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
         rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
@@ -201,13 +212,20 @@ def plan_of(
 ) -> Plan:
     """The scheme as the operator sees it, with exact counts of rows."""
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
+    with translated():
+        counts = answered(connection, _counts(scheme.copies))
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_copy(connection, copy), why.get(copy.source, ""), types
+            copy.target,
+            copy.role,
+            ".".join(copy.source),
+            count,
+            why.get(copy.source, ""),
+            _types(scheme, copy, options),
         )
-        for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
+        for copy, count in zip(scheme.copies, counts, strict=True)
     )
-    rows = sum(table.rows for table in tables)
+    rows = sum(counts)
     bytes_there = {(table.schema, table.name): table.bytes for table in scheme.source.tables}
     size = sum(
         _size(table.rows, bytes_there.get(copy.source, 0)) for table, copy in zip(tables, scheme.copies, strict=True)
@@ -224,6 +242,13 @@ def plan_of(
         bytes=size,
         connections=2 + min(DEFAULT.connections, max(1, len(scheme.copies))),
     )
+
+
+def _counts(copies: Sequence[TableCopy]) -> Asking[list[int]]:
+    counts = []
+    for copy in copies:
+        counts.append((yield from count_copy(copy)))
+    return counts
 
 
 def _size(rows: int, there: int) -> int:
@@ -252,4 +277,4 @@ def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list
     if one is None or not any(column.name == "data" for column in copy.columns):
         return []
     fields = Fields(one, options.naive_tz)
-    return [column.name for column in fields.extra if options.secrets == "keep" or column not in fields.secret]
+    return [column.name for column in fields.kept(options.secrets)]

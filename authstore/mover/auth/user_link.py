@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from authstore.mover.auth.draft import Fields
 from authstore.mover.catalog import SourceColumn
-from authstore.mover.copies import UserChanges
+from authstore.mover.copies import Reject, UserChanges
 from authstore.mover.names import quote, relation
 from authstore.mover.postgres.statements import is_any, json_map
 from authstore.mover.postgres.values import key_text
@@ -23,12 +23,20 @@ class UserLink:
     orphan: str
     changes: UserChanges
 
-    def hangs_on_gone(self) -> dict[tuple[str, str], str]:
-        """By reason and decision: a predicate for rows whose user is rejected."""
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """Rows without a user, and those whose user is rejected."""
+        orphans = [] if self.orphan == "FALSE" else [Reject("orphan", self.orphan, "on_orphan", "user id")]
         groups: dict[tuple[str, str], list[str]] = {}
         for user in self.changes.gone:
             groups.setdefault(self.changes.reasons[user], []).append(user)
-        return {why: is_any(self.source_id, ids) for why, ids in groups.items()}
+        return (
+            *orphans,
+            *(
+                Reject(reason, is_any(self.source_id, ids), decision, follows=True)
+                for (reason, decision), ids in groups.items()
+            ),
+        )
 
 
 def link_to_user(child: Fields, users: Recognised, changes: UserChanges) -> UserLink:
