@@ -161,14 +161,14 @@ def _refuse_unknown(
     """An option that names nothing would do nothing, and nobody would notice. Raises `ConfigurationError`."""
     tables = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
     known = tables | set(carried) | {one.role for one in recognised}
-    for option, given in (("--skip", options.skip), ("--only", options.only)):
+    for option, given in (("skip", options.skip), ("only", options.only)):
         if unknown := sorted(set(given) - known):
             there = ", ".join(sorted(label(table.schema, table.name) for table in source.tables))
-            raise ConfigurationError(f"{option}: no table is called {unknown[0]}; there are {there}")
+            raise ConfigurationError(f"`{option}`: no table is called {unknown[0]}; there are {there}")
     if unknown := sorted(set(options.schemas) - {table.schema for table in source.tables}):
-        raise ConfigurationError(f"--schema: there is no table in a schema {unknown[0]}")
+        raise ConfigurationError(f"`schemas`: there is no table in a schema {unknown[0]}")
     if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
-        raise ConfigurationError(f"--prefix: no table's name begins with {options.prefix}")
+        raise ConfigurationError(f"`prefix`: no table's name begins with {options.prefix}")
 
 
 def _refused(views: Mapping[str, str]) -> list[Problem]:

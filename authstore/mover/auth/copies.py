@@ -134,4 +134,4 @@ def _changes(users: Decided | None) -> UserChanges:
 
 def _check_zone(zone: str) -> Asking[None]:
     if zone != "UTC" and not (yield f"SELECT 1 FROM pg_timezone_names WHERE name = {literal(zone)}"):
-        raise ConfigurationError(f"--naive-tz: the source knows no time zone {zone!r}")
+        raise ConfigurationError(f"`naive_tz`: the source knows no time zone {zone!r}")

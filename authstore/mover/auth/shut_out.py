@@ -91,7 +91,7 @@ def _not_understood(fields: Fields, shut: Shut, unknown: dict[str | None, int]) 
     table, name = label(fields.table.schema, fields.table.name), shut.column.name
     words = ", ".join("NULL" if word is None else f"'{word[:40]}'" for word in unknown)
     message = (
-        f"{name} of {table} may keep rows out, and what {words} means is not known; say it in a --profile: "
+        f"{name} of {table} may keep rows out, and what {words} means is not known; say it in a `profile`: "
         f'[{fields.one.role}.columns] disabled = "{name}" shuts out what is not {OPEN_WORDS[0]}, disabled = "" nobody'
     )
     return Problem("unrecognised", table, message, sum(unknown.values()), decision="profile", stops=True)

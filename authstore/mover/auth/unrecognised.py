@@ -70,7 +70,7 @@ def _kept_out(table: SourceTable, count: int) -> Problem:
     name = label(table.schema, table.name)
     message = (
         f"{name} seems to say who is kept out, and nothing of authstore reads it: disable these users after the move, "
-        f'and carry it as it is with carry = ["{name}"] in a --profile, or leave it with --skip {table.name}'
+        f'and carry it as it is with carry = ["{name}"] in a `profile`, or leave it with `skip` {table.name}'
     )
     return Problem("shut-out", name, message, count, decision="profile", stops=True)
 

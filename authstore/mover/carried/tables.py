@@ -65,7 +65,7 @@ def _tables(
     options: MoveOptions,
     space: Namespace,
 ) -> Asking[tuple[dict[QualifiedName, CarriedTable], tuple[str, ...], list[Problem]]]:
-    """The tables that move, with their columns settled, and the names of all. All get theirs, so that --skip and --only
+    """The tables that move, with their columns settled, and the names of all. All get theirs, so that `skip` and `only`
     change none."""
     problems = [*_left_behind(source), *(yield from _other_schemas(source, recognised, options))]
     problems += yield from unreadable_texts(source, [one.table for one in recognised if one.moved])
@@ -127,7 +127,7 @@ def _other_schemas(source: Source, recognised: Sequence[Recognised], options: Mo
         count = 0
         for table in tables:
             count += yield from _rows_of(table)
-        message = f'schema "{schema}" stays behind with {count} rows in {len(tables)} tables (--schema moves it too)'
+        message = f'schema "{schema}" stays behind with {count} rows in {len(tables)} tables (`schemas` moves it too)'
         names = tuple(label(table.schema, table.name) for table in tables[:_SAMPLES])
         problems.append(Problem("left-behind", "", message, count, names))
     return problems
@@ -157,11 +157,11 @@ def _obstacle(table: CarriedTable, options: MoveOptions) -> Asking[Problem | Non
     names = {table.source.name, table.label, table.target}
     if names & set(options.skip) or (options.only and not names & set(options.only)):
         count = yield from _rows_of(table.source)
-        return Problem("left-behind", table.label, f"left behind with {count} rows, as --skip and --only say", count)
+        return Problem("left-behind", table.label, f"left behind with {count} rows, as `skip` and `only` say", count)
     if not table.source.readable:
         message = (
             "this role may not read it, a policy hides rows, or it is unlogged and this is a standby:"
-            " GRANT SELECT, a role with BYPASSRLS, the primary, or --skip it"
+            " GRANT SELECT, a role with BYPASSRLS, the primary, or `skip` it"
         )
         return Problem("permission", table.label, message, stops=True)
     if not table.source.columns:

@@ -143,8 +143,8 @@ def unrecognised(table: SourceTable, raw: tuple[str, ...]) -> Problem:
     name = label(table.schema, table.name)
     seen = f" ({', '.join(raw)})" if raw else ""
     message = (
-        f"{name} looks like sessions or tokens{seen} and is not recognised: give it a role in a --profile, "
-        f'carry it as it is with carry = ["{name}"] there, or leave it with --skip {table.name}'
+        f"{name} looks like sessions or tokens{seen} and is not recognised: give it a role in a `profile`, "
+        f'carry it as it is with carry = ["{name}"] there, or leave it with `skip` {table.name}'
     )
     return Problem("unrecognised", name, message, decision="profile", stops=True)
 
@@ -154,7 +154,7 @@ def _secret(table: SourceTable, raw: tuple[str, ...], secrets: str) -> Problem:
     if secrets == "keep":
         return Problem("secret", name, f"{', '.join(raw)} of {name} carried over as it is", decision="secrets")
     message = (
-        f"{name} has a column for secrets ({', '.join(raw)}): carry the table as it is with --secrets keep "
-        f'or carry = ["{name}"] in a --profile, or leave it with --skip {table.name}'
+        f"{name} has a column for secrets ({', '.join(raw)}): carry the table as it is with `secrets` keep "
+        f'or carry = ["{name}"] in a `profile`, or leave it with `skip` {table.name}'
     )
     return Problem("secret", name, message, decision="secrets", stops=True)

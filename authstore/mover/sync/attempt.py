@@ -37,7 +37,7 @@ from authstore.mover.tuning import DEFAULT, Tuning
 _SAID = 5  # kinds of damage
 _LEAVE_BEHIND = (
     "a row that breaks a CHECK: Postgres judged it otherwise; drop that CHECK in the source,"
-    " or leave the table behind with --skip, and run the same command again"
+    " or leave the table behind with `skip`, and run the same command again"
 )
 
 Emit = Callable[[Event], None]
@@ -198,7 +198,7 @@ class Attempt:
         # Of a target in use, what else is broken may be recovered next: `verify` tells.
         if broken and self._run.table is None:
             said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
-            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
+            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: `on_orphan` decides")
         self._run.emit(ProgressEvent("", "check", 1, 1))
 
     def _prove(self) -> None:

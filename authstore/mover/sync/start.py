@@ -104,11 +104,11 @@ def refuse_foreign(start: Start, system: str) -> None:
     if start.touched and not start.target:
         raise TargetChangedError(
             "no move made what is at the target",
-            hint="choose another target, or give --replace to move over it (what is there becomes the backup)",
+            hint="choose another target, or give `replace` to move over it (what is there becomes the backup)",
         )
     if start.target and start.target.get("source") != system:
         raise TargetChangedError(
-            "the target was moved from another source", hint="choose another target, or give --replace to move over it"
+            "the target was moved from another source", hint="choose another target, or give `replace` to move over it"
         )
 
 
@@ -159,5 +159,5 @@ def changed_error(changes: Mapping[str, int]) -> TargetChangedError:
     return TargetChangedError(
         f"the target was written to since it was moved; rows that differ: {said}",
         changes=changes,
-        hint="keep it, or give --replace to move over it (what is there becomes the backup)",
+        hint="keep it, or give `replace` to move over it (what is there becomes the backup)",
     )
