@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.observers import Watch
 from authstore.sql import Query, Statement
 
 Row = Mapping[str, Any]
@@ -19,6 +20,17 @@ BUSY_SECONDS = 5.0  # how long a write waits for others, from its call
 # start, so one text serves a driver with its own thread, where a whole unit is one hop, and a driver that awaits
 # every statement.
 Unit = Generator[Statement, list[Row], T]
+
+
+def within(unit: Unit[T]) -> Unit[T]:
+    """A unit as a part of another one: no statement of it is the whole."""
+    try:
+        statement = next(unit)
+        while True:
+            statement = unit.send((yield statement.within()))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
 
 
 class Lookup(NamedTuple):
@@ -86,6 +98,10 @@ class Database(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager["Database"]:
         """These verbs, within one serializable transaction; nested, a savepoint."""
+        ...
+
+    def watch(self, watch: Watch) -> None:
+        """From here on tells `watch` of every statement, and the public call (`WAITS`) what it waited for."""
         ...
 
     def change_log(self) -> ChangeLog | None:

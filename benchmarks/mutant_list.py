@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(QUERIES, " AND NOT users.disabled\n-- dialect: postgres", "\n-- dialect: postgres", _contract("disabl")),
     Mutant(QUERIES, " AND coalesce(refresh_holder, '') = :former", "", _contract("refresh or asks or holder")),
     Mutant(QUERIES, "refresh_count = refresh_count + 1", "refresh_count = refresh_count", _contract("refresh or asks")),
-    Mutant(QUERIES, " AND id <> :except_id\n-- dialect", "\n-- dialect", _contract("spare")),
+    Mutant(QUERIES, " AND id <> :except_id\n", "\n", _contract("spare")),
     Mutant(QUERIES, "ORDER BY last_used_at DESC, created_at DESC, id DESC", "ORDER BY created_at DESC, id DESC",
            _contract("limit_per_user", _SLIDING)),
     Mutant(QUERIES, "id <> :new_id AND expires > :now AND", "id <> :new_id AND", _contract("limit_per_user", _SLIDING)),

@@ -3,6 +3,7 @@
 from authstore.store.authenticators import AuthenticatorStore
 from authstore.store.base import StoreBase
 from authstore.store.maintenance import MaintenanceStore
+from authstore.store.notes import NotesStore
 from authstore.store.refresh import RefreshStore
 from authstore.store.roles import RoleStore
 from authstore.store.sessions.writing import SessionStore
@@ -20,6 +21,7 @@ class Store(
     AuthenticatorStore,
     RoleStore,
     MaintenanceStore,
+    NotesStore,
 ):
     """A whole store on any backend. Made by `authstore.connect`."""
 

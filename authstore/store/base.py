@@ -1,20 +1,22 @@
 """What every part of the store shares: the database, the policy, the clock, the keys, the ids."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 
+from authstore.acting import current_actor
 from authstore.adapter import Clock, JsonObject
 from authstore.database import Database, Unit
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
-from authstore.models import check_text
+from authstore.models import Event, check_text
 from authstore.store.ids import TimeOrderedIds
-from authstore.store.log.acting import current_actor, said
+from authstore.store.log.acting import said
 from authstore.store.log.changes import LogState
+from authstore.store.log.hearing import Tell, hear, told
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -30,6 +32,8 @@ class StoreBase:
         self._cipher = cipher
         self._ids = TimeOrderedIds()
         self._log = LogState()
+        self._listeners: tuple[Tell, ...] = ()
+        self._is_inner = False
 
     @property
     def policy(self) -> SessionPolicy:
@@ -40,6 +44,20 @@ class StoreBase:
     def clock(self) -> Clock:
         """Where this store's "now" comes from."""
         return self._clock
+
+    def listen(self, tell: Tell) -> Callable[[], None]:
+        """From here on, whatever this store and its transactions write is told as events, in the order of commits and
+        after them: those too that are kept under an audit alone. What is returned ends it."""
+        self._listeners = (*self._listeners, tell)
+
+        def end() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not tell)
+
+        return end
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for tell in self._listeners if events else ():
+            tell(events)
 
     def _now(self) -> datetime:
         """The time, asked once for each call of the store and in its caller's own context."""
@@ -53,12 +71,15 @@ class StoreBase:
     async def _write(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
         """Runs a unit of which the change log tells who did it, and when."""
         unit = partial(said, make, now, current_actor(), is_using=is_using)
-        return await self._db.unit(self._logged(unit))
+        if not self._listeners:
+            return await self._db.unit(self._logged(unit))
+        hearing = partial(self._db.unit, self._logged(partial(hear, unit)))
+        return cast("T", await told(hearing, self._tell, is_inner=self._is_inner))
 
     async def _write_often(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
         """Runs a unit that leaves events only under an audit, or says itself who did it: without one it costs
         nothing more."""
-        if self._log.is_audited:
+        if self._log.is_audited or self._listeners:
             return await self._write(make, now, is_using=is_using)
         return await self._db.unit(self._logged(make))
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Final, Unpack
+from typing import Any, Final, Self, Unpack
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -16,13 +16,16 @@ from authstore.adapter import Adapter
 from authstore.errors import AccountNotFoundError, ConfigurationError, StoreError
 from authstore.expiry import SessionPolicy
 from authstore.models import Account, Session, User
+from authstore.web.address import Address
 from authstore.web.asgi.backend import SessionBackend
 from authstore.web.asgi.installing import answerable, install
-from authstore.web.assembly import made_route, made_site
+from authstore.web.assembly import made_post, made_route, made_site
+from authstore.web.dev import LETTERS, PRETEND, SECRET, Laptop, LocalAddress
+from authstore.web.email.invitations import Invitations
 from authstore.web.email.mailers import Mailer
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.provider import Provider, checked_providers
-from authstore.web.options import Http, Limits, Look, Options, Storage, grouped
+from authstore.web.options import Hooks, Http, Limits, Look, Options, Storage, grouped
 
 log = logging.getLogger("authstore.web")
 
@@ -41,7 +44,7 @@ class Auth:
         link an account to a user with the same, verified, address.
     mailer: sends the sign-in letters; without one there is no sign-in by e-mail.
     policy: how long sessions live. prefix: where the routes are. passkeys: whether people may register and use them.
-    storage, limits, look, http: everything else, in groups (see there); each member can be given by itself too.
+    storage, limits, look, http, hooks: everything else, in groups (see there); each member can be given by itself too.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -50,7 +53,7 @@ class Auth:
         self,
         store: str | PathLike[str] | Adapter,
         *,
-        base_url: str,
+        base_url: str | Address,
         secrets: str | bytes | Sequence[str | bytes],
         providers: Sequence[Provider] = (),
         mailer: Mailer | None = None,
@@ -63,16 +66,57 @@ class Auth:
         limits: Limits | None = None,
         look: Look | None = None,
         http: Http | None = None,
+        hooks: Hooks | None = None,
         **options: Unpack[Options],
     ) -> None:
         given = {**options} if policy is None else {**options, "policy": policy}
-        chosen = grouped(storage, limits, look, http, given)
+        chosen = grouped(storage, limits, look, http, hooks, given)
         self._prune_every = chosen.storage.prune_every
         self.site = made_site(store, base_url, secrets, prefix, chosen, insecure_dev=insecure_dev)
         known = checked_providers(providers, trust_email_of)
         self._clients = {each.name: ProviderClient(each, self.site.now) for each in known}
         trusted = frozenset(trust_email_of)
-        self.route = made_route(self.site, self._clients, trusted, mailer, chosen.look, with_passkeys=passkeys)
+        self._mail = made_post(self.site, mailer, chosen.look)
+        self.route = made_route(self.site, self._clients, trusted, self._mail, with_passkeys=passkeys)
+
+    @classmethod
+    def dev(
+        cls,
+        store: str | PathLike[str] | Adapter = "sqlite://",
+        *,
+        base_url: str = "http://localhost:8000",
+        secrets: str | bytes | Sequence[str | bytes] = SECRET,
+        providers: Sequence[Provider] = (),
+        mailer: Mailer | None = None,
+        prefix: str = "/auth",
+        trust_email_of: Sequence[str] = (),
+        **options: Any,
+    ) -> Self:
+        """For a laptop, with nothing to register: anybody who opens it may be anybody.
+
+        A provider in this process believes what one says, letters are shown at `/auth/dev/letters`, the store is in
+        memory unless one is named (`"sqlite:///auth.db"`); http at localhost and 127.0.0.1, whatever the port. More
+        providers, a mailer and all that `Auth` takes can be given. What comes under another host name, from another
+        network or through a proxy is refused with 421.
+
+        Raises `ConfigurationError` where `base_url` is not of this machine, and as `Auth` does.
+        """
+        laptop, address = Laptop(), LocalAddress.parse(base_url)
+        auth = cls(
+            store,
+            base_url=address,
+            secrets=secrets,
+            providers=laptop.providers(address.path + prefix, providers),
+            mailer=mailer or laptop.mailer,
+            prefix=prefix,
+            trust_email_of=[*trust_email_of, PRETEND],
+            insecure_dev=True,
+            **options,
+        )
+        auth.route.routes.extend(laptop.routes(auth.site))
+        if mailer is None:
+            auth.site.page_values = {**auth.site.page_values, "letters_url": auth.site.path(LETTERS)}
+        return auth
 
     @property
     def store(self) -> Adapter:
@@ -122,6 +166,20 @@ class Auth:
         if known is None:
             raise ConfigurationError("nobody looks sessions up: call auth.install(app) where the application is made")
         return known.user
+
+    async def invite(
+        self, email: str, *, roles: Sequence[str] = (), by: str | None = None, next: str | None = None
+    ) -> bool:
+        """Mails a link that makes a user of whoever follows it, with these roles, and signs them in; works once, for
+        `invitation_lifetime` (a week), and whatever `allow` says. Whoever has the address already gets the roles.
+
+        `by` is named as the actor of the grants in the change log; `next` is where they go then. `False`: the address
+        had its letters for today. Raises `InvalidEmailError`, `RoleNotFoundError`, what the mailer raises, and
+        `ConfigurationError` without one.
+        """
+        if self._mail is None:
+            raise ConfigurationError("an invitation is a letter: give Auth a mailer=")
+        return await Invitations(self.site, self._mail).invite(email, roles, by, next)
 
     async def sign_in(self, connection: HTTPConnection, response: Response, user: User) -> Session:
         """For a way in of the application's own: a new session for this browser; the one it had ends."""

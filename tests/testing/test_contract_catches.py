@@ -285,7 +285,7 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
     "None taken for unnamed": (
         _method(update_user), "test_an_update_changes_what_is_named_and_nothing_else"),
     "disabling that leaves sessions": (
-        _sql("delete_sessions", "= :user_id", "IS NULL"), "test_a_disabled_user_is_signed_out_for_good"),
+        _sql("list_session_ids", "= :user_id", "IS NULL"), "test_a_disabled_user_is_signed_out_for_good"),
     "a deletion that leaves tokens for the address": (
         _sql("delete_verification_tokens", "= :identifier", "IS NULL"),
         "test_a_deleted_user_leaves_nothing_and_takes_nothing_of_others"),

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from authstore.adapter import Durability
 from authstore.backends.ownership import Ownership
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import Connection
@@ -15,11 +14,13 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, tra
 from authstore.backends.postgres.inspecting import facts
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.reads import Reads
+from authstore.backends.postgres.standby import Standby
 from authstore.backends.postgres.transaction import PostgresTransaction, uninterrupted
-from authstore.backends.postgres.units import Units, abandon, begin, committed
+from authstore.backends.postgres.units import Units, abandon, begin, begun, committed
 from authstore.backends.postgres.writes import Writes
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import ConfigurationError, StoreClosedError, StoreError
+from authstore.observers import Watch
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -30,12 +31,13 @@ _PAUSE_SECONDS = 0.02
 class PostgresDatabase:
     """An open PostgreSQL database."""
 
-    def __init__(self, connector: Connector, durability: Durability, pool_size: int) -> None:
-        self._pool = Pool(connector.connect, pool_size)
-        self._units = Units(self._pool, durability)
-        self._reads = Reads(self._pool)
+    def __init__(self, connector: Connector, pool: Pool, standby: Standby | None = None) -> None:
+        self._pool = pool
+        self._standby = standby
+        self._units = Units(self._pool, connector.commit)
+        self._reads = Reads(self._pool, standby)
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
-        self._begin = begin(durability, is_exclusive=True)
+        self._begin = begin(connector.commit, is_exclusive=True)
         self._is_pooled = connector.is_pooled
         self._owned = Ownership()
         self._closing: asyncio.Task[None] | None = None
@@ -78,6 +80,12 @@ class PostgresDatabase:
         finally:
             self._pool.give(connection, to_write=True)
 
+    def watch(self, watch: Watch) -> None:
+        """See `authstore.database.Database`."""
+        self._pool.watch = watch
+        if self._standby is not None:
+            self._standby.watch(watch)
+
     def change_log(self) -> None:
         """See `authstore.database.Database`. Notices come later than a commit is acknowledged."""
         raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
@@ -85,7 +93,10 @@ class PostgresDatabase:
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         self.check()
-        found = await self._reads.ask(facts)
+        found = await self._reads.ask(facts, of_primary=True)
+        if self._standby is not None:
+            is_read = self._standby.is_trusted
+            found["standby"] = "read" if is_read else f"left out: {self._standby.left_out_because}"
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
 
     async def close(self) -> None:
@@ -115,7 +126,7 @@ class PostgresDatabase:
     async def _try_to_open(self, deadline: float) -> Connection:
         connection = await self._pool.take(deadline, to_write=True)
         try:
-            await connection.script(self._begin, max(deadline - self._owned.loop.time(), 0.1) + 0.5)
+            await begun(connection, self._begin, max(deadline - self._owned.loop.time(), 0.1) + 0.5)
         except BaseException:
             await uninterrupted(abandon(connection))
             self._pool.give(connection, to_write=True)
@@ -136,4 +147,6 @@ class PostgresDatabase:
     async def _close(self) -> None:
         await self._writes.finish()
         await self._reads.finish()
+        if self._standby is not None:
+            await self._standby.close(BUSY_SECONDS)
         await self._pool.close(BUSY_SECONDS)

@@ -14,6 +14,7 @@ from authstore.backends.postgres.units import drive, fetch
 from authstore.backends.turn import Turn
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreMisuseError
+from authstore.observers import Watch
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -74,6 +75,9 @@ class PostgresTransaction:
                 raise
             nested.end()
             await uninterrupted(self._connection.script("RELEASE nested", None))
+
+    def watch(self, watch: Watch) -> None:
+        """Whoever watches the store watches its transactions."""
 
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""

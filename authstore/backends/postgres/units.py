@@ -7,17 +7,19 @@ the transaction.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from time import monotonic
 from typing import Any, TypeVar, cast
 
-from authstore.adapter import Durability
 from authstore.backends.postgres.driver import Connection
-from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, ours
+from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, name_of, ours
 from authstore.backends.postgres.pool import Pool
+from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import text
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
-from authstore.sql import Decides, Statement
+from authstore.observers import Statistic, locking
+from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
 
@@ -25,36 +27,32 @@ GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one datab
 COMMIT_SECONDS = 10.0  # how long a commit is waited for: a standby that is away holds it up for ever
 _PAUSE_SECONDS = 0.02
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
-_DURABILITY = {
-    "full": "SET LOCAL synchronous_commit = on; ",
-    "relaxed": "SET LOCAL synchronous_commit = off; ",
-}
 _SHARED = f"SELECT pg_advisory_xact_lock_shared({GATE}, 'users'::regclass::oid::int)"
 _EXCLUSIVE = f"SELECT pg_advisory_xact_lock({GATE}, 'users'::regclass::oid::int)"
 _CLAIM = "SELECT pg_advisory_xact_lock($1)"
 
 
-def begin(durability: Durability, *, is_exclusive: bool) -> str:
+def begin(commit: Commit, *, is_exclusive: bool) -> str:
     """What opens a transaction, in one round trip."""
-    return _BEGIN + _DURABILITY[durability] + (_EXCLUSIVE if is_exclusive else _SHARED)
+    return f"{_BEGIN}SET LOCAL synchronous_commit = {commit}; {_EXCLUSIVE if is_exclusive else _SHARED}"
 
 
 class Units:
     """Runs units until they succeed, are refused, or their time is up. Waiting ends `BUSY_SECONDS` after the call."""
 
-    def __init__(self, pool: Pool, durability: Durability) -> None:
+    def __init__(self, pool: Pool, commit: Commit) -> None:
         self._pool = pool
-        self._begin = begin(durability, is_exclusive=False)
+        self._begin = begin(commit, is_exclusive=False)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, make: Callable[[], Unit[T]]) -> T:
         """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
         return await self.to_the_end(self._until_it_is_done(make, asyncio.get_running_loop().time() + BUSY_SECONDS))
 
-    async def alone(self, sql: str, parameters: Mapping[str, Any]) -> int | list[Row]:
-        """Runs one statement that is its own transaction."""
+    async def alone(self, query: Query, sql: str | None, parameters: Mapping[str, Any]) -> int | list[Row]:
+        """Runs one text of a query that is its own transaction."""
         deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
-        return await self.to_the_end(self._alone(sql, parameters, deadline))
+        return await self.to_the_end(self._alone(query, sql or "", parameters, deadline))
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs this to its end, and only then lets a cancellation of its caller through."""
@@ -92,12 +90,12 @@ class Units:
         finally:
             self._pool.give(connection, to_write=True)
 
-    async def _alone(self, sql: str, parameters: Mapping[str, Any], deadline: float) -> int | list[Row]:
+    async def _alone(self, query: Query, sql: str, parameters: Mapping[str, Any], deadline: float) -> int | list[Row]:
         connection = await self._pool.take(deadline, to_write=True)
         try:
             said = text(sql)
             work = _sent(connection, said.sql, said.values(parameters), said.returns)
-            return await committed(connection, work)
+            return await noted(connection, query, committed(connection, work))
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -105,7 +103,7 @@ class Units:
 async def in_transaction(connection: Connection, opening: str, make: Callable[[], Unit[T]], deadline: float) -> T:
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
     try:
-        await connection.script(opening, _left(deadline))
+        await begun(connection, opening, _left(deadline))
         result = await drive(connection, make(), deadline)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
@@ -116,6 +114,14 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
         raise
     await committed(connection, connection.script("COMMIT", None))
     return result
+
+
+async def begun(connection: Connection, opening: str, timeout: float | None) -> None:
+    """Opens a transaction, which waits at the gate."""
+    began = monotonic()
+    with locking():
+        await connection.script(opening, timeout)
+    connection.locked = monotonic() - began
 
 
 async def drive(connection: Connection, unit: Unit[T], deadline: float | None) -> T:
@@ -134,12 +140,38 @@ async def fetch(connection: Connection, statement: Statement, deadline: float | 
     """All rows of a statement, or an empty one for each row that it wrote."""
     query, decides = statement.query, statement.decides
     if decides is Decides.NAME:
-        await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
+        began = monotonic()
+        with locking():
+            await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
+        connection.locked += monotonic() - began
+    return await noted(connection, query, _fetch(connection, statement, deadline))
+
+
+async def _fetch(connection: Connection, statement: Statement, deadline: float | None) -> list[Row]:
+    query, decides = statement.query, statement.decides
     said = text(query.to_change if decides is Decides.ROWS and query.to_change else query.postgres)
     values = said.values(statement.parameters)
     if said.returns:
         return await connection.fetch_tuples(said.sql, values, _left(deadline))
     return [{}] * await connection.run(said.sql, values, _left(deadline))
+
+
+async def noted(connection: Connection, query: Query, work: Awaitable[T]) -> T:
+    """What this query gives, told to whoever watches."""
+    if connection.watch is None:
+        return await work
+    waited, locked, connection.waited, connection.locked = connection.waited, connection.locked, 0.0, 0.0
+    began, count, failed = monotonic(), 0, None
+    try:
+        found = await work
+        count = found if isinstance(found, int) else len(cast(list[Row], found))
+    except BaseException as error:
+        failed = name_of(error)
+        raise
+    finally:
+        seconds = monotonic() - began + waited + locked
+        connection.watch.statement(Statistic(query.name, seconds, waited, locked, count, failed))
+    return found
 
 
 async def committed(connection: Connection, work: Coroutine[Any, Any, T]) -> T:

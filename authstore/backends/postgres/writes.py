@@ -13,6 +13,7 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS
 from authstore.backends.postgres.units import GATE, Units
 from authstore.database import Row, Unit
 from authstore.errors import StoreMisuseError, UnknownOutcomeError
+from authstore.observers import WAITS, Asker
 from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ AT_ONCE = 2  # of one kind
 class _Job(NamedTuple):
     statement: Statement
     written: "asyncio.Future[bool]"
+    asker: Asker
 
 
 class Writes:
@@ -61,7 +63,7 @@ class Writes:
         query = statement.query
         if query.gathered is None or not self._running.get(query):
             return await self._write_alone(statement)
-        job = _Job(statement, asyncio.get_running_loop().create_future())
+        job = _Job(statement, asyncio.get_running_loop().create_future(), Asker.now())
         self._waiting.setdefault(query, []).append(job)
         self._start(query)
         return await self._outcome(job)
@@ -81,7 +83,7 @@ class Writes:
         query = statement.query
         self._running[query] = self._running.get(query, 0) + 1
         try:
-            found = await self._units.alone(query.whole or "", {**statement.parameters, "gate": GATE})
+            found = await self._units.alone(query, query.whole, {**statement.parameters, "gate": GATE})
             return bool(found)
         except DRIVER_ERRORS:
             return False
@@ -98,6 +100,7 @@ class Writes:
         task.add_done_callback(self._tasks.discard)
 
     async def _write_all(self, query: Query) -> None:
+        WAITS.set(None)  # this task was begun by one of those who wait, and works for all
         try:
             while self._waiting.get(query):
                 await self._write_together(query, self._take(query))
@@ -120,10 +123,12 @@ class Writes:
         return [taken[key] for key in sorted(taken)]
 
     async def _write_together(self, query: Query, jobs: list[_Job]) -> None:
+        for job in jobs:
+            job.asker.is_answered()
         names = list(jobs[0].statement.parameters)
         parameters = {name: [job.statement.parameters[name] for job in jobs] for name in names}
         try:
-            rows = await self._units.alone(query.gathered or "", {**parameters, "gate": GATE})
+            rows = await self._units.alone(query, query.gathered, {**parameters, "gate": GATE})
         except DRIVER_ERRORS:
             written: set[Any] = set()  # one of them spoilt it, or the server is away: each by itself finds out
         except BaseException as error:

@@ -21,6 +21,7 @@ from authstore.backends.sqlite.writes import Writes, uninterrupted
 from authstore.backends.turn import Turn, busy, closed
 from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError
+from authstore.observers import Watch, locking
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -71,11 +72,13 @@ class SqliteDatabase:
         """See `authstore.database.Database`."""
         self.check()
         deadline = self._owned.loop.time() + self._busy_seconds
-        await self._turn.take(deadline)
+        with locking():
+            await self._turn.take(deadline)
         open_transaction = SqliteTransaction(self._writer, self.check, self._busy_seconds)
         try:
             self.check()
-            await self._begin(deadline)
+            with locking():
+                await self._begin(deadline)
             yield open_transaction
         except BaseException:
             open_transaction.end()
@@ -83,6 +86,10 @@ class SqliteDatabase:
             raise
         open_transaction.end()
         await self._end(_commit)
+
+    def watch(self, watch: Watch) -> None:
+        """See `authstore.database.Database`."""
+        self._writer.watch = self._reader.watch = watch
 
     def change_log(self) -> ChangeLog | None:
         """See `authstore.database.Database`."""
@@ -178,7 +185,7 @@ def _begin_memory(connection: UnitConnection) -> bool:
     """In memory there is one connection: others read what stood before from a copy."""
     if not try_begin(connection):
         return False
-    snapshot = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    snapshot = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=UnitConnection)
     snapshot.deserialize(connection.serialize())
     connection.snapshot = snapshot
     return True

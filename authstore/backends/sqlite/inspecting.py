@@ -4,13 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from authstore import schema
 from authstore.backends.inspection import StoreSize, TableSize
-from authstore.backends.sqlite import file
+from authstore.backends.sqlite import file, texts
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.sqlite.migrating import ledger
-from authstore.backends.sqlite.shape import lacking, told
+from authstore.backends.sqlite.shape import lacking, tables, told
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration
 
@@ -44,6 +45,14 @@ def drift(path: Path) -> tuple[str, ...]:
     with _opened(path) as connection:
         missing = lacking(connection, schema.migrations("sqlite")[: len(ledger(connection))])
     return (*told(missing.needed), *told(missing.helpful))
+
+
+def undecodable(path: Path) -> tuple[tuple[str, Any], ...]:
+    """The rows of our tables that hold text that is not UTF-8, by table and key: such a row is `StoreCorruptError` to
+    whoever asks for it. Reads the whole file."""
+    with _opened(path) as connection:
+        ours = tables(schema.migrations("sqlite")[: len(ledger(connection))])
+        return tuple((table, key) for table in ours for key in texts.undecodable(connection, table))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from authstore.backends.sqlite.texts import is_undecodable, undecodable
 from authstore.mover.batches import PACK, Pack, pack
 from authstore.mover.errors import TargetError
 from authstore.mover.sqlite.target_files import TargetFiles, connect_file, logs
@@ -30,14 +31,31 @@ def _open(files: TargetFiles) -> sqlite3.Connection:
     return connect_file(files.target, mode="ro" if is_open else "rw")
 
 
-def target_packs(target: sqlite3.Connection, query: str) -> Iterator[Pack]:
-    """The target's side: `query` is `TargetQueries.digests`."""
+def target_packs(target: sqlite3.Connection, table: str, query: str) -> Iterator[Pack]:
+    """The target's side: `query` is `TargetQueries.digests` of the table. Raises `TargetError` for a key that is no
+    text."""
     target.create_function("real_hex", 1, real_hex, deterministic=True)
     md5 = hashlib.md5
-    cursor = target.execute(query)
-    while batch := cursor.fetchmany(PACK):
-        keys, texts = pack(batch)
-        yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
+    with decodable(target, table), closing(target.execute(query)) as cursor:
+        while batch := cursor.fetchmany(PACK):
+            keys, texts = pack(batch)
+            yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
+
+
+@contextmanager
+def decodable(file: sqlite3.Connection, table: str) -> Iterator[None]:
+    """Names the row of this table whose key is text that is not UTF-8; the driver would quote what is in it."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not is_undecodable(error):
+            raise
+    else:
+        return
+    key = next(undecodable(file, table), None)
+    raise TargetError(
+        f"{table}: the row {key!r} holds text that is not UTF-8", hint="mend or delete it, and run the command again"
+    )
 
 
 def real_hex(value: object) -> str | None:

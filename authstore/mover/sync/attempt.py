@@ -208,7 +208,7 @@ class Attempt:
         for number, name in enumerate(written):
             self._run.heed_stop()
             self._run.emit(ProgressEvent("", "verify", number, len(written)))
-            side = Side(target_packs(self._building, queries[name]))
+            side = Side(target_packs(self._building, name, queries[name]))
             if differing := count_foreign(side, self._ledger.stretches(name)):
                 raise TargetError(f"{differing} rows of {name} do not read as the source gave them")
         self._run.emit(ProgressEvent("", "verify", len(written), len(written)))

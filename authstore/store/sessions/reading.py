@@ -96,9 +96,8 @@ class SessionReader(StoreBase):
         if row is not None:
             return ended(row, now, self._policy)
         found = await self._db.one(queries.get_ended_token(token_hash=token_hash))
-        if found is None or now < rows.instant(found["at"]):
-            return None
-        return Ended(reason=found["reason"], at=rows.instant(found["at"]), by=found["actor"])
+        noted = rows.ended(found) if found else None
+        return noted if noted is not None and noted.at <= now else None
 
     async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
         """See `authstore.adapter.Sessions.list_sessions`."""

@@ -22,9 +22,11 @@ from authstore.store.sessions.endings import (
     find_presented,
     find_session,
     is_row_alive,
+    refuse_many,
     replace_token,
 )
 from authstore.store.sessions.reading import SessionReader
+from authstore.store.sessions.slices import SlicingStore
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
     MIN_TOKEN_LENGTH,
@@ -37,7 +39,7 @@ from authstore.tokens import (
 Change = Callable[[Session, Row], Session | None]
 
 
-class SessionStore(SessionReader):
+class SessionStore(SessionReader, SlicingStore):
     """`Sessions` of the contract."""
 
     async def create_session(
@@ -69,7 +71,13 @@ class SessionStore(SessionReader):
         asked = None if expires is None else session.expires
         if session.expires > limit:
             session = session.model_copy(update={"expires": limit})
-        return await self._write_often(lambda: self._insert_session(session, asked, token is not None), now)
+        is_given = token is not None
+        if self._policy.max_per_user is None:
+            return await self._write_often(lambda: self._insert_session(session, asked, is_given), now)
+        made, _ = await self._write_ending(
+            self._write_often, lambda: self._insert_session(session, asked, is_given), now
+        )
+        return made
 
     async def touch_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.touch_session`."""
@@ -147,7 +155,10 @@ class SessionStore(SessionReader):
         ending = Ending.now(reason, self._now(), self._policy)
         if not is_storable(user_id):
             return 0
-        return await self._write_often(lambda: _revoke_sessions(user_id, except_token, ending), ending.at)
+        revoked, before = await self._write_ending(
+            self._write_often, lambda: _revoke_sessions(user_id, except_token, ending), ending.at
+        )
+        return before + revoked
 
     def _touched(self, session: Session, row: Row, now: datetime) -> Session | None:
         if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
@@ -183,11 +194,12 @@ class SessionStore(SessionReader):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
         if self._policy.max_per_user is not None:
-            ending = Ending("limit", session.created_at, None, self._policy)
+            ending, keep = Ending("limit", session.created_at, None, self._policy), self._policy.max_per_user - 1
+            yield from refuse_many(session.user_id, ending, except_id=session.id, keep=keep)
             excess = yield queries.list_excess_sessions(
                 user_id=session.user_id,
                 new_id=session.id,
-                keep=self._policy.max_per_user - 1,
+                keep=keep,
                 **self._cutoffs(session.created_at),
             )
             for row in excess:
