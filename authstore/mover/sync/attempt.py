@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authstore.backends.sqlite import file
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
@@ -25,7 +26,7 @@ from authstore.mover.sqlite.integrity import check
 from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import seal
-from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building, install
+from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building
 from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.equalise import FirstRead, Outcome, Table, equalise
 from authstore.mover.sync.pieces import Side, count_foreign
@@ -235,7 +236,7 @@ class Attempt:
         self._building.close()
         if self._run.table is None:  # of one table alone nobody can say that all others are as they were moved
             seal(files.building)
-        install(files.building, files.target, backup)
+        file.put_over(files.building, files.target, backup)
         self._start.drop_old_backup(files)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
         return self._report(rejected, backup)

@@ -5,6 +5,7 @@ from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from authstore.backends.sqlite import file
 from authstore.mover.errors import TargetChangedError, TargetError
 from authstore.mover.names import OWN_TABLES, quote
 from authstore.mover.options import MoveOptions
@@ -16,7 +17,6 @@ from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import is_sealed
 from authstore.mover.sqlite.target_files import (
     TargetFiles,
-    connect_file,
     copy_to_building,
     drop_building,
     fingerprint,
@@ -142,7 +142,7 @@ def _anew(files: TargetFiles, start: Start, scheme: Scheme) -> TargetConnection:
 
 def refuse_written(files: TargetFiles) -> None:
     """Rows that no move put there. Raises `TargetChangedError` with their counts."""
-    with closing(connect_file(files.target)) as connection:
+    with closing(file.connect(files.target, TargetConnection)) as connection:
         ledger = Ledger(connection)
         changes = {}
         for name, query in ledger.queries().items():
