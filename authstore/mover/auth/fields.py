@@ -10,6 +10,7 @@ from authstore.mover.copies import TargetColumn
 from authstore.mover.names import literal, quote
 from authstore.mover.postgres import values as field_values
 from authstore.mover.postgres.values import derived_id, hash_id, token_hash, token_is_bad
+from authstore.mover.type_names import DATES
 
 
 def users_draft(builder: DraftBuilder) -> Draft:
@@ -250,7 +251,7 @@ def _verified(fields: Fields, created: str) -> str:
 def _yes_or_no(fields: Fields) -> tuple[str, str]:
     """Predicates: the field says yes or no and no more, in a column that is not for dates alone."""
     column = fields.column("email_verified")
-    if column.base in ("timestamp", "timestamptz", "date"):
+    if column.base in DATES:
         return "FALSE", "FALSE"
     said = f"lower(btrim({fields.text('email_verified')}))"
     return f"COALESCE({said} IN ('1', 't', 'true'), FALSE)", f"COALESCE({said} IN ('0', 'f', 'false'), FALSE)"

@@ -10,8 +10,7 @@ from authstore.mover.postgres.statements import is_any, json_map
 from authstore.mover.postgres.values import key_text
 from authstore.mover.recognition.aliases import column_named
 from authstore.mover.recognition.recognised import Recognised
-
-_TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
+from authstore.mover.type_names import INTEGERS, TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,11 @@ def _referred(child: Fields, users: Recognised) -> tuple[SourceColumn, bool]:
 
 def _source_id(column: SourceColumn, value: str, referred: SourceColumn) -> str:
     sql = key_text(column, value).sql
-    return f"lower({sql})" if referred.base == "uuid" and column.base in _TEXTS else sql
+    return f"lower({sql})" if referred.base == "uuid" and column.base in TEXTS else sql
 
 
 def _equal(column: SourceColumn, value: str, other: SourceColumn, its: str) -> str:
-    if column.base == other.base or {column.base, other.base} <= {"int2", "int4", "int8"}:
+    if column.base == other.base or {column.base, other.base} <= INTEGERS:
         return f"{its} = {value}"
     return f"{key_text(other, its).sql} = {_source_id(column, value, other)}"
 

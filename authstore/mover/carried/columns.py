@@ -8,6 +8,7 @@ from authstore.mover.expressions.translated import Translated
 from authstore.mover.names import Namespace, label, quote
 from authstore.mover.postgres.types import Landing, Oddity, land, land_with_nan
 from authstore.mover.reports import Problem
+from authstore.mover.type_names import DATES, FLOATS
 
 _EQUAL_BY_VALUE = frozenset(
     (
@@ -28,7 +29,7 @@ _EQUAL_BY_VALUE = frozenset(
 )
 _PRINTED = frozenset(("inet", "cidr", "macaddr", "macaddr8", "time", "timetz", "bit", "varbit"))
 # Columns in which infinities or NaN stand read as no moment and no number any more.
-_EQUAL_BY_TEXT = _PRINTED | {"date", "timestamp", "timestamptz", "float4", "float8"}
+_EQUAL_BY_TEXT = _PRINTED | DATES | FLOATS
 
 
 @dataclass(frozen=True, slots=True)
