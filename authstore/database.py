@@ -111,6 +111,10 @@ class Database(Protocol):
         """
         ...
 
+    async def explain(self, query: Query) -> list[str]:
+        """How the database goes about a query, in its own words, a line each; nothing is run."""
+        ...
+
     async def facts(self) -> dict[str, JsonValue]:
         """What the backend knows about itself, after reading from the database; raises where that does not work.
 

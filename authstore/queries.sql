@@ -343,6 +343,66 @@ SELECT max(id) AS last, count(*) FILTER (
     WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
 FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
+-- ── visits ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new visit, unless it is taken.
+-- name: insert_visit
+INSERT INTO visits (id, token_hash, token_indexed, expires, expires_asked, created_at, last_used_at, data)
+VALUES (:id, :token_hash, :token_indexed, :expires, :expires_asked, :created_at, :last_used_at, :data)
+ON CONFLICT DO NOTHING
+
+-- One visit by its id.
+-- name: get_visit_by_id
+SELECT * FROM visits WHERE id = :id
+-- dialect: postgres, to change
+SELECT * FROM visits WHERE id = :id FOR NO KEY UPDATE
+
+-- One visit by the hash of a given token.
+-- name: get_visit_by_hash
+-- dialect: sqlite
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed = 1
+-- dialect: postgres
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed
+-- dialect: postgres, to change
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed FOR NO KEY UPDATE
+
+-- All that can change of a visit.
+-- name: update_visit
+UPDATE visits
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
+    data = :data
+WHERE id = :id
+
+-- Ends one visit.
+-- name: delete_visit
+DELETE FROM visits WHERE id = :id
+
+-- The next stretch of visits by id: where it ends, and which of them are dead.
+-- name: scan_visits
+-- dialect: sqlite
+SELECT max(id) AS last, json_group_array(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit)
+-- dialect: postgres
+SELECT max(id) AS last, coalesce(json_agg(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after), '[]') AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
+
+-- Deletes these visits, where they are still dead.
+-- name: delete_dead_visits
+-- dialect: sqlite
+DELETE FROM visits WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+-- dialect: postgres
+DELETE FROM visits WHERE id IN (SELECT json_array_elements_text(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+
+-- The next stretch of visits by id: where it ends, and how many of them are dead.
+-- name: count_dead_visits
+SELECT max(id) AS last, count(*) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
+
 -- ── verification tokens ──────────────────────────────────────────────────────────────────────────────────
 
 -- A new token, unless it is taken.

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +36,7 @@ async def make_plan(
     def work(_emit: OnProgress, stop: threading.Event) -> Plan:
         with Snapshot(source, stop, tuning=tuning) as view:
             scheme = scheme_of(view.main, options)
-            plan = plan_of(scheme, view.main, source, target, options)
+            plan = plan_of(scheme, source, target, options)
         found = target_problems(files, scheme, plan.bytes, options)
         return replace(plan, problems=(*plan.problems, *found))
 
@@ -49,6 +50,7 @@ async def move(
 
     `prove`: before the file takes its place, what was written is read back and compared with the digests that the
     source computed (the command line does). `verify` is the whole comparison, with the source as it is then.
+    A cancellation that comes when the file is taking its place is too late: the call goes on to its end.
     `on_progress` is called in the running loop. Raises `UndecidedError`, `TargetChangedError`, `TargetBusyError`
     and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
     the same call goes on from there.
@@ -56,6 +58,7 @@ async def move(
     return await _in_thread(
         lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove, tuning=tuning),
         on_progress,
+        may_be_done=True,
     )
 
 
@@ -86,7 +89,9 @@ async def recover(
     """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
     options = replace(options, **changes)
     return await _in_thread(
-        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning), on_progress
+        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning),
+        on_progress,
+        may_be_done=True,
     )
 
 
@@ -95,8 +100,11 @@ async def rollback(target: str | Path) -> RollbackReport:
     return await asyncio.to_thread(run_rollback, target)
 
 
-async def _in_thread(work: Callable[[OnProgress, threading.Event], _Result], on_progress: OnProgress | None) -> _Result:
-    """Runs `work` to its end, or, when cancelled, until it has stopped cleanly."""
+async def _in_thread(
+    work: Callable[[OnProgress, threading.Event], _Result], on_progress: OnProgress | None, *, may_be_done: bool = False
+) -> _Result:
+    """Runs `work` to its end, or, when cancelled, until it has stopped cleanly. `may_be_done`: where it could no longer
+    be stopped and is done, that is the outcome, and not that it was stopped."""
     loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def emit(event: Event) -> None:
@@ -108,6 +116,12 @@ async def _in_thread(work: Callable[[OnProgress, threading.Event], _Result], on_
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait([working])
-        working.exception()
+        while not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
+        if working.exception() is None and may_be_done:
+            task = asyncio.current_task()
+            while task is not None and task.uncancel():
+                pass
+            return working.result()
         raise

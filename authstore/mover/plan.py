@@ -45,7 +45,7 @@ class Scheme:
     problems: tuple[Problem, ...]
     views: tuple[str, ...] = ()
     widths: Mapping[str, int] = field(default_factory=dict)  # bytes of a source row, by target table
-    rows: Mapping[str, int] = field(default_factory=dict)  # the source's estimate, by target table
+    rows: Mapping[str, int] = field(default_factory=dict)  # meant to move, rejects included, by target table
 
     @property
     def undecided(self) -> tuple[Problem, ...]:
@@ -137,7 +137,7 @@ def _scheme(
         (*found, *suspected, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
         tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
-        rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
+        rows=(yield from _counts(copies)),
     )
 
 
@@ -203,29 +203,16 @@ def _width(table: SourceTable | None) -> int:
     return table.bytes // max(1, table.rows) if table is not None and table.rows > 0 else 1000
 
 
-def _rows(table: SourceTable | None) -> int:
-    return max(0, table.rows) if table is not None else 0
-
-
-def plan_of(
-    scheme: Scheme, connection: SourceConnection, source: str, target: str | Path, options: MoveOptions
-) -> Plan:
-    """The scheme as the operator sees it, with exact counts of rows."""
+def plan_of(scheme: Scheme, source: str, target: str | Path, options: MoveOptions) -> Plan:
+    """The scheme as the operator sees it."""
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
-    with translated():
-        counts = answered(connection, _counts(scheme.copies))
     tables = tuple(
         TablePlan(
-            copy.target,
-            copy.role,
-            ".".join(copy.source),
-            count,
-            why.get(copy.source, ""),
-            _types(scheme, copy, options),
+            copy.target, copy.role, ".".join(copy.source), scheme.rows[copy.target], why.get(copy.source, ""), types
         )
-        for copy, count in zip(scheme.copies, counts, strict=True)
+        for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
     )
-    rows = sum(counts)
+    rows = sum(table.rows for table in tables)
     bytes_there = {(table.schema, table.name): table.bytes for table in scheme.source.tables}
     size = sum(
         _size(table.rows, bytes_there.get(copy.source, 0)) for table, copy in zip(tables, scheme.copies, strict=True)
@@ -244,10 +231,10 @@ def plan_of(
     )
 
 
-def _counts(copies: Sequence[TableCopy]) -> Asking[list[int]]:
-    counts = []
+def _counts(copies: Sequence[TableCopy]) -> Asking[dict[str, int]]:
+    counts = {}
     for copy in copies:
-        counts.append((yield from count_copy(copy)))
+        counts[copy.target] = yield from count_copy(copy)
     return counts
 
 

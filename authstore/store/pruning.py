@@ -29,6 +29,7 @@ _PRUNABLE: Mapping[str, _Prunable] = {
     "sessions": _Prunable(
         queries.scan_sessions, queries.delete_dead_sessions, queries.count_dead_sessions, "", "\U0010ffff"
     ),
+    "visits": _Prunable(queries.scan_visits, queries.delete_dead_visits, queries.count_dead_visits, "", "\U0010ffff"),
     "verification_tokens": _Prunable(
         queries.scan_verification_tokens,
         queries.delete_dead_verification_tokens,

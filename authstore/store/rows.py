@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from authstore.database import Row
 from authstore.encryption import Cipher
 from authstore.errors import KeyUnavailableError, StoreCorruptError
-from authstore.models import Account, Authenticator, Ended, Permission, Role, Session, User, VerificationToken
+from authstore.models import Account, Authenticator, Ended, Permission, Role, Session, User, VerificationToken, Visit
 
 _KEYED_BY_BYTES = ("ended_tokens",)
 SEALED = ("access_token", "refresh_token", "id_token")
@@ -151,6 +151,19 @@ def session(row: Row, token: str | None = None) -> Session:
         ip=row["ip"],
         user_agent=row["user_agent"],
         data=_json(row["data"]),
+    )
+
+
+@reads("visits")
+def visit(row: Row, token: str | None = None) -> Visit:
+    """A visit; with its token only where the caller presented it."""
+    return Visit(
+        id=row["id"],
+        token=token,
+        data=_json(row["data"]),
+        expires=instant(row["expires"]),
+        created_at=instant(row["created_at"]),
+        last_used_at=instant(row["last_used_at"]),
     )
 
 

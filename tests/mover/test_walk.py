@@ -85,7 +85,7 @@ def test_a_parameter_of_planning_is_soon_followed(
     source.execute("INSERT INTO orders (buyer) SELECT id FROM users")
     with snapshot(source_url) as view, followed(parameter) as walk:
         options = MoveOptions()
-        plan = plan_of(scheme_of(view.main, options), view.main, source_url, tmp_path / "auth.db", options)
+        plan = plan_of(scheme_of(view.main, options), source_url, tmp_path / "auth.db", options)
     assert {"users", "sessions", "orders"} <= {table.table for table in plan.tables}
     assert 1 < len(walk.stays) <= MOST_STAYS, [Path(module).stem for module in walk.stays]
     assert walk.returns <= MOST_RETURNS

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -11,7 +12,7 @@ from authstore.backends.ownership import Ownership
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
-from authstore.backends.postgres.inspecting import facts
+from authstore.backends.postgres.inspecting import explain, facts
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.reads import Reads
 from authstore.backends.postgres.standby import Standby
@@ -21,7 +22,7 @@ from authstore.backends.postgres.writes import Writes
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import ConfigurationError, StoreClosedError, StoreError
 from authstore.observers import Watch
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -89,6 +90,11 @@ class PostgresDatabase:
     def change_log(self) -> None:
         """See `authstore.database.Database`. Notices come later than a commit is acknowledged."""
         raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
+
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._reads.ask(partial(explain, query=query), of_primary=True)
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""

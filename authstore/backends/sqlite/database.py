@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
@@ -13,6 +14,7 @@ from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.inspecting import explain
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
@@ -22,7 +24,7 @@ from authstore.backends.turn import Turn, busy, closed
 from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError
 from authstore.observers import Watch, locking
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -103,6 +105,11 @@ class SqliteDatabase:
                 return None
         self._log = log
         return log
+
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._run(self._reader, partial(explain, query=query))
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""

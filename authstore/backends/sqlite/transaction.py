@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
+from authstore.backends.sqlite.inspecting import explain
 from authstore.backends.sqlite.reads import find
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, in_savepoint
@@ -17,7 +18,7 @@ from authstore.backends.turn import Turn
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.observers import Watch
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -73,6 +74,10 @@ class SqliteTransaction:
 
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""
+
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        return await self._call(lambda connection: explain(_still_open(connection), query))
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""

@@ -10,10 +10,10 @@ from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import end_of, is_touch_due, session_expiry
-from authstore.models import Session, check_text
+from authstore.models import Session
 from authstore.sql import Statement, queries
 from authstore.store import rows
-from authstore.store.base import Values, is_storable, json_object
+from authstore.store.base import Values, checked_merge, checked_token, is_storable, json_object, laid_over
 from authstore.store.sessions.endings import (
     Ending,
     end_found,
@@ -28,8 +28,6 @@ from authstore.store.sessions.endings import (
 from authstore.store.sessions.reading import SessionReader
 from authstore.store.sessions.slices import SlicingStore
 from authstore.tokens import (
-    MAX_TOKEN_LENGTH,
-    MIN_TOKEN_LENGTH,
     hash_token,
     is_presentable,
     named_session,
@@ -58,7 +56,7 @@ class SessionStore(SessionReader, SlicingStore):
         limit = session_expiry(self._policy, created_at=now, now=now)
         session = Session(
             id=session_id,
-            token=new_session_token(session_id) if token is None else _checked_token(token),
+            token=new_session_token(session_id) if token is None else checked_token(token),
             user_id=user_id,
             expires=limit if expires is None else expires,
             created_at=now,
@@ -103,13 +101,12 @@ class SessionStore(SessionReader, SlicingStore):
         now = self._now()
         if not (isinstance(data, Unset) or isinstance(merge, Unset)):
             raise ValueError("pass data, which replaces all of it, or merge, which is laid over it")
-        laid_over = {} if isinstance(merge, Unset) else _checked_merge(merge)
+        merged = {} if isinstance(merge, Unset) else checked_merge(merge)
         named = {"expires": expires, "data": data if isinstance(data, Unset) else json_object(data)}
         changes = {field: value for field, value in named.items() if value is not UNSET}
 
         def change(session: Session, _row: Row) -> Session:
-            kept = {key: value for key, value in {**session.data, **laid_over}.items() if value is not UNSET}
-            new = Session(**{**session.__dict__, "data": kept, **changes})
+            new = Session(**{**session.__dict__, "data": laid_over(session.data, merged), **changes})
             limit = session_expiry(self._policy, created_at=new.created_at, now=now, wanted=new.expires)
             return new.model_copy(update={"expires": limit}) if "expires" in changes else new
 
@@ -220,20 +217,6 @@ class SessionStore(SessionReader, SlicingStore):
         if not row["user__disabled"] and self._is_alive(rows.session(row), now):
             raise ConflictError("a session with this token exists")
         yield from end_found(row, Ending("revoked", now, None, self._policy))
-
-
-def _checked_token(token: str) -> str:
-    if not isinstance(token, str):
-        raise TypeError("a token is text")
-    if not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
-        raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
-    return check_text(token)
-
-
-def _checked_merge(merge: Mapping[str, JsonValue | Unset]) -> Mapping[str, JsonValue | Unset]:
-    if not isinstance(merge, Mapping):
-        raise TypeError(f"merge is a mapping, not {type(merge).__name__}")
-    return dict(merge)
 
 
 def _checked_grace(grace: timedelta) -> timedelta:
