@@ -14,6 +14,8 @@ from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.move import run_move
+from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
+from authstore.mover.sync.rebuild_plan import plan_rebuild, roll_rebuild_back, verify_rebuild
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
 from authstore.mover.sync.target import target_problems
 from authstore.mover.sync.verify import run_verify
@@ -30,8 +32,11 @@ async def make_plan(
 
     Raises `ConfigurationError`, `SourceError`, `SourceUnavailableError`.
     """
-    files = files_of(target)
     options = replace(options, **changes)
+    if is_way_back(source, target):
+        there = str(target)
+        return await _in_thread(lambda _emit, stop: plan_rebuild(source, there, options, stop, tuning), None)
+    files = files_of(target)
 
     def work(_emit: OnProgress, stop: threading.Event) -> Plan:
         with Snapshot(source, stop, tuning=tuning) as view:
@@ -55,6 +60,14 @@ async def move(
     and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
     the same call goes on from there.
     """
+    if is_way_back(plan.source, plan.target):
+        there = str(plan.target)
+        return await _in_thread(
+            lambda emit, stop: run_rebuild(
+                RebuildRun(plan.source, there, plan.options, emit, stop, proves=prove, tuning=tuning)
+            ),
+            on_progress,
+        )
     return await _in_thread(
         lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove, tuning=tuning),
         on_progress,
@@ -73,6 +86,11 @@ async def verify(
 ) -> VerifyReport:
     """Compares every row; writes nothing. Options that are not given are those of the move."""
     options = replace(options, **changes)
+    if is_way_back(source, target):
+        there = str(target)
+        return await _in_thread(
+            lambda emit, stop: verify_rebuild(source, there, options, emit, stop, tuning), on_progress
+        )
     return await _in_thread(lambda emit, stop: run_verify(source, target, options, emit, stop, tuning), on_progress)
 
 
@@ -88,6 +106,12 @@ async def recover(
 ) -> MoveReport:
     """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
     options = replace(options, **changes)
+    if is_way_back(source, target):
+        there = str(target)
+        return await _in_thread(
+            lambda emit, stop: run_rebuild(RebuildRun(source, there, options, emit, stop, table=table, tuning=tuning)),
+            on_progress,
+        )
     return await _in_thread(
         lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning),
         on_progress,
@@ -97,7 +121,17 @@ async def recover(
 
 async def rollback(target: str | Path) -> RollbackReport:
     """Puts back what was at the target before the last move; what is there now is set aside."""
-    return await asyncio.to_thread(run_rollback, target)
+    return await asyncio.to_thread(roll_rebuild_back if is_postgres(target) else run_rollback, target)
+
+
+def is_postgres(url: str | Path) -> bool:
+    """Whether it names a database of PostgreSQL."""
+    return str(url).partition("://")[0].partition("+")[0] in ("postgresql", "postgres")
+
+
+def is_way_back(source: str, target: str | Path) -> bool:
+    """Whether a file is to become tables of PostgreSQL."""
+    return source.startswith("sqlite:") and is_postgres(target)
 
 
 async def _in_thread(

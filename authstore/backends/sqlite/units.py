@@ -100,6 +100,8 @@ class UnitJob:
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     """All rows of a statement (a half-read `RETURNING` would keep the write lock), or an empty one for each row
     that it wrote."""
+    if not statement.query.sqlite:
+        return []
     cursor = connection.execute(statement.query.sqlite, _encoded(statement.parameters))
     if cursor.description is None:
         return [{}] * cursor.rowcount

@@ -28,7 +28,7 @@ def opened_for_reading(files: TargetFiles) -> Iterator[sqlite3.Connection]:
 def target_packs(target: sqlite3.Connection, table: str, query: str) -> Iterator[Pack]:
     """The target's side: `query` is `TargetQueries.digests` of the table. Raises `TargetError` for a key that is no
     text."""
-    target.create_function("real_hex", 1, real_hex, deterministic=True)
+    teach_digests(target)
     md5 = hashlib.md5
     with decodable(target, table), closing(target.execute(query)) as cursor:
         while batch := cursor.fetchmany(PACK):
@@ -50,6 +50,11 @@ def decodable(file: sqlite3.Connection, table: str) -> Iterator[None]:
     raise TargetError(
         f"{table}: the row {key!r} holds text that is not UTF-8", hint="mend or delete it, and run the command again"
     )
+
+
+def teach_digests(connection: sqlite3.Connection) -> None:
+    """What the text of a digest needs beside SQLite's own functions."""
+    connection.create_function("real_hex", 1, real_hex, deterministic=True)
 
 
 def real_hex(value: object) -> str | None:
