@@ -4,6 +4,7 @@ from authstore.acting import acting
 from authstore.observers import Observer, Opened, Statistic
 from authstore.ops.events import follow, set_retention, verify_events
 from authstore.ops.slow_queries import QueryStats, SlowQueries
+from authstore.ops.telemetry import telemetry
 from authstore.store.log.changes import ChainProblem, ChainReport
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "acting",
     "follow",
     "set_retention",
+    "telemetry",
     "verify_events",
 ]

@@ -50,9 +50,9 @@ class UnitConnection(sqlite3.Connection):
         """What `fetch` gives, noted."""
         if self.executed is None:
             return fetch(self, statement)
-        return self.noting(statement.query, partial(fetch, self, statement))
+        return self.noting(statement.query, partial(fetch, self, statement), statement.parameters.get("reason"))
 
-    def noting(self, query: Query, ask: Callable[[], S]) -> S:
+    def noting(self, query: Query, ask: Callable[[], S], reason: str | None = None) -> S:
         """What this query gives, and a note of it where somebody watches."""
         if self.executed is None:
             return ask()
@@ -66,7 +66,7 @@ class UnitConnection(sqlite3.Connection):
             raise
         finally:
             seconds = monotonic() - began + waited + locked
-            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed))
+            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed, reason))
         return found
 
 
