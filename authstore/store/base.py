@@ -85,7 +85,8 @@ class StoreBase:
         return await self._db.unit(self._logged(make))
 
     def _logged(self, make: Callable[[], Unit[T]]) -> Callable[[], Unit[T]]:
-        return partial(self._log.keeping, make) if self._log.is_audited or self._log.is_due else make
+        look = self._log.is_due
+        return partial(self._log.keeping, make, look=look) if self._log.is_audited or look else make
 
     def _new_id(self, now: datetime) -> str:
         return self._ids.next(now)

@@ -85,9 +85,7 @@ class SessionStore(SessionReader, SlicingStore):
             return found and found[0]
         if not is_presentable(token):
             return None
-        return await self._db.unit(
-            lambda: self._change_session(token, now, lambda session, row: self._touched(session, row, now), UNSET)
-        )
+        return await self._db.unit(lambda: self._touch(token, found[0], now))
 
     async def update_session(
         self,
@@ -157,13 +155,33 @@ class SessionStore(SessionReader, SlicingStore):
         )
         return before + revoked
 
-    def _touched(self, session: Session, row: Row, now: datetime) -> Session | None:
-        if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
-            return None
-        if self._policy.lifetime is not None:
-            return session.model_copy(update={"last_used_at": now})
-        slid = session_expiry(self._policy, created_at=session.created_at, now=now, wanted=rows.asked_expiry(row))
-        return session.model_copy(update={"last_used_at": now, "expires": slid})
+    def _touch(self, token: str, seen: Session, now: datetime) -> Unit[Session | None]:
+        slid = seen.expires if self._policy.lifetime is not None else self._slid(seen, now, None)
+        touched = seen.model_copy(update={"last_used_at": now, "expires": slid})
+        if (
+            yield queries.touch_session.alone(
+                id=seen.id,
+                token_hash=hash_token(token),
+                now=now,
+                expires=slid,
+                seen_expires=seen.expires,
+                seen_used=seen.last_used_at,
+            )
+        ):
+            return touched
+
+        def touch(session: Session, row: Row) -> Session | None:
+            if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
+                return None
+            if self._policy.lifetime is not None:
+                return session.model_copy(update={"last_used_at": now})
+            slid = self._slid(session, now, rows.asked_expiry(row))
+            return session.model_copy(update={"last_used_at": now, "expires": slid})
+
+        return (yield from self._change_session(token, now, touch, UNSET))
+
+    def _slid(self, session: Session, now: datetime, asked: datetime | None) -> datetime:
+        return session_expiry(self._policy, created_at=session.created_at, now=now, wanted=asked)
 
     def _change_session(
         self, token: str, now: datetime, change: Change, asked: datetime | Unset
@@ -245,6 +263,9 @@ def _token_of(row: Row) -> Values:
 
 
 def _delete_session(token: str, ending: Ending) -> Unit[bool]:
+    named = named_session(token)
+    if named and (yield queries.end_session.alone(id=named, token_hash=hash_token(token), **ending.note)):
+        return True
     row = yield from find_presented(token, ending.at, ending.policy)
     return row is not None and (yield from end_found(row, ending))
 
