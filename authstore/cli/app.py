@@ -14,6 +14,7 @@ from authstore.cli import (
     demo,
     event_commands,
     health_commands,
+    monitor_commands,
     move_commands,
     role_commands,
     session_commands,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 store_commands.register(app)
 health_commands.register(app)
+monitor_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)

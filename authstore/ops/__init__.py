@@ -4,30 +4,37 @@ long it took."""
 from authstore.acting import acting
 from authstore.backends.inspection import TableInfo
 from authstore.observers import Observer, Opened, Statistic
+from authstore.ops.alerts import Alert, log_alert
 from authstore.ops.diagnosing import doctor
 from authstore.ops.events import follow, set_retention, verify_events
 from authstore.ops.findings import Finding
 from authstore.ops.inspecting import Growth, Inspection, inspect
+from authstore.ops.monitor import Monitor
 from authstore.ops.slow_queries import QueryStats, SlowQueries
 from authstore.ops.telemetry import telemetry
+from authstore.ops.webhook import Webhook
 from authstore.store.log.changes import ChainProblem, ChainReport
 
 __all__ = [
+    "Alert",
     "ChainProblem",
     "ChainReport",
     "Finding",
     "Growth",
     "Inspection",
+    "Monitor",
     "Observer",
     "Opened",
     "QueryStats",
     "SlowQueries",
     "Statistic",
     "TableInfo",
+    "Webhook",
     "acting",
     "doctor",
     "follow",
     "inspect",
+    "log_alert",
     "set_retention",
     "telemetry",
     "verify_events",
