@@ -152,6 +152,18 @@ async def _open_postgres(
     )
 
 
+def file_of(url: str | Path) -> Path | None:
+    """The file of the store that a URL names; `None`: it is a server's. Raises `ConfigurationError`, for memory too:
+    that holds nothing once it is closed."""
+    if isinstance(url, str) and url.startswith(_POSTGRES):
+        _checked_server(url)
+        return None
+    path = _sqlite_path(url)
+    if path is None:
+        raise ConfigurationError("this needs a store that stays: write sqlite:///auth.db or postgresql://…")
+    return path
+
+
 def _checked_server(url: str) -> str:
     if find_spec("asyncpg") is None:
         raise ConfigurationError('PostgreSQL as a store needs a driver: pip install "authstore[postgres]"')

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from authstore.cli import (
+    backup_commands,
     demo,
     event_commands,
     move_commands,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+backup_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,8 @@ from authstore.backends.inspection import StoreSize
 from authstore.backends.sqlite import inspecting as files
 from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, counted, human_bytes
-from authstore.errors import ConfigurationError, SchemaError
+from authstore.connect import file_of
+from authstore.errors import SchemaError
 from authstore.schema import Migration
 
 
@@ -20,16 +20,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     for command in (init, migrate, inspect, prune):
         app.command()(command)
-
-
-def file_of(url: str) -> Path | None:
-    """The file that a URL names; None is a server's database. Raises `ConfigurationError`: memory holds nothing."""
-    connect(url)
-    if url.startswith(("postgresql://", "postgres://")):
-        return None
-    if not url.startswith("sqlite:///") or url == "sqlite:///:memory:":
-        raise ConfigurationError("this command needs a store that stays: write sqlite:///auth.db or postgresql://…")
-    return Path(url.removeprefix("sqlite:///"))
 
 
 def _look(url: str) -> StoreSize:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, Self
 
 from authstore.database import Unit
@@ -10,6 +12,7 @@ from authstore.encryption import Cipher
 from authstore.errors import KeyUnavailableError
 from authstore.sql import queries
 from authstore.store import rows
+from authstore.store.endings import Ending
 from authstore.store.health import HealthStore
 from authstore.store.pruning import PruningStore
 
@@ -56,9 +59,31 @@ class MaintenanceStore(PruningStore, HealthStore):
                 return changed, unreadable
             after = step.last
 
+    async def copy_to(self, path: Path) -> None:
+        """Writes what it holds at one moment into an empty file, as a store on SQLite: `authstore.ops.backup` does the
+        rest."""
+        await self._db.copy_to(path)
+
+    async def begin_anew(self, after: int, revoke_since: datetime | None) -> int:
+        """What a store does that was put back: its change log goes on beyond `after`, the newest row of the one whose
+        place it takes, so that neither a cache nor a reader of events takes what follows for what it has seen. Ends
+        the sessions that lived at `revoke_since` or began after it, and verification tokens: how many sessions."""
+        ending = Ending.now("restored", self._now(), self._policy)
+        return await self._write(lambda: _begin_anew(after, revoke_since, ending), ending.at)
+
     async def close(self) -> None:
         """See `authstore.adapter.Maintenance.close`."""
         await self._db.close()
+
+
+def _begin_anew(after: int, since: datetime | None, ending: Ending) -> Unit[int]:
+    [newest] = yield queries.get_newest_change()
+    yield queries.go_on_from(seq=max(newest["seq"] or 0, after) + 1, at=ending.at)
+    if since is None:
+        return 0
+    yield queries.note_endings_since(since=since, reason=ending.reason, at=ending.at, actor=ending.actor)
+    yield queries.delete_verification_tokens_since(since=since)
+    return len((yield queries.delete_sessions_since(since=since)))
 
 
 class _Step(NamedTuple):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 from authstore.adapter import Durability
 from authstore.backends.ownership import Ownership
 from authstore.backends.postgres.connecting import Connector
+from authstore.backends.postgres.copying import copy_from
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
 from authstore.backends.postgres.inspecting import facts
@@ -37,6 +39,7 @@ class PostgresDatabase:
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
         self._begin = begin(durability, is_exclusive=True)
         self._is_pooled = connector.is_pooled
+        self._connect = connector.connect
         self._owned = Ownership()
         self._closing: asyncio.Task[None] | None = None
 
@@ -87,6 +90,13 @@ class PostgresDatabase:
         self.check()
         found = await self._reads.ask(facts)
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
+
+    async def copy_to(self, path: Path) -> None:
+        """See `authstore.database.Database`. Over a connection of its own, beside those of the pool."""
+        self.check()
+        with translated():
+            connection = await self._connect()
+        await copy_from(connection, path)
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""

@@ -22,6 +22,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
+from authstore.backends.sqlite.errors import is_busy
 from authstore.database import BUSY_SECONDS
 from authstore.errors import StoreNotFoundError
 
@@ -153,6 +154,37 @@ def _rename_into_place(made: Path, path: Path) -> None:
         os.rename(made, path)
     finally:
         os.close(folder)
+
+
+def install(made: Path, path: Path, aside: Path | None) -> None:
+    """A finished, closed file takes the name of the one that has it, which is there at every moment; what was there is
+    called `aside`."""
+    sync(made)
+    if aside is not None:
+        _keep(path, aside)
+    made.replace(path)
+    sync(path.parent)
+
+
+def _keep(path: Path, aside: Path) -> None:
+    try:
+        os.link(path, aside)
+    except OSError:  # a file system without links: for an instant nothing has the name
+        path.rename(aside)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether somebody has the file open, in this process or another. What a store that was killed left in its log is
+    put into the file on the way; what is no database, or is damaged, stays as it is."""
+    with closing(connect(path, sqlite3.Connection, timeout=0.5)) as connection:
+        try:
+            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            return is_busy(error)
+    return False
 
 
 def remove(path: Path) -> None:

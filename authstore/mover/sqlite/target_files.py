@@ -10,13 +10,13 @@ import secrets
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from authstore.backends.sqlite.errors import is_busy
+from authstore.backends.sqlite.file import is_in_use
 from authstore.errors import ConfigurationError
 from authstore.mover.errors import TargetBusyError, TargetError
 
@@ -95,17 +95,8 @@ def _refuse_logs(files: TargetFiles) -> None:
 
 
 def _refuse_locked(path: Path) -> None:
-    with closing(connect_file(path, timeout=0.5)) as connection:
-        try:
-            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if is_busy(error):
-                raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first") from error
-        except sqlite3.DatabaseError:
-            return  # no database: it becomes the backup as it is
+    if is_in_use(path):
+        raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first")
 
 
 def connect_file(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:
@@ -189,28 +180,3 @@ def _literal(name: str) -> str:
 
 def logs(path: Path) -> tuple[Path, ...]:
     return tuple(path.with_name(path.name + suffix) for suffix in _LOGS)
-
-
-def install(new: Path, target: Path, backup: Path | None) -> None:
-    """`new` takes the target's name, which is there at every moment; what was there is the backup."""
-    sync(new)
-    if backup is not None:
-        _keep(target, backup)
-    new.replace(target)
-    sync(target.parent)
-
-
-def _keep(target: Path, backup: Path) -> None:
-    try:
-        os.link(target, backup)
-    except OSError:  # a file system without links: for an instant nothing has the name
-        target.rename(backup)
-
-
-def sync(path: Path) -> None:
-    """Until it is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authstore.backends.sqlite.file import install
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
@@ -25,7 +26,7 @@ from authstore.mover.sqlite.integrity import check
 from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import seal
-from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building, install
+from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building
 from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.equalise import FirstRead, Outcome, Table, equalise
 from authstore.mover.sync.pieces import Side, count_foreign

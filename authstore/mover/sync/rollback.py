@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from authstore.backends.sqlite.file import install, sync
 from authstore.expiry import utc_now
 from authstore.mover.errors import TargetError
 from authstore.mover.sqlite.errors import translated
 from authstore.mover.sqlite.ledger import backups_in, notes_in
-from authstore.mover.sqlite.target_files import TargetFiles, check_target, files_of, install, locked, sync
+from authstore.mover.sqlite.target_files import TargetFiles, check_target, files_of, locked
 
 
 @dataclass(frozen=True, slots=True)
