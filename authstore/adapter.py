@@ -98,6 +98,9 @@ class Users(Protocol):
     ) -> User | None:
         """Changes what is named; `None` clears. Disabling ends all sessions in the same transaction.
 
+        Of more than 10 000 sessions most end just before, in slices, so that no other writer waits for them; a call
+        that is refused ends none.
+
         A changed address keeps its `email_verified` unless that is named too: pass `email_verified=None`
         until the new address is proved. Raises `EmailTakenError` or `InvalidEmailError`.
         """
@@ -105,7 +108,7 @@ class Users(Protocol):
 
     async def delete_user(self, user_id: str) -> bool:
         """Deletes the user with all accounts, sessions, authenticators, role grants and verification tokens
-        for the address, atomically. Of more than 10 000 sessions most may end just before, in slices, so that no
+        for the address, atomically. Of more than 10 000 sessions most end just before, in slices, so that no
         other writer waits for them."""
         ...
 
@@ -274,7 +277,8 @@ class Sessions(Protocol):
         ...
 
     async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:
-        """Ends all sessions of the user, save the one of `except_token`; how many."""
+        """Ends all sessions of the user, save the one of `except_token`; how many. More than 10 000 end in slices, so
+        that no other writer waits for them: call it again where it was stopped."""
         ...
 
 

@@ -100,6 +100,8 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     lose the last moments. `cache`: how many sessions with their users are kept in this process, never stale.
     `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the database,
     where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.
+    `read_url`: a synchronous standby that look-ups are asked of, which then never answers anything stale: each write
+    waits until it is applied there.
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,
@@ -116,19 +118,30 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
         raise ConfigurationError("audit is a timedelta longer than nothing, or None")
     if isinstance(url, str) and url.startswith(_POSTGRES):
-        if read_url is not None:
-            raise ConfigurationError("look-ups from a standby (read_url) are not in this version: leave it out")
         if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
             raise ConfigurationError("pool_size is a whole number of at least 1")
         if cache:
             raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
-        opener = partial(_open_postgres, _checked_server(url), pool_size=pool_size)
+        if read_url is not None:
+            _check_standby(read_url, durability, pool_size)
+        opener = partial(_open_postgres, _checked_server(url), pool_size=pool_size, read_url=read_url)
     else:
         if pool_size != POOL_SIZE or read_url is not None:
             raise ConfigurationError("pool_size and read_url are for PostgreSQL: a SQLite store has one file")
         opener = partial(_open_sqlite, _sqlite_path(url))
     opener = partial(opener, durability=durability, create=create, migrate=migrate, clock=clock)
     return Connecting(opener, policy, clock, Cipher(keys), audit, cache)
+
+
+def file_of(url: str | Path) -> Path | None:
+    """The file of a store that stays; `None` is a server's database. Raises `ConfigurationError`, for memory too."""
+    connect(url)
+    if isinstance(url, str) and url.startswith(_POSTGRES):
+        return None
+    path = _sqlite_path(url)
+    if path is None:
+        raise ConfigurationError("this needs a store that stays: write sqlite:///auth.db or postgresql://…")
+    return path
 
 
 async def _open_sqlite(
@@ -143,25 +156,36 @@ async def _open_sqlite(
 
 
 async def _open_postgres(
-    url: str, *, durability: "Durability", create: bool, migrate: bool, clock: "Clock", pool_size: int
+    url: str,
+    *,
+    durability: "Durability",
+    create: bool,
+    migrate: bool,
+    clock: "Clock",
+    pool_size: int,
+    read_url: str | None,
 ) -> "Database":
     from authstore.backends.postgres import open_server
 
     return await open_server(
-        url, durability=durability, create=create, migrate=migrate, clock=clock, pool_size=pool_size
+        url,
+        durability=durability,
+        create=create,
+        migrate=migrate,
+        clock=clock,
+        pool_size=pool_size,
+        read_url=read_url,
     )
 
 
-def file_of(url: str | Path) -> Path | None:
-    """The file of the store that a URL names; `None`: it is a server's. Raises `ConfigurationError`, for memory too:
-    that holds nothing once it is closed."""
-    if isinstance(url, str) and url.startswith(_POSTGRES):
-        _checked_server(url)
-        return None
-    path = _sqlite_path(url)
-    if path is None:
-        raise ConfigurationError("this needs a store that stays: write sqlite:///auth.db or postgresql://…")
-    return path
+def _check_standby(read_url: str, durability: "Durability", pool_size: int) -> None:
+    if not isinstance(read_url, str) or not read_url.startswith(_POSTGRES):
+        raise ConfigurationError("read_url names a standby: postgresql://user:password@host:5432/database")
+    if durability != "full":
+        raise ConfigurationError('a standby is never behind only with durability="full": leave out read_url, or that')
+    if pool_size == 1:
+        raise ConfigurationError("pool_size counts the connections to the standby too: with read_url at least 2")
+    _checked_server(read_url)
 
 
 def _checked_server(url: str) -> str:

@@ -22,6 +22,17 @@ BUSY_SECONDS = 5.0  # how long a write waits for others, from its call
 Unit = Generator[Statement, list[Row], T]
 
 
+def within(unit: Unit[T]) -> Unit[T]:
+    """A unit as a part of another one: no statement of it is the whole."""
+    try:
+        statement = next(unit)
+        while True:
+            statement = unit.send((yield statement.within()))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+
+
 class Lookup(NamedTuple):
     """A question that can be asked for one key or for many at once, so that those who wait together are answered
     together.

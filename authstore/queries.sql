@@ -171,7 +171,7 @@ FOR SHARE OF users
 RETURNING id
 
 -- The session that a token names, with its user: the hot path. The order of the values is that of
--- `store.kept.session_and_user`.
+-- `store.sessions.kept.session_and_user`.
 -- name: session_and_user_by_id
 SELECT sessions.token_hash, sessions.id, sessions.user_id, sessions.expires, sessions.created_at,
     sessions.last_used_at, sessions.authenticated_at, sessions.ip, sessions.user_agent, sessions.data, users.email,
@@ -280,17 +280,42 @@ ORDER BY sessions.created_at DESC, sessions.id DESC
 -- name: count_sessions
 SELECT count(*) AS counted FROM (SELECT 1 FROM sessions WHERE user_id = :user_id LIMIT :most) AS found
 
--- Some of a user's sessions, living or dead.
--- name: list_some_sessions
-SELECT * FROM sessions WHERE user_id = :user_id LIMIT :limit
+-- Of the next stretch of a user's sessions: where it ends (nowhere, if it was the last), and of each of them its id,
+-- when it was last used and made, and whether it lives.
+-- name: scan_sessions_to_end
+-- dialect: sqlite
+SELECT CASE WHEN count(*) = 250 THEN CAST(max(place) AS TEXT) END AS last,
+    json_group_array(json_array(id, last_used_at, created_at, is_alive)) AS found
+FROM (SELECT rowid AS place, id, last_used_at, created_at,
+        expires > :now AND created_at > :created_after AND last_used_at > :used_after AS is_alive
+    FROM sessions WHERE user_id = :user_id AND rowid > CAST(:after AS INTEGER) ORDER BY rowid LIMIT 250)
+-- dialect: postgres
+SELECT CASE WHEN count(*) = 2000 THEN max(id) END AS last,
+    coalesce(json_agg(json_build_array(id, last_used_at, created_at, is_alive)), '[]') AS found
+FROM (SELECT id, last_used_at, created_at,
+        expires > :now AND created_at > :created_after AND last_used_at > :used_after AS is_alive
+    FROM sessions WHERE user_id = :user_id AND id > :after ORDER BY id LIMIT 2000) AS stretch
 
--- Ends a user's sessions, save one.
+-- When each of these sessions was last used.
+-- name: list_last_uses
+-- dialect: sqlite
+SELECT id, last_used_at FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
+-- dialect: postgres
+SELECT id, last_used_at FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids))
+-- dialect: postgres, to change
+SELECT id, last_used_at FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids)) ORDER BY id FOR UPDATE
+
+-- The ids of a user's sessions, save one.
+-- name: list_session_ids
+SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id
+
+-- Ends these sessions.
 -- name: delete_sessions
 -- dialect: sqlite
-DELETE FROM sessions WHERE user_id = :user_id AND id <> :except_id
+DELETE FROM sessions WHERE id IN (SELECT value FROM json_each(:ids))
 -- dialect: postgres
 DELETE FROM sessions WHERE id IN (
-    SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id ORDER BY id FOR UPDATE)
+    SELECT id FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids)) ORDER BY id FOR UPDATE)
 
 -- The next stretch of sessions by id: where it ends, and which of them are dead.
 -- name: scan_sessions
@@ -526,25 +551,30 @@ SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor 
 WHERE id = :id AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
 ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
 
--- Writes down why a user's living sessions end, save one.
+-- Writes down why the living ones of these sessions end.
 -- name: note_endings
 -- dialect: sqlite
 INSERT INTO ended_tokens (token_hash, reason, at, actor)
 SELECT token_hash, :reason, :at, :actor FROM sessions
-WHERE user_id = :user_id AND id <> :except_id AND expires > :now AND created_at > :created_after
+WHERE id IN (SELECT value FROM json_each(:ids)) AND expires > :now AND created_at > :created_after
     AND last_used_at > :used_after
 ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
 -- dialect: postgres
 INSERT INTO ended_tokens (token_hash, reason, at, actor)
 SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
-WHERE user_id = :user_id AND id <> :except_id AND expires > :now AND created_at > :created_after
+WHERE id IN (SELECT json_array_elements_text(:ids)) AND expires > :now AND created_at > :created_after
     AND last_used_at > :used_after
 ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
 
--- Of a user's sessions, save one, those whose end is not written down.
+-- Of these sessions those whose end is not written down.
 -- name: list_unnoted_sessions
+-- dialect: sqlite
 SELECT sessions.* FROM sessions
-WHERE user_id = :user_id AND id <> :except_id
+WHERE id IN (SELECT value FROM json_each(:ids))
+    AND NOT EXISTS (SELECT 1 FROM ended_tokens WHERE ended_tokens.token_hash = sessions.token_hash)
+-- dialect: postgres
+SELECT sessions.* FROM sessions
+WHERE id IN (SELECT json_array_elements_text(:ids))
     AND NOT EXISTS (SELECT 1 FROM ended_tokens WHERE ended_tokens.token_hash = sessions.token_hash)
 
 -- Writes down what dead sessions died of: rows of id, reason, instant.
@@ -784,3 +814,14 @@ SELECT version, name, sha256 FROM authstore_migrations ORDER BY version
 -- Notes that a migration ran.
 -- name: insert_migration
 INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :applied_at)
+
+-- ── what whoever looks after the store noted ─────────────────────────────────────────────────────────────
+
+-- Notes something under a name, in the place of what was noted there.
+-- name: put_note
+INSERT INTO authstore_notes (name, at, data) VALUES (:name, :at, :data)
+ON CONFLICT (name) DO UPDATE SET at = excluded.at, data = excluded.data
+
+-- What was noted under a name, and when.
+-- name: get_note
+SELECT at, data FROM authstore_notes WHERE name = :name

@@ -17,7 +17,7 @@ from authstore.expiry import (
     utc_now,
 )
 from authstore.models import aware_utc, check_text
-from authstore.store.acting import current_actor
+from authstore.store.log.acting import current_actor
 from authstore.store.verification_tokens import OUTSTANDING, canonical_identifier
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, hash_token, is_presentable, new_secret
 

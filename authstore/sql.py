@@ -42,6 +42,10 @@ class Statement(NamedTuple):
     decides: Decides = Decides.NOTHING
     claim: tuple[str, ...] = ()
 
+    def within(self) -> "Statement":
+        """The same in a unit that goes on after it."""
+        return self._replace(decides=Decides.NOTHING) if self.decides is Decides.UNIT else self
+
 
 class Query:
     """A named query; calling it with its parameters gives a `Statement`."""

@@ -5,7 +5,7 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 
-from benchmarks import life, reads, report, writes
+from benchmarks import life, many, reads, report, writes
 from benchmarks.dataset import FULL, Dataset, dataset
 from benchmarks.rounds import Figure
 
@@ -23,9 +23,11 @@ MEASURES: dict[str, Measure] = {
     "import": life.imports,
     "memory": life.memory,
     "large": life.large,
+    "many-sessions": many.many_sessions,
+    "prune-large": many.prune_large,
 }
 
-LONG = {"memory", "large"}  # minutes; only when asked for
+LONG = {"memory", "large", "prune-large"}  # minutes; only when asked for
 
 
 def main() -> None:

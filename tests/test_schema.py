@@ -187,6 +187,7 @@ INSTANTS = {
     "verification_tokens": ["expires", "created_at"],
     "authenticators": ["created_at", "last_used_at"],
     "authstore_migrations": ["applied_at"],
+    "authstore_notes": ["at"],
     "changes": ["at"],
     "change_log": ["acting_at"],
     "ended_tokens": ["at"],

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from authstore.sql import Decides, Dialect, Queries, Query, queries
-from authstore.store import kept
+from authstore.store.sessions import kept
 
 ALL: dict[str, Query] = dict(queries.__dict__)
 # SQLite walks in stretches where PostgreSQL finds the page at once.

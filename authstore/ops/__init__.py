@@ -4,8 +4,8 @@ from authstore.ops.backup import BackupReport, backup
 from authstore.ops.drill import DrillReport, drill
 from authstore.ops.events import follow, set_retention, verify_events
 from authstore.ops.restore import RestoreReport, restore
-from authstore.store.acting import acting
-from authstore.store.changes import ChainProblem, ChainReport
+from authstore.store.log.acting import acting
+from authstore.store.log.changes import ChainProblem, ChainReport
 
 __all__ = [
     "BackupReport",

@@ -1,6 +1,7 @@
 """A copy of a store while it is in use: one file of SQLite, whatever the store's own database is."""
 
 import fcntl
+import logging
 import os
 import re
 import time
@@ -10,18 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import cast
+
+from pydantic import JsonValue
 
 from authstore.adapter import Adapter
 from authstore.backends.sqlite import checking, copying, file
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.threads import Stop, in_thread
-from authstore.connect import file_of
-from authstore.errors import ConfigurationError, StoreCorruptError
+from authstore.connect import connect, file_of
+from authstore.errors import ConfigurationError, SchemaError, StoreCorruptError, StoreError
 from authstore.expiry import utc_now
 from authstore.ops import checksum
 from authstore.ops.partial import partial_file
 from authstore.ops.places import absolute
+from authstore.store import Store
+from authstore.store.notes import BACKUP
+
+_logger = logging.getLogger("authstore.ops")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +42,6 @@ class BackupReport:
     sha256: str
     seconds: float
     problems: tuple[str, ...] = ()
-
-
-@runtime_checkable
-class Copyable(Protocol):
-    """A store of authstore's own."""
-
-    @property
-    def clock(self) -> Callable[[], datetime]:
-        """Where its "now" comes from."""
-        ...
-
-    async def copy_to(self, path: Path) -> None:
-        """Writes what it holds at one moment into an empty file."""
-        ...
 
 
 async def backup(
@@ -77,12 +70,14 @@ async def backup(
         report = await in_thread(partial(_finish, made, place, instant))
     if keep is not None and report.ok:
         await in_thread(lambda _: _forget_older(place, Path(report.path), keep))
-    return replace(report, seconds=time.monotonic() - started)
+    report = replace(report, seconds=time.monotonic() - started)
+    await _note(url_or_store, report)
+    return report
 
 
 def _source(given: object) -> tuple[Callable[[Path], Awaitable[None]], Callable[[], datetime]]:
-    if isinstance(given, Copyable):
-        return given.copy_to, given.clock
+    if isinstance(given, Store):
+        return given.database.copy_to, given.clock
     if not isinstance(given, (str, Path)):
         raise TypeError("a backup is made of a URL, a path, or a store that authstore.connect opened")
     source = file_of(given)
@@ -91,6 +86,19 @@ def _source(given: object) -> tuple[Callable[[Path], Awaitable[None]], Callable[
     from authstore.backends.postgres import copying as servers  # the driver is an extra
 
     return partial(servers.copy, str(given)), utc_now
+
+
+async def _note(given: object, report: BackupReport) -> None:
+    """So that `doctor` knows in the store of its newest backup. A store that cannot be written has one nevertheless."""
+    said: dict[str, JsonValue] = {"ok": report.ok, "path": report.path, "bytes": report.bytes, "sha256": report.sha256}
+    try:
+        if isinstance(given, Store):
+            await given.put_note(BACKUP, said)
+        elif isinstance(given, (str, Path)):
+            async with connect(given, create=False, migrate=False) as store:
+                await cast(Store, store).put_note(BACKUP, said)
+    except (StoreError, SchemaError) as error:
+        _logger.warning("the backup is made, but could not be noted in the store: %s", error)
 
 
 def _finish(made: Path, place: Path, instant: datetime | None, stop: Stop) -> BackupReport:

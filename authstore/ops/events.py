@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from authstore.models import Event
-from authstore.store.changes import ChainReport
+from authstore.store.log.changes import ChainReport
 
 _PAGE = 500
 _SHORTEST_WAIT = 0.02

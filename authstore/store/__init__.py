@@ -3,9 +3,10 @@
 from authstore.store.authenticators import AuthenticatorStore
 from authstore.store.base import StoreBase
 from authstore.store.maintenance import MaintenanceStore
+from authstore.store.notes import NotesStore
 from authstore.store.refresh import RefreshStore
 from authstore.store.roles import RoleStore
-from authstore.store.sessions import SessionStore
+from authstore.store.sessions.writing import SessionStore
 from authstore.store.sign_in import SignInStore
 from authstore.store.users import UserStore
 from authstore.store.verification_tokens import VerificationTokenStore
@@ -20,6 +21,7 @@ class Store(
     AuthenticatorStore,
     RoleStore,
     MaintenanceStore,
+    NotesStore,
 ):
     """A whole store on any backend. Made by `authstore.connect`."""
 

@@ -9,8 +9,8 @@ from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterE
 from authstore.models import Authenticator, DeviceType
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.acting import current_actor
 from authstore.store.base import StoreBase, is_storable, json_object
+from authstore.store.log.acting import current_actor
 
 
 class AuthenticatorStore(StoreBase):

@@ -12,10 +12,9 @@ from authstore.database import Database, Unit
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
 from authstore.models import check_text
-from authstore.store.acting import current_actor, said
-from authstore.store.cache import SessionCache
-from authstore.store.changes import LogState
 from authstore.store.ids import TimeOrderedIds
+from authstore.store.log.acting import current_actor, said
+from authstore.store.log.changes import LogState
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -31,7 +30,6 @@ class StoreBase:
         self._cipher = cipher
         self._ids = TimeOrderedIds()
         self._log = LogState()
-        self._cache: SessionCache | None = None
 
     @property
     def policy(self) -> SessionPolicy:

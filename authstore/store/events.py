@@ -5,11 +5,10 @@ from functools import partial
 
 from authstore.database import Unit
 from authstore.expiry import oldest_start
-from authstore.models import CacheInfo, Event
+from authstore.models import Event
 from authstore.sql import queries
 from authstore.store.base import StoreBase, Values, checked_limit
-from authstore.store.cache import SessionCache
-from authstore.store.changes import (
+from authstore.store.log.changes import (
     ChainCheck,
     ChainReport,
     checked_after,
@@ -47,14 +46,6 @@ class EventStore(StoreBase):
         log = await self._db.one(queries.get_change_log())
         if log is not None:
             self._log.note(log)
-
-    def keep_sessions(self, size: int) -> None:
-        """Keeps up to so many sessions with their users in this process. Raises `ConfigurationError`."""
-        self._cache = SessionCache(self._db.change_log(), size) if size else None
-
-    def cache_info(self) -> CacheInfo:
-        """What the cache of this store did."""
-        return self._cache.info if self._cache else CacheInfo(hits=0, misses=0, entries=0, size=0)
 
     async def check_events(self) -> ChainReport:
         """Whether the events are those that were noted, in their order, none gone. Without an audit nothing is

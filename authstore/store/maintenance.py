@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, Self
 
 from authstore.database import Unit
@@ -12,9 +11,9 @@ from authstore.encryption import Cipher
 from authstore.errors import KeyUnavailableError
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.endings import Ending
 from authstore.store.health import HealthStore
 from authstore.store.pruning import PruningStore
+from authstore.store.sessions.endings import Ending
 
 _ACCOUNTS = 200
 
@@ -58,11 +57,6 @@ class MaintenanceStore(PruningStore, HealthStore):
             if step.last is None:
                 return changed, unreadable
             after = step.last
-
-    async def copy_to(self, path: Path) -> None:
-        """Writes what it holds at one moment into an empty file, as a store on SQLite: `authstore.ops.backup` does the
-        rest."""
-        await self._db.copy_to(path)
 
     async def begin_anew(self, after: int, revoke_since: datetime | None) -> int:
         """What a store does that was put back: its change log goes on beyond `after`, the newest row of the one whose

@@ -8,8 +8,8 @@ from authstore.database import Row, Unit
 from authstore.models import PruneReport
 from authstore.sql import Query, queries
 from authstore.store.base import Values
-from authstore.store.endings import end_dead
 from authstore.store.events import EventStore
+from authstore.store.sessions.endings import end_dead
 
 _BATCH = 250  # rows at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 _COUNTED = 1000  # rows in one read of a count

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from authstore.database import Row
@@ -42,6 +42,14 @@ def _reads(table: str, key: str = "id") -> Callable[[_Reader[P, T]], _Reader[P, 
 def instant(value: str | datetime) -> datetime:
     """An instant as the backend gave it."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def earliest_if_unreadable(value: str | datetime) -> datetime:
+    """An instant, for putting rows in order: what cannot be read comes first."""
+    try:
+        return instant(value)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def maybe_instant(value: str | datetime | None) -> datetime | None:

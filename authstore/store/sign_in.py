@@ -20,12 +20,13 @@ from authstore.models import Account, AccountType, SignIn, User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, claimed_account, given, insert_account, update_account
-from authstore.store.acting import said
-from authstore.store.endings import Ending, end_sessions
+from authstore.store.log.acting import said
+from authstore.store.sessions.endings import Ending, end_sessions
+from authstore.store.sessions.slices import SlicingStore
 from authstore.store.users import insert_user
 
 
-class SignInStore(AccountStore):
+class SignInStore(AccountStore, SlicingStore):
     """`sign_in_with_account` of the contract."""
 
     async def sign_in_with_account(
@@ -61,7 +62,8 @@ class SignInStore(AccountStore):
         is_trusted = vouched and trust_email is True
         revoking = Ending.now("revoked", now, self._policy)
         step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
-        return await self._write_often(step.run, now)
+        signed_in, _ = await self._write_ending(self._write_often, step.run, now)
+        return signed_in
 
 
 def _address(email: str | None) -> str | None:

@@ -10,14 +10,12 @@ from authstore.errors import ConflictError, EmailTakenError, InvalidEmailError
 from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
-from authstore.store.endings import Ending, end_found, end_sessions
-
-_MANY_SESSIONS = 10_000  # that end in one transaction: a tenth of a second in which others do not write
-_SLICE = 1000
+from authstore.store.base import checked_limit, is_storable, json_object
+from authstore.store.sessions.endings import Ending, end_sessions, refuse_many
+from authstore.store.sessions.slices import SlicingStore
 
 
-class UserStore(StoreBase):
+class UserStore(SlicingStore):
     """`Users` of the contract."""
 
     async def create_user(
@@ -94,7 +92,8 @@ class UserStore(StoreBase):
             return None
         now = self._now()
         disabling = Ending.now("user-disabled", now, self._policy)
-        return await self._write(lambda: _update_user(user_id, changes, disabling), now)
+        updated, _ = await self._write_ending(self._write, lambda: _update_user(user_id, changes, disabling), now)
+        return updated
 
     async def delete_user(self, user_id: str) -> bool:
         """See `authstore.adapter.Users.delete_user`."""
@@ -102,13 +101,8 @@ class UserStore(StoreBase):
             return False
         now = self._now()
         ending = Ending.now("user-deleted", now, self._policy)
-        while await self._has_many_sessions(user_id):
-            await self._write_often(lambda: _end_some_sessions(user_id, ending), now)
-        return await self._write(lambda: _delete_user(user_id), now)
-
-    async def _has_many_sessions(self, user_id: str) -> bool:
-        counted = await self._db.one(queries.count_sessions(user_id=user_id, most=_MANY_SESSIONS + 1))
-        return counted is not None and counted["counted"] > _MANY_SESSIONS
+        deleted, _ = await self._write_ending(self._write, lambda: _delete_user(user_id, ending), now)
+        return deleted
 
     async def list_users(self, *, after: str | None = None, limit: int = 100) -> list[User]:
         """See `authstore.adapter.Users.list_users`."""
@@ -159,12 +153,8 @@ def _update_user(user_id: str, changes: dict[str, Any], disabling: Ending) -> Un
     return new
 
 
-def _end_some_sessions(user_id: str, ending: Ending) -> Unit[None]:
-    for row in (yield queries.list_some_sessions(user_id=user_id, limit=_SLICE)):
-        yield from end_found(row, ending)
-
-
-def _delete_user(user_id: str) -> Unit[bool]:
+def _delete_user(user_id: str, ending: Ending) -> Unit[bool]:
+    yield from refuse_many(user_id, ending)
     deleted = yield queries.delete_user(id=user_id)
     for row in deleted:
         if row["email"] is not None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import SplitResult, urlsplit
 
+from starlette.types import Scope
+
 from authstore.errors import ConfigurationError
 
 # As browsers write a host in `Origin` and for passkeys.
@@ -14,9 +16,9 @@ _PLAIN: Final = re.compile(r"[!#-;=?-\[\]_a-z~]*")  # what a URL may hold (RFC 3
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The public address: `origin` (scheme, host, port), `host`, `path` (no slash at the end), `is_secure`."""
+    """The public address: `stated_origin` (scheme, host, port), `host`, `path` (no slash at the end), `is_secure`."""
 
-    origin: str
+    stated_origin: str
     host: str
     path: str
     is_secure: bool
@@ -36,6 +38,15 @@ class Address:
         written = f"[{host}]" if ":" in host else host
         origin = f"{parts.scheme}://{written}" + ("" if usual else f":{port}")
         return cls(origin, host, parts.path.rstrip("/"), parts.scheme == "https")
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as browsers write them."""
+        return self.stated_origin
+
+    def takes(self, scope: Scope) -> bool:  # noqa: ARG002 - that of a laptop looks at it
+        """Whether a request is answered here at all; behind a proxy any may be."""
+        return True
 
     def url(self, path: str) -> str:
         """The absolute URL of a path of the site, `path` of the site included already."""

@@ -12,8 +12,6 @@ from authstore.web.account.sessions import Sessions
 from authstore.web.account.sign_in import SignInPage
 from authstore.web.address import Address
 from authstore.web.asgi.own_routes import OwnRoutes
-from authstore.web.cookies import Cookies, checked_secrets
-from authstore.web.csrf import CsrfTokens
 from authstore.web.email.letters import checked_sender
 from authstore.web.email.links import EmailLinks
 from authstore.web.email.mailers import Mailer, checked_mailer
@@ -25,16 +23,18 @@ from authstore.web.pages import Pages
 from authstore.web.pages.static_files import static_mount
 from authstore.web.passkeys.ceremonies import Ceremonies
 from authstore.web.passkeys.routes import Passkeys
-from authstore.web.presence import Visitors
 from authstore.web.settings import relying_party, settings_of
-from authstore.web.signing import SignIns
 from authstore.web.site import Site
 from authstore.web.source import Source
+from authstore.web.visitors.cookies import Cookies, checked_secrets
+from authstore.web.visitors.csrf import CsrfTokens
+from authstore.web.visitors.presence import Visitors
+from authstore.web.visitors.signing import SignIns
 
 
 def made_site(
     store: str | PathLike[str] | Adapter,
-    base_url: str,
+    base_url: str | Address,
     secrets: str | bytes | Sequence[str | bytes],
     prefix: str,
     chosen: Choices,
@@ -42,7 +42,8 @@ def made_site(
     insecure_dev: bool,
 ) -> Site:
     """The site. Raises `ConfigurationError`."""
-    address, keys = Address.parse(base_url, insecure_dev=insecure_dev), checked_secrets(secrets)
+    address = base_url if isinstance(base_url, Address) else Address.parse(base_url, insecure_dev=insecure_dev)
+    keys = checked_secrets(secrets)
     origins = tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in chosen.http.allowed_origins)
     settings, http = settings_of(address, prefix, chosen, origins), chosen.http
     source, name = Source(store, chosen.storage), http.cookie_name
@@ -66,7 +67,7 @@ def made_route(
     by_name = {name: client.provider for name, client in clients.items()}
     providers = list(by_name.values())
     rp_id = relying_party(site.address, site.settings.http) if with_passkeys else None
-    site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": rp_id is not None}
+    site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": rp_id is not None, "letters_url": None}
     provider_logout = ProviderLogout(site, clients)
     routes: list[BaseRoute] = [
         *SignInPage(site, providers).routes(),
@@ -82,4 +83,4 @@ def made_route(
         routes += EmailLinks(site, checked_mailer(mailer), sender, providers).routes()
     if rp_id is not None:
         routes += Passkeys(site, Ceremonies(site.address, site.settings.name, rp_id), by_name).routes()
-    return OwnRoutes(site.settings, site.address.origin, routes)
+    return OwnRoutes(site.settings, site.address, routes)

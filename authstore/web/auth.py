@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Final, Unpack
+from typing import Any, Final, Self, Unpack
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -16,9 +16,11 @@ from authstore.adapter import Adapter
 from authstore.errors import AccountNotFoundError, ConfigurationError, StoreError
 from authstore.expiry import SessionPolicy
 from authstore.models import Account, Session, User
+from authstore.web.address import Address
 from authstore.web.asgi.backend import SessionBackend
 from authstore.web.asgi.installing import answerable, install
 from authstore.web.assembly import made_route, made_site
+from authstore.web.dev import LETTERS, PRETEND, SECRET, Laptop, LocalAddress
 from authstore.web.email.mailers import Mailer
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.provider import Provider, checked_providers
@@ -50,7 +52,7 @@ class Auth:
         self,
         store: str | PathLike[str] | Adapter,
         *,
-        base_url: str,
+        base_url: str | Address,
         secrets: str | bytes | Sequence[str | bytes],
         providers: Sequence[Provider] = (),
         mailer: Mailer | None = None,
@@ -73,6 +75,45 @@ class Auth:
         self._clients = {each.name: ProviderClient(each, self.site.now) for each in known}
         trusted = frozenset(trust_email_of)
         self.route = made_route(self.site, self._clients, trusted, mailer, chosen.look, with_passkeys=passkeys)
+
+    @classmethod
+    def dev(
+        cls,
+        store: str | PathLike[str] | Adapter = "sqlite://",
+        *,
+        base_url: str = "http://localhost:8000",
+        secrets: str | bytes | Sequence[str | bytes] = SECRET,
+        providers: Sequence[Provider] = (),
+        mailer: Mailer | None = None,
+        prefix: str = "/auth",
+        trust_email_of: Sequence[str] = (),
+        **options: Any,
+    ) -> Self:
+        """For a laptop, with nothing to register: anybody who opens it may be anybody.
+
+        A provider in this process believes what one says, letters are shown at `/auth/dev/letters`, the store is in
+        memory unless one is named (`"sqlite:///auth.db"`); http at localhost and 127.0.0.1, whatever the port. More
+        providers, a mailer and all that `Auth` takes can be given. What comes under another host name, from another
+        network or through a proxy is refused with 421.
+
+        Raises `ConfigurationError` where `base_url` is not of this machine, and as `Auth` does.
+        """
+        laptop, address = Laptop(), LocalAddress.parse(base_url)
+        auth = cls(
+            store,
+            base_url=address,
+            secrets=secrets,
+            providers=laptop.providers(address.path + prefix, providers),
+            mailer=mailer or laptop.mailer,
+            prefix=prefix,
+            trust_email_of=[*trust_email_of, PRETEND],
+            insecure_dev=True,
+            **options,
+        )
+        auth.route.routes.extend(laptop.routes(auth.site))
+        if mailer is None:
+            auth.site.page_values = {**auth.site.page_values, "letters_url": auth.site.path(LETTERS)}
+        return auth
 
     @property
     def store(self) -> Adapter:

@@ -10,9 +10,9 @@ from starlette.types import Scope
 
 from authstore.errors import ConfigurationError
 from authstore.models import User
-from authstore.web.presence import Presence, Visitors, presence_of
 from authstore.web.reading import wants_json
 from authstore.web.redirects import safe_next, safe_target
+from authstore.web.visitors.presence import Presence, Visitors, presence_of
 
 # RFC 9110 §15.5.2 wants a challenge; for cookies there is no registered one.
 CHALLENGE: Final = {"WWW-Authenticate": "Cookie"}

@@ -13,12 +13,12 @@ from authstore.adapter import Adapter
 from authstore.web.address import Address
 from authstore.web.counts import Counts, client_of
 from authstore.web.pages import Pages
-from authstore.web.presence import Presence, Visitors
 from authstore.web.redirects import safe_target
 from authstore.web.refusals import RefusedError
 from authstore.web.settings import Settings
-from authstore.web.signing import SignIns, ip_of
 from authstore.web.source import Source
+from authstore.web.visitors.presence import Presence, Visitors
+from authstore.web.visitors.signing import SignIns, ip_of
 
 log = logging.getLogger("authstore.web")
 

@@ -43,7 +43,7 @@ def _never_idle(policy: SessionPolicy, now: datetime, *, expires: datetime, **_:
 FAULTS: dict[str, tuple[type[ModelBase], Callable[[pytest.MonkeyPatch], None]]] = {
     "idleness forgotten": (
         SessionsModel,
-        lambda patch: patch.setattr("authstore.store.sessions.is_session_alive", _never_idle),
+        lambda patch: patch.setattr("authstore.store.sessions.reading.is_session_alive", _never_idle),
     ),
     "six tokens": (
         TokensModel,

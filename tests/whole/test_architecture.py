@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "authstore"
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PICTURE, *WALKS = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+MOST_MODULES, MOST_LINES = 20, 350
 STEPS = [line.split() for walk in WALKS for line in walk.splitlines()]
 
 
@@ -57,3 +59,11 @@ def test_tests_lie_in_the_folders_of_what_they_test() -> None:
     assert sorted(room for room in rooms if not (PACKAGE / room).is_dir()) == []
     alone = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")} - {"imports"}
     assert sorted(name for name in alone if not (PACKAGE / f"{name}.py").is_file()) == []
+
+
+def test_no_room_is_crowded_and_no_module_long() -> None:
+    modules = list(PACKAGE.rglob("*.py"))
+    rooms = Counter(path.parent.relative_to(PACKAGE) for path in modules)
+    assert sorted(str(room) for room, count in rooms.items() if count > MOST_MODULES) == []
+    lines = {path.relative_to(PACKAGE): len(path.read_text("utf-8").splitlines()) for path in modules}
+    assert sorted(str(path) for path, count in lines.items() if count > MOST_LINES) == ["adapter.py"]  # the contract

@@ -1,33 +1,49 @@
-"""Finds the server that takes writes, and finds it again when another has become that."""
+"""Finds the server that takes writes, and finds it again when another has become that; or finds a standby."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from authstore.adapter import Durability
 from authstore.backends.postgres.driver import AsyncpgConnection, connect
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone
-from authstore.backends.postgres.servers import Servers, settings
+from authstore.backends.postgres.servers import Commit, Servers, settings
 from authstore.errors import ConfigurationError
 
 _LOOK = """
 SELECT pg_backend_pid() AS backend, pg_is_in_recovery() AS is_standby,
-    current_setting('server_encoding') AS encoding, current_setting('server_version_num')::int AS version,
-    current_schema() AS schema
+    pg_postmaster_start_time() AS started, current_setting('server_encoding') AS encoding,
+    current_setting('server_version_num')::int AS version, current_schema() AS schema,
+    current_setting('synchronous_commit') AS commit
 """
 _NO_OPTIONS = "a pooler such as pgbouncer takes no options: ALTER ROLE … SET search_path instead, on the server"
 MIN_VERSION = 140000
 
 
 class Connector:
-    """Opens connections to whichever of the servers takes writes, the last one that did first."""
+    """Opens connections to whichever of the servers takes writes, the last one that did first.
 
-    def __init__(self, servers: Servers, durability: Durability) -> None:
+    `commit`: what a commit waits for. `wants_standby`: to one that follows instead, where there is one; and to no other
+    from then on, until `forget`.
+    """
+
+    def __init__(self, servers: Servers, commit: Commit, *, wants_standby: bool = False) -> None:
         self._servers = servers
-        self._durability: Durability = durability
+        self.commit: Commit = commit
+        self._wants_standby = wants_standby
         self._last = 0
+        self._found: datetime | None = None  # since when the standby runs
         self.is_pooled = False
+
+    @property
+    def has_one_server(self) -> bool:
+        """Whether there is no choice."""
+        return len(self._servers.urls) == 1
+
+    def forget(self) -> None:
+        """Any other standby will do as well from here on."""
+        self._found = None
 
     @property
     def database(self) -> str:
@@ -55,31 +71,45 @@ class Connector:
             raise ConfigurationError("the schema that search_path names does not exist: CREATE SCHEMA first")
         if self.is_pooled and "options" in self._servers.options:
             raise ConfigurationError(_NO_OPTIONS)
+        if self.commit == "on" and found["commit"] == "remote_apply":
+            self.commit = "remote_apply"  # somebody reads from a standby: never less than the database's default
         return found
 
     async def connect(self) -> AsyncpgConnection:
-        """A connection to the server that takes writes. Raises the driver's errors."""
+        """A connection to the server that takes writes, or to the standby. Raises the driver's errors."""
         connection, _ = await self._connect_and_look()
         return connection
 
-    async def _connect_and_look(self) -> tuple[AsyncpgConnection, Mapping[str, Any]]:
+    async def connect_plainly(self) -> AsyncpgConnection:
+        """The same, as somebody connects who asks for no settings."""
+        connection, _ = await self._connect_and_look(is_plain=True)
+        return connection
+
+    async def _connect_and_look(self, *, is_plain: bool = False) -> tuple[AsyncpgConnection, Mapping[str, Any]]:
         urls, start = self._servers.urls, self._last
-        failure: Exception = ConnectionRefusedError("no server takes writes")
+        failure: Exception = ConnectionRefusedError("none of the servers is the one that is looked for")
         for place in [*range(start, len(urls)), *range(start)]:
             try:
-                connection, found = await self._connect_to(urls[place])
+                connection, found = await self._connect_to(urls[place], is_plain=is_plain or self.is_pooled)
             except DRIVER_ERRORS as error:
                 failure = _more_telling(failure, error)
                 continue
-            if found["is_standby"]:
-                connection.terminate()
-                continue
-            self._last = place
-            return connection, found
+            if self._is_wanted(found):
+                self._last = place
+                return connection, found
+            connection.terminate()
         raise failure
 
-    async def _connect_to(self, url: str) -> tuple[AsyncpgConnection, Mapping[str, Any]]:
-        asked = settings(self._servers, self._durability, is_pooled=self.is_pooled)
+    def _is_wanted(self, found: Mapping[str, Any]) -> bool:
+        if not self._wants_standby:
+            return not found["is_standby"]
+        if self._found not in (None, found["started"]) or not (found["is_standby"] or self.has_one_server):
+            return False
+        self._found = found["started"]
+        return True
+
+    async def _connect_to(self, url: str, *, is_plain: bool) -> tuple[AsyncpgConnection, Mapping[str, Any]]:
+        asked = settings(self._servers, self.commit, is_pooled=is_plain)
         seconds = self._servers.connect_seconds
         try:
             connection = await connect(url, settings=asked, timeout=seconds, is_pooled=self.is_pooled)

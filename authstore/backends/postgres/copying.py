@@ -51,7 +51,7 @@ class _Table(NamedTuple):
 
 async def copy(url: str, target: Path) -> None:
     """Writes what the store at this URL holds into an empty file. Raises as `open_server` does."""
-    connector = Connector(servers(url), "full")
+    connector = Connector(servers(url), "on")
     with translated():
         await connector.look()
         connection = await connector.connect()

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from authstore.adapter import Durability
 from authstore.backends.ownership import Ownership
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.copying import copy_from
@@ -17,6 +16,7 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, tra
 from authstore.backends.postgres.inspecting import facts
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.reads import Reads
+from authstore.backends.postgres.standby import Standby
 from authstore.backends.postgres.transaction import PostgresTransaction, uninterrupted
 from authstore.backends.postgres.units import Units, abandon, begin, committed
 from authstore.backends.postgres.writes import Writes
@@ -32,12 +32,13 @@ _PAUSE_SECONDS = 0.02
 class PostgresDatabase:
     """An open PostgreSQL database."""
 
-    def __init__(self, connector: Connector, durability: Durability, pool_size: int) -> None:
-        self._pool = Pool(connector.connect, pool_size)
-        self._units = Units(self._pool, durability)
-        self._reads = Reads(self._pool)
+    def __init__(self, connector: Connector, pool: Pool, standby: Standby | None = None) -> None:
+        self._pool = pool
+        self._standby = standby
+        self._units = Units(self._pool, connector.commit)
+        self._reads = Reads(self._pool, standby)
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
-        self._begin = begin(durability, is_exclusive=True)
+        self._begin = begin(connector.commit, is_exclusive=True)
         self._is_pooled = connector.is_pooled
         self._connect = connector.connect
         self._owned = Ownership()
@@ -88,7 +89,10 @@ class PostgresDatabase:
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         self.check()
-        found = await self._reads.ask(facts)
+        found = await self._reads.ask(facts, of_primary=True)
+        if self._standby is not None:
+            is_read = self._standby.is_trusted
+            found["standby"] = "read" if is_read else f"left out: {self._standby.left_out_because}"
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
 
     async def copy_to(self, path: Path) -> None:
@@ -146,4 +150,6 @@ class PostgresDatabase:
     async def _close(self) -> None:
         await self._writes.finish()
         await self._reads.finish()
+        if self._standby is not None:
+            await self._standby.close(BUSY_SECONDS)
         await self._pool.close(BUSY_SECONDS)

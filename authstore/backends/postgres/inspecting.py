@@ -65,7 +65,7 @@ async def pending(url: str) -> tuple[Migration, ...]:
 
 
 async def _open(url: str) -> tuple[Connector, Connection, Mapping[str, Any]]:
-    connector = Connector(servers(url), "full")
+    connector = Connector(servers(url), "on")
     with translated():
         found = await connector.look()
         return connector, await connector.connect(), found

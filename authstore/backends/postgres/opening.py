@@ -1,5 +1,6 @@
 """Opening a store: the server that takes writes is found, and what is there is checked, made or brought up to date."""
 
+import asyncio
 from collections.abc import Sequence
 
 from authstore import schema
@@ -9,7 +10,9 @@ from authstore.backends.postgres.database import PostgresDatabase
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import translated
 from authstore.backends.postgres.migrating import ledger, run_pending
-from authstore.backends.postgres.servers import servers
+from authstore.backends.postgres.pool import Pool
+from authstore.backends.postgres.servers import COMMIT, servers
+from authstore.backends.postgres.standby import Standby
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration, migrations
 
@@ -22,13 +25,14 @@ async def open_server(
     migrate: bool,
     clock: Clock,
     pool_size: int,
+    read_url: str | None = None,
     steps: Sequence[Migration] | None = None,
 ) -> PostgresDatabase:
     """Opens the store in this database; `steps` are the migrations, authstore's own unless told.
 
     Raises `ConfigurationError`, `StoreNotFoundError`, `SchemaError`, `StoreUnavailableError`, `StoreReadOnlyError`.
     """
-    connector = Connector(servers(url), durability)
+    connector = Connector(servers(url), COMMIT[durability] if read_url is None else "remote_apply")
     with translated():
         await connector.look()
         connection = await connector.connect()
@@ -36,7 +40,17 @@ async def open_server(
             await _prepare(connection, steps or migrations("postgres"), clock, create=create, migrate=migrate)
         finally:
             await connection.close(1.0)
-    return PostgresDatabase(connector, durability, pool_size)
+    if read_url is None:
+        return PostgresDatabase(connector, Pool(connector.connect, pool_size))
+    pool = Pool(connector.connect, pool_size - pool_size // 2)
+    standby = Standby(Connector(servers(read_url), "on", wants_standby=True), pool_size // 2, pool, connector)
+    try:
+        with translated():
+            await standby.open()
+    except BaseException:
+        await asyncio.gather(standby.close(1.0), pool.close(1.0))
+        raise
+    return PostgresDatabase(connector, pool, standby)
 
 
 async def _prepare(

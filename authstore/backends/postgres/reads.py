@@ -11,9 +11,10 @@ from typing import TypeVar
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, unreadable
 from authstore.backends.postgres.pool import Pool
+from authstore.backends.postgres.standby import PATIENCE_SECONDS, Standby
 from authstore.backends.postgres.units import fetch
 from authstore.database import BUSY_SECONDS, Found, Lookup, Row
-from authstore.errors import AuthStoreError
+from authstore.errors import AuthStoreError, StoreBusyError
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -28,8 +29,9 @@ _Waiting = dict[str, list["asyncio.Future[Found | None]"]]
 class Reads:
     """Reads wait for nobody but each other; where the server is away they try again, for the busy timeout."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, standby: Standby | None = None) -> None:
         self._pool = pool
+        self._standby = standby
         self._waiting: dict[Lookup, _Waiting] = {}
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,11 +113,16 @@ class Reads:
             else:
                 _settle({key: futures}, found, None)
 
-    async def ask(self, ask: Callable[[Connection, float], Awaitable[T]]) -> T:
+    async def ask(self, ask: Callable[[Connection, float], Awaitable[T]], *, of_primary: bool = False) -> T:
         """What this finds out on some connection; tried again while the server is away."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + BUSY_SECONDS
+        standby = None if of_primary else self._standby
         while True:
+            if standby is not None and standby.is_trusted:
+                found = await _ask_standby(standby, ask)
+                if found and standby.is_trusted:
+                    return found[0]
             try:
                 return await self._ask_once(ask, deadline)
             except DRIVER_ERRORS as error:
@@ -134,6 +141,17 @@ class Reads:
             raise
         finally:
             self._pool.give(connection, to_write=False)
+
+
+async def _ask_standby(standby: Standby, ask: Callable[[Connection, float], Awaitable[T]]) -> tuple[T] | None:
+    """What the standby answers; nothing where it goes away, or breaks off for what the primary changes meanwhile."""
+    try:
+        async with standby.connection() as connection:
+            return (await ask(connection, asyncio.get_running_loop().time() + PATIENCE_SECONDS),)
+    except (*DRIVER_ERRORS, StoreBusyError) as error:
+        if is_gone(error) and not isinstance(error, TimeoutError):
+            standby.leave_out()
+        return None
 
 
 async def look_up(connection: Connection, deadline: float | None, *, lookup: Lookup, key: str) -> Found | None:

@@ -114,7 +114,7 @@ async def put_back(url: str, made: Path, when: datetime) -> str | None:
 @asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[Connection]:
     """A connection, and with its end that of whatever transaction is open."""
-    connector = Connector(servers(url), "full")
+    connector = Connector(servers(url), "on")
     with translated():
         await connector.look()
         connection = await connector.connect()

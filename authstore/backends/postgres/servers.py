@@ -1,13 +1,16 @@
 """Which servers a URL names, and how each is asked for: libpq's form, and its parameters."""
 
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from authstore.adapter import Durability
 from authstore.errors import ConfigurationError
 
+Commit = Literal["on", "off", "remote_apply"]  # a value of the server's own synchronous_commit
+
 CONNECT_SECONDS = 5.0
-_COMMIT = {"full": "on", "relaxed": "off"}
+COMMIT: dict[Durability, Commit] = {"full": "on", "relaxed": "off"}
 # What libpq takes and this driver has no need of: it finds the primary itself, and bounds every wait.
 _LEFT_OUT = frozenset(
     {
@@ -90,14 +93,14 @@ def servers(url: str) -> Servers:
     return Servers(urls, seconds, options)
 
 
-def settings(servers: Servers, durability: Durability, *, is_pooled: bool) -> dict[str, str]:
+def settings(servers: Servers, commit: Commit, *, is_pooled: bool) -> dict[str, str]:
     """What each connection asks of the server at its start; a pooler passes on only what it knows."""
     common = {**servers.options, "TimeZone": "UTC"}
     if is_pooled:
         return common
     return {
         **common,
-        "synchronous_commit": _COMMIT[durability],
+        "synchronous_commit": commit,
         "default_transaction_isolation": "read committed",
         "lock_timeout": "5s",
     }

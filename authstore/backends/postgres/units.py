@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from authstore.adapter import Durability
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, ours
 from authstore.backends.postgres.pool import Pool
+from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import text
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
@@ -25,26 +25,22 @@ GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one datab
 COMMIT_SECONDS = 10.0  # how long a commit is waited for: a standby that is away holds it up for ever
 _PAUSE_SECONDS = 0.02
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
-_DURABILITY = {
-    "full": "SET LOCAL synchronous_commit = on; ",
-    "relaxed": "SET LOCAL synchronous_commit = off; ",
-}
 _SHARED = f"SELECT pg_advisory_xact_lock_shared({GATE}, 'users'::regclass::oid::int)"
 _EXCLUSIVE = f"SELECT pg_advisory_xact_lock({GATE}, 'users'::regclass::oid::int)"
 _CLAIM = "SELECT pg_advisory_xact_lock($1)"
 
 
-def begin(durability: Durability, *, is_exclusive: bool) -> str:
+def begin(commit: Commit, *, is_exclusive: bool) -> str:
     """What opens a transaction, in one round trip."""
-    return _BEGIN + _DURABILITY[durability] + (_EXCLUSIVE if is_exclusive else _SHARED)
+    return f"{_BEGIN}SET LOCAL synchronous_commit = {commit}; {_EXCLUSIVE if is_exclusive else _SHARED}"
 
 
 class Units:
     """Runs units until they succeed, are refused, or their time is up. Waiting ends `BUSY_SECONDS` after the call."""
 
-    def __init__(self, pool: Pool, durability: Durability) -> None:
+    def __init__(self, pool: Pool, commit: Commit) -> None:
         self._pool = pool
-        self._begin = begin(durability, is_exclusive=False)
+        self._begin = begin(commit, is_exclusive=False)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, make: Callable[[], Unit[T]]) -> T:

@@ -8,13 +8,14 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, ours
 from authstore.backends.sqlite.file import FilePlace
 from authstore.database import Row, Unit
 from authstore.errors import StoreError
-from authstore.sql import Statement
+from authstore.sql import Decides, Statement
 
 T = TypeVar("T")
 
@@ -68,16 +69,10 @@ def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
 
 
 def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    encoded = dict(parameters)
-    last, text = None, ""
-    for name, value in parameters.items():
-        if isinstance(value, datetime):
-            if value is not last:  # what is new was made, changed and used at one moment
-                last, text = value, iso(value)
-            encoded[name] = text
-    return encoded
+    return {name: iso(value) if isinstance(value, datetime) else value for name, value in parameters.items()}
 
 
+@lru_cache(maxsize=1024)  # what is new was made, changed and used at one moment
 def iso(value: datetime) -> str:
     """An instant as it is stored: ISO-8601 of one width."""
     v = value.astimezone(UTC)
@@ -86,12 +81,16 @@ def iso(value: datetime) -> str:
     return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % date  # noqa: UP031 - an f-string takes longer
 
 
-def drive(connection: sqlite3.Connection, unit: Unit[T]) -> T:
-    """Runs a unit to its end on this connection, within whatever transaction is open."""
+def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) -> T:
+    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
+    if not connection.in_transaction:
+        raise StoreError("the database rolled the transaction back after an earlier error")
+    unit = make()
     try:
         statement = next(unit)
-        while True:
+        if statement.decides is Decides.UNIT:  # one that fails undoes itself: no savepoint is needed
             statement = unit.send(fetch(connection, statement))
+        return _in_savepoint(connection, unit, statement)
     except StopIteration as finished:
         result: T = finished.value
         return result
@@ -99,13 +98,10 @@ def drive(connection: sqlite3.Connection, unit: Unit[T]) -> T:
         unit.close()
 
 
-def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) -> T:
-    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
-    if not connection.in_transaction:
-        raise StoreError("the database rolled the transaction back after an earlier error")
+def _in_savepoint(connection: sqlite3.Connection, unit: Unit[T], statement: Statement) -> T:
     connection.execute("SAVEPOINT unit")
     try:
-        result = drive(connection, make())
+        result = _drive(connection, unit, statement)
     except BaseException:
         # After SQLITE_FULL or an I/O error SQLite may have rolled everything back by itself.
         if connection.in_transaction:
@@ -114,6 +110,15 @@ def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) ->
         raise
     connection.execute("RELEASE unit")
     return result
+
+
+def _drive(connection: sqlite3.Connection, unit: Unit[T], statement: Statement) -> T:
+    try:
+        while True:
+            statement = unit.send(fetch(connection, statement))
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
 
 
 def try_begin(connection: UnitConnection) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from authstore.adapter import Adapter
 from authstore.models import Ended, Session
-from authstore.store.acting import acting
+from authstore.store.log.acting import acting
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import (
     BAD_TEXTS,

@@ -7,7 +7,7 @@ import pytest
 from authstore.adapter import Adapter
 from authstore.errors import ChangesLostError, CounterError
 from authstore.models import Event, Permission
-from authstore.store.acting import acting
+from authstore.store.log.acting import acting
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import INSTANT, ContractBase
 from authstore.testing.contract.sessions import secret, touch_pause

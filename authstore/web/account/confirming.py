@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from authstore.web.account.sign_in import Shown, provider_buttons
 from authstore.web.account.ways_in import ways_in
-from authstore.web.answers import ACTION, again_page
-from authstore.web.asked import Asked, redirect
-from authstore.web.flows import look_at_flow
 from authstore.web.redirects import leads_into
-from authstore.web.routing import get
+from authstore.web.routing.answers import ACTION, again_page
+from authstore.web.routing.asked import Asked, redirect
+from authstore.web.routing.flows import look_at_flow
+from authstore.web.routing.routes import get
 from authstore.web.site import Site
 
 

@@ -14,9 +14,9 @@ from authstore.web.account.sessions import shown_session
 from authstore.web.account.sign_in import Shown, provider_buttons
 from authstore.web.account.user_agents import device_kind, device_name
 from authstore.web.account.ways_in import WaysIn, ways_in
-from authstore.web.asked import Asked, redirect
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import get, post
+from authstore.web.routing.asked import Asked, redirect
+from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")

@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from authstore.models import Session, User
-from authstore.web.asked import Asked
-from authstore.web.routing import get, post
+from authstore.web.routing.asked import Asked
+from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
 
 # `data` is the application's own and may hold what its users must not see.

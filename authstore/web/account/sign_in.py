@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from authstore.web.asked import Asked
-from authstore.web.routing import get
+from authstore.web.routing.asked import Asked
+from authstore.web.routing.routes import get
 from authstore.web.site import Site
 
 

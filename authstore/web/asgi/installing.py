@@ -12,14 +12,14 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from authstore.errors import AuthStoreError, StoreError, UserDisabledError
-from authstore.web.answers import finished, refused_answer
 from authstore.web.asgi.middleware import PresenceMiddleware
 from authstore.web.asgi.own_routes import OwnRoutes
-from authstore.web.asked import Asked
 from authstore.web.guards import POLICY_VIOLATION, SignInNeededError
-from authstore.web.presence import Presence
 from authstore.web.refusals import RefusedError
+from authstore.web.routing.answers import finished, refused_answer
+from authstore.web.routing.asked import Asked
 from authstore.web.site import Site
+from authstore.web.visitors.presence import Presence
 
 _ANSWERABLE: Final = "answerable_by_authstore"  # of an error
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes

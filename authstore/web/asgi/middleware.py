@@ -11,15 +11,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
-from authstore.web.cookies import cookie_line
-from authstore.web.guards import public_path, sign_in_url
+from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
 from authstore.web.refusals import RETRY_AFTER
 from authstore.web.site import Site
+from authstore.web.visitors.cookies import cookie_line
 
 log = logging.getLogger("authstore.web")
 
 _MESSAGE_TOO_BIG: Final = 1009  # RFC 6455 §7.4.1
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
+_STAYS_HERE: Final = "Auth.dev() is for this machine alone: open http://localhost with the port of this server."
 
 
 class PresenceMiddleware:
@@ -35,6 +36,9 @@ class PresenceMiddleware:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         self._site.source.check_open()
+        if not self._site.address.takes(scope):
+            log.warning("refused: asked under another name, from elsewhere or through a proxy; Auth.dev() stays here")
+            return await _refuse(PlainTextResponse(_STAYS_HERE, 421), POLICY_VIOLATION, scope, receive, send)
         cookies = cookie_line(scope)
         if len(cookies) > self._max_cookie_bytes:
             # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.

@@ -7,17 +7,18 @@ from starlette.datastructures import URL, URLPath
 from starlette.routing import BaseRoute, Match, Mount, Router
 from starlette.types import Scope
 
+from authstore.web.address import Address
 from authstore.web.settings import Settings
 
 
 class OwnRoutes(Mount):
     """All routes of ours; other paths below the prefix are left to the application."""
 
-    def __init__(self, settings: Settings, origin: str, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, settings: Settings, address: Address, routes: Sequence[BaseRoute]) -> None:
         # Starlette makes the redirect to the path without the slash from the Host header, which anybody can write.
         router = Router(routes, redirect_slashes=False)
         super().__init__(settings.route_prefix, app=router, name=settings.http.cookie_name)
-        self._public = origin + settings.prefix.removesuffix(settings.route_prefix)
+        self._address = address
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See `starlette.routing.Mount.matches`; ours too is a path of ours but for the slash at its end."""
@@ -33,7 +34,7 @@ class OwnRoutes(Mount):
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """See `starlette.routing.Mount.url_path_for`; made absolute, it is at `base_url`, whatever `Host` says."""
-        return _PublicPath.at(self._public, super().url_path_for(name, **path_params))
+        return _PublicPath.at(self._address.url(self._address.path), super().url_path_for(name, **path_params))
 
     def place_in(self, routes: list[BaseRoute]) -> int:
         """Where among an application's routes: before the first that would answer for ours without meaning to."""

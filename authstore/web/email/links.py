@@ -19,14 +19,14 @@ from authstore.errors import InvalidEmailError, UserDisabledError
 from authstore.models import User
 from authstore.tokens import MAX_TOKEN_LENGTH
 from authstore.web.account.sign_in import Shown, sign_in_page
-from authstore.web.asked import Asked
 from authstore.web.counts import client_of
 from authstore.web.email.letters import sign_in_letter
 from authstore.web.email.mailers import Mailer
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import get, post
-from authstore.web.signing import ip_of
+from authstore.web.routing.asked import Asked
+from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
+from authstore.web.visitors.signing import ip_of
 
 log = logging.getLogger("authstore.web")
 

@@ -18,16 +18,16 @@ from authstore.adapter import Adapter, JsonObject
 from authstore.errors import AuthStoreError, ConflictError
 from authstore.models import Session, SignIn
 from authstore.tokens import new_secret
-from authstore.web.asked import Asked, redirect
-from authstore.web.cookies import MAX_AGE
-from authstore.web.csrf import is_embedded
-from authstore.web.flows import finish_flow, start_flow
 from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError, without_addresses
 from authstore.web.oauth.origins import Origin, remember_origin
 from authstore.web.oauth.provider import Provider
 from authstore.web.refusals import RefusedError, refusal_of
-from authstore.web.routing import get, post
+from authstore.web.routing.asked import Asked, redirect
+from authstore.web.routing.flows import finish_flow, start_flow
+from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
+from authstore.web.visitors.cookies import MAX_AGE
+from authstore.web.visitors.csrf import is_embedded
 from authstore.web.wording import worded
 
 log = logging.getLogger("authstore.web")

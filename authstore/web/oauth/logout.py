@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from authstore.errors import ConflictError, KeyUnavailableError
 from authstore.models import Session
-from authstore.web.asked import Asked
 from authstore.web.oauth.client import ProviderClient, ProviderError
 from authstore.web.oauth.logout_token import Ending
 from authstore.web.oauth.origins import Origin, origin_of, sessions_of
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import post
+from authstore.web.routing.asked import Asked
+from authstore.web.routing.routes import post
 from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")

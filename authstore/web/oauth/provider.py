@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from authstore.errors import ConfigurationError
 from authstore.web.oauth.identity import Identify, openid_identity, plain_identity
 from authstore.web.oauth.private_keys import signing_key
+from authstore.web.redirects import safe_next
 
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # Set by the flow, or by options of their own; a request object would replace them all (RFC 9101).
@@ -76,7 +77,8 @@ class Provider:
             raise ConfigurationError(f"a provider's name is in its URLs: a-z, 0-9, - and _, not {self.name!r}")
         if not self.client_id or self.client_secret == "":
             raise ConfigurationError(f"{self.name}: the client id or secret is empty")
-        for url in (self.discovery_url, self.authorize_url, self.token_url, self.userinfo_url):
+        is_here = safe_next(self.authorize_url, "") == self.authorize_url  # a path of this very site
+        for url in (self.discovery_url, None if is_here else self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
                 raise ConfigurationError(f"{self.name}: {url} must be https (http only on this machine)")
         self._check_method()

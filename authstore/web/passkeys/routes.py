@@ -14,8 +14,6 @@ from authstore.models import Authenticator, User
 from authstore.tokens import new_secret
 from authstore.web.account.user_agents import device_name
 from authstore.web.account.ways_in import ways_in
-from authstore.web.asked import Asked
-from authstore.web.flows import finish_flow, start_flow
 from authstore.web.passkeys.ceremonies import (
     HANDLE,
     TRANSPORTS,
@@ -27,7 +25,9 @@ from authstore.web.passkeys.ceremonies import (
 )
 from authstore.web.reading import MAX_BODY, text_field
 from authstore.web.refusals import RefusedError
-from authstore.web.routing import post
+from authstore.web.routing.asked import Asked
+from authstore.web.routing.flows import finish_flow, start_flow
+from authstore.web.routing.routes import post
 from authstore.web.site import Site
 from authstore.web.wording import worded
 

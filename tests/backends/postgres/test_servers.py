@@ -1,5 +1,7 @@
 """What a URL says: which servers, and what is asked of them; nothing of it is ever shown."""
 
+from typing import Any
+
 import pytest
 
 from authstore import ConfigurationError, connect
@@ -32,11 +34,11 @@ def test_what_the_driver_does_itself_is_left_out_and_the_time_to_connect_is_kept
 
 def test_options_go_to_the_server_but_nothing_a_pooler_would_refuse() -> None:
     found = servers("postgresql://h/auth?options=-csearch_path%3Dauth&application_name=shop")
-    direct = settings(found, "relaxed", is_pooled=False)
+    direct = settings(found, "off", is_pooled=False)
     assert direct["options"] == "-csearch_path=auth"
     assert direct["application_name"] == "shop"
     assert direct["synchronous_commit"] == "off"
-    assert settings(servers("postgresql://h/auth"), "full", is_pooled=True) == {
+    assert settings(servers("postgresql://h/auth"), "on", is_pooled=True) == {
         "application_name": "authstore",
         "TimeZone": "UTC",
     }
@@ -69,5 +71,19 @@ def test_what_is_for_postgres_alone_is_refused_elsewhere() -> None:
         connect("sqlite://", pool_size=11)
     with pytest.raises(ConfigurationError, match="PostgreSQL"):
         connect("sqlite://", read_url="postgresql://h/auth")
-    with pytest.raises(ConfigurationError, match="read_url"):
-        connect("postgresql://h/auth", read_url="postgresql://h/auth")
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"read_url": "sqlite:///auth.db"}, "read_url"),
+        ({"read_url": ""}, "read_url"),
+        ({"read_url": f"postgresql://ada:{PASSWORD}@h/auth?nonsense=1"}, "nonsense"),
+        ({"read_url": "postgresql://h/auth", "durability": "relaxed"}, "durability"),
+        ({"read_url": "postgresql://h/auth", "pool_size": 1}, "pool_size"),
+    ],
+)
+def test_a_standby_is_read_only_where_nothing_stale_could_be(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what) as refused:
+        connect("postgresql://h/auth", **options)
+    assert PASSWORD not in str(refused.value)

@@ -21,6 +21,7 @@ from authstore.errors import (
     StoreUnavailableError,
     UnknownOutcomeError,
 )
+from authstore.store.sessions import endings, slices
 from tests.postgres import PostgresServer, embedded_server
 from tests.programs import run
 from tests.whole import jobs
@@ -289,3 +290,31 @@ async def test_a_session_made_while_its_limit_is_watched_is_never_the_one_to_go(
         made = await asyncio.gather(*(store.create_session(user.id) for _ in range(20)))
         living = [one for one in made if await store.get_session(one.token or "") is not None]
         assert len(living) == 1
+
+
+async def test_very_many_sessions_of_one_user_end_in_slices(
+    store: Adapter, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "MANY_SESSIONS", 100)
+    monkeypatch.setattr(slices, "_SLICE", 60)
+    for name in ("ada", "eve", "bob"):
+        await store.create_user(id=name)
+    with sql(store_url) as connection:
+        connection.execute(
+            "INSERT INTO sessions (id, token_hash, user_id, expires, created_at, last_used_at, authenticated_at, data)"
+            " SELECT name || number, sha256((name || number)::bytea), name, now() + interval '1 day', now(),"
+            " now() - number * interval '1 second', now(), '{}'"
+            " FROM unnest(ARRAY['ada', 'eve', 'bob']) AS name, generate_series(1, 2300) AS number"
+        )
+    spared = await store.create_session("ada")
+    assert await store.revoke_sessions("ada", except_token=spared.token) == 2300
+    assert await store.get_session(spared.token or "") is not None
+    assert await store.update_user("eve", disabled=True) is not None
+    async with connect(store_url, policy=SessionPolicy(max_per_user=5)) as strict:
+        new = await strict.create_session("bob")
+    assert [session.id for session in await store.list_sessions("bob")] == [new.id, "bob4", "bob3", "bob2", "bob1"]
+    assert await store.delete_user("bob") is True
+    with sql(store_url) as connection:
+        assert connection.execute("SELECT id FROM sessions").fetchall() == [(spared.id,)]
+        reasons = connection.execute("SELECT reason, count(*) FROM ended_tokens GROUP BY 1 ORDER BY 1").fetchall()
+        assert reasons == [("limit", 2296), ("revoked", 2300), ("user-deleted", 5), ("user-disabled", 2300)]

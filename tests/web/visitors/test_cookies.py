@@ -9,7 +9,7 @@ from itsdangerous import Signer
 
 from authstore.errors import ConfigurationError
 from authstore.web import Auth
-from authstore.web.cookies import Cookies, cookie_line, read_cookie, signer
+from authstore.web.visitors.cookies import Cookies, cookie_line, read_cookie, signer
 
 OLD, NEW = "o" * 32, "n" * 32
 KIND: dict[str, Any] = {"salt": "authstore.session", "key_derivation": "hmac", "digest_method": sha256}

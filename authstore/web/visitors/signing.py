@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from authstore.adapter import Adapter
 from authstore.models import Session, User
-from authstore.web.cookies import MAX_AGE, Cookies
-from authstore.web.presence import Presence, Visitors
 from authstore.web.source import Source
+from authstore.web.visitors.cookies import MAX_AGE, Cookies
+from authstore.web.visitors.presence import Presence, Visitors
 
 log = logging.getLogger("authstore.web")
 

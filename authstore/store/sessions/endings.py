@@ -16,10 +16,11 @@ from authstore.expiry import SessionPolicy, end_of_session, is_session_alive, ol
 from authstore.models import Ended, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.acting import current_actor
+from authstore.store.log.acting import current_actor
 from authstore.tokens import hash_token, named_session
 
 STOLEN = "stolen"
+MANY_SESSIONS = 10_000  # that end in one transaction, in which nobody else writes
 
 
 class Ending(NamedTuple):
@@ -50,6 +51,18 @@ class Ending(NamedTuple):
             "created_after": oldest_start(self.at, self.policy.lifetime),
             "used_after": oldest_start(self.at, self.policy.idle),
         }
+
+
+class ManySessionsError(Exception):
+    """More sessions of one user than should end in one transaction: a store ends most of them in slices, and runs the
+    unit again. No caller sees it. `keep`: so many of them stay, those that were used last."""
+
+    def __init__(self, user_id: str, ending: Ending, except_id: str, keep: int) -> None:
+        super().__init__()
+        self.user_id = user_id
+        self.ending = ending
+        self.except_id = except_id
+        self.keep = keep
 
 
 def find_session(token: str, *, to_change: bool = False) -> Unit[Row | None]:
@@ -120,11 +133,29 @@ def end_found(row: Row, ending: Ending) -> Unit[bool]:
 
 
 def end_sessions(user_id: str, except_id: str, ending: Ending) -> Unit[int]:
-    """Ends the sessions of a user, save one; how many."""
-    yield queries.note_endings(user_id=user_id, except_id=except_id, **ending.note)
-    dead = yield queries.list_unnoted_sessions(user_id=user_id, except_id=except_id)
-    yield from _note_deaths(dead, ending.policy)
-    return len((yield queries.delete_sessions(user_id=user_id, except_id=except_id)))
+    """Ends the sessions of a user, save one; how many. Raises `ManySessionsError`."""
+    yield from refuse_many(user_id, ending, except_id=except_id)
+    found = yield queries.list_session_ids(user_id=user_id, except_id=except_id)
+    return (yield from end_these([row["id"] for row in found], ending))
+
+
+def refuse_many(user_id: str, ending: Ending, *, except_id: str = "", keep: int = 0) -> Unit[None]:
+    """Raises `ManySessionsError` where more sessions would end than one transaction should."""
+    most = MANY_SESSIONS + keep
+    [counted] = yield queries.count_sessions(user_id=user_id, most=most + 1)
+    if counted["counted"] > most:
+        raise ManySessionsError(user_id, ending, except_id, keep)
+
+
+def end_these(ids: list[str], ending: Ending, *, unused_since: datetime | None = None) -> Unit[int]:
+    """Ends these sessions, or those of them that nobody used since; how many."""
+    if unused_since is not None:
+        found = yield queries.list_last_uses.changing(ids=rows.json_list(ids))
+        ids = [row["id"] for row in found if rows.earliest_if_unreadable(row["last_used_at"]) <= unused_since]
+    these = rows.json_list(ids)
+    yield queries.note_endings(ids=these, **ending.note)
+    yield from _note_deaths((yield queries.list_unnoted_sessions(ids=these)), ending.policy)
+    return len((yield queries.delete_sessions(ids=these)))
 
 
 def end_dead(found: Iterable[Row], policy: SessionPolicy) -> Unit[None]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
-from authstore.database import Row, Unit
+from authstore.database import Row, Unit, within
 from authstore.errors import ChangesLostError
 from authstore.models import Event
 from authstore.sql import queries
@@ -45,7 +45,7 @@ class LogState:
         if self.is_due:
             [log] = yield queries.get_change_log()
             self.note(log)
-        result = yield from make()
+        result = yield from within(make())
         if self.is_audited:
             yield from seal()
         return result

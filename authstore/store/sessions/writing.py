@@ -1,34 +1,32 @@
-"""Sessions: found by their token, judged by the policy of whoever looks, never revived."""
+"""Sessions are made, touched, changed and ended, and never revived."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from heapq import nlargest
-from hmac import compare_digest
-from itertools import chain
 from typing import Any
 
 from pydantic import JsonValue
 
 from authstore.adapter import UNSET, JsonObject, Unset
-from authstore.database import Found, Row, Unit
+from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
-from authstore.expiry import END_OF_TIME, end_of, is_session_alive, is_touch_due, session_expiry
-from authstore.models import Ended, Session, User, check_text
+from authstore.expiry import end_of, is_touch_due, session_expiry
+from authstore.models import Session, check_text
 from authstore.sql import Statement, queries
-from authstore.store import kept, rows
-from authstore.store.base import StoreBase, Values, checked_limit, is_storable, json_object
-from authstore.store.cache import SessionCache
-from authstore.store.endings import (
+from authstore.store import rows
+from authstore.store.base import Values, is_storable, json_object
+from authstore.store.sessions.endings import (
     Ending,
     end_found,
     end_session,
     end_sessions,
-    ended,
     find_presented,
     find_session,
     is_row_alive,
+    refuse_many,
     replace_token,
 )
+from authstore.store.sessions.reading import SessionReader
+from authstore.store.sessions.slices import SlicingStore
 from authstore.tokens import (
     MAX_TOKEN_LENGTH,
     MIN_TOKEN_LENGTH,
@@ -38,13 +36,10 @@ from authstore.tokens import (
     new_session_token,
 )
 
-_STRETCH = 100  # sessions looked at in one read: a fraction of a millisecond
-_LAST_ID = "\U0010ffff"  # what comes after every id
-
 Change = Callable[[Session, Row], Session | None]
 
 
-class SessionStore(StoreBase):
+class SessionStore(SessionReader, SlicingStore):
     """`Sessions` of the contract."""
 
     async def create_session(
@@ -76,59 +71,13 @@ class SessionStore(StoreBase):
         asked = None if expires is None else session.expires
         if session.expires > limit:
             session = session.model_copy(update={"expires": limit})
-        return await self._write_often(lambda: self._insert_session(session, asked, token is not None), now)
-
-    async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
-        """See `authstore.adapter.Sessions.get_session_and_user`."""
-        return await self._living(token, self._now())
-
-    async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
-        if not is_presentable(token):
-            return None
-        presented = hash_token(token)
-        if self._cache is None:
-            found = await self._find(token, presented)
-        else:
-            found = self._cache.get(presented) or await self._fill(self._cache, token, presented)
-        if found is None:
-            return await self._replaced(token, now)
-        session, user = kept.session_and_user(found, token)
-        return (session, user) if not user.disabled and self._is_alive(session, now) else None
-
-    async def _find(self, token: str, presented: bytes) -> Found | None:
-        named = named_session(token)
-        found = await self._db.lookup(kept.BY_ID, named) if named else None
-        if found is not None and compare_digest(found[0], presented):
-            return found
-        row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
-        return kept.check(tuple(row.values())) if row else None
-
-    async def _fill(self, cache: SessionCache, token: str, presented: bytes) -> Found | None:
-        filling, found = cache.begin(), None
-        try:
-            found = await self._find(token, presented)
-        finally:
-            cache.end(filling, presented, found)
-        return found
-
-    async def _replaced(self, token: str, now: datetime) -> tuple[Session, User] | None:
-        """What a token finds that was replaced: its session during the grace; later a theft, which ends it."""
-        if await self._db.one(queries.get_replaced_session(token_hash=hash_token(token))) is None:
-            return None
-        return await self._write(lambda: self._find_replaced(token, now), now)
-
-    def _find_replaced(self, token: str, now: datetime) -> Unit[tuple[Session, User] | None]:
-        row = yield from find_presented(token, now, self._policy)
-        if row is None or row["user__disabled"]:
-            return None
-        session = rows.session(row, token)
-        [user] = yield queries.get_user(id=session.user_id)
-        return (session, rows.user(user)) if self._is_alive(session, now) else None
-
-    async def get_session(self, token: str) -> Session | None:
-        """See `authstore.adapter.Sessions.get_session`."""
-        found = await self._living(token, self._now())
-        return found[0] if found else None
+        is_given = token is not None
+        if self._policy.max_per_user is None:
+            return await self._write_often(lambda: self._insert_session(session, asked, is_given), now)
+        made, _ = await self._write_ending(
+            self._write_often, lambda: self._insert_session(session, asked, is_given), now
+        )
+        return made
 
     async def touch_session(self, token: str) -> Session | None:
         """See `authstore.adapter.Sessions.touch_session`."""
@@ -194,57 +143,6 @@ class SessionStore(StoreBase):
             return False
         return await self._write_often(lambda: _delete_session(token, ending), ending.at)
 
-    async def why_ended(self, token: str) -> Ended | None:
-        """See `authstore.adapter.Sessions.why_ended`."""
-        if not is_presentable(token):
-            return None
-        now, named, token_hash = self._now(), named_session(token), hash_token(token)
-        row = await self._db.one(queries.get_session_remains_by_id(id=named, token_hash=token_hash)) if named else None
-        if row is None:
-            row = await self._db.one(queries.get_session_remains_by_hash(token_hash=token_hash))
-        if row is not None:
-            return ended(row, now, self._policy)
-        found = await self._db.one(queries.get_ended_token(token_hash=token_hash))
-        if found is None or now < rows.instant(found["at"]):
-            return None
-        return Ended(reason=found["reason"], at=rows.instant(found["at"]), by=found["actor"])
-
-    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
-        """See `authstore.adapter.Sessions.list_sessions`."""
-        if not (after is None or isinstance(after, Session)):
-            raise TypeError("after is the last session of the page before")
-        checked_limit(limit)
-        if not is_storable(user_id):
-            return []
-        cutoffs = self._cutoffs(self._now())
-        ids = await self._newest_sessions(user_id, after, limit, cutoffs)
-        listed: list[Session] = []
-        for first in range(0, len(ids), _STRETCH):
-            statement = queries.list_sessions(ids=rows.json_list(ids[first : first + _STRETCH]), **cutoffs)
-            listed += [rows.session(row) for row in await self._db.all(statement)]
-        return listed
-
-    async def _newest_sessions(self, user_id: str, after: Session | None, limit: int, cutoffs: Values) -> list[str]:
-        """The ids of a page of living sessions, found a stretch at a time: however many there are, nobody waits for
-        more than one."""
-        before, before_id = (END_OF_TIME, _LAST_ID) if after is None else (after.created_at, after.id)
-        newest: list[tuple[datetime, str]] = []
-        place: int | None = -(2**63)
-        while place is not None:
-            statement = queries.scan_user_sessions(
-                user_id=user_id,
-                before=before,
-                before_id=before_id,
-                after=place,
-                stretch=_STRETCH,
-                limit=limit,
-                **cutoffs,
-            )
-            [stretch] = await self._db.all(statement)
-            newest = nlargest(limit, chain(newest, rows.instants_and_ids("sessions", stretch["living"])))
-            place = stretch["last"]
-        return [id for _, id in newest]
-
     async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:
         """See `authstore.adapter.Sessions.revoke_session`."""
         ending = Ending.now(reason, self._now(), self._policy)
@@ -257,16 +155,10 @@ class SessionStore(StoreBase):
         ending = Ending.now(reason, self._now(), self._policy)
         if not is_storable(user_id):
             return 0
-        return await self._write_often(lambda: _revoke_sessions(user_id, except_token, ending), ending.at)
-
-    def _is_alive(self, session: Session, now: datetime) -> bool:
-        return is_session_alive(
-            self._policy,
-            now,
-            expires=session.expires,
-            created_at=session.created_at,
-            last_used_at=session.last_used_at,
+        revoked, before = await self._write_ending(
+            self._write_often, lambda: _revoke_sessions(user_id, except_token, ending), ending.at
         )
+        return before + revoked
 
     def _touched(self, session: Session, row: Row, now: datetime) -> Session | None:
         if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
@@ -302,11 +194,12 @@ class SessionStore(StoreBase):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
         if self._policy.max_per_user is not None:
-            ending = Ending("limit", session.created_at, None, self._policy)
+            ending, keep = Ending("limit", session.created_at, None, self._policy), self._policy.max_per_user - 1
+            yield from refuse_many(session.user_id, ending, except_id=session.id, keep=keep)
             excess = yield queries.list_excess_sessions(
                 user_id=session.user_id,
                 new_id=session.id,
-                keep=self._policy.max_per_user - 1,
+                keep=keep,
                 **self._cutoffs(session.created_at),
             )
             for row in excess:

@@ -13,7 +13,7 @@ import pytest
 
 from authstore import Session, StoreCorruptError, User, connect
 from authstore.backends.sqlite.units import iso
-from authstore.store import kept
+from authstore.store.sessions import kept
 
 NOW = datetime(2026, 11, 22, 13, 48, tzinfo=UTC)
 SESSION = {

@@ -11,7 +11,7 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from authstore.tokens import new_secret
-from authstore.web.cookies import signer
+from authstore.web.visitors.cookies import signer
 
 _MAX_LENGTH: Final = 128
 

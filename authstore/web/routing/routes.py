@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from authstore.errors import AuthStoreError
-from authstore.web.answers import finished, known_refusal, refused_answer
-from authstore.web.asked import Asked, redirect
 from authstore.web.reading import read_fields, wants_json
 from authstore.web.redirects import origin_of
 from authstore.web.refusals import RefusedError
+from authstore.web.routing.answers import finished, known_refusal, refused_answer
+from authstore.web.routing.asked import Asked, redirect
 from authstore.web.site import Site
 
 log = logging.getLogger("authstore.web")

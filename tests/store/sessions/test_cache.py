@@ -14,7 +14,7 @@ import pytest
 
 from authstore import Session, SessionPolicy, StoreClosedError, StoreNotFoundError, User, connect
 from authstore.store import Store
-from authstore.store.cache import MOST_ROWS
+from authstore.store.sessions.cache import MOST_ROWS
 from authstore.testing import Clock
 
 SIZE = 100

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from authstore.models import Session, User
-from authstore.web.presence import Presence
 from authstore.web.reading import Fields, text_field, wants_json
 from authstore.web.redirects import MAX_LENGTH, leads_into
 from authstore.web.refusals import RefusedError
 from authstore.web.site import Site
+from authstore.web.visitors.presence import Presence
 
 
 @dataclass(frozen=True, slots=True)

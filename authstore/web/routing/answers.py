@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse, Response
 from authstore.adapter import JsonObject
 from authstore.errors import AuthStoreError
 from authstore.tokens import new_secret
-from authstore.web.asked import Asked, redirect
-from authstore.web.flows import start_flow
 from authstore.web.refusals import RETRY_AFTER, RefusedError, refusal_of
-from authstore.web.signing import ip_of
+from authstore.web.routing.asked import Asked, redirect
+from authstore.web.routing.flows import start_flow
 from authstore.web.site import Site
+from authstore.web.visitors.signing import ip_of
 
 log = logging.getLogger("authstore.web")
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import TypeVar
 
-from authstore.database import Unit
+from authstore.database import Unit, within
 from authstore.models import check_text
 from authstore.sql import queries
 
@@ -40,6 +40,6 @@ def current_actor() -> str | None:
 def said(make: Callable[[], Unit[T]], at: datetime, actor: str | None, *, is_using: bool = False) -> Unit[T]:
     """A unit of work within which the log knows who acts and when. `is_using`: a token that goes is used up."""
     yield queries.say_who_acts(at=at, actor=actor, is_using=is_using)
-    result = yield from make()
+    result = yield from within(make())
     yield queries.say_who_acts(at=None, actor=None, is_using=False)
     return result

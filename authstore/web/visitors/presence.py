@@ -12,10 +12,10 @@ from authstore.errors import StoreError
 from authstore.expiry import is_touch_due
 from authstore.models import Session, User
 from authstore.web.address import Address
-from authstore.web.cookies import Cookies, cookie_line, new_browser
-from authstore.web.csrf import CsrfTokens, is_foreign
 from authstore.web.refusals import RefusedError
 from authstore.web.source import Source
+from authstore.web.visitors.cookies import Cookies, cookie_line, new_browser
+from authstore.web.visitors.csrf import CsrfTokens, is_foreign
 
 log = logging.getLogger("authstore.web")
 

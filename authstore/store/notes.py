@@ -1,0 +1,58 @@
+"""What whoever looks after the store left for the next look."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from authstore.database import Database, Row, Unit
+from authstore.sql import queries
+from authstore.store import rows
+from authstore.store.base import StoreBase
+
+BACKUP = "backup"  # the newest backup; written by whoever makes one
+LOOK = "look"  # the sizes of tables, for a later look to be compared with
+
+
+class Note(NamedTuple):
+    """What was noted under a name, and when."""
+
+    at: datetime
+    data: Mapping[str, JsonValue]
+
+
+class NotesStore(StoreBase):
+    """For `authstore.ops`: what stands in the database for all who look after it."""
+
+    @property
+    def database(self) -> Database:
+        """What this store stands on."""
+        return self._db
+
+    async def put_note(self, name: str, data: Mapping[str, JsonValue] | None = None) -> Note:
+        """Notes something, now, in the place of what was noted under this name."""
+        note = Note(self._now(), dict(data or {}))
+        await self._db.unit(partial(_put, name, note))
+        return note
+
+    async def get_note(self, name: str) -> Note | None:
+        """What was noted under this name."""
+        found = await self._db.one(queries.get_note(name=name))
+        return _note(found) if found else None
+
+
+def _put(name: str, note: Note) -> Unit[None]:
+    yield queries.put_note(name=name, at=note.at, data=json.dumps(note.data))
+
+
+def get_note(name: str) -> Unit[Note | None]:
+    """What was noted under this name, for whoever looks by a connection of their own."""
+    found = yield queries.get_note(name=name)
+    return _note(found[0]) if found else None
+
+
+def _note(row: Row) -> Note:
+    return Note(rows.instant(row["at"]), json.loads(row["data"]))

@@ -1,0 +1,146 @@
+"""Sessions are found by their token, and judged by the policy of whoever looks."""
+
+from datetime import datetime
+from heapq import nlargest
+from hmac import compare_digest
+from itertools import chain
+
+from authstore.database import Found, Unit
+from authstore.expiry import END_OF_TIME, is_session_alive
+from authstore.models import CacheInfo, Ended, Session, User
+from authstore.sql import queries
+from authstore.store import rows
+from authstore.store.base import StoreBase, Values, checked_limit, is_storable
+from authstore.store.sessions import kept
+from authstore.store.sessions.cache import SessionCache
+from authstore.store.sessions.endings import ended, find_presented
+from authstore.tokens import hash_token, is_presentable, named_session
+
+_STRETCH = 100  # sessions looked at in one read: a fraction of a millisecond
+_LAST_ID = "\U0010ffff"  # what comes after every id
+
+
+class SessionReader(StoreBase):
+    """What `Sessions` of the contract reads, through a cache where there is one."""
+
+    _cache: SessionCache | None = None
+
+    def keep_sessions(self, size: int) -> None:
+        """Keeps up to so many sessions with their users in this process. Raises `ConfigurationError`."""
+        self._cache = SessionCache(self._db.change_log(), size) if size else None
+
+    def cache_info(self) -> CacheInfo:
+        """What the cache of this store did."""
+        return self._cache.info if self._cache else CacheInfo(hits=0, misses=0, entries=0, size=0)
+
+    async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
+        """See `authstore.adapter.Sessions.get_session_and_user`."""
+        return await self._living(token, self._now())
+
+    async def get_session(self, token: str) -> Session | None:
+        """See `authstore.adapter.Sessions.get_session`."""
+        found = await self._living(token, self._now())
+        return found[0] if found else None
+
+    async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
+        if not is_presentable(token):
+            return None
+        presented = hash_token(token)
+        if self._cache is None:
+            found = await self._find(token, presented)
+        else:
+            found = self._cache.get(presented) or await self._fill(self._cache, token, presented)
+        if found is None:
+            return await self._replaced(token, now)
+        session, user = kept.session_and_user(found, token)
+        return (session, user) if not user.disabled and self._is_alive(session, now) else None
+
+    async def _find(self, token: str, presented: bytes) -> Found | None:
+        named = named_session(token)
+        found = await self._db.lookup(kept.BY_ID, named) if named else None
+        if found is not None and compare_digest(found[0], presented):
+            return found
+        row = await self._db.one(queries.session_and_user_by_hash(token_hash=presented))
+        return kept.check(tuple(row.values())) if row else None
+
+    async def _fill(self, cache: SessionCache, token: str, presented: bytes) -> Found | None:
+        filling, found = cache.begin(), None
+        try:
+            found = await self._find(token, presented)
+        finally:
+            cache.end(filling, presented, found)
+        return found
+
+    async def _replaced(self, token: str, now: datetime) -> tuple[Session, User] | None:
+        """What a token finds that was replaced: its session during the grace; later a theft, which ends it."""
+        if await self._db.one(queries.get_replaced_session(token_hash=hash_token(token))) is None:
+            return None
+        return await self._write(lambda: self._find_replaced(token, now), now)
+
+    def _find_replaced(self, token: str, now: datetime) -> Unit[tuple[Session, User] | None]:
+        row = yield from find_presented(token, now, self._policy)
+        if row is None or row["user__disabled"]:
+            return None
+        session = rows.session(row, token)
+        [user] = yield queries.get_user(id=session.user_id)
+        return (session, rows.user(user)) if self._is_alive(session, now) else None
+
+    async def why_ended(self, token: str) -> Ended | None:
+        """See `authstore.adapter.Sessions.why_ended`."""
+        if not is_presentable(token):
+            return None
+        now, named, token_hash = self._now(), named_session(token), hash_token(token)
+        row = await self._db.one(queries.get_session_remains_by_id(id=named, token_hash=token_hash)) if named else None
+        if row is None:
+            row = await self._db.one(queries.get_session_remains_by_hash(token_hash=token_hash))
+        if row is not None:
+            return ended(row, now, self._policy)
+        found = await self._db.one(queries.get_ended_token(token_hash=token_hash))
+        if found is None or now < rows.instant(found["at"]):
+            return None
+        return Ended(reason=found["reason"], at=rows.instant(found["at"]), by=found["actor"])
+
+    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
+        """See `authstore.adapter.Sessions.list_sessions`."""
+        if not (after is None or isinstance(after, Session)):
+            raise TypeError("after is the last session of the page before")
+        checked_limit(limit)
+        if not is_storable(user_id):
+            return []
+        cutoffs = self._cutoffs(self._now())
+        ids = await self._newest_sessions(user_id, after, limit, cutoffs)
+        listed: list[Session] = []
+        for first in range(0, len(ids), _STRETCH):
+            statement = queries.list_sessions(ids=rows.json_list(ids[first : first + _STRETCH]), **cutoffs)
+            listed += [rows.session(row) for row in await self._db.all(statement)]
+        return listed
+
+    async def _newest_sessions(self, user_id: str, after: Session | None, limit: int, cutoffs: Values) -> list[str]:
+        """The ids of a page of living sessions, found a stretch at a time: however many there are, nobody waits for
+        more than one."""
+        before, before_id = (END_OF_TIME, _LAST_ID) if after is None else (after.created_at, after.id)
+        newest: list[tuple[datetime, str]] = []
+        place: int | None = -(2**63)
+        while place is not None:
+            statement = queries.scan_user_sessions(
+                user_id=user_id,
+                before=before,
+                before_id=before_id,
+                after=place,
+                stretch=_STRETCH,
+                limit=limit,
+                **cutoffs,
+            )
+            [stretch] = await self._db.all(statement)
+            newest = nlargest(limit, chain(newest, rows.instants_and_ids("sessions", stretch["living"])))
+            place = stretch["last"]
+        return [id for _, id in newest]
+
+    def _is_alive(self, session: Session, now: datetime) -> bool:
+        return is_session_alive(
+            self._policy,
+            now,
+            expires=session.expires,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+        )

@@ -1,0 +1,81 @@
+"""Ending very many sessions of one user, a slice at a time: who looks something up or writes meanwhile waits for one at
+most."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from heapq import heappush, heappushpop
+from typing import Any, TypeVar
+
+from authstore.database import Row, Unit
+from authstore.sql import queries
+from authstore.store import rows
+from authstore.store.base import StoreBase
+from authstore.store.sessions.endings import Ending, ManySessionsError, end_these
+
+T = TypeVar("T")
+
+_SLICE = 250  # sessions that end in one transaction: milliseconds
+
+_Used = tuple[datetime, datetime, str]  # when a session was last used and made, and its id
+
+
+class SlicingStore(StoreBase):
+    """Whatever ends all sessions of a user, or all beyond a limit."""
+
+    async def _write_ending(
+        self, write: Callable[..., Awaitable[Any]], make: Callable[[], Unit[T]], now: datetime
+    ) -> tuple[T, int]:
+        """Runs a unit by `_write` or `_write_often`; where it would end very many sessions, most of them end just
+        before: its result, and how many those were. Where the unit is refused for another reason, none do."""
+        before = 0
+        while True:
+            try:
+                return await write(make, now), before
+            except ManySessionsError as error:
+                many = error
+            before += await self._end_many(many)
+
+    async def _end_many(self, many: ManySessionsError) -> int:
+        """Walks the user's sessions on the reading side; what is to stay is known when the walk has seen enough."""
+        cutoffs = self._cutoffs(many.ending.at)
+        stay: list[_Used] = []
+        ended, after = 0, ""
+        while after is not None:
+            [stretch] = await self._db.all(queries.scan_sessions_to_end(user_id=many.user_id, after=after, **cutoffs))
+            all_of, excess = _to_end(stretch, many, stay)
+            ended += await self._end_slices(all_of, many.ending, None)
+            ended += await self._end_slices(excess, many.ending, stay[0][0] if stay else None)
+            after = stretch["last"]
+        return ended
+
+    async def _end_slices(self, ids: list[str], ending: Ending, unused_since: datetime | None) -> int:
+        ended = 0
+        for first in range(0, len(ids), _SLICE):
+            these = ids[first : first + _SLICE]
+
+            def unit(these: list[str] = these) -> Unit[int]:
+                return end_these(these, ending, unused_since=unused_since)
+
+            ended += await self._write_often(unit, ending.at)
+        return ended
+
+
+def _to_end(stretch: Row, many: ManySessionsError, stay: list[_Used]) -> tuple[list[str], list[str]]:
+    """Of a stretch, the sessions that end in any case, and those that end unless somebody uses them meanwhile.
+
+    `stay`: a heap of the sessions that were used last, of all that were seen.
+    """
+    all_of, excess = list[str](), list[str]()
+    for id, used, made, is_alive in json.loads(stretch["found"]):
+        if id == many.except_id:
+            continue
+        if not (many.keep and is_alive):
+            all_of.append(id)
+            continue
+        each = (rows.earliest_if_unreadable(used), rows.earliest_if_unreadable(made), id)
+        if len(stay) < many.keep:
+            heappush(stay, each)
+        else:
+            excess.append(heappushpop(stay, each)[-1])
+    return all_of, excess
