@@ -19,11 +19,12 @@ from authstore.backends.threads import in_thread, to_the_end
 @asynccontextmanager
 async def partial_file(path: Path) -> AsyncIterator[Path]:
     """A new, empty file on the file system of `path`, for its owner alone; at the end what is left there goes."""
-    folder, descriptor = await in_thread(lambda _: _make(path))
+    made: list[tuple[Path, int]] = []  # even where the caller is cancelled meanwhile
     try:
-        yield folder / path.name
+        await in_thread(lambda _: made.append(_make(path)))
+        yield made[0][0] / path.name
     finally:
-        removing = asyncio.ensure_future(asyncio.to_thread(_remove, folder, descriptor))
+        removing = asyncio.ensure_future(asyncio.to_thread(_remove, made))
         try:
             await asyncio.shield(removing)
         except asyncio.CancelledError:
@@ -38,17 +39,26 @@ def _make(path: Path) -> tuple[Path, int]:
         while True:
             folder = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
             folder.mkdir(mode=0o700)
-            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             with suppress(FileNotFoundError):  # somebody took it for left behind before it was locked
-                file.make_private(folder / path.name)
-                return folder, descriptor
-            os.close(descriptor)
+                return folder, _begin(folder, path.name)
 
 
-def _remove(folder: Path, descriptor: int) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    os.close(descriptor)
+def _begin(folder: Path, name: str) -> int:
+    """Locks the folder, and makes the file in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        file.make_private(folder / name)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove(made: list[tuple[Path, int]]) -> None:
+    for folder, descriptor in made:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
 
 
 def _remove_left_behind(path: Path) -> None:

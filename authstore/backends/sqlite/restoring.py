@@ -23,18 +23,19 @@ def check_place(path: Path) -> None:
             return
         if not stat.S_ISREG(path.lstat().st_mode):
             raise ConfigurationError(f"{path} is not a file")
-        if _is_foreign(path):
-            raise SchemaError(f"{path} is a SQLite database, but no authstore: name another file")
-        if file.is_in_use(path):
+        # What is damaged, or empty, nobody can use; and a connection that may write would do away with its log.
+        if _is_store(path) and file.is_in_use(path):
             raise StoreBusyError(f"somebody has {path} open: stop the application first")
 
 
-def _is_foreign(path: Path) -> bool:
-    """Whether it is a database that can be read, and is not ours. What is damaged may have been."""
+def _is_store(path: Path) -> bool:
+    """Whether a store can be read there. Raises `SchemaError` where somebody else's database can."""
     try:
         with file.connect_to_read(path, sqlite3.Connection) as connection:
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            return bool(tables) and not file.is_ours(connection)
+            if tables and not file.is_ours(connection):
+                raise SchemaError(f"{path} is a SQLite database, but no authstore: name another file")
+            return bool(tables)
     except sqlite3.DatabaseError:
         return False
 
