@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from authstore.backends.sqlite import file
-from authstore.backends.sqlite.errors import files_translated
+from authstore.backends.sqlite.errors import files_translated, is_busy
 from authstore.backends.sqlite.volume import check_volume
 from authstore.errors import ConfigurationError, SchemaError, StoreBusyError
 from authstore.sql import queries
@@ -36,8 +36,8 @@ def _is_store(path: Path) -> bool:
             if tables and not file.is_ours(connection):
                 raise SchemaError(f"{path} is a SQLite database, but no authstore: name another file")
             return bool(tables)
-    except sqlite3.DatabaseError:
-        return False
+    except sqlite3.DatabaseError as error:
+        return is_busy(error)
 
 
 def newest_change(path: Path) -> int:
