@@ -1,12 +1,13 @@
 """From a URL to an `Adapter`."""
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from authstore.encryption import Cipher
 from authstore.errors import ConfigurationError, StoreMisuseError
@@ -15,6 +16,8 @@ from authstore.expiry import SessionPolicy, utc_now
 if TYPE_CHECKING:  # importing authstore takes a third of the time so: what opening needs is loaded by opening
     from authstore.adapter import Adapter, Clock, Durability, Keys
     from authstore.database import Database
+    from authstore.observers import Observer
+    from authstore.store import Store
 
 _Open = Callable[[], Coroutine[Any, Any, "Database"]]
 _DEFAULT_POLICY = SessionPolicy()
@@ -33,6 +36,8 @@ class Connecting:
         cipher: Cipher,
         audit: timedelta | None,
         cache: int,
+        observers: "Sequence[Observer]",
+        place: tuple[str, str],
     ) -> None:
         self._open_database = open_database
         self._policy = policy
@@ -40,6 +45,8 @@ class Connecting:
         self._cipher = cipher
         self._audit = audit
         self._cache = cache
+        self._observers = observers
+        self._place = place
         self._store: Adapter | None = None
 
     def __await__(self) -> "Generator[Any, None, Adapter]":
@@ -64,7 +71,7 @@ class Connecting:
             asyncio.get_running_loop()
         except RuntimeError:
             raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
-        store = Store(await self._open_database(), self._policy, self._clock, self._cipher)
+        store = self._watched(await self._open_database(), Store)
         try:
             if self._audit is not None:
                 await store.keep_events(self._audit, at_least=True)
@@ -74,6 +81,22 @@ class Connecting:
         except BaseException:
             await store.close()
             raise
+        return store
+
+    def _watched(self, database: "Database", kind: "type[Store]") -> "Store":
+        """The store, and whoever watches it told of it."""
+        if not self._observers:
+            return kind(database, self._policy, self._clock, self._cipher)
+        from authstore.observers import Opened, Watch
+        from authstore.store.observed import ObservedStore
+
+        watch = Watch(self._observers)
+        database.watch(watch)
+        kind = ObservedStore if watch.is_told_operations else kind
+        store = kind(database, self._policy, self._clock, self._cipher)
+        if isinstance(store, ObservedStore):
+            store.watch = watch
+        watch.opened(Opened(*self._place, store.cache_info))
         return store
 
 
@@ -87,6 +110,7 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     create: bool = True,
     migrate: bool = True,
     cache: int = 0,
+    observers: "Iterable[Observer]" = (),
     audit: timedelta | None = None,
     pool_size: int = POOL_SIZE,
     read_url: str | None = None,
@@ -98,6 +122,7 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
     lose the last moments. `cache`: how many sessions with their users are kept in this process, never stale.
+    `observers` are told of every query and call (`authstore.ops`).
     `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the database,
     where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.
     `read_url`: a synchronous standby that look-ups are asked of, which then never answers anything stale: each write
@@ -117,6 +142,7 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
         raise ValueError("cache is a whole number of sessions, 0 for none")
     if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
         raise ConfigurationError("audit is a timedelta longer than nothing, or None")
+    watching = _checked_observers(observers)
     if isinstance(url, str) and url.startswith(_POSTGRES):
         if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
             raise ConfigurationError("pool_size is a whole number of at least 1")
@@ -125,12 +151,23 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
         if read_url is not None:
             _check_standby(read_url, durability, pool_size)
         opener = partial(_open_postgres, _checked_server(url), pool_size=pool_size, read_url=read_url)
+        place = ("postgresql", unquote(urlsplit(url).path.strip("/")))
     else:
         if pool_size != POOL_SIZE or read_url is not None:
             raise ConfigurationError("pool_size and read_url are for PostgreSQL: a SQLite store has one file")
-        opener = partial(_open_sqlite, _sqlite_path(url))
+        path = _sqlite_path(url)
+        opener = partial(_open_sqlite, path)
+        place = ("sqlite", path.name if path else ":memory:")
     opener = partial(opener, durability=durability, create=create, migrate=migrate, clock=clock)
-    return Connecting(opener, policy, clock, Cipher(keys), audit, cache)
+    return Connecting(opener, policy, clock, Cipher(keys), audit, cache, watching, place)
+
+
+def _checked_observers(observers: "Iterable[Observer]") -> "tuple[Observer, ...]":
+    watching = tuple(observers)
+    for observer in watching:
+        if isinstance(observer, type) or not any(hasattr(observer, name) for name in ("on_statement", "on_operation")):
+            raise ConfigurationError("an observer is an object with on_statement or on_operation")
+    return watching
 
 
 def file_of(url: str | Path) -> Path | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.observers import Watch
 from authstore.sql import Query, Statement
 
 Row = Mapping[str, Any]
@@ -100,11 +101,19 @@ class Database(Protocol):
         """These verbs, within one serializable transaction; nested, a savepoint."""
         ...
 
+    def watch(self, watch: Watch) -> None:
+        """From here on tells `watch` of every statement, and the public call (`WAITS`) what it waited for."""
+        ...
+
     def change_log(self) -> ChangeLog | None:
         """The change log for a cache; `None` where there is none to keep (a database in memory, a log with gaps).
 
         Raises `ConfigurationError` where a cache cannot be kept true.
         """
+        ...
+
+    async def explain(self, query: Query) -> list[str]:
+        """How the database goes about a query, in its own words, a line each; nothing is run."""
         ...
 
     async def facts(self) -> dict[str, JsonValue]:

@@ -160,11 +160,11 @@ WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)
 SELECT given.id, given.token_hash, given.token_indexed, users.id, given.expires, given.expires_asked, given.created_at,
-    given.last_used_at, given.authenticated_at, given.ip, given.user_agent, given.data::json
+    given.created_at, given.created_at, given.ip, given.user_agent, given.data::json
 FROM gate CROSS JOIN unnest(:id::text[], :token_hash::bytea[], :token_indexed::boolean[], :user_id::text[],
-    :expires::timestamptz[], :expires_asked::timestamptz[], :created_at::timestamptz[], :last_used_at::timestamptz[],
-    :authenticated_at::timestamptz[], :ip::text[], :user_agent::text[], :data::text[]) AS given (id, token_hash,
-    token_indexed, user_id, expires, expires_asked, created_at, last_used_at, authenticated_at, ip, user_agent, data)
+    :expires::timestamptz[], :expires_asked::timestamptz[], :created_at::timestamptz[], :ip::text[],
+    :user_agent::text[], :data::text[]) AS given (id, token_hash, token_indexed, user_id, expires, expires_asked,
+    created_at, ip, user_agent, data)
 JOIN users ON users.id = given.user_id AND NOT users.disabled
 WHERE gate.is_open
 FOR SHARE OF users
@@ -242,6 +242,64 @@ UPDATE sessions
 SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, expires_asked = :expires_asked,
     last_used_at = :last_used_at, data = :data
 WHERE id = :id
+
+-- Moves the last use of a session on, where it is as it was seen.
+-- name: touch_session
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+UPDATE sessions SET last_used_at = :now, expires = :expires
+FROM gate
+WHERE gate.is_open AND sessions.id = :id AND sessions.token_hash = :token_hash
+    AND sessions.expires = :seen_expires AND sessions.last_used_at = :seen_used
+    AND (sessions.expires_asked IS NULL OR sessions.expires = :expires)
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open),
+given AS MATERIALIZED (
+    SELECT * FROM unnest(:id::text[], :token_hash::bytea[], :now::timestamptz[], :expires::timestamptz[],
+        :seen_expires::timestamptz[], :seen_used::timestamptz[])
+        AS given (id, token_hash, now, expires, seen_expires, seen_used)),
+found AS MATERIALIZED (
+    SELECT sessions.id, given.now, given.expires
+    FROM gate CROSS JOIN given JOIN sessions ON sessions.id = given.id AND sessions.token_hash = given.token_hash
+    WHERE gate.is_open AND sessions.expires = given.seen_expires AND sessions.last_used_at = given.seen_used
+        AND (sessions.expires_asked IS NULL OR sessions.expires = given.expires)
+    ORDER BY sessions.id FOR NO KEY UPDATE OF sessions)
+UPDATE sessions SET last_used_at = found.now, expires = found.expires
+FROM found WHERE sessions.id = found.id
+RETURNING sessions.id
+
+-- Ends a living session, and writes down why.
+-- name: end_session
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open),
+found AS MATERIALIZED (
+    SELECT sessions.id, sessions.token_hash FROM gate CROSS JOIN sessions
+    WHERE gate.is_open AND sessions.id = :id AND sessions.token_hash = :token_hash AND sessions.expires > :now
+        AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
+    FOR UPDATE OF sessions),
+noted AS (
+    INSERT INTO ended_tokens (token_hash, reason, at, actor)
+    SELECT found.token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM found
+    ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor)
+DELETE FROM sessions USING found WHERE sessions.id = found.id
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open),
+given AS MATERIALIZED (
+    SELECT * FROM unnest(:id::text[], :token_hash::bytea[], :now::timestamptz[], :created_after::timestamptz[],
+        :used_after::timestamptz[], :reason::text[], :at::timestamptz[], :actor::text[])
+        AS given (id, token_hash, now, created_after, used_after, reason, at, actor)),
+found AS MATERIALIZED (
+    SELECT sessions.id, sessions.token_hash, given.reason, given.at, given.actor
+    FROM gate CROSS JOIN given JOIN sessions ON sessions.id = given.id AND sessions.token_hash = given.token_hash
+    WHERE gate.is_open AND sessions.expires > given.now AND sessions.created_at > given.created_after
+        AND sessions.last_used_at > given.used_after
+    ORDER BY sessions.id FOR UPDATE OF sessions),
+noted AS (
+    INSERT INTO ended_tokens (token_hash, reason, at, actor)
+    SELECT found.token_hash, found.reason, found.at, found.actor FROM found
+    ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor)
+DELETE FROM sessions USING found WHERE sessions.id = found.id
+RETURNING sessions.id
 
 -- Ends one session.
 -- name: delete_session
@@ -342,6 +400,66 @@ DELETE FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids))
 SELECT max(id) AS last, count(*) FILTER (
     WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
 FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
+
+-- ── visits ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new visit, unless it is taken.
+-- name: insert_visit
+INSERT INTO visits (id, token_hash, token_indexed, expires, expires_asked, created_at, last_used_at, data)
+VALUES (:id, :token_hash, :token_indexed, :expires, :expires_asked, :created_at, :last_used_at, :data)
+ON CONFLICT DO NOTHING
+
+-- One visit by its id.
+-- name: get_visit_by_id
+SELECT * FROM visits WHERE id = :id
+-- dialect: postgres, to change
+SELECT * FROM visits WHERE id = :id FOR NO KEY UPDATE
+
+-- One visit by the hash of a given token.
+-- name: get_visit_by_hash
+-- dialect: sqlite
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed = 1
+-- dialect: postgres
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed
+-- dialect: postgres, to change
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed FOR NO KEY UPDATE
+
+-- All that can change of a visit.
+-- name: update_visit
+UPDATE visits
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
+    data = :data
+WHERE id = :id
+
+-- Ends one visit.
+-- name: delete_visit
+DELETE FROM visits WHERE id = :id
+
+-- The next stretch of visits by id: where it ends, and which of them are dead.
+-- name: scan_visits
+-- dialect: sqlite
+SELECT max(id) AS last, json_group_array(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit)
+-- dialect: postgres
+SELECT max(id) AS last, coalesce(json_agg(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after), '[]') AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
+
+-- Deletes these visits, where they are still dead.
+-- name: delete_dead_visits
+-- dialect: sqlite
+DELETE FROM visits WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+-- dialect: postgres
+DELETE FROM visits WHERE id IN (SELECT json_array_elements_text(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+
+-- The next stretch of visits by id: where it ends, and how many of them are dead.
+-- name: count_dead_visits
+SELECT max(id) AS last, count(*) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
 -- ── verification tokens ──────────────────────────────────────────────────────────────────────────────────
 
@@ -642,7 +760,7 @@ DELETE FROM sessions WHERE expires > :since OR created_at >= :since
 
 -- What a token died of.
 -- name: get_ended_token
-SELECT reason, at, actor FROM ended_tokens WHERE token_hash = :token_hash
+SELECT * FROM ended_tokens WHERE token_hash = :token_hash
 
 -- The row of a session that a token names, and what is left of its user.
 -- name: get_session_remains_by_id
@@ -685,6 +803,14 @@ UPDATE change_log SET acting_at = :at, actor = :actor, is_using = :is_using
 SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text, ''), true),
     set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true),
     set_config('authstore.is_using', CAST(:is_using AS boolean)::text, true)
+
+-- Takes that back. On PostgreSQL the end of a transaction does it.
+-- name: say_no_more
+-- dialect: sqlite
+UPDATE change_log SET acting_at = NULL, actor = NULL, is_using = 0
+-- dialect: postgres
+SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor', '', true),
+    set_config('authstore.is_using', 'false', true)
 
 -- Notes something that changes no row.
 -- name: insert_change
@@ -739,6 +865,21 @@ SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal
 -- How long events are kept, and how far they are chained.
 -- name: get_change_log
 SELECT audit_seconds, lost, lost_hash, sealed, sealed_hash FROM change_log
+
+-- Makes whoever would note an event wait until this transaction has ended; a transaction of SQLite that writes is alone.
+-- name: hold_change_log
+-- dialect: sqlite
+SELECT id FROM change_log
+-- dialect: postgres
+SELECT 1 AS id FROM pg_advisory_xact_lock(1096111177, CAST(CAST('changes' AS regclass) AS oid)::int)
+
+-- The number of the newest row of the log.
+-- name: get_newest_change
+SELECT max(seq) AS seq FROM changes
+
+-- The newest event that will no longer be kept, where there is one up to this number.
+-- name: lose_changes_before
+UPDATE change_log SET lost = coalesce((SELECT max(seq) FROM changes WHERE seq <= :seq AND type IS NOT NULL), lost)
 
 -- Events are kept at least so long.
 -- name: lengthen_audit

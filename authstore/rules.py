@@ -3,6 +3,7 @@
 The names here stay; where they are defined is the library's own business.
 """
 
+from authstore.acting import current_actor
 from authstore.email import canonical_email, masked_email
 from authstore.expiry import (
     END_OF_TIME,
@@ -17,7 +18,6 @@ from authstore.expiry import (
     utc_now,
 )
 from authstore.models import aware_utc, check_text
-from authstore.store.log.acting import current_actor
 from authstore.store.verification_tokens import OUTSTANDING, canonical_identifier
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, hash_token, is_presentable, new_secret
 

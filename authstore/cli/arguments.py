@@ -31,11 +31,20 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", envvar="AUTHSTORE_SOURCE", show_envvar=True, help="postgresql://user@host/database"
+        metavar="SOURCE",
+        envvar="AUTHSTORE_SOURCE",
+        show_envvar=True,
+        help="postgresql://user@host/database; for the way back sqlite:///auth.db",
     ),
 ]
 Target = Annotated[
-    str, typer.Argument(metavar="TARGET", envvar="AUTHSTORE_URL", show_envvar=True, help="sqlite:///auth.db")
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        envvar="AUTHSTORE_URL",
+        show_envvar=True,
+        help="sqlite:///auth.db; for the way back postgresql://user@host/database",
+    ),
 ]
 
 

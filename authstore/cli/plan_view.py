@@ -28,7 +28,7 @@ def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None
     output.say()
     output.say(
         f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)},"
-        f" up to {plan.connections} connections to the source; nothing was written"
+        f" up to {one_or_many(plan.connections, 'connection')} to PostgreSQL; nothing was written"
     )
     if not plan.ok:
         stopping = sum(problem.stops for problem in plan.problems)
@@ -54,7 +54,7 @@ def _as_events(output: Output, plan: Plan) -> None:
         "plan",
         ok=plan.ok,
         source=masked(plan.source),
-        target=str(plan.target),
+        target=masked(str(plan.target)),
         order=[table.table for table in plan.tables],
         roles={table.role: table.source for table in plan.tables if table.role},
         cycles=plan.cycles,
@@ -92,7 +92,8 @@ def _show_columns(output: Output, plan: Plan) -> None:
         for table in plan.tables
         for column, (source, target) in table.types.items()
     ]
-    output.table(("table", "column", "PostgreSQL", "SQLite"), rows)
+    sides = ("SQLite", "PostgreSQL") if plan.source.startswith("sqlite:") else ("PostgreSQL", "SQLite")
+    output.table(("table", "column", *sides), rows)
 
 
 def show_problems(output: Output, problems: Iterable[Problem]) -> None:

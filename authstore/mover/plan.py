@@ -44,7 +44,7 @@ class Scheme:
     problems: tuple[Problem, ...]
     views: tuple[str, ...] = ()
     widths: Mapping[str, int] = field(default_factory=dict)  # bytes of a source row, by target table
-    rows: Mapping[str, int] = field(default_factory=dict)  # the source's estimate, by target table
+    rows: Mapping[str, int] = field(default_factory=dict)  # meant to move, rejects included, by target table
 
     @property
     def undecided(self) -> tuple[Problem, ...]:
@@ -126,7 +126,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         (*found, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
         tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
-        rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
+        rows={copy.target: count_copy(connection, copy) for copy in copies},
     )
 
 
@@ -192,18 +192,12 @@ def _width(table: SourceTable | None) -> int:
     return table.bytes // max(1, table.rows) if table is not None and table.rows > 0 else 1000
 
 
-def _rows(table: SourceTable | None) -> int:
-    return max(0, table.rows) if table is not None else 0
-
-
-def plan_of(
-    scheme: Scheme, connection: SourceConnection, source: str, target: str | Path, options: MoveOptions
-) -> Plan:
-    """The scheme as the operator sees it, with exact counts of rows."""
+def plan_of(scheme: Scheme, source: str, target: str | Path, options: MoveOptions) -> Plan:
+    """The scheme as the operator sees it."""
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_copy(connection, copy), why.get(copy.source, ""), types
+            copy.target, copy.role, ".".join(copy.source), scheme.rows[copy.target], why.get(copy.source, ""), types
         )
         for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
     )

@@ -37,7 +37,7 @@ class TableEvent:
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """`rows` of `total` of a table went through a phase; a total of 0 is unknown.
+    """`rows` of `total` of a table went through a phase.
 
     Without a table: of the whole run. The first says how many rows there are to copy or compare in all tables.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from authstore.acting import current_actor
 from authstore.adapter import JsonObject
 from authstore.database import Unit
 from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterError, UserNotFoundError
@@ -10,7 +11,6 @@ from authstore.models import Authenticator, DeviceType
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, is_storable, json_object
-from authstore.store.log.acting import current_actor
 
 
 class AuthenticatorStore(StoreBase):

@@ -1,20 +1,23 @@
 """What every part of the store shares: the database, the policy, the clock, the keys, the ids."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 
-from authstore.adapter import Clock, JsonObject
+from authstore.acting import current_actor
+from authstore.adapter import UNSET, Clock, JsonObject, Unset
 from authstore.database import Database, Unit
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
-from authstore.models import check_text
+from authstore.models import Event, check_text
 from authstore.store.ids import TimeOrderedIds
-from authstore.store.log.acting import current_actor, said
+from authstore.store.log.acting import said
 from authstore.store.log.changes import LogState
+from authstore.store.log.hearing import Tell, hear, told
+from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -30,6 +33,8 @@ class StoreBase:
         self._cipher = cipher
         self._ids = TimeOrderedIds()
         self._log = LogState()
+        self._listeners: tuple[Tell, ...] = ()
+        self._is_inner = False
 
     @property
     def policy(self) -> SessionPolicy:
@@ -40,6 +45,20 @@ class StoreBase:
     def clock(self) -> Clock:
         """Where this store's "now" comes from."""
         return self._clock
+
+    def listen(self, tell: Tell) -> Callable[[], None]:
+        """From here on, whatever this store and its transactions write is told as events, in the order of commits and
+        after them: those too that are kept under an audit alone. What is returned ends it."""
+        self._listeners = (*self._listeners, tell)
+
+        def end() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not tell)
+
+        return end
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for tell in self._listeners if events else ():
+            tell(events)
 
     def _now(self) -> datetime:
         """The time, asked once for each call of the store and in its caller's own context."""
@@ -53,17 +72,21 @@ class StoreBase:
     async def _write(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
         """Runs a unit of which the change log tells who did it, and when."""
         unit = partial(said, make, now, current_actor(), is_using=is_using)
-        return await self._db.unit(self._logged(unit))
+        if not self._listeners:
+            return await self._db.unit(self._logged(unit))
+        hearing = partial(self._db.unit, self._logged(partial(hear, unit)))
+        return cast("T", await told(hearing, self._tell, is_inner=self._is_inner))
 
     async def _write_often(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
         """Runs a unit that leaves events only under an audit, or says itself who did it: without one it costs
         nothing more."""
-        if self._log.is_audited:
+        if self._log.is_audited or self._listeners:
             return await self._write(make, now, is_using=is_using)
         return await self._db.unit(self._logged(make))
 
     def _logged(self, make: Callable[[], Unit[T]]) -> Callable[[], Unit[T]]:
-        return partial(self._log.keeping, make) if self._log.is_audited or self._log.is_due else make
+        look = self._log.is_due
+        return partial(self._log.keeping, make, look=look) if self._log.is_audited or look else make
 
     def _new_id(self, now: datetime) -> str:
         return self._ids.next(now)
@@ -98,6 +121,27 @@ def json_object(data: JsonObject | None) -> dict[str, JsonValue]:
     if not isinstance(data, Mapping):
         raise TypeError(f"data is a mapping, not {type(data).__name__}")
     return dict(data)
+
+
+def checked_merge(merge: Mapping[str, JsonValue | Unset]) -> Mapping[str, JsonValue | Unset]:
+    """What is laid over `data`, as it is now. Raises `TypeError` for what is no mapping."""
+    if not isinstance(merge, Mapping):
+        raise TypeError(f"merge is a mapping, not {type(merge).__name__}")
+    return dict(merge)
+
+
+def laid_over(data: JsonObject, merge: Mapping[str, JsonValue | Unset]) -> dict[str, Any]:
+    """`data` with the values of `merge`, key by key; without the keys whose value there is `UNSET`."""
+    return {key: value for key, value in {**data, **merge}.items() if value is not UNSET}
+
+
+def checked_token(token: str) -> str:
+    """A given token of a session or a visit. Raises `ValueError`, `TypeError`."""
+    if not isinstance(token, str):
+        raise TypeError("a token is text")
+    if not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
+        raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
+    return check_text(token)
 
 
 def checked_limit(limit: int) -> int:

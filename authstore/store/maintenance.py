@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 from authstore.database import Unit
 from authstore.encryption import Cipher
 from authstore.errors import KeyUnavailableError
+from authstore.models import Event
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.health import HealthStore
@@ -24,10 +25,13 @@ class MaintenanceStore(PruningStore, HealthStore):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Self]:
         """See `authstore.adapter.Maintenance.transaction`."""
+        events: list[Event] = []
         async with self._db.transaction() as database:
             inner = type(self)(database, self._policy, self._clock, self._cipher)
-            inner._ids, inner._log = self._ids, self._log
+            inner._ids, inner._log, inner._is_inner = self._ids, self._log, True
+            inner._listeners = (events.extend,) if self._listeners else ()
             yield inner
+        self._tell(events)
 
     async def rekey(self) -> int:
         """See `authstore.adapter.Maintenance.rekey`.

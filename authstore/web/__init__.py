@@ -6,8 +6,8 @@ try:
     from authstore.web.auth import Auth
     from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
     from authstore.web.guards import page_user
+    from authstore.web.identity import Identity, invited_only
     from authstore.web.oauth.client import ProviderError
-    from authstore.web.oauth.identity import Identity
     from authstore.web.oauth.presets import (
         apple,
         auth0,
@@ -27,7 +27,7 @@ try:
         twitter,
     )
     from authstore.web.oauth.provider import Provider, ProviderOptions, oauth2, oidc
-    from authstore.web.options import Http, Limits, Look, Storage
+    from authstore.web.options import Hooks, Http, Limits, Look, Storage
     from authstore.web.redirects import safe_next
     from authstore.web.texts import ENGLISH, Texts
 except ModuleNotFoundError as error:
@@ -37,6 +37,7 @@ __all__ = [
     "ENGLISH",
     "Auth",
     "ConsoleMailer",
+    "Hooks",
     "Http",
     "Identity",
     "Limits",
@@ -56,6 +57,7 @@ __all__ = [
     "github",
     "gitlab",
     "google",
+    "invited_only",
     "keycloak",
     "linkedin",
     "microsoft",

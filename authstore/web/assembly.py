@@ -12,9 +12,11 @@ from authstore.web.account.sessions import Sessions
 from authstore.web.account.sign_in import SignInPage
 from authstore.web.address import Address
 from authstore.web.asgi.own_routes import OwnRoutes
+from authstore.web.email.invitations import Invitations
 from authstore.web.email.letters import checked_sender
 from authstore.web.email.links import EmailLinks
 from authstore.web.email.mailers import Mailer, checked_mailer
+from authstore.web.email.post import Post
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.login import Login
 from authstore.web.oauth.logout import ProviderLogout
@@ -26,6 +28,7 @@ from authstore.web.passkeys.routes import Passkeys
 from authstore.web.settings import relying_party, settings_of
 from authstore.web.site import Site
 from authstore.web.source import Source
+from authstore.web.telling import Telling
 from authstore.web.visitors.cookies import Cookies, checked_secrets
 from authstore.web.visitors.csrf import CsrfTokens
 from authstore.web.visitors.presence import Visitors
@@ -46,7 +49,7 @@ def made_site(
     keys = checked_secrets(secrets)
     origins = tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in chosen.http.allowed_origins)
     settings, http = settings_of(address, prefix, chosen, origins), chosen.http
-    source, name = Source(store, chosen.storage), http.cookie_name
+    source, name = Source(store, chosen.storage, Telling(chosen.hooks.on_event)), http.cookie_name
     cookies = Cookies(keys, is_secure=address.is_secure, former=http.former_cookies, name=name)
     entrance = f"{settings.prefix}/sign-in"
     visitors = Visitors(name, address, entrance, source, cookies, CsrfTokens(keys, name), origins)
@@ -54,12 +57,19 @@ def made_site(
     return Site(address, settings, source, visitors, SignIns(source, cookies, visitors), pages)
 
 
+def made_post(site: Site, mailer: Mailer | None, look: Look) -> Post | None:
+    """What sends the letters of a site, where it sends any. Raises `ConfigurationError`."""
+    if mailer is None:
+        return None
+    sender = checked_sender(look.mail_from) if look.mail_from else f"no-reply@{site.address.host}"
+    return Post(site, checked_mailer(mailer), sender)
+
+
 def made_route(
     site: Site,
     clients: Mapping[str, ProviderClient],
     trusted: frozenset[str],
-    mailer: Mailer | None,
-    look: Look,
+    mail: Post | None,
     *,
     with_passkeys: bool,
 ) -> OwnRoutes:
@@ -67,7 +77,7 @@ def made_route(
     by_name = {name: client.provider for name, client in clients.items()}
     providers = list(by_name.values())
     rp_id = relying_party(site.address, site.settings.http) if with_passkeys else None
-    site.page_values = {"email_enabled": mailer is not None, "passkeys_enabled": rp_id is not None, "letters_url": None}
+    site.page_values = {"email_enabled": mail is not None, "passkeys_enabled": rp_id is not None, "letters_url": None}
     provider_logout = ProviderLogout(site, clients)
     routes: list[BaseRoute] = [
         *SignInPage(site, providers).routes(),
@@ -78,9 +88,8 @@ def made_route(
         *Confirming(site, by_name).routes(),
         static_mount(),
     ]
-    if mailer is not None:
-        sender = checked_sender(look.mail_from) if look.mail_from else f"no-reply@{site.address.host}"
-        routes += EmailLinks(site, checked_mailer(mailer), sender, providers).routes()
+    if mail is not None:
+        routes += [*EmailLinks(site, mail, providers).routes(), *Invitations(site, mail).routes()]
     if rp_id is not None:
         routes += Passkeys(site, Ceremonies(site.address, site.settings.name, rp_id), by_name).routes()
     return OwnRoutes(site.settings, site.address, routes)

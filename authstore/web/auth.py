@@ -19,12 +19,13 @@ from authstore.models import Account, Session, User
 from authstore.web.address import Address
 from authstore.web.asgi.backend import SessionBackend
 from authstore.web.asgi.installing import answerable, install
-from authstore.web.assembly import made_route, made_site
+from authstore.web.assembly import made_post, made_route, made_site
 from authstore.web.dev import LETTERS, PRETEND, SECRET, Laptop, LocalAddress
+from authstore.web.email.invitations import Invitations
 from authstore.web.email.mailers import Mailer
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.provider import Provider, checked_providers
-from authstore.web.options import Http, Limits, Look, Options, Storage, grouped
+from authstore.web.options import Hooks, Http, Limits, Look, Options, Storage, grouped
 
 log = logging.getLogger("authstore.web")
 
@@ -43,7 +44,7 @@ class Auth:
         link an account to a user with the same, verified, address.
     mailer: sends the sign-in letters; without one there is no sign-in by e-mail.
     policy: how long sessions live. prefix: where the routes are. passkeys: whether people may register and use them.
-    storage, limits, look, http: everything else, in groups (see there); each member can be given by itself too.
+    storage, limits, look, http, hooks: everything else, in groups (see there); each member can be given by itself too.
 
     Raises `ConfigurationError` for what cannot work.
     """
@@ -65,16 +66,18 @@ class Auth:
         limits: Limits | None = None,
         look: Look | None = None,
         http: Http | None = None,
+        hooks: Hooks | None = None,
         **options: Unpack[Options],
     ) -> None:
         given = {**options} if policy is None else {**options, "policy": policy}
-        chosen = grouped(storage, limits, look, http, given)
+        chosen = grouped(storage, limits, look, http, hooks, given)
         self._prune_every = chosen.storage.prune_every
         self.site = made_site(store, base_url, secrets, prefix, chosen, insecure_dev=insecure_dev)
         known = checked_providers(providers, trust_email_of)
         self._clients = {each.name: ProviderClient(each, self.site.now) for each in known}
         trusted = frozenset(trust_email_of)
-        self.route = made_route(self.site, self._clients, trusted, mailer, chosen.look, with_passkeys=passkeys)
+        self._mail = made_post(self.site, mailer, chosen.look)
+        self.route = made_route(self.site, self._clients, trusted, self._mail, with_passkeys=passkeys)
 
     @classmethod
     def dev(
@@ -163,6 +166,20 @@ class Auth:
         if known is None:
             raise ConfigurationError("nobody looks sessions up: call auth.install(app) where the application is made")
         return known.user
+
+    async def invite(
+        self, email: str, *, roles: Sequence[str] = (), by: str | None = None, next: str | None = None
+    ) -> bool:
+        """Mails a link that makes a user of whoever follows it, with these roles, and signs them in; works once, for
+        `invitation_lifetime` (a week), and whatever `allow` says. Whoever has the address already gets the roles.
+
+        `by` is named as the actor of the grants in the change log; `next` is where they go then. `False`: the address
+        had its letters for today. Raises `InvalidEmailError`, `RoleNotFoundError`, what the mailer raises, and
+        `ConfigurationError` without one.
+        """
+        if self._mail is None:
+            raise ConfigurationError("an invitation is a letter: give Auth a mailer=")
+        return await Invitations(self.site, self._mail).invite(email, roles, by, next)
 
     async def sign_in(self, connection: HTTPConnection, response: Response, user: User) -> Session:
         """For a way in of the application's own: a new session for this browser; the one it had ends."""

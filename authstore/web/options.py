@@ -13,6 +13,8 @@ from typing import Any, Final, TypedDict, TypeVar
 from authstore.adapter import Clock, Keys
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy
+from authstore.web.identity import Allow
+from authstore.web.telling import OnEvent
 from authstore.web.texts import ENGLISH, Texts
 
 MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
@@ -20,7 +22,7 @@ MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
 _COOKIE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LEAST_COOKIE_BYTES: Final = 1024
 
-_Group = TypeVar("_Group", "Storage", "Limits", "Look", "Http")
+_Group = TypeVar("_Group", "Storage", "Limits", "Look", "Http", "Hooks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class Limits:
         sign-ins at providers, and as many with passkeys.
     mails_per_address_a_day: whoever asks, and however often.
     fresh_for: how long after signing in someone may change the ways in.
+    invitation_lifetime: how long `Auth.invite` holds.
     """
 
     link_lifetime: timedelta = MAX_LINK_LIFETIME
@@ -58,6 +61,7 @@ class Limits:
     mails_per_client: int = 30
     sign_ins_per_client: int = 1000
     fresh_for: timedelta = timedelta(hours=1)
+    invitation_lifetime: timedelta = timedelta(days=7)
 
     def __post_init__(self) -> None:
         if (
@@ -67,8 +71,8 @@ class Limits:
             raise ConfigurationError("at least one letter per address and client, and one sign-in")
         if not timedelta(0) < self.link_lifetime <= MAX_LINK_LIFETIME:
             raise ConfigurationError("link_lifetime is at most ten minutes: what is mailed must not lie around")
-        if self.fresh_for <= timedelta(0):
-            raise ConfigurationError("fresh_for must be positive")
+        if min(self.fresh_for, self.invitation_lifetime) <= timedelta(0):
+            raise ConfigurationError("fresh_for and invitation_lifetime must be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +120,26 @@ class Http:
             raise ConfigurationError(f"max_cookie_bytes is at least {_LEAST_COOKIE_BYTES}: ours need them")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the application is asked and told.
+
+    allow: whether a user may be made; not asked of known users, of links and of who was invited. Refused ones get no
+        letter, and everybody the same answer; where it raises, that refuses and is logged.
+    on_event: told every event of this process after it happened, in order; where it raises, or hangs for ten seconds,
+        that is logged and the next one follows.
+    """
+
+    allow: Allow | None = None
+    on_event: OnEvent | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("allow", "on_event"):
+            given = getattr(self, name)
+            if given is not None and not callable(given):
+                raise ConfigurationError(f"{name} is an async function of one argument")
+
+
 class Options(TypedDict, total=False):
     """The members of the groups, as `Auth` takes them by themselves."""
 
@@ -128,6 +152,7 @@ class Options(TypedDict, total=False):
     mails_per_client: int
     sign_ins_per_client: int
     fresh_for: timedelta
+    invitation_lifetime: timedelta
     name: str | None
     home: str
     texts: Texts
@@ -139,6 +164,8 @@ class Options(TypedDict, total=False):
     rp_id: str | None
     hsts: int | None
     max_cookie_bytes: int
+    allow: Allow | None
+    on_event: OnEvent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +176,16 @@ class Choices:
     limits: Limits
     look: Look
     http: Http
+    hooks: Hooks
 
 
 def grouped(
-    storage: Storage | None, limits: Limits | None, look: Look | None, http: Http | None, options: Mapping[str, Any]
+    storage: Storage | None,
+    limits: Limits | None,
+    look: Look | None,
+    http: Http | None,
+    hooks: Hooks | None,
+    options: Mapping[str, Any],
 ) -> Choices:
     """The groups, with the options that were given by themselves.
 
@@ -164,6 +197,7 @@ def grouped(
         _completed(Limits, limits, left),
         _completed(Look, look, left),
         _completed(Http, http, left),
+        _completed(Hooks, hooks, left),
     )
     if left:
         raise TypeError(f"Auth has no option {next(iter(left))!r}")

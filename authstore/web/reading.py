@@ -44,6 +44,11 @@ def wants_json(request: Request) -> bool:
     return "text/html" not in accepted and "application/json" in accepted + sent
 
 
+def sends_json(request: Request) -> bool:
+    """Whether the body says that it is JSON."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
 def _object(parsed: Any) -> Fields:
     if not isinstance(parsed, dict):
         raise ValueError("not an object")

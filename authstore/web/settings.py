@@ -7,6 +7,7 @@ from typing import Final
 
 from authstore.errors import ConfigurationError
 from authstore.web.address import Address
+from authstore.web.identity import Allow
 from authstore.web.options import Choices, Http, Limits
 from authstore.web.redirects import safe_next
 from authstore.web.wording import worded
@@ -28,6 +29,7 @@ class Settings:
     home: str
     limits: Limits
     http: Http
+    allow: Allow | None = None
     allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -49,6 +51,7 @@ def settings_of(address: Address, prefix: str, chosen: Choices, allowed_origins:
         home=address.path + chosen.look.home,
         limits=chosen.limits,
         http=chosen.http,
+        allow=chosen.hooks.allow,
         allowed_origins=allowed_origins,
     )
 

@@ -12,6 +12,7 @@ from starlette.types import Scope
 from authstore.adapter import Adapter
 from authstore.web.address import Address
 from authstore.web.counts import Counts, client_of
+from authstore.web.identity import Identity
 from authstore.web.pages import Pages
 from authstore.web.redirects import safe_target
 from authstore.web.refusals import RefusedError
@@ -91,6 +92,16 @@ class Site:
         if not await self.is_within_limit(f"{what}-client:{client_of(ip)}", limit):
             log.warning("too many sign-ins begun, from %s", ip)
             raise RefusedError("too_many", 429)
+
+    async def admits(self, identity: Identity) -> bool:
+        """Whether a user may be made of them, as the application says."""
+        if self.settings.allow is None:
+            return True
+        try:
+            return await self.settings.allow(identity) is True
+        except Exception as error:  # noqa: BLE001 - whatever the application raises, nobody comes in by it
+            log.error("allow failed, so nobody was let in: %s", type(error).__name__)
+            return False
 
     def context(self, scope: Scope, presence: Presence, values: Mapping[str, Any]) -> dict[str, Any]:
         """What every template gets, and `values`."""

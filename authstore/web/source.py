@@ -13,6 +13,7 @@ from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy, utc_now
 from authstore.models import Session
 from authstore.web.options import Storage
+from authstore.web.telling import Telling
 
 _CACHED_SESSIONS = 10_000
 _NOT_OPEN: Final = (
@@ -39,8 +40,9 @@ class TimedStore(Protocol):
 class Source:
     """Where the store comes from. `timed` is the open store, where it tells its limits and its clock."""
 
-    def __init__(self, store: str | PathLike[str] | Adapter, storage: Storage) -> None:
+    def __init__(self, store: str | PathLike[str] | Adapter, storage: Storage, telling: Telling) -> None:
         self._storage = storage
+        self._telling = telling
         self._url: str | Path | None = None
         self._opened: Adapter | None = None
         self.timed: TimedStore | None = None
@@ -81,7 +83,10 @@ class Source:
     async def opened(self) -> AsyncIterator[None]:
         """Opens the store, unless it is open already: then whoever opened it closes it."""
         if self._url is None or self._opened is not None:
-            yield
+            try:
+                yield
+            finally:
+                await self._telling.finish()
             return
         kept = self._storage
         policy, clock = kept.policy or SessionPolicy(), kept.clock or utc_now
@@ -91,9 +96,11 @@ class Source:
             try:
                 yield
             finally:
+                await self._telling.finish()
                 self._opened = self.timed = None
 
     def _open(self, store: Adapter) -> None:
+        self._telling.listen_to(store)
         self._opened = store
         self.timed = store if isinstance(store, TimedStore) else None
 

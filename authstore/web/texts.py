@@ -33,6 +33,8 @@ class Texts:
     check_mail_text: str = "If you can sign in with that address, a link is on its way to it."
     check_mail_minutes: str = "It works once, for {minutes} minutes."
     check_mail_spam: str = "Nothing there? Look among the spam, or try again in a few minutes."
+    check_mail_code: str = "Or type the code from the letter"
+    check_mail_again: str = "Send it again"
     check_mail_back: str = "Back to sign-in"
 
     # confirm.html
@@ -103,6 +105,8 @@ class Texts:
         "Sign in that way first, then link {provider} in your account."
     )
     error_linked_elsewhere: str = "This {provider} account belongs to another user."
+    error_not_allowed: str = "This site is for people who were invited. Ask the people who run it."
+    error_code: str = "That is not the code of the newest letter. After five wrong ones, ask for a new letter."
     error_disabled: str = "This user has been disabled. Ask the people who run this site."
     error_csrf: str = "This was sent from another site, or by a browser without cookies. Go back and try again."
     error_stale: str = "You signed in or out meanwhile. Load the page again."
@@ -124,8 +128,18 @@ class Texts:
     mail_subject: str = "Sign in to {site}"
     mail_intro: str = "Follow this link to sign in to {site}:"
     mail_button: str = "Sign in to {site}"
+    mail_code: str = "Or type this code where you asked for the letter:"
     mail_expiry: str = "It works once, for {minutes} minutes."
     mail_ignore: str = "You did not ask for it? Then ignore this letter: nothing happens."
+
+    # the invitation
+    invitation_subject: str = "You are invited to {site}"
+    invitation_intro: str = "You are invited to {site}. Follow this link to come in:"
+    invitation_button: str = "Accept the invitation"
+    invitation_expiry: str = "It works once, for {days} days."
+    invitation_ignore: str = "You do not know what this is about? Then ignore this letter: nothing happens."
+    invitation_title: str = "You are invited"
+    invitation_text: str = "You are about to join {site} in this browser as"
 
 
 ENGLISH: Final = Texts()

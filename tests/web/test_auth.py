@@ -19,7 +19,7 @@ from authstore.expiry import utc_now
 from authstore.testing.web import sign_in
 from authstore.web import Auth, ConsoleMailer, Http, Limits, Look, Storage, github
 from authstore.web.address import Address
-from authstore.web.options import Options
+from authstore.web.options import Hooks, Options
 
 SECRET = "s" * 32
 BASE = "https://app.example"
@@ -88,7 +88,7 @@ async def test_an_option_is_given_by_itself_or_in_its_group_and_never_twice() ->
 
 
 async def test_every_member_of_a_group_can_be_given_by_itself() -> None:
-    members = {each.name for group in (Storage, Limits, Look, Http) for each in fields(group)}
+    members = {each.name for group in (Storage, Limits, Look, Http, Hooks) for each in fields(group)}
     assert members - {"policy"} == set(Options.__annotations__)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,16 +14,17 @@ from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.copying import copy_from
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
-from authstore.backends.postgres.inspecting import facts
+from authstore.backends.postgres.inspecting import explain, facts
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.reads import Reads
 from authstore.backends.postgres.standby import Standby
 from authstore.backends.postgres.transaction import PostgresTransaction, uninterrupted
-from authstore.backends.postgres.units import Units, abandon, begin, committed
+from authstore.backends.postgres.units import Units, abandon, begin, begun, committed
 from authstore.backends.postgres.writes import Writes
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import ConfigurationError, StoreClosedError, StoreError
-from authstore.sql import Statement
+from authstore.observers import Watch
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -82,9 +84,20 @@ class PostgresDatabase:
         finally:
             self._pool.give(connection, to_write=True)
 
+    def watch(self, watch: Watch) -> None:
+        """See `authstore.database.Database`."""
+        self._pool.watch = watch
+        if self._standby is not None:
+            self._standby.watch(watch)
+
     def change_log(self) -> None:
         """See `authstore.database.Database`. Notices come later than a commit is acknowledged."""
         raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
+
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._reads.ask(partial(explain, query=query), of_primary=True)
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
@@ -129,7 +142,7 @@ class PostgresDatabase:
     async def _try_to_open(self, deadline: float) -> Connection:
         connection = await self._pool.take(deadline, to_write=True)
         try:
-            await connection.script(self._begin, max(deadline - self._owned.loop.time(), 0.1) + 0.5)
+            await begun(connection, self._begin, max(deadline - self._owned.loop.time(), 0.1) + 0.5)
         except BaseException:
             await uninterrupted(abandon(connection))
             self._pool.give(connection, to_write=True)

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from authstore.observers import Watch
+
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNKNOWN_COMMIT = ("01000", "57P01")  # warnings: committed here, but on no synchronous standby
@@ -19,6 +21,12 @@ class Connection(Protocol):
 
     is_in_doubt: bool
     """Whether the server warned that what it just committed may not survive it."""
+    watch: Watch | None
+    """Who is told of its statements."""
+    waited: float
+    """How many seconds its next statement had to wait for it."""
+    locked: float
+    """How many seconds its next statement had to wait for the right to write."""
 
     async def run(self, sql: str, values: Sequence[Any], timeout: float | None) -> int:
         """How many rows a statement wrote."""
@@ -55,6 +63,8 @@ class AsyncpgConnection:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.is_in_doubt = False
+        self.watch: Watch | None = None
+        self.waited = self.locked = 0.0
         connection.add_log_listener(self._hear)
 
     async def run(self, sql: str, values: Sequence[Any], timeout: float | None) -> int:

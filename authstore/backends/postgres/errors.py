@@ -82,6 +82,11 @@ def ours(error: BaseException) -> AuthStoreError:
     return made
 
 
+def name_of(error: BaseException) -> str:
+    """What the error is called that a caller gets for this one."""
+    return type(ours(error) if isinstance(error, DRIVER_ERRORS) else error).__name__
+
+
 def in_doubt(error: BaseException | None = None) -> UnknownOutcomeError:
     """What a caller gets whose commit was sent and not, or not without reserve, acknowledged."""
     made = UnknownOutcomeError("the connection or the standby was lost while committing: look before you repeat")

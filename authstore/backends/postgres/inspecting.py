@@ -12,8 +12,10 @@ from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import translated
 from authstore.backends.postgres.migrating import ledger
 from authstore.backends.postgres.servers import servers
+from authstore.backends.postgres.texts import text
 from authstore.errors import SchemaError
 from authstore.schema import Migration
+from authstore.sql import Query
 
 _SECONDS = 60.0
 _FACTS = """
@@ -31,12 +33,31 @@ FROM pg_class AS tables
 WHERE tables.relnamespace = current_schema()::regnamespace AND tables.relkind IN ('r', 'p')
 ORDER BY tables.relname
 """
+# Within a transaction, since a pooler may give the next statement to another connection.
+_TRANSACTION = ("BEGIN; ", "ROLLBACK; ")
+_SAVEPOINT = ("SAVEPOINT explained; ", "ROLLBACK TO explained; RELEASE explained; ")
+_PREPARE = "SET LOCAL plan_cache_mode = force_generic_plan; PREPARE authstore_explained AS "
 
 
 async def facts(connection: Connection, timeout: float) -> dict[str, JsonValue]:
     """What the database knows about itself. Raises the driver's errors."""
     (row,) = await connection.fetch_tuples(_FACTS, (), timeout)
     return dict(row)
+
+
+async def explain(
+    connection: Connection, timeout: float | None, *, query: Query, is_in_transaction: bool = False
+) -> list[str]:
+    """How PostgreSQL goes about a query whose values it does not know. Raises the driver's errors."""
+    said = text(query.postgres)
+    given = f"({', '.join(['NULL'] * len(said.names))})" if said.names else ""
+    begin, end = _SAVEPOINT if is_in_transaction else _TRANSACTION
+    await connection.script(begin + _PREPARE + said.sql, timeout)
+    try:
+        found = await connection.fetch_tuples(f"EXPLAIN EXECUTE authstore_explained{given}", (), timeout)
+        return [str(row["QUERY PLAN"]) for row in found]
+    finally:  # what was prepared outlives a transaction that fails
+        await connection.script(end + "DEALLOCATE authstore_explained", timeout)
 
 
 async def look(url: str) -> StoreSize:

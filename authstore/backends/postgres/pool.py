@@ -3,9 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from authstore.backends.postgres.driver import Connection
 from authstore.errors import StoreBusyError, StoreClosedError
+from authstore.observers import WAITS, Watch, logging_watch
 
 _TRUSTED_SECONDS = 0.5
 
@@ -25,9 +27,22 @@ class Pool:
         self._in_use: set[Connection] = set()
         self._is_closed = False
         self._is_empty: asyncio.Future[None] | None = None
+        self.watch: Watch | None = None
 
     async def take(self, deadline: float, *, to_write: bool) -> Connection:
         """A connection, to be given back. Raises the driver's errors, `StoreBusyError`, `StoreClosedError`."""
+        began, waits = monotonic(), WAITS.get()
+        try:
+            connection = await self._take(deadline, to_write=to_write)
+        finally:
+            waited = monotonic() - began
+            if waits is not None:
+                waits.waited += waited
+        connection.watch = self.watch or logging_watch()
+        connection.waited, connection.locked = waited, 0.0
+        return connection
+
+    async def _take(self, deadline: float, *, to_write: bool) -> Connection:
         while not self._may_take(to_write):
             await self._wait(deadline, to_write)
         self._writing += to_write

@@ -6,6 +6,7 @@ At one task nothing is lost by it: who is alone asks alone.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from authstore.backends.postgres.driver import Connection
@@ -15,6 +16,7 @@ from authstore.backends.postgres.standby import PATIENCE_SECONDS, Standby
 from authstore.backends.postgres.units import fetch
 from authstore.database import BUSY_SECONDS, Found, Lookup, Row
 from authstore.errors import AuthStoreError, StoreBusyError
+from authstore.observers import WAITS, Asker
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class Reads:
         self._running = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_starting = False
+        self._askers: dict[asyncio.Future[Found | None], Asker] = {}  # where somebody watches
 
     async def read(self, statement: Statement) -> list[Row]:
         """The rows of a statement."""
@@ -47,6 +50,8 @@ class Reads:
             return self._alone(lookup, key)
         waiting: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(lookup, {}).setdefault(key, []).append(waiting)
+        if self._pool.watch is not None:
+            self._askers[waiting] = Asker.now()
         self._start()
         return waiting
 
@@ -76,6 +81,7 @@ class Reads:
     async def _answer_all(self) -> None:
         self._is_starting = False
         self._running += 1
+        WAITS.set(None)  # this task was begun by one of those who wait, and works for all
         try:
             while self._waiting:
                 lookup, waiting = self._take()
@@ -93,7 +99,7 @@ class Reads:
 
     async def _answer(self, lookup: Lookup, waiting: _Waiting) -> None:
         try:
-            found = await self.ask(partial(_many, lookup=lookup, keys=list(waiting)))
+            found = await self.ask(partial(self._many, lookup=lookup, waiting=waiting))
         except ValueError:  # one row cannot be read: only who asked for that one fails
             await self._answer_each(lookup, waiting)
         except BaseException as error:
@@ -103,6 +109,24 @@ class Reads:
         else:
             for key, futures in waiting.items():
                 _settle({key: futures}, found.get(key), None)
+        finally:
+            self._askers_of(waiting)
+
+    async def _many(
+        self, connection: Connection, deadline: float, *, lookup: Lookup, waiting: _Waiting
+    ) -> Mapping[str, Found]:
+        for asker in self._askers_of(waiting):
+            asker.is_answered()
+            connection.waited = max(connection.waited, monotonic() - asker.since)
+        rows = await fetch(connection, lookup.many(keys=list(waiting)), deadline)
+        return lookup.read([tuple(row.values()) for row in rows])
+
+    def _askers_of(self, waiting: _Waiting) -> list[Asker]:
+        """Who waits for these, each told once."""
+        if not self._askers:
+            return []
+        asked = (self._askers.pop(future, None) for futures in waiting.values() for future in futures)
+        return [asker for asker in asked if asker is not None]
 
     async def _answer_each(self, lookup: Lookup, waiting: _Waiting) -> None:
         for key, futures in waiting.items():
@@ -165,11 +189,6 @@ async def look_up(connection: Connection, deadline: float | None, *, lookup: Loo
 
 async def _rows(connection: Connection, deadline: float, *, statement: Statement) -> list[Row]:
     return await fetch(connection, statement, deadline)
-
-
-async def _many(connection: Connection, deadline: float, *, lookup: Lookup, keys: list[str]) -> Mapping[str, Found]:
-    rows = await fetch(connection, lookup.many(keys=keys), deadline)
-    return lookup.read([tuple(row.values()) for row in rows])
 
 
 def _settle(waiting: _Waiting, found: Found | None, error: BaseException | None) -> None:

@@ -16,6 +16,7 @@ from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS
 from authstore.backends.postgres.pool import Pool
 from authstore.errors import ConfigurationError, StoreBusyError
+from authstore.observers import Watch
 
 LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 1.0  # how long a look-up waits here before it is asked of the primary
@@ -60,6 +61,10 @@ class Standby:
         self._watching: asyncio.Task[None] | None = None
         self.is_trusted = False
         self.left_out_because = ""
+
+    def watch(self, watch: Watch) -> None:
+        """From here on tells `watch` of every statement."""
+        self._pool.watch = watch
 
     async def open(self) -> None:
         """Looks for the first time. One that is away is left out, until it is back.

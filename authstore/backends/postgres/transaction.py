@@ -10,12 +10,14 @@ from pydantic import JsonValue
 
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_lost_race, translated
+from authstore.backends.postgres.inspecting import explain
 from authstore.backends.postgres.reads import look_up
 from authstore.backends.postgres.units import drive, fetch
 from authstore.backends.turn import Turn
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreMisuseError
-from authstore.sql import Statement
+from authstore.observers import Watch
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -76,8 +78,16 @@ class PostgresTransaction:
             nested.end()
             await uninterrupted(self._connection.script("RELEASE nested", None))
 
+    def watch(self, watch: Watch) -> None:
+        """Whoever watches the store watches its transactions."""
+
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""
+
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        async with self._turn():
+            return await uninterrupted(explain(self._connection, None, query=query, is_in_transaction=True))
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""

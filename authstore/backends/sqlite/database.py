@@ -16,6 +16,7 @@ from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.inspecting import explain
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
@@ -25,7 +26,8 @@ from authstore.backends.threads import in_thread
 from authstore.backends.turn import Turn, busy, closed
 from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError
-from authstore.sql import Statement
+from authstore.observers import Watch, locking
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -75,11 +77,13 @@ class SqliteDatabase:
         """See `authstore.database.Database`."""
         self.check()
         deadline = self._owned.loop.time() + self._busy_seconds
-        await self._turn.take(deadline)
+        with locking():
+            await self._turn.take(deadline)
         open_transaction = SqliteTransaction(self._writer, self.check, self._busy_seconds)
         try:
             self.check()
-            await self._begin(deadline)
+            with locking():
+                await self._begin(deadline)
             yield open_transaction
         except BaseException:
             open_transaction.end()
@@ -87,6 +91,10 @@ class SqliteDatabase:
             raise
         open_transaction.end()
         await self._end(_commit)
+
+    def watch(self, watch: Watch) -> None:
+        """See `authstore.database.Database`."""
+        self._writer.watch = self._reader.watch = watch
 
     def change_log(self) -> ChangeLog | None:
         """See `authstore.database.Database`."""
@@ -100,6 +108,11 @@ class SqliteDatabase:
                 return None
         self._log = log
         return log
+
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._run(self._reader, partial(explain, query=query))
 
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
@@ -191,7 +204,7 @@ def _begin_memory(connection: UnitConnection) -> bool:
     """In memory there is one connection: others read what stood before from a copy."""
     if not try_begin(connection):
         return False
-    snapshot = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    snapshot = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=UnitConnection)
     snapshot.deserialize(connection.serialize())
     connection.snapshot = snapshot
     return True

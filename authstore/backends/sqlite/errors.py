@@ -70,6 +70,13 @@ def ours(error: sqlite3.Error) -> AuthStoreError:
     return _caused(kind(f"{text} ({name})" if name else text), error)
 
 
+def name_of(error: BaseException) -> str:
+    """What the error is called that a caller gets for this one."""
+    if isinstance(error, ValueError):  # a row that cannot be read
+        return StoreCorruptError.__name__
+    return type(ours(error) if isinstance(error, sqlite3.Error) else error).__name__
+
+
 def unreadable() -> StoreCorruptError:
     """A row holds what the schema does not allow."""
     return StoreCorruptError("a row of the database cannot be read")

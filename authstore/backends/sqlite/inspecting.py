@@ -1,18 +1,21 @@
 """Looking at a store's file without changing it: its tables and sizes, its schema version."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from authstore import schema
 from authstore.backends.inspection import StoreSize, TableSize
-from authstore.backends.sqlite import file
+from authstore.backends.sqlite import file, texts
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.sqlite.migrating import ledger
-from authstore.backends.sqlite.shape import lacking, told
+from authstore.backends.sqlite.shape import lacking, tables, told
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration
+from authstore.sql import Query
 
 
 def look(path: Path) -> StoreSize:
@@ -44,6 +47,25 @@ def drift(path: Path) -> tuple[str, ...]:
     with _opened(path) as connection:
         missing = lacking(connection, schema.migrations("sqlite")[: len(ledger(connection))])
     return (*told(missing.needed), *told(missing.helpful))
+
+
+def explain(connection: sqlite3.Connection, query: Query) -> list[str]:
+    """How SQLite goes about a query: its plan, as the command line shows it."""
+    values = defaultdict[str, None](lambda: None)
+    depth: dict[int, int] = {0: 0}
+    lines = []
+    for number, parent, _, text in connection.execute(f"EXPLAIN QUERY PLAN {query.sqlite}", values):
+        depth[number] = depth[parent] + 1
+        lines.append("  " * depth[parent] + text)
+    return lines or ["(searches nothing)"]
+
+
+def undecodable(path: Path) -> tuple[tuple[str, Any], ...]:
+    """The rows of our tables that hold text that is not UTF-8, by table and key: such a row is `StoreCorruptError` to
+    whoever asks for it. Reads the whole file."""
+    with _opened(path) as connection:
+        ours = tables(schema.migrations("sqlite")[: len(ledger(connection))])
+        return tuple((table, key) for table in ours for key in texts.undecodable(connection, table))
 
 
 @contextmanager

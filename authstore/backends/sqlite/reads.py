@@ -7,14 +7,16 @@ row), the callers of the other run.
 import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from authstore.backends.sqlite.errors import translated, unreadable
+from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.units import UnitConnection, abandon, fetch, settle
+from authstore.backends.sqlite.units import UnitConnection, abandon, settle
 from authstore.database import Found, Lookup, Row
+from authstore.observers import WAITS, Asker
 from authstore.sql import Statement
 
 HOPS = 2
@@ -36,6 +38,7 @@ class Reads:
         self._loop = asyncio.get_running_loop()
         self._questions: list[Question] = []
         self._waiting: list[asyncio.Future[Any]] = []  # one for each question
+        self._askers: list[Asker] = []  # one for each, where somebody watches
         self._hops: set[asyncio.Task[None]] = set()
         self._is_starting = False
         self._is_lonely = True  # the last who asked was alone
@@ -60,6 +63,8 @@ class Reads:
         waiting = self._loop.create_future()
         self._questions.append(question)
         self._waiting.append(waiting)
+        if self._thread.watch is not None:
+            self._askers.append(Asker.now())
         self._start()
         return waiting
 
@@ -85,15 +90,18 @@ class Reads:
     async def _answer_all(self) -> None:
         self._is_starting = False
         self._running += 1
+        WAITS.set(None)  # this task was begun by one of those who wait, and works for all
         try:
             while self._waiting:
                 await self._answer(*self._take())
         finally:
             self._running -= 1
 
-    async def _answer(self, questions: list[Question], waiting: "list[asyncio.Future[Any]]") -> None:
+    async def _answer(
+        self, questions: list[Question], waiting: "list[asyncio.Future[Any]]", askers: list[Asker]
+    ) -> None:
         try:
-            outcomes = await self._thread.run(partial(answers, questions))
+            outcomes = await self._thread.run(partial(answers, questions), askers)
         except asyncio.CancelledError:
             abandon(waiting + self._waiting)
             raise
@@ -102,25 +110,26 @@ class Reads:
         for future, outcome in zip(waiting, outcomes, strict=True):
             settle(future, *outcome)
 
-    def _take(self) -> "tuple[list[Question], list[asyncio.Future[Any]]]":
+    def _take(self) -> "tuple[list[Question], list[asyncio.Future[Any]], list[Asker]]":
         count = min(len(self._waiting), MAX_READS)
         if self._running == 1 and count >= MIN_SPLIT:
             count = (count + 1) // 2
         self._is_lonely = count == 1 and self._running == 1
         questions, self._questions = self._questions[:count], self._questions[count:]
         waiting, self._waiting = self._waiting[:count], self._waiting[count:]
+        askers, self._askers = self._askers[:count], self._askers[count:]
         self._start()
-        return questions, waiting
+        return questions, waiting, askers
 
 
 def answer(question: Question, connection: UnitConnection) -> Any:
     """What a question finds. Raises what it fails with."""
-    return _found(connection.snapshot or connection, question)
+    return find(_source(connection), question)
 
 
 def answers(questions: Sequence[Question], connection: UnitConnection) -> list[Outcome]:
     """An outcome for each question."""
-    source = connection.snapshot or connection
+    source = _source(connection)
     keys: dict[Lookup, list[str]] = {}
     for question in questions:
         if not isinstance(question, Statement):
@@ -132,19 +141,30 @@ def answers(questions: Sequence[Question], connection: UnitConnection) -> list[O
     ]
 
 
-def look_up(connection: sqlite3.Connection, lookup: Lookup, key: str) -> Found | None:
-    """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
-    rows = connection.execute(lookup.one.sqlite, {"key": key}).fetchall()
+def _source(connection: UnitConnection) -> UnitConnection:
+    """Where readers read."""
+    snapshot = connection.snapshot
+    if snapshot is None:
+        return connection
+    snapshot.executed, snapshot.waited, snapshot.locked = connection.executed, connection.waited, connection.locked
+    return snapshot
+
+
+def _look_up(connection: UnitConnection, lookup: Lookup, key: str) -> Found | None:
+    rows = connection.noting(lookup.one, lambda: connection.execute(lookup.one.sqlite, {"key": key}).fetchall())
     try:
         return lookup.check(rows[0]) if rows else None
     except ValueError:
         raise unreadable() from None
 
 
-def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str]) -> dict[str, Outcome]:
-    try:
+def _look_up_each(connection: UnitConnection, lookup: Lookup, keys: list[str]) -> dict[str, Outcome]:
+    def ask() -> Mapping[str, Found]:
         [(answer,)] = connection.execute(lookup.many.sqlite, {"keys": json.dumps(keys)}).fetchall()
-        found = lookup.read(answer)
+        return lookup.read(answer)
+
+    try:
+        found = connection.noting(lookup.many, ask)
     except ValueError:  # one row cannot be read: only who asked for that one fails
         return {key: _outcome(connection, (lookup, key)) for key in keys}
     except BaseException as error:
@@ -152,12 +172,19 @@ def _look_up_each(connection: sqlite3.Connection, lookup: Lookup, keys: list[str
     return {key: (found.get(key), None) for key in keys}
 
 
-def _outcome(connection: sqlite3.Connection, question: Question) -> Outcome:
+def _outcome(connection: UnitConnection, question: Question) -> Outcome:
     try:
-        return _found(connection, question), None
+        return find(connection, question), None
     except BaseException as error:
         return None, error
 
 
-def _found(connection: sqlite3.Connection, question: Question) -> Any:
-    return fetch(connection, question) if isinstance(question, Statement) else look_up(connection, *question)
+def find(connection: UnitConnection, question: Question) -> Any:
+    """What a question finds; text that is not UTF-8 is left to whoever makes something of the rows."""
+    try:
+        return connection.rows(question) if isinstance(question, Statement) else _look_up(connection, *question)
+    except sqlite3.OperationalError as error:
+        if not is_undecodable(error):
+            raise
+    with escaped(connection):
+        return find(connection, question)

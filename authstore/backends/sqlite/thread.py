@@ -1,13 +1,15 @@
 """A connection, and the thread on which all its work is done."""
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Generic, TypeVar
 
 import aiosqlite
 
 from authstore.backends.sqlite.units import RUN, UnitConnection
 from authstore.backends.turn import closed
+from authstore.observers import Asker, Statistic, Watch, logging_watch
 
 T = TypeVar("T")
 
@@ -18,14 +20,27 @@ class ConnectionThread:
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self._is_closed = False
+        self.watch: Watch | None = None
 
-    async def run(self, work: Callable[[UnitConnection], T]) -> T:
-        """Calls `work` there. Once begun it runs to its end, whatever becomes of the caller.
+    async def run(self, work: Callable[[UnitConnection], T], askers: Sequence[Asker] = ()) -> T:
+        """Calls `work` there. Once begun it runs to its end, whatever becomes of the caller. `askers`: those it is done
+        for, the first of them first, where that is not the caller alone.
 
         Raises `StoreClosedError`, and whatever `work` does.
         """
         if self._is_closed:
             raise closed()
+        watch = self.watch or logging_watch()
+        if watch is None:
+            return await self._run(work)
+        noted = _Noted(work, askers or (Asker.now(),))
+        try:
+            return await self._run(noted)
+        finally:
+            for statistic in noted.executed:
+                watch.statement(statistic)
+
+    async def _run(self, work: Callable[[UnitConnection], T]) -> T:
         results: list[T] = []
         try:
             await self._connection.executemany(RUN, lambda connection: results.append(work(connection)))
@@ -44,3 +59,22 @@ class ConnectionThread:
         """Closes it without an event loop; returns at once."""
         self._is_closed = True
         self._connection.stop()
+
+
+class _Noted(Generic[T]):
+    """Work on the thread, and a note of each statement that it ran there."""
+
+    def __init__(self, work: Callable[[UnitConnection], T], askers: Sequence[Asker]) -> None:
+        self._work = work
+        self._askers = askers
+        self.executed: list[Statistic] = []
+
+    def __call__(self, connection: UnitConnection) -> T:
+        begun = monotonic()
+        for asker in self._askers:
+            asker.is_answered()
+        connection.executed, connection.waited, connection.locked = self.executed, begun - self._askers[0].since, 0.0
+        try:
+            return self._work(connection)
+        finally:
+            connection.executed = None

@@ -6,18 +6,22 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from time import monotonic
 from typing import Any, TypeVar
 
-from authstore.backends.sqlite.errors import is_busy, ours
+from authstore.backends.sqlite.errors import is_busy, name_of, ours
 from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
 from authstore.errors import StoreError
-from authstore.sql import Decides, Statement
+from authstore.observers import WAITS, Statistic
+from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Sized)
 
 
 class UnitConnection(sqlite3.Connection):
@@ -27,9 +31,11 @@ class UnitConnection(sqlite3.Connection):
     are a function to call there, which makes any amount of work one hop.
     """
 
-    snapshot: sqlite3.Connection | None = None  # memory only: what readers see while a transaction is open
+    snapshot: "UnitConnection | None" = None  # memory only: what readers see while a transaction is open
     is_at_work = True  # in its thread; from its opening on
     place: FilePlace | None = None  # where the file stood when it was opened
+    executed: list[Statistic] | None = None  # what ran since the thread was asked, where somebody watches
+    waited = locked = 0.0  # what the next statement had to wait for
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
         if sql is not RUN:
@@ -40,6 +46,29 @@ class UnitConnection(sqlite3.Connection):
         finally:
             self.is_at_work = False
 
+    def rows(self, statement: Statement) -> list[Row]:
+        """What `fetch` gives, noted."""
+        if self.executed is None:
+            return fetch(self, statement)
+        return self.noting(statement.query, partial(fetch, self, statement), statement.parameters.get("reason"))
+
+    def noting(self, query: Query, ask: Callable[[], S], reason: str | None = None) -> S:
+        """What this query gives, and a note of it where somebody watches."""
+        if self.executed is None:
+            return ask()
+        waited, locked, self.waited, self.locked = self.waited, self.locked, 0.0, 0.0
+        began, count, failed = monotonic(), 0, None
+        try:
+            found = ask()
+            count = len(found)
+        except BaseException as error:
+            failed = name_of(error)
+            raise
+        finally:
+            seconds = monotonic() - began + waited + locked
+            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed, reason))
+        return found
+
 
 RUN = "-- run a function"
 
@@ -47,23 +76,40 @@ RUN = "-- run a function"
 class UnitJob:
     """A unit of work that somebody waits for: `result` in the end, or `error`."""
 
-    __slots__ = ("deadline", "error", "future", "make", "result")
+    __slots__ = ("asked", "deadline", "error", "future", "locked", "make", "result", "waits")
 
-    def __init__(self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", deadline: float) -> None:
+    def __init__(
+        self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", asked: float, deadline: float
+    ) -> None:
         self.make = make
         self.future = future
+        self.asked = asked
         self.deadline = deadline
+        self.locked = 0.0  # how long it waited for the right to write
+        self.waits = WAITS.get()
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def note_waits(self, waited: float) -> None:
+        """Tells the public call that it belongs to, where somebody watches those."""
+        if self.waits is not None:
+            self.waits.waited += waited
+            self.waits.locked += self.locked
 
 
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     """All rows of a statement (a half-read `RETURNING` would keep the write lock), or an empty one for each row
     that it wrote."""
+    if not statement.query.sqlite:
+        return []
     cursor = connection.execute(statement.query.sqlite, _encoded(statement.parameters))
     if cursor.description is None:
         return [{}] * cursor.rowcount
-    rows = cursor.fetchall()
+    try:
+        rows = cursor.fetchall()
+    except sqlite3.Error:
+        cursor.close()  # or it would be half read for as long as the error is
+        raise
     names = [column[0] for column in cursor.description] if rows else []
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -81,15 +127,25 @@ def iso(value: datetime) -> str:
     return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % date  # noqa: UP031 - an f-string takes longer
 
 
-def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) -> T:
-    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
+def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
+    """Runs a unit so that it fails alone; again where it met text that is not UTF-8, which is left to the unit then.
+    Needs an open transaction, and raises where that is gone."""
     if not connection.in_transaction:
         raise StoreError("the database rolled the transaction back after an earlier error")
-    unit = make()
+    try:
+        return _run_unit(connection, make())
+    except sqlite3.OperationalError as error:
+        if not (is_undecodable(error) and connection.in_transaction):
+            raise
+    with escaped(connection):
+        return _run_unit(connection, make())
+
+
+def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
     try:
         statement = next(unit)
         if statement.decides is Decides.UNIT:  # one that fails undoes itself: no savepoint is needed
-            statement = unit.send(fetch(connection, statement))
+            statement = unit.send(connection.rows(statement))
         return _in_savepoint(connection, unit, statement)
     except StopIteration as finished:
         result: T = finished.value
@@ -98,7 +154,7 @@ def in_savepoint(connection: sqlite3.Connection, make: Callable[[], Unit[T]]) ->
         unit.close()
 
 
-def _in_savepoint(connection: sqlite3.Connection, unit: Unit[T], statement: Statement) -> T:
+def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
     connection.execute("SAVEPOINT unit")
     try:
         result = _drive(connection, unit, statement)
@@ -112,10 +168,10 @@ def _in_savepoint(connection: sqlite3.Connection, unit: Unit[T], statement: Stat
     return result
 
 
-def _drive(connection: sqlite3.Connection, unit: Unit[T], statement: Statement) -> T:
+def _drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
     try:
         while True:
-            statement = unit.send(fetch(connection, statement))
+            statement = unit.send(connection.rows(statement))
     except StopIteration as finished:
         result: T = finished.value
         return result
@@ -152,7 +208,10 @@ def roll_back(connection: sqlite3.Connection) -> None:
 def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
     """Runs the units in one transaction with one commit, each in its own savepoint; `False`: busy, none ran."""
     try:
-        if not try_begin(connection):
+        began = monotonic()
+        has_begun = try_begin(connection)
+        _note_lock(jobs, monotonic() - began)
+        if not has_begun:
             return False
         is_whole = _run_each(connection, jobs) and _commit(connection)
         check_place(connection)
@@ -165,9 +224,17 @@ def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
     return True
 
 
-def _run_each(connection: sqlite3.Connection, jobs: Sequence[UnitJob]) -> bool:
+def _note_lock(jobs: Sequence[UnitJob], seconds: float) -> None:
+    for job in jobs:
+        job.locked += seconds
+
+
+def _run_each(connection: UnitConnection, jobs: Sequence[UnitJob]) -> bool:
     for job in jobs:
         job.error = None
+        if connection.executed is not None:
+            connection.waited, connection.locked = max(monotonic() - job.asked - job.locked, 0.0), job.locked
+            job.note_waits(connection.waited)
         try:
             job.result = in_savepoint(connection, job.make)
         except BaseException as error:

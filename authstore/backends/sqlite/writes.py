@@ -13,6 +13,7 @@ from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
 from authstore.backends.turn import Turn, busy, closed
 from authstore.database import Unit
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError
+from authstore.observers import WAITS
 
 T = TypeVar("T")
 
@@ -37,7 +38,8 @@ class Writes:
         waits for its end, so that what it finds afterwards no longer changes.
         """
         loop = asyncio.get_running_loop()
-        job = UnitJob(make, loop.create_future(), loop.time() + self._busy_seconds)
+        now = loop.time()
+        job = UnitJob(make, loop.create_future(), now, now + self._busy_seconds)
         self._waiting.append(job)
         if self._task is None:
             self._task = loop.create_task(self._drain())
@@ -56,6 +58,7 @@ class Writes:
 
     async def _drain(self) -> None:
         jobs: list[UnitJob] = []
+        WAITS.set(None)  # this task was begun by one of those who wait, and works for all
         try:
             while self._waiting:
                 if not await self._take_turn():
@@ -91,15 +94,18 @@ class Writes:
         return [job for job in batch if not job.future.done()]
 
     async def _take_turn(self) -> bool:
+        waiting, began = list(self._waiting), asyncio.get_running_loop().time()
         try:
-            await self._turn.take(min(job.deadline for job in self._waiting))
+            await self._turn.take(min(job.deadline for job in waiting))
         except StoreBusyError:
+            _note_turn(waiting, began)
             self._expire()
             return False
         except StoreClosedError:
             refused, self._waiting = self._waiting, []
             _refuse(refused, closed)
             return False
+        _note_turn(waiting, began)
         return True
 
     def _expire(self) -> None:
@@ -128,7 +134,14 @@ async def uninterrupted(future: "asyncio.Future[T]") -> None:
         raise cancelled
 
 
+def _note_turn(jobs: list[UnitJob], began: float) -> None:
+    seconds = asyncio.get_running_loop().time() - began
+    for job in jobs:
+        job.locked += seconds
+
+
 def _refuse(jobs: list[UnitJob], error: Callable[[], StoreError]) -> None:
     for job in jobs:
+        job.note_waits(0.0)
         job.error = error()
         settle(job.future, job.result, job.error)

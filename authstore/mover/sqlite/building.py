@@ -164,6 +164,12 @@ def set_sequence(building: sqlite3.Connection, table: str, value: int) -> None:
         building.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (value, table))
 
 
+def sequences_of(connection: sqlite3.Connection) -> dict[str, int]:
+    """Where AUTOINCREMENT stands, by table."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone()
+    return dict(connection.execute("SELECT name, seq FROM sqlite_sequence")) if there else {}
+
+
 def tables_of(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"

@@ -1,5 +1,6 @@
 """One attempt at a move with everything open: fills a new file, proves it, puts it in place."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from authstore.mover.postgres.reading import PostgresReader, reader_of
 from authstore.mover.postgres.snapshot import Identity, Snapshot
 from authstore.mover.reading_ahead import read_tables_ahead
 from authstore.mover.reports import Event, MoveReport, Phase, ProgressEvent, TableEvent, TableReport
-from authstore.mover.sqlite.building import make_indexes, set_sequence, tables_of
+from authstore.mover.sqlite.building import make_indexes, sequences_of, set_sequence, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.integrity import check
 from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
@@ -172,6 +173,9 @@ class Attempt:
         for copy in self._scheme.copies:
             if copy.sequence is not None:
                 set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
+        self._ledger.note(
+            {"sequences": json.dumps(sequences_of(self._building))}
+        )  # by it the way back sees new numbers
 
     def _note_sources(self) -> None:
         """What every table is in the source: by it the way back can make it again."""
@@ -209,7 +213,7 @@ class Attempt:
         for number, name in enumerate(written):
             self._run.heed_stop()
             self._run.emit(ProgressEvent("", "verify", number, len(written)))
-            side = Side(target_packs(self._building, queries[name]))
+            side = Side(target_packs(self._building, name, queries[name]))
             if differing := count_foreign(side, self._ledger.stretches(name)):
                 raise TargetError(f"{differing} rows of {name} do not read as the source gave them")
         self._run.emit(ProgressEvent("", "verify", len(written), len(written)))

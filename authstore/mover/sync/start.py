@@ -146,7 +146,7 @@ def refuse_written(files: TargetFiles) -> None:
         ledger = Ledger(connection)
         changes = {}
         for name, query in ledger.queries().items():
-            foreign = count_foreign(Side(target_packs(connection, query)), ledger.stretches(name))
+            foreign = count_foreign(Side(target_packs(connection, name, query)), ledger.stretches(name))
             if foreign:
                 changes[name] = foreign
     if changes:

@@ -10,13 +10,13 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
+from authstore.acting import current_actor
 from authstore.database import Row, Unit
 from authstore.errors import StoreCorruptError
 from authstore.expiry import SessionPolicy, end_of_session, is_session_alive, oldest_start
 from authstore.models import Ended, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.log.acting import current_actor
 from authstore.tokens import hash_token, named_session
 
 STOLEN = "stolen"

@@ -70,7 +70,7 @@ class Devices:
             raise RefusedError("not_found", 404)
         number = int(await self.site.store.revoke_session(wanted))
         response = asked.done(self.site.path("/sessions"), revoked=number)
-        return self.site.sign_ins.dismiss(response) if wanted == session.id else response
+        return self.site.sign_ins.dismiss(response, asked.presence) if wanted == session.id else response
 
     async def unlink(self, asked: Asked) -> Response:
         """Forgets an account at a provider, never the last way in."""

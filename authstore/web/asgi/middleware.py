@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
 from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
-from authstore.web.refusals import RETRY_AFTER
+from authstore.web.refusals import RETRY_AFTER, RefusedError
 from authstore.web.site import Site
 from authstore.web.visitors.cookies import cookie_line
 
@@ -20,6 +20,7 @@ log = logging.getLogger("authstore.web")
 
 _MESSAGE_TOO_BIG: Final = 1009  # RFC 6455 §7.4.1
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
+_BOTH: Final = "Send the session's cookie or a bearer token, not both."
 _STAYS_HERE: Final = "Auth.dev() is for this machine alone: open http://localhost with the port of this server."
 
 
@@ -46,6 +47,9 @@ class PresenceMiddleware:
             return await _refuse(too_long, _MESSAGE_TOO_BIG, scope, receive, send)
         try:
             presence = await self._site.visitors.presence(scope, cookies)
+        except RefusedError:
+            both = PlainTextResponse(_BOTH, 400, {"cache-control": "no-store", **self._cross_origin(scope)})
+            return await _refuse(both, POLICY_VIOLATION, scope, receive, send)
         except StoreError as error:
             log.warning("a session was not looked up: %s", type(error).__name__)
             return await _refuse(self._unavailable(scope), _TRY_AGAIN_LATER, scope, receive, send)

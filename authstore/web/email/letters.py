@@ -1,13 +1,12 @@
 """The letter with the link: plain text and HTML."""
 
-from datetime import datetime
 from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
 from email.utils import format_datetime
 
 from authstore.errors import ConfigurationError
 from authstore.tokens import new_secret
-from authstore.web.pages import Pages
+from authstore.web.site import Site
 
 
 def checked_sender(sender: str) -> str:
@@ -23,27 +22,44 @@ def checked_sender(sender: str) -> str:
     return sender
 
 
-def sign_in_letter(
-    pages: Pages, *, sender: str, to: str, url: str, site: str, minutes: int, now: datetime
-) -> EmailMessage:
-    """The letter to `to` (a canonical address) that signs in by `url`."""
-    texts = pages.texts
+def sign_in_letter(site: Site, *, sender: str, to: str, url: str, code: str, minutes: int) -> EmailMessage:
+    """The letter to `to` (a canonical address) that signs in by `url`, or by `code` in the browser that asked."""
+    texts, name = site.pages.texts, site.settings.name
+    said = {
+        "intro": texts.mail_intro.format(site=name),
+        "button": texts.mail_button.format(site=name),
+        "code_intro": texts.mail_code,
+        "code": f"{code[:3]} {code[3:]}",
+        "expiry": texts.mail_expiry.format(minutes=minutes),
+        "ignore": texts.mail_ignore,
+    }
+    return _letter(site, sender, to, texts.mail_subject.format(site=name), url, said)
+
+
+def invitation_letter(site: Site, *, sender: str, to: str, url: str, days: int) -> EmailMessage:
+    """The letter to `to` (a canonical address) that makes a user by `url`."""
+    texts, name = site.pages.texts, site.settings.name
+    said = {
+        "intro": texts.invitation_intro.format(site=name),
+        "button": texts.invitation_button,
+        "expiry": texts.invitation_expiry.format(days=days),
+        "ignore": texts.invitation_ignore,
+    }
+    return _letter(site, sender, to, texts.invitation_subject.format(site=name), url, said)
+
+
+def _letter(site: Site, sender: str, to: str, subject: str, url: str, said: dict[str, str]) -> EmailMessage:
     message = EmailMessage()
-    message["Subject"] = texts.mail_subject.format(site=site)
+    message["Subject"] = subject
     message["From"] = sender
     message["To"] = _exact(to)
-    message["Date"] = format_datetime(now)
+    message["Date"] = format_datetime(site.now())
     message["Message-ID"] = f"<{new_secret()}@{sender.rpartition('@')[2].rstrip('> ')}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
-    paragraphs = (
-        texts.mail_intro.format(site=site),
-        url,
-        texts.mail_expiry.format(minutes=minutes),
-        texts.mail_ignore,
-    )
-    message.set_content("\n\n".join(paragraphs) + "\n")
-    html = pages.text("mail.html", {"url": url, "site": site, "minutes": minutes})
-    message.add_alternative(html, subtype="html")
+    parts = (said["intro"], url, said.get("code_intro"), said.get("code"), said["expiry"], said["ignore"])
+    message.set_content("\n\n".join(part for part in parts if part) + "\n")
+    values = {"subject": subject, "url": url, "site": site.settings.name, "code": None, "code_intro": None, **said}
+    message.add_alternative(site.pages.text("mail.html", values), subtype="html")
     return message
 
 

@@ -1,37 +1,46 @@
-"""Signing in by a link in a letter: `/email`, `/email/sent`, `/email/verify`."""
+"""Signing in by a letter, its link or its code: `/email`, `/email/sent`, `/email/verify`, `/email/code`, `/token`."""
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from email.message import EmailMessage
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.background import BackgroundTask
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from authstore.adapter import Adapter
 from authstore.email import MAX_LENGTH, canonical_email
-from authstore.errors import InvalidEmailError, UserDisabledError
-from authstore.models import User
+from authstore.errors import InvalidEmailError, StoreError
+from authstore.models import Session
 from authstore.tokens import MAX_TOKEN_LENGTH
 from authstore.web.account.sign_in import Shown, sign_in_page
 from authstore.web.counts import client_of
+from authstore.web.email.codes import (
+    Asker,
+    is_spent,
+    look_at_note,
+    note_letter,
+    remember_address,
+    remembered_address,
+    spend,
+    typed,
+)
 from authstore.web.email.letters import sign_in_letter
-from authstore.web.email.mailers import Mailer
+from authstore.web.email.post import Post
+from authstore.web.email.proving import may_come, proved_user
+from authstore.web.reading import sends_json
 from authstore.web.refusals import RefusedError
 from authstore.web.routing.asked import Asked
 from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
+from authstore.web.visitors.cookies import new_browser
 from authstore.web.visitors.signing import ip_of
 
 log = logging.getLogger("authstore.web")
 
-_MAIL_TIMEOUT: Final = 60.0  # seconds
 _PURPOSE: Final = "sign-in"
+_MAX_CODE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,39 +48,51 @@ class EmailLinks:
     """The routes of signing in by e-mail."""
 
     site: Site
-    mailer: Mailer
-    sender: str
+    mail: Post
     providers: Sequence[Shown]
 
     def routes(self) -> list[Route]:
         """Paths below the prefix."""
         return [
-            post(self.site, "/email", self.ask, "email"),
+            post(self.site, "/email", self.ask, "email", csrf="browsers"),
             get(self.site, "/email/sent", self.sent, "email_sent"),
             get(self.site, "/email/verify", self.confirm, "email_confirm"),
             post(self.site, "/email/verify", self.verify, "email_verify"),
+            post(self.site, "/email/code", self.type_code, "email_code"),
+            post(self.site, "/token", self.token, "token", csrf="browsers"),
         ]
 
     async def ask(self, asked: Asked) -> Response:
-        """Mails a link. The answer is the same whether anybody has the address, and before the letter is sent."""
+        """Mails a link and a code. The answer is the same whether anybody has the address, and before the letter is
+        sent; a script without cookies gets a `flow`, which stands for its browser."""
         try:
             address = canonical_email(asked.text("email", 2 * MAX_LENGTH))
         except InvalidEmailError:
             return self._retyped(asked)
-        letter = await self._letter(asked, address)
-        response = asked.done(self.site.path("/email/sent"), sent=True)
-        response.background = BackgroundTask(self._send, letter) if letter is not None else None
+        is_native = sends_json(asked.request) and not self.site.visitors.has_cookies(asked.request.scope)
+        flow = new_browser() if is_native else None
+        browser = flow or self.site.visitors.named_browser(asked.request.scope)
+        asker = Asker(browser) if is_native else Asker.of_browser(browser, address)
+        is_allowed = await self._is_allowed(asked, address)
+        if not is_native:
+            await remember_address(self.site.store, browser, address, asked.next, self.site.deadline())
+        told = {"sent": True} if flow is None else {"sent": True, "flow": flow}
+        response = asked.done(self.site.path("/email/sent"), **told)
+        if is_allowed:
+            letter = await note_letter(self.site.store, asker, address, asked.next, self.site.deadline())
+            response.background = BackgroundTask(self._write_to, address, letter.id, letter.code, asked.next)
         return response
 
     async def sent(self, asked: Asked) -> Response:
-        """The page that says to look into the mailbox."""
-        return asked.page("check_mail.html", minutes=self._minutes)
+        """The page that says to look into the mailbox, and takes the code."""
+        return await self._sent_page(asked)
 
     async def confirm(self, asked: Asked) -> Response:
         """Asks for a click and consumes nothing, since scanners follow every link in a letter."""
         email, token = asked.query("email"), asked.query("token", MAX_TOKEN_LENGTH)
         found = await self.site.store.peek_verification_token(email, token, purpose=_PURPOSE)
-        if found is None:
+        letter = None if found is None else found.data.get("letter")
+        if found is None or (isinstance(letter, str) and await is_spent(self.site.store, letter)):
             raise RefusedError("link")
         where = self.site.target(found.data.get("next"))
         return asked.page("confirm.html", email=found.identifier, token=token, next=where, minutes=self._minutes)
@@ -80,88 +101,105 @@ class EmailLinks:
         """Signs in the user of the address, who is made where there is none."""
         email = asked.text("email") or asked.query("email")
         token = asked.text("token", MAX_TOKEN_LENGTH) or asked.query("token", MAX_TOKEN_LENGTH)
+        peeked = await self.site.store.peek_verification_token(email, token, purpose=_PURPOSE)
+        if peeked is None:
+            raise RefusedError("link")
+        may_be_made = await may_come(self.site, peeked.identifier)
         async with self.site.store.transaction() as store:
             found = await store.use_verification_token(email, token, purpose=_PURPOSE)
-            if found is None:
+            letter = None if found is None else found.data.get("letter")
+            if found is None or (isinstance(letter, str) and not await spend(store, letter, found.expires)):
                 raise RefusedError("link")
-            user = await self._proved(store, asked, found.identifier)
+            user = await proved_user(store, asked, found.identifier, may_be_made=may_be_made)
             session = await self.site.sign_ins.begin(store, asked.request, user)
         where = self.site.target(found.data.get("next"))
         return self.site.sign_ins.greet(asked.done(where, next=where), session)
+
+    async def type_code(self, asked: Asked) -> Response:
+        """Signs in the browser in which the code is typed, where that is the one that asked for the letter."""
+        browser, flow = self.site.visitors.browser_of(asked.request.scope), asked.text("flow")
+        try:
+            address = canonical_email(asked.text("email", 2 * MAX_LENGTH))
+        except InvalidEmailError:
+            raise RefusedError("email") from None
+        asker = Asker(flow) if flow else Asker.of_browser(browser or "", address)
+        session, where = await self._by_code(asked, asker)
+        if session is None:
+            if asked.wants_json:
+                raise RefusedError("code")
+            text = self.site.pages.error_text("code")
+            return await self._sent_page(asked, status=400, messages=[{"kind": "error", "text": text}])
+        return self.site.sign_ins.greet(asked.done(where, next=where), session)
+
+    async def token(self, asked: Asked) -> Response:
+        """For native clients: a session's token, to be sent as `Authorization: Bearer`; no cookie is set."""
+        session, _ = await self._by_code(asked, Asker(asked.text("flow")))
+        if session is None:
+            raise RefusedError("code")
+        return JSONResponse({"token": session.token, "expires": session.model_dump(mode="json")["expires"]})
 
     @property
     def _minutes(self) -> int:
         return max(1, int(self.site.link_lifetime.total_seconds() // 60))
 
+    async def _by_code(self, asked: Asked, asker: Asker) -> tuple[Session | None, str]:
+        noted = await look_at_note(self.site.store, asker)
+        if noted is None:
+            return None, ""
+        address, code = str(noted["address"]), "".join(asked.text("code", _MAX_CODE).split())
+        may_be_made = await may_come(self.site, address)
+        async with self.site.store.transaction() as store:
+            if await typed(store, asker, code) is None:
+                return None, ""
+            user = await proved_user(store, asked, address, may_be_made=may_be_made)
+            session = await self.site.sign_ins.begin(store, asked.request, user)
+        return session, self.site.target(noted["next"])
+
     def _retyped(self, asked: Asked) -> Response:
         if asked.wants_json:
             raise RefusedError("email")
         message: Mapping[str, str] = {"kind": "error", "text": self.site.pages.error_text("email")}
-        typed = asked.text("email", MAX_LENGTH)
-        return sign_in_page(asked, self.providers, status=400, email=typed, messages=[message])
+        email = asked.text("email", MAX_LENGTH)
+        return sign_in_page(asked, self.providers, status=400, email=email, messages=[message])
 
-    async def _letter(self, asked: Asked, address: str) -> EmailMessage | None:
-        """The letter, or `None` where this client or address has had enough."""
-        if not await self._is_allowed(asked, address):
-            log.warning("no letter: too many asked for, from %s", ip_of(asked.request))
-            return None
-        made = await self.site.store.create_verification_token(
-            address, purpose=_PURPOSE, data={"next": asked.next}, expires=self.site.deadline()
-        )
+    async def _write_to(self, address: str, letter: str, code: str, next: str) -> None:
+        """Apart from the answer, which takes as long whoever has the address and whoever may come."""
+        try:
+            if not await may_come(self.site, address):
+                log.info("no letter: not allowed")
+                return
+            made = await self.site.store.create_verification_token(
+                address, purpose=_PURPOSE, data={"next": next, "letter": letter}, expires=self.site.deadline()
+            )
+        except StoreError as error:
+            log.error("no letter: %s", type(error).__name__)
+            return
         query = urlencode({"email": address, "token": made.token})
-        return sign_in_letter(
-            self.site.pages,
-            sender=self.sender,
-            to=address,
-            url=f"{self.site.url('/email/verify')}?{query}",
-            site=self.site.settings.name,
-            minutes=self._minutes,
-            now=self.site.now(),
+        await self.mail.try_to_send(
+            sign_in_letter(
+                self.site,
+                sender=self.mail.sender,
+                to=address,
+                url=f"{self.site.url('/email/verify')}?{query}",
+                code=code,
+                minutes=self._minutes,
+            )
         )
 
     async def _is_allowed(self, asked: Asked, address: str) -> bool:
-        allowances = self.site.settings.limits
-        client = client_of(ip_of(asked.request))
-        counts = (
-            (f"mail-client:{client}", allowances.mails_per_client, None),
-            (f"mail-address:{address}", allowances.mails_per_address, None),
-            (f"mail-address-a-day:{address}", allowances.mails_per_address_a_day, timedelta(days=1)),
-        )
-        for subject, limit, window in counts:
-            if not await self.site.is_within_limit(subject, limit, window):
-                return False
-        return True
+        """Whether this client and this address had less letters than they may."""
+        limits, client = self.site.settings.limits, client_of(ip_of(asked.request))
+        if (
+            await self.site.is_within_limit(f"mail-client:{client}", limits.mails_per_client)
+            and await self.site.is_within_limit(f"mail-address:{address}", limits.mails_per_address)
+            and await self.mail.is_within_a_day(address)
+        ):
+            return True
+        log.warning("no letter: too many asked for, from %s", ip_of(asked.request))
+        return False
 
-    async def _send(self, letter: EmailMessage) -> None:
-        try:
-            async with asyncio.timeout(_MAIL_TIMEOUT):
-                await self.mailer(letter)
-        except Exception as error:  # noqa: BLE001 - whatever the mailer raises must not reach the person who asked
-            log.error("the mailer failed: %s", type(error).__name__)
-
-    async def _proved(self, store: Adapter, asked: Asked, address: str) -> User:
-        """The user of an address that was just proved."""
-        user = await store.get_user_by_email(address)
-        if user is None:
-            return await store.create_user(email=address, email_verified=self.site.now())
-        if user.disabled:
-            raise UserDisabledError("this user is disabled")
-        if user.email_verified is not None:
-            return user
-        present = asked.presence.user
-        if present is None or present.id != user.id:
-            await _evict(store, user)
-        return await store.update_user(user.id, email_verified=self.site.now()) or user
-
-
-async def _evict(store: Adapter, user: User) -> None:
-    """Takes every way in from whoever took this address without proving it, and left it for its owner to find.
-
-    Source: Sudhodanan and Paverd, "Pre-hijacked accounts", USENIX Security 2022, §6.
-    """
-    await store.revoke_sessions(user.id)
-    for account in await store.list_accounts(user.id):
-        await store.unlink_account(account.provider, account.provider_account_id)
-    for passkey in await store.list_authenticators(user.id):
-        await store.delete_authenticator(passkey.credential_id)
-    log.warning("user %r: the address was proved by somebody else; other ways in were ended", user.id)
+    async def _sent_page(self, asked: Asked, status: int = 200, **values: object) -> Response:
+        browser = self.site.visitors.browser_of(asked.request.scope)
+        known = None if browser is None else await remembered_address(self.site.store, browser)
+        email, where = (None, asked.next) if known is None else (known["address"], self.site.target(known["next"]))
+        return asked.page("check_mail.html", status, minutes=self._minutes, email=email, next=where, **values)

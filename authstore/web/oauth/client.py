@@ -16,11 +16,11 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authstore.errors import AuthStoreError
 from authstore.models import Account
 from authstore.tokens import new_secret
+from authstore.web.identity import Identity
 from authstore.web.oauth.client_auth import client_proof
 from authstore.web.oauth.discovery import checked_metadata
 from authstore.web.oauth.fetched import FAULTS, Fetched, Now
 from authstore.web.oauth.http import ProviderHttp
-from authstore.web.oauth.identity import Identity
 from authstore.web.oauth.idtoken import Expected, checked_id_token, checked_user_info
 from authstore.web.oauth.logout_token import Ending, checked_logout_token
 from authstore.web.oauth.provider import Provider

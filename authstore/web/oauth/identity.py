@@ -1,28 +1,17 @@
 """Who somebody is, as a provider tells it. Only the boolean `true` counts as "verified"."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
 
+from authstore.web.identity import Identity
 from authstore.web.wording import worded
 
 _MAX_ID: Final = 255  # characters; OpenID Connect Core §2 for `sub`
 _MAX_TEXT: Final = 1024
 
 Fetch = Callable[[str], Awaitable[Any]]  # a URL to its JSON, with the access token
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What is taken over: the id at the provider, and what the user calls themselves there."""
-
-    id: str
-    email: str | None = None
-    email_verified: bool = False
-    name: str | None = None
-    image: str | None = None
 
 
 Identify = Callable[[Mapping[str, Any], Fetch], Awaitable[Identity]]

@@ -15,7 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from authstore.adapter import Adapter, JsonObject
-from authstore.errors import AuthStoreError, ConflictError
+from authstore.email import canonical_email
+from authstore.errors import AuthStoreError, ConflictError, InvalidEmailError
 from authstore.models import Session, SignIn
 from authstore.tokens import new_secret
 from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError, without_addresses
@@ -87,8 +88,11 @@ class Login:
         arrival = await self._checked_arrival(asked, client, flow)
         name = arrival.identity.name or await self._kept_name(client, asked.query("state", _MAX_STATE))
         arrival = replace(arrival, identity=replace(arrival.identity, name=name))
+        may_be_made = await self._may_be_made(client, flow, arrival)
         async with self.site.store.transaction() as store:
             signed_in = await self._accept(store, client, flow, arrival)
+            if signed_in.created_user and not may_be_made:
+                raise RefusedError("not_allowed", 403)
             session = await self.site.sign_ins.begin(store, asked.request, signed_in.user)
             await self._remember_origin(store, client, session, arrival)
         if signed_in.linked_account:
@@ -182,6 +186,18 @@ class Login:
             until = session.expires if is_bounded else self.site.now() + timedelta(seconds=MAX_AGE)
             await remember_origin(store, session, origin, until)
 
+    async def _may_be_made(self, client: ProviderClient, flow: JsonObject, arrival: Arrival) -> bool:
+        """Whether a user may be made of who arrives; asked before anything is locked, and only where one would be."""
+        store, identity, provider = self.site.store, arrival.identity, client.provider.name
+        if self.site.settings.allow is None:
+            return True
+        if flow["links_to"] is not None or await store.get_user_by_account(provider, identity.id) is not None:
+            return False
+        address = _canonical(identity.email)
+        if address is not None and await store.get_user_by_email(address) is not None:
+            return False
+        return await self.site.admits(replace(identity, provider=provider, email=address))
+
     async def _accept(self, store: Adapter, client: ProviderClient, flow: JsonObject, arrival: Arrival) -> SignIn:
         identity, links_to = arrival.identity, flow["links_to"]
         try:
@@ -209,6 +225,13 @@ def _refused_there(asked: Asked, client: ProviderClient) -> RefusedError:
     if error == "access_denied":
         return RefusedError("cancelled", provider=client.provider.label)
     return RefusedError("provider", provider=client.provider.label)
+
+
+def _canonical(email: str | None) -> str | None:
+    try:
+        return None if email is None else canonical_email(email)
+    except InvalidEmailError:
+        return None
 
 
 def _name_in(posted: str) -> str | None:

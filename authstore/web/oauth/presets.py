@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any, Final, Unpack
 
 from authstore.errors import ConfigurationError
+from authstore.web.identity import Identity
 from authstore.web.oauth.identity import (
     Fetch,
     Identify,
-    Identity,
     discord_identity,
     facebook_identity,
     github_identity,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from authstore.errors import AuthStoreError
-from authstore.web.reading import read_fields, wants_json
+from authstore.web.reading import read_fields, sends_json, wants_json
 from authstore.web.redirects import origin_of
 from authstore.web.refusals import RefusedError
 from authstore.web.routing.answers import finished, known_refusal, refused_answer
@@ -21,8 +21,9 @@ log = logging.getLogger("authstore.web")
 
 Handler = Callable[[Asked], Awaitable[Response]]
 
-# When a change must come from a page or script of this site: "signed-in" where there is a session that it could end.
-CsrfRule = Literal["always", "signed-in", "never"]
+# When a change must come from a page or script of this site: "signed-in" where there is a session that it could end,
+# "browsers" unless it is JSON without any cookie of ours, which no page can make a browser send elsewhere.
+CsrfRule = Literal["always", "signed-in", "browsers", "never"]
 
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -59,7 +60,10 @@ def post(
 
 def _check_csrf(asked: Asked, rule: CsrfRule) -> None:
     request, visitors = asked.request, asked.site.visitors
-    if rule == "never" or (rule == "signed-in" and asked.presence.session is None and not visitors.is_foreign(request)):
+    is_anonymous = asked.presence.session is None and not visitors.is_foreign(request)
+    if rule == "never" or asked.presence.by_bearer or (rule == "signed-in" and is_anonymous):
+        return
+    if rule == "browsers" and is_anonymous and sends_json(request) and not visitors.has_cookies(request.scope):
         return
     token = request.headers.get("x-csrf-token") or asked.fields.get("csrf_token")
     visitors.check_csrf(request, asked.presence, token)

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from authstore.errors import StoreError
 from authstore.expiry import is_touch_due
 from authstore.models import Session, User
+from authstore.tokens import MAX_TOKEN_LENGTH
 from authstore.web.address import Address
 from authstore.web.refusals import RefusedError
 from authstore.web.source import Source
@@ -28,19 +29,28 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 class Presence:
     """Of one request: the token it presented, and the living session and user behind it, or `None`.
 
-    `visitors` is whose store was asked.
+    `visitors` is whose store was asked. `by_bearer`: the token came as `Authorization: Bearer`, from no browser.
     """
 
     visitors: "Visitors"
     token: str | None
     session: Session | None
     user: User | None
+    by_bearer: bool = False
 
 
 def presence_of(scope: Scope) -> Presence | None:
     """What our middleware found out about this request; `None` where it did not run."""
     presence: Presence | None = scope.get(_INNERMOST)
     return presence
+
+
+def bearer_token(scope: Scope) -> str | None:
+    """What came as `Authorization: Bearer` (RFC 6750 §2.1); other schemes are not ours."""
+    for name, value in scope["headers"]:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return str(value[7:].strip().decode("latin-1")[: MAX_TOKEN_LENGTH + 1])
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +77,28 @@ class Visitors:
         known = self.known(scope)
         if known is not None:
             return known
-        token = self._presented(scope, cookie_line(scope) if cookies is None else cookies)
+        line, bearer = cookie_line(scope) if cookies is None else cookies, bearer_token(scope)
+        token = self._presented(scope, line) if bearer is None else bearer
+        if bearer is not None:
+            await self._check_alone(line)
         found = None if token is None else await self.source.store.get_session_and_user(token)
         session, user = found or (None, None)
         if token is not None and session is None:
             log.debug("no session: the token is unknown, or its session has ended or expired")
         if token is not None and session is not None and self._is_touch_due(session):
             session = await self._touched(token, session)
-        presence = scope[_INNERMOST] = scope[f"authstore:{self.name}"] = Presence(self, token, session, user)
+        presence = scope[_INNERMOST] = scope[f"authstore:{self.name}"] = Presence(
+            self, token, session, user, bearer is not None
+        )
         state = scope.setdefault("state", {})
         state["user"], state["session"] = user, session
         return presence
+
+    async def _check_alone(self, cookies: bytes) -> None:
+        """Raises `RefusedError` where a living session's cookie stands beside a bearer: whose request is it?"""
+        token = self.cookies.presented_token(cookies)
+        if token is not None and await self.source.store.get_session_and_user(token) is not None:
+            raise RefusedError("request")
 
     def known(self, scope: Scope) -> Presence | None:
         """What was found out about this request at this very site, if it was."""
@@ -114,8 +135,17 @@ class Visitors:
             log.warning("a session's use was not noted: %s", type(error).__name__)
             return session
 
+    def has_cookies(self, scope: Scope) -> bool:
+        """Whether a browser that was here before makes this request."""
+        line = cookie_line(scope)
+        return self.cookies.presented_browser(line) is not None or self.cookies.presented_token(line) is not None
+
     def browser_of(self, scope: Scope) -> str | None:
-        """The name of this browser: the one it has, or the one it is being given in this very answer."""
+        """The name of this browser: the one it has, or the one it is being given in this very answer; a client without
+        cookies is known by its session."""
+        known = self.known(scope)
+        if known is not None and known.by_bearer:
+            return None if known.session is None else f"session:{known.session.id}"
         return self.new_name(scope) or self.cookies.presented_browser(cookie_line(scope))
 
     def named_browser(self, scope: Scope) -> str:

@@ -31,7 +31,7 @@ class SignIns:
         """Signs this browser in: always a new session (ASVS 7.2.4); the one it had ends, whoever's it was."""
         presence = await self.visitors.presence(connection.scope)
         if presence.token is not None:
-            await store.delete_session(presence.token)
+            await store.delete_session(presence.token, reason="replaced")
         session = await store.create_session(user.id, ip=ip_of(connection), user_agent=user_agent_of(connection))
         log.info("signed in: user %r, session %r, from %s", user.id, session.id, session.ip)
         return session
@@ -50,10 +50,12 @@ class SignIns:
             await self.source.store.delete_session(presence.token)
         if presence.session is not None:
             log.info("signed out: user %r, session %r", presence.session.user_id, presence.session.id)
-        return self.dismiss(response)
+        return self.dismiss(response, presence)
 
-    def dismiss(self, response: Response) -> Response:
+    def dismiss(self, response: Response, presence: Presence) -> Response:
         """Ends the cookies of a session, and what the browser kept of the pages that it opened."""
+        if presence.by_bearer:
+            return response
         for header in self.cookies.farewell_headers():
             response.headers.append("set-cookie", header)
         response.headers["clear-site-data"] = '"cache"'

@@ -1,12 +1,14 @@
 """What plain SQL does on PostgreSQL is told too, and no event comes before one that is still open."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import psycopg
 import pytest
 
-from authstore import ConfigurationError, connect, ops
+from authstore import Adapter, ConfigurationError, Event, connect, ops
+from authstore.store import Store
 
 
 async def test_what_plain_sql_did_is_told(store_url: str) -> None:
@@ -59,3 +61,22 @@ async def test_an_audit_is_chained_and_what_was_changed_is_found(store_url: str)
 def test_a_cache_is_refused(store_url: str) -> None:
     with pytest.raises(ConfigurationError):
         connect(store_url, cache=10)
+
+
+async def test_each_of_two_stores_hears_its_own_writes_alone(store_url: str) -> None:
+    async def write(store: Adapter, number: int) -> None:
+        user = await store.create_user(id=f"{id(store)}-{number}")
+        session = await store.create_session(user.id)
+        await store.update_user(user.id, name="Ada")
+        await store.revoke_session(session.id)
+
+    async with connect(store_url) as one, connect(store_url) as other:
+        heard: dict[int, list[Event]] = {id(one): [], id(other): []}
+        for store in (one, other):
+            assert isinstance(store, Store)
+            store.listen(heard[id(store)].extend)
+        await asyncio.gather(*(write(store, number) for number in range(10) for store in (one, other)))
+        for own, events in heard.items():
+            assert {str(event.user_id).partition("-")[0] for event in events} == {str(own)}
+            kinds = Counter(event.type for event in events)
+            assert kinds == dict.fromkeys(("user.created", "session.created", "user.updated", "session.ended"), 10)

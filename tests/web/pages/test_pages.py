@@ -109,7 +109,7 @@ def test_every_text_is_said_somewhere() -> None:
 
 def test_every_place_in_a_text_is_one_that_is_filled_in() -> None:
     places = {name for field in fields(Texts) for name in re.findall(r"{(\w*)}", getattr(ENGLISH, field.name))}
-    assert places <= {"site", "provider", "minutes", "device", "passkey", "time", "browser", "system"}
+    assert places <= {"site", "provider", "minutes", "device", "passkey", "time", "browser", "system", "days"}
 
 
 async def test_a_template_of_ones_own_comes_before_ours(open_site: Open, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from authstore.acting import acting
 from authstore.adapter import Adapter
 from authstore.models import Ended, Session
-from authstore.store.log.acting import acting
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import (
     BAD_TEXTS,
@@ -19,7 +19,7 @@ from authstore.testing.contract.base import (
     short,
     winners,
 )
-from authstore.testing.contract.sessions import secret, touch_pause
+from authstore.testing.contract.sessions.making import secret, touch_pause
 from authstore.testing.factories import make_session, make_user
 
 GRACE = timedelta(seconds=10)
