@@ -817,10 +817,6 @@ SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor'
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
 
--- The newest row of the log.
--- name: get_newest_change
-SELECT max(seq) AS seq FROM changes
-
 -- The log goes on from this number, with a row that is no event.
 -- name: go_on_from
 INSERT INTO changes (seq, at) VALUES (:seq, :at)

@@ -16,7 +16,8 @@ from typing import cast
 from pydantic import JsonValue
 
 from authstore.adapter import Adapter
-from authstore.backends.sqlite import checking, copying, file
+from authstore.backends.sqlite import file
+from authstore.backends.sqlite.backups import checking, copying
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.threads import Stop, in_thread
 from authstore.connect import connect, file_of
@@ -83,7 +84,7 @@ def _source(given: object) -> tuple[Callable[[Path], Awaitable[None]], Callable[
     source = file_of(given)
     if source is not None:
         return lambda made: in_thread(partial(copying.copy, source, made)), utc_now
-    from authstore.backends.postgres import copying as servers  # the driver is an extra
+    from authstore.backends.postgres.backups import copying as servers  # the driver is an extra
 
     return partial(servers.copy, str(given)), utc_now
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from authstore.backends.sqlite import checking
-from authstore.backends.sqlite.checking import Checked
+from authstore.backends.sqlite.backups import checking
+from authstore.backends.sqlite.backups.checking import Checked
 from authstore.backends.threads import Stop, in_thread
 from authstore.connect import connect
 from authstore.errors import SchemaError, StoreCorruptError

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from authstore.backends.sqlite import restoring
+from authstore.backends.sqlite.backups import restoring
 from authstore.backends.threads import in_thread
 from authstore.connect import file_of
 from authstore.errors import ConfigurationError, StoreNotFoundError
@@ -61,7 +61,7 @@ class ServerPlace:
     """See `Place`."""
 
     def __init__(self, url: str) -> None:
-        from authstore.backends.postgres import restoring as servers  # the driver is an extra
+        from authstore.backends.postgres.backups import restoring as servers  # the driver is an extra
 
         self._url = url
         self._servers = servers

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from authstore.backends.sqlite import checking
-from authstore.backends.sqlite.checking import Checked
+from authstore.backends.sqlite.backups import checking
+from authstore.backends.sqlite.backups.checking import Checked
 from authstore.backends.threads import Stop, in_thread
 from authstore.connect import connect
 from authstore.errors import StoreCorruptError

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from authstore import ConfigurationError, SchemaError, StoreCorruptError, StoreError, StoreMisuseError, connect, ops
-from authstore.backends.sqlite import copying, open_file
+from authstore.backends.sqlite import open_file
+from authstore.backends.sqlite.backups import copying
 from authstore.errors import StoreNotFoundError
 from authstore.expiry import utc_now
 from authstore.schema import migrations
@@ -261,7 +262,7 @@ def test_one_who_is_killed_leaves_nothing_and_the_next_clears_up(tmp_path: Path)
     program = """
 import asyncio, os, signal, sys
 from authstore import ops
-from authstore.backends.sqlite import copying
+from authstore.backends.sqlite.backups import copying
 
 copying.FLUSH_STEPS = 1
 copying.os.fdatasync = lambda _: os.kill(os.getpid(), signal.SIGKILL)

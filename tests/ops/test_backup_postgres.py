@@ -124,7 +124,7 @@ async def test_one_who_is_killed_leaves_what_was_there(source_url: str, tmp_path
     program = """
 import asyncio, os, sys
 from authstore import ops
-from authstore.backends.postgres import restoring
+from authstore.backends.postgres.backups import restoring
 
 fill = restoring._fill
 async def fill_and_die(*given):

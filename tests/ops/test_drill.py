@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authstore import SchemaError, StoreNotFoundError, connect, ops
-from authstore.backends.sqlite import checking
+from authstore.backends.sqlite.backups import checking
 from tests.ops.filling import fill
 
 

@@ -303,7 +303,8 @@ def test_one_who_is_killed_leaves_the_old_store_or_the_new(path: Path, copy: Pat
 import os, pathlib, sys, asyncio
 from datetime import UTC, datetime
 from authstore import ops
-from authstore.backends.sqlite import checking, file, restoring
+from authstore.backends.sqlite import file
+from authstore.backends.sqlite.backups import checking
 from authstore.ops import checksum
 from authstore.store import Store
 

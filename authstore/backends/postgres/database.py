@@ -10,8 +10,8 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.ownership import Ownership
+from authstore.backends.postgres.backups.copying import copy_from
 from authstore.backends.postgres.connecting import Connector
-from authstore.backends.postgres.copying import copy_from
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
 from authstore.backends.postgres.inspecting import explain, facts

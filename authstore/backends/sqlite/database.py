@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import JsonValue
 
 from authstore.backends.ownership import Ownership
-from authstore.backends.sqlite import copying
+from authstore.backends.sqlite.backups import copying
 from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated

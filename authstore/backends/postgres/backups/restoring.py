@@ -19,7 +19,7 @@ from authstore.backends.postgres.migrating import ledger, note
 from authstore.backends.postgres.servers import servers
 from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import drive
-from authstore.backends.sqlite import loading
+from authstore.backends.sqlite.backups import loading
 from authstore.backends.threads import Stop, in_thread
 from authstore.errors import StoreBusyError
 from authstore.expiry import utc_now

@@ -12,8 +12,8 @@ from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import translated
 from authstore.backends.postgres.migrating import ledger
 from authstore.backends.postgres.servers import servers
-from authstore.backends.sqlite import loading
-from authstore.backends.sqlite.loading import Loader
+from authstore.backends.sqlite.backups import loading
+from authstore.backends.sqlite.backups.loading import Loader
 from authstore.backends.threads import Stop, in_thread
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.expiry import utc_now
