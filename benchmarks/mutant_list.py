@@ -118,7 +118,7 @@ MUTANTS = (
            _contract("undoes_everything")),
     # the web
     Mutant(REDIRECTS, "/(?!/)[", "/[", _REDIRECTS),
-    Mutant(REDIRECTS, "len(wanted) <= MAX_LENGTH", "True", _REDIRECTS),
+    Mutant(REDIRECTS, "len(encoded) <= MAX_LENGTH", "True", _REDIRECTS),
     Mutant(REDIRECTS, "unquote(urlsplit(path).path)", "urlsplit(path).path", (*_REDIRECTS, *_BROWSERS)),
     Mutant(COOKIES, '"__Host-" if is_secure else ""', '""', _COOKIES),
     Mutant(COOKIES, "if len(found) == 1 else None", "if found else None", _COOKIES),

@@ -199,10 +199,10 @@ class TestNamesThatMatchNothing:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"skip": ("no_such",)}, "--skip: no table is called no_such; there are public.Account"),
-            ({"only": ("no_such",)}, "--only: no table is called no_such"),
-            ({"schemas": ("no_such",)}, "--schema: there is no table in a schema no_such"),
-            ({"prefix": "app_"}, "--prefix: no table's name begins with app_"),
+            ({"skip": ("no_such",)}, "`skip`: no table is called no_such; there are public.Account"),
+            ({"only": ("no_such",)}, "`only`: no table is called no_such"),
+            ({"schemas": ("no_such",)}, "`schemas`: there is no table in a schema no_such"),
+            ({"prefix": "app_"}, "`prefix`: no table's name begins with app_"),
         ],
     )
     async def test_are_a_usage_error_that_lists_what_there_is(
@@ -287,8 +287,8 @@ class TestWhatStaysBehind:
         report = await moved(source_url, target, skip=("note",))
         for problems in (report.problems, (await verified(source_url, target)).problems):
             counts = {problem.message: problem.count for problem in problems if problem.kind == "left-behind"}
-            assert counts['schema "app" stays behind with 7 rows in 1 tables (--schema moves it too)'] == 7
-            assert counts["left behind with 2 rows, as --skip and --only say"] == 2
+            assert counts['schema "app" stays behind with 7 rows in 1 tables (`schemas` moves it too)'] == 7
+            assert counts["left behind with 2 rows, as `skip` and `only` say"] == 2
 
     async def test_two_schemas_move_into_one_file_their_names_kept_apart(
         self, source: Connection, source_url: str, target: Path
