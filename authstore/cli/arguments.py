@@ -1,6 +1,7 @@
 """What several commands take: the store's URL, and the options of a move."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from importlib.util import find_spec
@@ -85,6 +86,17 @@ _MOVE: dict[str, tuple[Any, str, dict[str, Any]]] = {
         {"help": "Password hashes and other secrets without a field: stop, keep them in data, or drop them."},
     ),
 }
+
+
+def dashed(decision: str) -> str:
+    """A field of `MoveOptions` as the command line spells it; "" for none."""
+    return _MOVE[decision][1] if decision else ""
+
+
+def as_typed(text: str) -> str:
+    """A text of the mover's, in which fields of `MoveOptions` stand in backticks, as the command line spells them."""
+    return re.sub(r"`(\w+)`", lambda name: dashed(name[1]) if name[1] in _MOVE else name[0], text)
+
 
 _DEFAULTS: dict[str, Any] = {
     "schemas": [],

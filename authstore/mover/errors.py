@@ -1,7 +1,7 @@
 """What can go wrong in a move.
 
 MoverError (an AuthStoreError)      .hint says what to do
-├── UndecidedError                  .problems: what `--on-…` has to decide first; nothing was written
+├── UndecidedError                  .problems: what options have to decide first; nothing was written
 ├── SourceError                     the source cannot be read as it is
 │   ├── SourceUnavailableError      it is gone or does not answer; safe to try again
 │   └── SourceChangedError          it is not the server it was (another cluster, an older timeline)

@@ -296,7 +296,7 @@ async def test_a_file_put_in_the_place_of_one_that_is_being_opened_is_found_out(
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("moment", ["copied", "check", "begin_anew", "sync", "_keep", "replace"])
+@pytest.mark.parametrize("moment", ["copied", "check", "begin_anew", "sync", "put_over", "replace"])
 def test_one_who_is_killed_leaves_the_old_store_or_the_new(path: Path, copy: Path, moment: str) -> None:
     asyncio.run(_filled(path, copy))
     program = """

@@ -152,7 +152,7 @@ def _ours(error: psycopg.Error, hint: str) -> MoverError:
     if is_passing(error):
         return SourceUnavailableError(f"the source does not answer: {text}", hint=hint)
     if error.sqlstate and error.sqlstate.startswith("42501"):
-        return SourceError(f"the source refuses: {text}", hint="grant SELECT to this role, or --skip the table")
+        return SourceError(f"the source refuses: {text}", hint="grant SELECT to this role, or `skip` the table")
     return SourceError(f"the source cannot be read: {text}")
 
 

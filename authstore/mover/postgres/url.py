@@ -48,7 +48,7 @@ def checked_url(url: str, side: str = "source") -> str:
 
 
 def _in_libpq_s_words(rest: str) -> str:
-    """Without what is said to others; `--schema` says which schema is meant."""
+    """Without what is said to others; the option `schemas` says which schema is meant."""
     start = rest.rfind("@") + 1  # a password may have question marks of its own
     address, mark, query = rest[start:].partition("?")
     kept = [_parameter(part) for part in query.split("&") if part.partition("=")[0].lower() not in _THEIRS]

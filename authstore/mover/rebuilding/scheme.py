@@ -17,6 +17,7 @@ from authstore.mover.postgres.spelling import Written, written_as
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
 from authstore.mover.postgres.types import Landing, land, land_with_nan
 from authstore.mover.postgres.writing import PostgresTable
+from authstore.mover.problems import SAMPLES
 from authstore.mover.rebuilding.grown import misfits
 from authstore.mover.rebuilding.tables import IncomingTables
 from authstore.mover.rebuilding.trial import (
@@ -29,7 +30,7 @@ from authstore.mover.rebuilding.trial import (
     try_steps,
 )
 from authstore.mover.recognition.secrets import is_secret
-from authstore.mover.reports import SAMPLES, Problem
+from authstore.mover.reports import Problem
 from authstore.mover.sqlite.references import broken_references
 from authstore.mover.sqlite.source import FileTable, SqliteSource
 from authstore.mover.tuning import DEFAULT

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from authstore.backends.sqlite import file
 from authstore.mover.batches import Digests, Key
 from authstore.mover.options import MoveOptions
 from authstore.mover.sqlite import seal
-from authstore.mover.sqlite.target_files import connect_file
 from authstore.mover.stretches import Stretch, digest_of, joined_digests, read_key, written_key
 
 SCHEMA = """
@@ -154,7 +154,7 @@ class Ledger:
 def notes_in(path: Path) -> dict[str, str]:
     """The notes in a file; none where it is no file of a move."""
     try:
-        with closing(connect_file(path)) as connection:
+        with closing(file.connect(path, sqlite3.Connection)) as connection:
             ledger = Ledger(connection)
             return ledger.notes() if ledger.is_there() else {}
     except sqlite3.DatabaseError:

@@ -5,12 +5,12 @@ import sqlite3
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
+from authstore.backends.sqlite import file
 from authstore.backends.sqlite.texts import is_undecodable, undecodable
 from authstore.mover.batches import PACK, Pack, pack
 from authstore.mover.errors import TargetError
-from authstore.mover.sqlite.target_files import TargetFiles, connect_file, logs
+from authstore.mover.sqlite.target_files import TargetFiles
 
 
 @contextmanager
@@ -18,18 +18,11 @@ def opened_for_reading(files: TargetFiles) -> Iterator[sqlite3.Connection]:
     if not files.target.is_file():
         raise TargetError(f"there is no file {files.target}", hint="run `authstore move` first")
     try:
-        with closing(open_to_read(files.target)) as connection:
-            connection.execute("PRAGMA query_only = ON")
+        with file.connect_to_read(files.target, sqlite3.Connection) as connection:
             connection.execute("BEGIN")
             yield connection
     except sqlite3.DatabaseError as error:
         raise TargetError(f"{files.target} cannot be read: {error}") from error
-
-
-def open_to_read(path: Path) -> sqlite3.Connection:
-    """While somebody has the file open, only read; else a connection that may write removes the empty log it makes."""
-    is_open = any(log.exists() for log in logs(path))
-    return connect_file(path, mode="ro" if is_open else "rw")
 
 
 def target_packs(target: sqlite3.Connection, table: str, query: str) -> Iterator[Pack]:

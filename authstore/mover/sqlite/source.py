@@ -4,17 +4,18 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from authstore.backends.sqlite import file
 from authstore.errors import SchemaError
 from authstore.mover.errors import SourceError
 from authstore.mover.names import folded, quote
 from authstore.mover.sqlite.building import own_tables, sequences_of, tables_of
 from authstore.mover.sqlite.ledger import TABLES, Ledger
-from authstore.mover.sqlite.reading import open_to_read, teach_digests
+from authstore.mover.sqlite.reading import teach_digests
 from authstore.mover.sqlite.target_files import TargetFiles
 from authstore.schema import APPLICATION_ID, migrations, pending
 
@@ -227,8 +228,7 @@ def opened_source(files: TargetFiles) -> Iterator[SqliteSource]:
     if not files.target.is_file():
         raise SourceError(f"there is no file {files.target}")
     try:
-        with closing(open_to_read(files.target)) as connection:
-            connection.execute("PRAGMA query_only = ON")
+        with file.connect_to_read(files.target, sqlite3.Connection) as connection:
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("BEGIN")
             _check(connection, files.target)

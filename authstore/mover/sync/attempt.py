@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from authstore.backends.sqlite.file import install
+from authstore.backends.sqlite import file
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
@@ -39,7 +39,7 @@ from authstore.mover.tuning import DEFAULT, Tuning
 _SAID = 5  # kinds of damage
 _LEAVE_BEHIND = (
     "a row that breaks a CHECK: Postgres judged it otherwise; drop that CHECK in the source,"
-    " or leave the table behind with --skip, and run the same command again"
+    " or leave the table behind with `skip`, and run the same command again"
 )
 
 Emit = Callable[[Event], None]
@@ -203,7 +203,7 @@ class Attempt:
         # Of a target in use, what else is broken may be recovered next: `verify` tells.
         if broken and self._run.table is None:
             said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
-            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
+            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: `on_orphan` decides")
         self._run.emit(ProgressEvent("", "check", 1, 1))
 
     def _prove(self) -> None:
@@ -240,7 +240,7 @@ class Attempt:
         self._building.close()
         if self._run.table is None:  # of one table alone nobody can say that all others are as they were moved
             seal(files.building)
-        install(files.building, files.target, backup)
+        file.put_over(files.building, files.target, backup)
         self._start.drop_old_backup(files)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
         return self._report(rejected, backup)

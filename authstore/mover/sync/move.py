@@ -93,7 +93,7 @@ def _refuse_undecided(run: Run, scheme: Scheme) -> None:
     for problem in scheme.problems:
         run.emit(ProblemEvent(problem))
     if scheme.undecided:
-        decisions = sorted({problem.decision for problem in scheme.undecided if problem.decision})
+        decisions = sorted({f"`{problem.decision}`" for problem in scheme.undecided if problem.decision})
         raise UndecidedError(
             f"{len(scheme.undecided)} problems must be decided first; nothing was written",
             problems=scheme.undecided,

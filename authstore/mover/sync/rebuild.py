@@ -232,7 +232,7 @@ class Rebuild:
         if refused := self._target.refused(step.sql):
             raise TargetError(
                 f"{step.what} of {step.table}: {refused}",
-                hint="the rows break it: mend them in the file, or leave the table behind with --skip, and move again",
+                hint="the rows break it: mend them in the file, or leave the table behind with `skip`, and move again",
             )
 
     def _heed_stop(self) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.target_ledger import PostgresLedger
+from authstore.mover.problems import SAMPLES
 from authstore.mover.rebuilding.scheme import Incoming
-from authstore.mover.reports import SAMPLES, Problem
+from authstore.mover.reports import Problem
 from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.sqlite.source_reading import SqliteReader
 from authstore.mover.tuning import Tuning

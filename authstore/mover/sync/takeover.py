@@ -42,7 +42,7 @@ def judge_target(target: PostgresTarget, scheme: RebuildScheme, options: MoveOpt
         elif there := sorted(one.label for one in colliding(target, scheme.tried.objects)):
             raise TargetChangedError(
                 f"schema {target.home} of the target has what would come: {', '.join(there[:_SHOWN])}",
-                hint="choose another database or schema, or give --replace: what is there then stands in"
+                hint="choose another database or schema, or give `replace`: what is there then stands in"
                 f" {BEFORE} for `authstore rollback`",
             )
     aside = what_goes_aside(target, ledger, scheme.tried.objects)
@@ -69,7 +69,7 @@ def refuse_foreign(ledger: PostgresLedger, system: str) -> None:
     """What was moved here from another store. Raises `TargetChangedError`."""
     if ledger.notes().get("source") != system:
         raise TargetChangedError(
-            "the target was moved from another source", hint="choose another target, or give --replace to move over it"
+            "the target was moved from another source", hint="choose another target, or give `replace` to move over it"
         )
 
 

@@ -66,7 +66,7 @@ def put_back(made: Path, path: Path, when: datetime) -> Path | None:
             _set_aside(path, aside)
             _put_in_place(made, path)
         else:
-            file.install(made, path, aside)
+            file.put_over(made, path, aside)
         return aside
 
 
