@@ -205,7 +205,7 @@ TAKING = {
 
 
 def take_and_give(path: Path, ledger: Any, seconds: float) -> None:
-    """Another process, by plain SQL: takes a permission away in one way or another, says so, waits to be heard, gives."""
+    """Another process, by plain SQL: takes a permission away in some way, says so, waits to be heard, gives it."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         ends = time.monotonic() + seconds
