@@ -602,6 +602,20 @@ SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '
 FROM user_roles JOIN roles ON roles.name = user_roles.role_name
 WHERE user_roles.user_id = :user_id ORDER BY roles.name
 
+-- Whether a user is disabled, and the user's roles: at least one row of a user who is there.
+-- name: get_user_and_roles
+-- dialect: sqlite
+SELECT users.disabled AS user__disabled, roles.*, (SELECT json_group_array(json_array(resource, action))
+    FROM role_permissions WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+-- dialect: postgres
+SELECT users.disabled AS user__disabled, roles.*,
+    (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+
 -- All that can change of a role; its grants follow the name.
 -- name: update_role
 UPDATE roles SET name = :new_name, description = :description, data = :data WHERE name = :name
@@ -636,6 +650,7 @@ DELETE FROM user_roles WHERE user_id = :user_id AND role_name = :role_name
 -- name: has_permission
 SELECT 1 AS granted FROM user_roles
 JOIN role_permissions ON role_permissions.role_name = user_roles.role_name
+JOIN roles ON roles.name = user_roles.role_name
 JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.user_id = :user_id AND role_permissions.resource = :resource
     AND role_permissions.action = :action AND NOT users.disabled
