@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
+from authstore.web.asgi.health import is_probe
 from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
 from authstore.web.refusals import RETRY_AFTER, RefusedError
 from authstore.web.site import Site
@@ -35,7 +36,7 @@ class PresenceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Raises `ConfigurationError` at the first request of an application that runs without our lifespan."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or (self._site.answers_probes and is_probe(scope)):
             return await self._app(scope, receive, send)
         self._site.source.check_open()
         if not self._site.address.takes(scope):
