@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # loaded when first asked for, as pydantic loads its own
         Unset,
         Users,
         VerificationTokens,
+        Visits,
     )
     from authstore.models import (
         Account,
@@ -62,7 +63,9 @@ if TYPE_CHECKING:  # loaded when first asked for, as pydantic loads its own
         SignIn,
         User,
         VerificationToken,
+        Visit,
     )
+    from authstore.observers import Observer, Statistic
 
 __all__ = [
     "UNSET",
@@ -89,6 +92,7 @@ __all__ = [
     "KeyUnavailableError",
     "Maintenance",
     "NotFoundError",
+    "Observer",
     "Permission",
     "PruneReport",
     "Role",
@@ -99,6 +103,7 @@ __all__ = [
     "SessionPolicy",
     "Sessions",
     "SignIn",
+    "Statistic",
     "StoreBusyError",
     "StoreClosedError",
     "StoreCorruptError",
@@ -116,6 +121,8 @@ __all__ = [
     "Users",
     "VerificationToken",
     "VerificationTokens",
+    "Visit",
+    "Visits",
     "connect",
     "utc_now",
 ]
@@ -124,7 +131,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The models and the protocols, which need all of pydantic."""
     if name in __all__:
-        for room in ("authstore.models", "authstore.adapter"):
+        for room in ("authstore.models", "authstore.adapter", "authstore.observers"):
             if hasattr(module := import_module(room), name):
                 found = globals()[name] = getattr(module, name)
                 return found

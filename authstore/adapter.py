@@ -30,6 +30,7 @@ from authstore.models import (
     SignIn,
     User,
     VerificationToken,
+    Visit,
 )
 
 
@@ -282,6 +283,40 @@ class Sessions(Protocol):
         ...
 
 
+class Visits(Protocol):
+    """What a site keeps for a browser before anybody signs in, and beside it: carts, flash messages.
+
+    A visit has a token as a session has one, lives as long by the same policy, and is nobody's.
+    """
+
+    async def open_visit(
+        self, *, token: str | None = None, data: JsonObject | None = None, expires: datetime | None = None
+    ) -> Visit:
+        """A new visit, with its token: the only time it is shown.
+
+        A given `token` (moved data) has 16 to 512 characters; that of a living visit is `ConflictError`.
+        """
+        ...
+
+    async def get_visit(self, token: str) -> Visit | None:
+        """The living visit of this token. Never writes."""
+        ...
+
+    async def change_visit(
+        self, token: str, *, merge: Mapping[str, JsonValue | Unset], rotate: bool = False
+    ) -> Visit | None:
+        """Lays `merge` over the visit's `data` key by key, in one step, so that two tabs lose nothing; `UNSET` as a
+        value takes a key away. Notes the use, also where `merge` is empty; never revives.
+
+        `rotate`: the visit goes on under a new token, and the old one is dead at once (ASVS 5.0 7.2.4).
+        """
+        ...
+
+    async def delete_visit(self, token: str) -> bool:
+        """Ends the visit of this token."""
+        ...
+
+
 class VerificationTokens(Protocol):
     """Proofs of control over an address, used once."""
 
@@ -466,5 +501,5 @@ class Maintenance(Protocol):
 
 
 @runtime_checkable
-class Adapter(Users, Accounts, Sessions, VerificationTokens, Authenticators, Roles, Maintenance, Protocol):
+class Adapter(Users, Accounts, Sessions, Visits, VerificationTokens, Authenticators, Roles, Maintenance, Protocol):
     """A whole store."""

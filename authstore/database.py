@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
@@ -111,11 +112,19 @@ class Database(Protocol):
         """
         ...
 
+    async def explain(self, query: Query) -> list[str]:
+        """How the database goes about a query, in its own words, a line each; nothing is run."""
+        ...
+
     async def facts(self) -> dict[str, JsonValue]:
         """What the backend knows about itself, after reading from the database; raises where that does not work.
 
         `wal_bytes`: how long its log is, where it has one.
         """
+        ...
+
+    async def copy_to(self, path: Path) -> None:
+        """Writes what it holds at one moment into an empty file, as a store on SQLite."""
         ...
 
     async def close(self) -> None:

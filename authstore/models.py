@@ -194,6 +194,20 @@ class Session(_WithSecrets, frozen=True):
     data: Data = Field(default_factory=dict)
 
 
+class Visit(_WithSecrets, frozen=True):
+    """What a site keeps for a browser, whether or not anybody is signed in there. `id` is safe to show, `token` is the
+    secret and mostly `None`."""
+
+    _secrets: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    id: Name
+    token: Secret = None
+    data: Data = Field(default_factory=dict)
+    expires: Instant
+    created_at: Instant
+    last_used_at: Instant
+
+
 class VerificationToken(_WithSecrets, frozen=True):
     """Proof, once, of control over `identifier` for one `purpose`."""
 

@@ -160,11 +160,11 @@ WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)
 SELECT given.id, given.token_hash, given.token_indexed, users.id, given.expires, given.expires_asked, given.created_at,
-    given.last_used_at, given.authenticated_at, given.ip, given.user_agent, given.data::json
+    given.created_at, given.created_at, given.ip, given.user_agent, given.data::json
 FROM gate CROSS JOIN unnest(:id::text[], :token_hash::bytea[], :token_indexed::boolean[], :user_id::text[],
-    :expires::timestamptz[], :expires_asked::timestamptz[], :created_at::timestamptz[], :last_used_at::timestamptz[],
-    :authenticated_at::timestamptz[], :ip::text[], :user_agent::text[], :data::text[]) AS given (id, token_hash,
-    token_indexed, user_id, expires, expires_asked, created_at, last_used_at, authenticated_at, ip, user_agent, data)
+    :expires::timestamptz[], :expires_asked::timestamptz[], :created_at::timestamptz[], :ip::text[],
+    :user_agent::text[], :data::text[]) AS given (id, token_hash, token_indexed, user_id, expires, expires_asked,
+    created_at, ip, user_agent, data)
 JOIN users ON users.id = given.user_id AND NOT users.disabled
 WHERE gate.is_open
 FOR SHARE OF users
@@ -242,6 +242,64 @@ UPDATE sessions
 SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, expires_asked = :expires_asked,
     last_used_at = :last_used_at, data = :data
 WHERE id = :id
+
+-- Moves the last use of a session on, where it is as it was seen.
+-- name: touch_session
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open)
+UPDATE sessions SET last_used_at = :now, expires = :expires
+FROM gate
+WHERE gate.is_open AND sessions.id = :id AND sessions.token_hash = :token_hash
+    AND sessions.expires = :seen_expires AND sessions.last_used_at = :seen_used
+    AND (sessions.expires_asked IS NULL OR sessions.expires = :expires)
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open),
+given AS MATERIALIZED (
+    SELECT * FROM unnest(:id::text[], :token_hash::bytea[], :now::timestamptz[], :expires::timestamptz[],
+        :seen_expires::timestamptz[], :seen_used::timestamptz[])
+        AS given (id, token_hash, now, expires, seen_expires, seen_used)),
+found AS MATERIALIZED (
+    SELECT sessions.id, given.now, given.expires
+    FROM gate CROSS JOIN given JOIN sessions ON sessions.id = given.id AND sessions.token_hash = given.token_hash
+    WHERE gate.is_open AND sessions.expires = given.seen_expires AND sessions.last_used_at = given.seen_used
+        AND (sessions.expires_asked IS NULL OR sessions.expires = given.expires)
+    ORDER BY sessions.id FOR NO KEY UPDATE OF sessions)
+UPDATE sessions SET last_used_at = found.now, expires = found.expires
+FROM found WHERE sessions.id = found.id
+RETURNING sessions.id
+
+-- Ends a living session, and writes down why.
+-- name: end_session
+-- dialect: postgres, whole
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open),
+found AS MATERIALIZED (
+    SELECT sessions.id, sessions.token_hash FROM gate CROSS JOIN sessions
+    WHERE gate.is_open AND sessions.id = :id AND sessions.token_hash = :token_hash AND sessions.expires > :now
+        AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
+    FOR UPDATE OF sessions),
+noted AS (
+    INSERT INTO ended_tokens (token_hash, reason, at, actor)
+    SELECT found.token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM found
+    ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor)
+DELETE FROM sessions USING found WHERE sessions.id = found.id
+-- dialect: postgres, gathered
+WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock_shared(:gate, 'users'::regclass::oid::int) AS is_open),
+given AS MATERIALIZED (
+    SELECT * FROM unnest(:id::text[], :token_hash::bytea[], :now::timestamptz[], :created_after::timestamptz[],
+        :used_after::timestamptz[], :reason::text[], :at::timestamptz[], :actor::text[])
+        AS given (id, token_hash, now, created_after, used_after, reason, at, actor)),
+found AS MATERIALIZED (
+    SELECT sessions.id, sessions.token_hash, given.reason, given.at, given.actor
+    FROM gate CROSS JOIN given JOIN sessions ON sessions.id = given.id AND sessions.token_hash = given.token_hash
+    WHERE gate.is_open AND sessions.expires > given.now AND sessions.created_at > given.created_after
+        AND sessions.last_used_at > given.used_after
+    ORDER BY sessions.id FOR UPDATE OF sessions),
+noted AS (
+    INSERT INTO ended_tokens (token_hash, reason, at, actor)
+    SELECT found.token_hash, found.reason, found.at, found.actor FROM found
+    ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor)
+DELETE FROM sessions USING found WHERE sessions.id = found.id
+RETURNING sessions.id
 
 -- Ends one session.
 -- name: delete_session
@@ -343,6 +401,66 @@ SELECT max(id) AS last, count(*) FILTER (
     WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
 FROM (SELECT id, expires, created_at, last_used_at FROM sessions WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
 
+-- ── visits ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- A new visit, unless it is taken.
+-- name: insert_visit
+INSERT INTO visits (id, token_hash, token_indexed, expires, expires_asked, created_at, last_used_at, data)
+VALUES (:id, :token_hash, :token_indexed, :expires, :expires_asked, :created_at, :last_used_at, :data)
+ON CONFLICT DO NOTHING
+
+-- One visit by its id.
+-- name: get_visit_by_id
+SELECT * FROM visits WHERE id = :id
+-- dialect: postgres, to change
+SELECT * FROM visits WHERE id = :id FOR NO KEY UPDATE
+
+-- One visit by the hash of a given token.
+-- name: get_visit_by_hash
+-- dialect: sqlite
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed = 1
+-- dialect: postgres
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed
+-- dialect: postgres, to change
+SELECT * FROM visits WHERE token_hash = :token_hash AND token_indexed FOR NO KEY UPDATE
+
+-- All that can change of a visit.
+-- name: update_visit
+UPDATE visits
+SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires, last_used_at = :last_used_at,
+    data = :data
+WHERE id = :id
+
+-- Ends one visit.
+-- name: delete_visit
+DELETE FROM visits WHERE id = :id
+
+-- The next stretch of visits by id: where it ends, and which of them are dead.
+-- name: scan_visits
+-- dialect: sqlite
+SELECT max(id) AS last, json_group_array(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit)
+-- dialect: postgres
+SELECT max(id) AS last, coalesce(json_agg(id) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after), '[]') AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
+
+-- Deletes these visits, where they are still dead.
+-- name: delete_dead_visits
+-- dialect: sqlite
+DELETE FROM visits WHERE id IN (SELECT value FROM json_each(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+-- dialect: postgres
+DELETE FROM visits WHERE id IN (SELECT json_array_elements_text(:ids))
+    AND (expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after)
+
+-- The next stretch of visits by id: where it ends, and how many of them are dead.
+-- name: count_dead_visits
+SELECT max(id) AS last, count(*) FILTER (
+    WHERE expires <= :now OR created_at <= :created_after OR last_used_at <= :used_after) AS dead
+FROM (SELECT id, expires, created_at, last_used_at FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit) AS stretch
+
 -- ── verification tokens ──────────────────────────────────────────────────────────────────────────────────
 
 -- A new token, unless it is taken.
@@ -376,6 +494,10 @@ RETURNING *
 -- The other tokens of the same identifier and purpose.
 -- name: delete_verification_tokens_for_purpose
 DELETE FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
+
+-- The tokens that lived at an instant or were made after it.
+-- name: delete_verification_tokens_since
+DELETE FROM verification_tokens WHERE expires > :since OR created_at >= :since
 
 -- All tokens of an identifier.
 -- name: delete_verification_tokens
@@ -484,6 +606,20 @@ SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '
 FROM user_roles JOIN roles ON roles.name = user_roles.role_name
 WHERE user_roles.user_id = :user_id ORDER BY roles.name
 
+-- Whether a user is disabled, and the user's roles: at least one row of a user who is there.
+-- name: get_user_and_roles
+-- dialect: sqlite
+SELECT users.disabled AS user__disabled, roles.*, (SELECT json_group_array(json_array(resource, action))
+    FROM role_permissions WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+-- dialect: postgres
+SELECT users.disabled AS user__disabled, roles.*,
+    (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+
 -- All that can change of a role; its grants follow the name.
 -- name: update_role
 UPDATE roles SET name = :new_name, description = :description, data = :data WHERE name = :name
@@ -518,6 +654,7 @@ DELETE FROM user_roles WHERE user_id = :user_id AND role_name = :role_name
 -- name: has_permission
 SELECT 1 AS granted FROM user_roles
 JOIN role_permissions ON role_permissions.role_name = user_roles.role_name
+JOIN roles ON roles.name = user_roles.role_name
 JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.user_id = :user_id AND role_permissions.resource = :resource
     AND role_permissions.action = :action AND NOT users.disabled
@@ -624,9 +761,25 @@ WHERE ended_tokens.token_hash = :token_hash
 -- name: end_graces
 UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
 
+-- Writes down why sessions end that lived at an instant or began after it.
+-- name: note_endings_since
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
+WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Ends the sessions that lived at an instant or began after it.
+-- name: delete_sessions_since
+DELETE FROM sessions WHERE expires > :since OR created_at >= :since
+
 -- What a token died of.
 -- name: get_ended_token
-SELECT reason, at, actor FROM ended_tokens WHERE token_hash = :token_hash
+SELECT * FROM ended_tokens WHERE token_hash = :token_hash
 
 -- The row of a session that a token names, and what is left of its user.
 -- name: get_session_remains_by_id
@@ -670,10 +823,22 @@ SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text
     set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true),
     set_config('authstore.is_using', CAST(:is_using AS boolean)::text, true)
 
+-- Takes that back. On PostgreSQL the end of a transaction does it.
+-- name: say_no_more
+-- dialect: sqlite
+UPDATE change_log SET acting_at = NULL, actor = NULL, is_using = 0
+-- dialect: postgres
+SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor', '', true),
+    set_config('authstore.is_using', 'false', true)
+
 -- Notes something that changes no row.
 -- name: insert_change
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
+
+-- The log goes on from this number, with a row that is no event.
+-- name: go_on_from
+INSERT INTO changes (seq, at) VALUES (:seq, :at)
 
 -- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
 -- name: list_events
@@ -816,3 +981,75 @@ ON CONFLICT (name) DO UPDATE SET at = excluded.at, data = excluded.data
 -- What was noted under a name, and when.
 -- name: get_note
 SELECT at, data FROM authstore_notes WHERE name = :name
+
+-- ── for whoever is on call ───────────────────────────────────────────────────────────────────────────────
+
+-- How many sessions there are, and how many of them live.
+-- name: count_living_sessions
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM sessions
+
+-- The same of a sample: of two hundred places of the table, or of a hundredth of its pages.
+-- name: sample_living_sessions
+-- dialect: sqlite
+WITH RECURSIVE ends AS MATERIALIZED (
+    SELECT (SELECT min(rowid) FROM sessions) AS first, (SELECT max(rowid) FROM sessions) AS last),
+places (number, place) AS (
+    SELECT 1, first + abs(random()) % (last - first + 1) FROM ends
+    UNION ALL SELECT number + 1, first + abs(random()) % (last - first + 1) FROM places CROSS JOIN ends WHERE number < 200)
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM places CROSS JOIN sessions ON sessions.rowid BETWEEN places.place AND places.place + 99
+-- dialect: postgres
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM sessions TABLESAMPLE SYSTEM (1)
+
+-- Rows that belong to something which is not there, by table.
+-- name: count_orphans
+-- dialect: sqlite
+SELECT "table" AS name, count(*) AS orphans FROM pragma_foreign_key_check GROUP BY "table" ORDER BY "table"
+-- dialect: postgres
+SELECT name, count(*) AS orphans FROM (
+    SELECT 'accounts' AS name FROM accounts WHERE NOT EXISTS (SELECT FROM users WHERE id = accounts.user_id)
+    UNION ALL SELECT 'authenticators' FROM authenticators
+        WHERE NOT EXISTS (SELECT FROM users WHERE id = authenticators.user_id)
+    UNION ALL SELECT 'role_permissions' FROM role_permissions
+        WHERE NOT EXISTS (SELECT FROM roles WHERE name = role_permissions.role_name)
+    UNION ALL SELECT 'sessions' FROM sessions WHERE NOT EXISTS (SELECT FROM users WHERE id = sessions.user_id)
+    UNION ALL SELECT 'user_roles' FROM user_roles
+        WHERE NOT EXISTS (SELECT FROM users WHERE id = user_roles.user_id)
+            OR NOT EXISTS (SELECT FROM roles WHERE name = user_roles.role_name)) AS found
+GROUP BY name ORDER BY name
+
+-- A page of all accounts.
+-- name: scan_accounts
+SELECT * FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all sessions.
+-- name: scan_all_sessions
+SELECT * FROM sessions WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all verification tokens.
+-- name: scan_all_verification_tokens
+SELECT * FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all passkeys.
+-- name: scan_authenticators
+SELECT * FROM authenticators WHERE credential_id > :after ORDER BY credential_id LIMIT :limit
+
+-- Provider tokens by the beginning of what is sealed, which names the key; under NULL those that are plain.
+-- name: count_provider_tokens
+SELECT substr(sealed, 1, 9) AS prefix, count(*) AS tokens FROM (
+    SELECT access_token AS plain, access_token_encrypted AS sealed FROM accounts
+    UNION ALL SELECT refresh_token, refresh_token_encrypted FROM accounts
+    UNION ALL SELECT id_token, id_token_encrypted FROM accounts) AS held
+WHERE plain IS NOT NULL OR sealed IS NOT NULL
+GROUP BY 1
+
+-- When the newest user and the newest session were made, and the store itself.
+-- name: get_newest
+SELECT (SELECT created_at FROM users ORDER BY id DESC LIMIT 1) AS newest_user,
+    (SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1) AS newest_session,
+    (SELECT applied_at FROM authstore_migrations WHERE version = 1) AS made

@@ -8,6 +8,9 @@ A query stands there once where all databases say it alike. What one of them say
   where that is shut;
 - `postgres, gathered`: the same for many callers at once: each parameter is an array, and what comes back is the `id`
   of those for whom something was written.
+
+A query that has only the last two says what otherwise takes several statements: elsewhere it is left out, and the unit
+goes on as if it had written nothing.
 """
 
 import re
@@ -106,7 +109,9 @@ def _texts(name: str, body: str) -> dict[str, str]:
         raise ValueError(f"{name} has a text for all and a twin besides")
     if said:
         texts.update(dict.fromkeys(dialects, said))
-    if missing := [dialect for dialect in dialects if not texts.get(dialect)]:
+    if "postgres, whole" in texts and not said and not any(dialect in texts for dialect in dialects):
+        texts.update(dict.fromkeys(dialects, ""))
+    elif missing := [dialect for dialect in dialects if not texts.get(dialect)]:
         raise ValueError(f"{name} says nothing in the words of {', '.join(missing)}")
     return texts
 

@@ -53,6 +53,7 @@ from authstore import (
     UserDisabledError,
     UserNotFoundError,
     VerificationToken,
+    Visit,
     rules,
 )
 from authstore.testing import AdapterContract, Clock
@@ -78,7 +79,8 @@ class Tables:
     refreshed: dict[AccountKey, int] = field(default_factory=dict)  # how often
     leases: dict[AccountKey, tuple[str, datetime]] = field(default_factory=dict)  # who refreshes, until when
     sessions: dict[bytes, Session] = field(default_factory=dict)  # by the hash of their token
-    asked: dict[str, datetime] = field(default_factory=dict)  # the expiry that was asked for, by the session's id
+    visits: dict[bytes, Visit] = field(default_factory=dict)  # by the hash of their token
+    asked: dict[str, datetime] = field(default_factory=dict)  # the expiry that was asked for, by the id of either
     ended: dict[bytes, Ended] = field(default_factory=dict)  # why, by the hash; ahead in time: a grace
     replaced: dict[bytes, str] = field(default_factory=dict)  # hashes that had a grace, and whose they were
     tokens: dict[tuple[str, str, bytes], VerificationToken] = field(default_factory=dict)
@@ -440,7 +442,7 @@ class DictionaryStore:
             mine.sort(key=lambda each: (each[1].last_used_at, each[1].created_at), reverse=True)
             self._end(tables, [key for key, _ in mine[self.policy.max_per_user - 1 :]], "limit", by=None)
 
-    def _lives(self, session: Session) -> bool:
+    def _lives(self, session: Session | Visit) -> bool:
         return rules.is_session_alive(
             self.policy, self.clock(), expires=session.expires, created_at=session.created_at,
             last_used_at=session.last_used_at,
@@ -596,6 +598,50 @@ class DictionaryStore:
             rules.hash_token(except_token) if rules.is_presentable(except_token) else None,
         )
         return self._end(tables, sessions_of(tables, user_id, spared=spared), reason, by=by)
+
+    # Visits
+
+    @writing
+    def open_visit(
+        self, tables: Tables, /, *, token: str | None = None, data: Any = None, expires: datetime | None = None
+    ) -> Visit:
+        now, secret = self.clock(), rules.new_secret() if token is None else rules.check_text(token)
+        if not rules.is_presentable(secret):
+            raise ValueError(f"a token has {rules.MIN_TOKEN_LENGTH} to {rules.MAX_TOKEN_LENGTH} characters")
+        if (key := rules.hash_token(secret)) in tables.visits and self._lives(tables.visits[key]):
+            raise ConflictError("a visit with this token exists")
+        limit = rules.session_expiry(self.policy, created_at=now, now=now)
+        visit = Visit(id=uuid.uuid4().hex, data=data or {}, expires=expires or limit, created_at=now, last_used_at=now)
+        if expires is not None:
+            tables.asked[visit.id] = visit.expires
+        tables.visits[key] = changed(visit, expires=min(visit.expires, limit))
+        return own(tables.visits[key]).model_copy(update={"token": secret})
+
+    async def get_visit(self, token: str) -> Visit | None:
+        found = self._read().visits.get(rules.hash_token(token)) if rules.is_presentable(token) else None
+        return own(found).model_copy(update={"token": token}) if found and self._lives(found) else None
+
+    @writing
+    def change_visit(
+        self, tables: Tables, /, token: str, *, merge: Mapping[str, JsonValue | Unset], rotate: bool = False
+    ) -> Visit | None:
+        data, key = dict(merge), rules.hash_token(token) if rules.is_presentable(token) else b""
+        visit, now = tables.visits.get(key), self.clock()
+        if visit is None or not self._lives(visit):
+            return None
+        slid = rules.session_expiry(
+            self.policy, created_at=visit.created_at, now=now, wanted=tables.asked.get(visit.id)
+        )
+        data = {name: value for name, value in {**visit.data, **data}.items() if value is not UNSET}
+        expires = slid if self.policy.lifetime is None else visit.expires
+        del tables.visits[key]
+        secret = rules.new_secret() if rotate else token
+        tables.visits[rules.hash_token(secret)] = changed(visit, data=data, expires=expires, last_used_at=now)
+        return own(tables.visits[rules.hash_token(secret)]).model_copy(update={"token": secret})
+
+    @writing
+    def delete_visit(self, tables: Tables, /, token: str) -> bool:
+        return rules.is_presentable(token) and tables.visits.pop(rules.hash_token(token), None) is not None
 
     # Verification tokens
 
@@ -756,7 +802,7 @@ class DictionaryStore:
             raise ValueError("batch must be at least 1")
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         await self._forget(self.clock() - timedelta(days=30))
-        deleted = {"sessions": 0, "verification_tokens": 0}
+        deleted = {"sessions": 0, "visits": 0, "verification_tokens": 0}
         while self._dead(self._read()) and (deadline is None or time.monotonic() < deadline):
             for table, count in (await self._delete_dead(batch)).items():
                 deleted[table] += count
@@ -771,6 +817,7 @@ class DictionaryStore:
         dead: list[tuple[str, Any]] = [
             ("sessions", key) for key, row in tables.sessions.items() if not self._lives(row)
         ]
+        dead += [("visits", key) for key, row in tables.visits.items() if not self._lives(row)]
         tokens = [key for key, row in tables.tokens.items() if not rules.is_alive(row.expires, now)]
         return dead + [("verification_tokens", key) for key in tokens]
 
@@ -780,6 +827,8 @@ class DictionaryStore:
         for table, key in dead:
             if table == "sessions":
                 self._end(tables, [key], "expired", by=None)
+            elif table == "visits":
+                del tables.visits[key]
             else:
                 del tables.tokens[key]
         names = [table for table, _ in dead]

@@ -112,17 +112,19 @@ CREATE TRIGGER users_noted AFTER INSERT OR UPDATE OR DELETE ON users FOR EACH RO
 
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
+-- For all rows of a statement at once: sign-ins that wait together share one.
 CREATE FUNCTION sessions_note_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.token_indexed THEN
-        DELETE FROM ended_tokens WHERE token_hash = NEW.token_hash;
+    IF EXISTS (SELECT FROM made WHERE token_indexed) THEN
+        DELETE FROM ended_tokens USING made WHERE made.token_indexed AND ended_tokens.token_hash = made.token_hash;
     END IF;
     IF is_audited() THEN
-        PERFORM note_change('session.created', NEW.user_id, NEW.id);
+        PERFORM note_change('session.created', made.user_id, made.id) FROM made ORDER BY made.id;
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER sessions_inserted AFTER INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION sessions_note_insert();
+CREATE TRIGGER sessions_inserted AFTER INSERT ON sessions REFERENCING NEW TABLE AS made
+FOR EACH STATEMENT EXECUTE FUNCTION sessions_note_insert();
 
 CREATE FUNCTION sessions_note_update() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

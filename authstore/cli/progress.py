@@ -5,7 +5,8 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from authstore.cli.output import Output
+from authstore.cli.arguments import as_typed
+from authstore.cli.output import Output, one_or_many
 from authstore.mover import Event, ProblemEvent, ProgressEvent, RetryEvent, TableEvent
 
 _JSON_SECONDS = 0.5  # between two progress events of one table
@@ -27,7 +28,8 @@ class ProgressView:
         self._bars = _bars(output) if output.is_lively else None
         self._tasks: dict[str, TaskID] = {}
         self._all = self._bars.add_task("all", total=None, rate="") if self._bars else None
-        self._expected = 0  # rows in all tables, by the source's own estimate; 0 where it has none
+        self._expected = 0  # rows in all tables
+        self._begun: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._began = time.monotonic()
         self._last: dict[str, float] = {}
@@ -54,7 +56,11 @@ class ProgressView:
         elif isinstance(event, ProblemEvent) and not event.problem.stops:
             problem = event.problem
             self._output.event(
-                "problem", kind=problem.kind, table=problem.table, message=problem.message, count=problem.count
+                "problem",
+                kind=problem.kind,
+                table=problem.table,
+                message=as_typed(problem.message),
+                count=problem.count,
             )
 
     def _table(self, event: TableEvent) -> None:
@@ -66,6 +72,10 @@ class ProgressView:
             copied=event.copied,
             deleted=event.deleted,
         )
+        if event.state == "begin":
+            self._begun[event.table] = event.rows
+        else:  # some may have been left out
+            self._expected += event.rows - self._begun.get(event.table, event.rows)
         if self._bars:
             self._bar(event.table, event.rows if event.state == "done" else 0, event.rows)
         elif event.state == "done":
@@ -84,24 +94,22 @@ class ProgressView:
         self._last[event.table + event.phase] = now
         self._output.event("progress", table=event.table, phase=event.phase, rows=event.rows, total=event.total)
         if not event.table and event.rows == 0:
-            rows = f"about {event.total:,} rows" if event.total else "reading the source"
-            self._output.say(_PHASES.get(event.phase, rows))
+            self._output.say(_PHASES.get(event.phase, one_or_many(event.total, "row")))
         elif last is not None:
-            self._output.say(f"{event.table}: {event.rows:,} of about {event.total:,} rows")
+            self._output.say(f"{event.table}: {event.rows:,} of {event.total:,} rows")
 
     def _bar(self, name: str, rows: int, total: int) -> None:
         bars = self._bars
         if bars is None or self._all is None:
             return
         if name not in self._tasks:
-            self._tasks[name] = bars.add_task(name, total=total or None, rate="")
-        bars.update(self._tasks[name], completed=rows, total=max(rows, total) or None)
+            self._tasks[name] = bars.add_task(name, total=total, rate="")  # nothing of nothing is all of it
+        bars.update(self._tasks[name], completed=rows, total=max(rows, total))
         if name not in _PHASES.values():
             self._done[name] = rows
             done = sum(self._done.values())
             rate = done / max(0.001, time.monotonic() - self._began)
-            expected = max(self._expected, done) if self._expected else None
-            bars.update(self._all, completed=done, total=expected, rate=f"{rate:,.0f} rows/s")
+            bars.update(self._all, completed=done, total=max(self._expected, done), rate=f"{rate:,.0f} rows/s")
 
 
 def _bars(output: Output) -> Progress:

@@ -17,6 +17,7 @@ from authstore.mover.copies import TableCopy
 from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
+from authstore.mover.postgres.asking import Asking, answered
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
@@ -44,7 +45,7 @@ class Scheme:
     problems: tuple[Problem, ...]
     views: tuple[str, ...] = ()
     widths: Mapping[str, int] = field(default_factory=dict)  # bytes of a source row, by target table
-    rows: Mapping[str, int] = field(default_factory=dict)  # the source's estimate, by target table
+    rows: Mapping[str, int] = field(default_factory=dict)  # meant to move, rejects included, by target table
 
     @property
     def undecided(self) -> tuple[Problem, ...]:
@@ -111,9 +112,19 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         source = read_source(connection, options.schemas)
         options = _by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
-        found = (*found, *suspects(source, recognised, found, options, profile, connection))
-        auth = auth_plan(recognised, options, connection)
-        carried = carried_plan(source, recognised, options, connection, auth.changes)
+        return answered(connection, _scheme(source, recognised, found, options, profile))
+
+
+def _scheme(
+    source: Source,
+    recognised: tuple[Recognised, ...],
+    found: tuple[Problem, ...],
+    options: MoveOptions,
+    profile: Profile,
+) -> Asking[Scheme]:
+    suspected = yield from suspects(source, recognised, found, options, profile)
+    auth = yield from auth_plan(recognised, options)
+    carried = yield from carried_plan(source, recognised, options, auth.changes)
     refused = refused_views((*auth.copies, *carried.copies), carried.views)
     _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
@@ -123,10 +134,10 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         recognised,
         copies,
         cycles,
-        (*found, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
+        (*found, *suspected, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
         tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
-        rows={copy.target: _rows(tables.get(copy.source)) for copy in copies},
+        rows=(yield from _counts(copies)),
     )
 
 
@@ -150,14 +161,14 @@ def _refuse_unknown(
     """An option that names nothing would do nothing, and nobody would notice. Raises `ConfigurationError`."""
     tables = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
     known = tables | set(carried) | {one.role for one in recognised}
-    for option, given in (("--skip", options.skip), ("--only", options.only)):
+    for option, given in (("skip", options.skip), ("only", options.only)):
         if unknown := sorted(set(given) - known):
             there = ", ".join(sorted(label(table.schema, table.name) for table in source.tables))
-            raise ConfigurationError(f"{option}: no table is called {unknown[0]}; there are {there}")
+            raise ConfigurationError(f"`{option}`: no table is called {unknown[0]}; there are {there}")
     if unknown := sorted(set(options.schemas) - {table.schema for table in source.tables}):
-        raise ConfigurationError(f"--schema: there is no table in a schema {unknown[0]}")
+        raise ConfigurationError(f"`schemas`: there is no table in a schema {unknown[0]}")
     if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
-        raise ConfigurationError(f"--prefix: no table's name begins with {options.prefix}")
+        raise ConfigurationError(f"`prefix`: no table's name begins with {options.prefix}")
 
 
 def _refused(views: Mapping[str, str]) -> list[Problem]:
@@ -192,18 +203,12 @@ def _width(table: SourceTable | None) -> int:
     return table.bytes // max(1, table.rows) if table is not None and table.rows > 0 else 1000
 
 
-def _rows(table: SourceTable | None) -> int:
-    return max(0, table.rows) if table is not None else 0
-
-
-def plan_of(
-    scheme: Scheme, connection: SourceConnection, source: str, target: str | Path, options: MoveOptions
-) -> Plan:
-    """The scheme as the operator sees it, with exact counts of rows."""
+def plan_of(scheme: Scheme, source: str, target: str | Path, options: MoveOptions) -> Plan:
+    """The scheme as the operator sees it."""
     why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), count_copy(connection, copy), why.get(copy.source, ""), types
+            copy.target, copy.role, ".".join(copy.source), scheme.rows[copy.target], why.get(copy.source, ""), types
         )
         for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
     )
@@ -224,6 +229,13 @@ def plan_of(
         bytes=size,
         connections=2 + min(DEFAULT.connections, max(1, len(scheme.copies))),
     )
+
+
+def _counts(copies: Sequence[TableCopy]) -> Asking[dict[str, int]]:
+    counts = {}
+    for copy in copies:
+        counts[copy.target] = yield from count_copy(copy)
+    return counts
 
 
 def _size(rows: int, there: int) -> int:
@@ -252,4 +264,4 @@ def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list
     if one is None or not any(column.name == "data" for column in copy.columns):
         return []
     fields = Fields(one, options.naive_tz)
-    return [column.name for column in fields.extra if options.secrets == "keep" or column not in fields.secret]
+    return [column.name for column in fields.kept(options.secrets)]

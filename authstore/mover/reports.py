@@ -4,9 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-SAMPLES = 5  # rows that a problem names
-KINDS = {"on_bad_row": "bad-row", "on_orphan": "orphan", "on_duplicate": "duplicate"}  # of problems, by decision
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -37,7 +34,7 @@ class TableEvent:
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """`rows` of `total` of a table went through a phase; a total of 0 is unknown.
+    """`rows` of `total` of a table went through a phase.
 
     Without a table: of the whole run. The first says how many rows there are to copy or compare in all tables.
     """

@@ -10,6 +10,7 @@ from authstore.store.sessions.writing import SessionStore
 from authstore.store.sign_in import SignInStore
 from authstore.store.users import UserStore
 from authstore.store.verification_tokens import VerificationTokenStore
+from authstore.store.visits import VisitStore
 
 
 class Store(
@@ -17,6 +18,7 @@ class Store(
     RefreshStore,
     SignInStore,
     SessionStore,
+    VisitStore,
     VerificationTokenStore,
     AuthenticatorStore,
     RoleStore,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from pydantic import JsonValue
 
 from authstore.acting import current_actor
-from authstore.adapter import Clock, JsonObject
+from authstore.adapter import UNSET, Clock, JsonObject, Unset
 from authstore.database import Database, Unit
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
@@ -17,9 +17,16 @@ from authstore.store.ids import TimeOrderedIds
 from authstore.store.log.acting import said
 from authstore.store.log.changes import LogState
 from authstore.store.log.hearing import Tell, hear, told
+from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
+
+
+class Tally:
+    """What a store and its transactions count in this process: sign-ins that failed."""
+
+    failed_sign_ins = 0
 
 
 class StoreBase:
@@ -32,6 +39,7 @@ class StoreBase:
         self._cipher = cipher
         self._ids = TimeOrderedIds()
         self._log = LogState()
+        self._tally = Tally()
         self._listeners: tuple[Tell, ...] = ()
         self._is_inner = False
 
@@ -44,6 +52,12 @@ class StoreBase:
     def clock(self) -> Clock:
         """Where this store's "now" comes from."""
         return self._clock
+
+    @property
+    def failed_sign_ins(self) -> int:
+        """How many sign-ins this store has refused since it was opened: wrong or spent tokens, accounts that do not
+        belong, disabled users."""
+        return self._tally.failed_sign_ins
 
     def listen(self, tell: Tell) -> Callable[[], None]:
         """From here on, whatever this store and its transactions write is told as events, in the order of commits and
@@ -84,7 +98,8 @@ class StoreBase:
         return await self._db.unit(self._logged(make))
 
     def _logged(self, make: Callable[[], Unit[T]]) -> Callable[[], Unit[T]]:
-        return partial(self._log.keeping, make) if self._log.is_audited or self._log.is_due else make
+        look = self._log.is_due
+        return partial(self._log.keeping, make, look=look) if self._log.is_audited or look else make
 
     def _new_id(self, now: datetime) -> str:
         return self._ids.next(now)
@@ -119,6 +134,27 @@ def json_object(data: JsonObject | None) -> dict[str, JsonValue]:
     if not isinstance(data, Mapping):
         raise TypeError(f"data is a mapping, not {type(data).__name__}")
     return dict(data)
+
+
+def checked_merge(merge: Mapping[str, JsonValue | Unset]) -> Mapping[str, JsonValue | Unset]:
+    """What is laid over `data`, as it is now. Raises `TypeError` for what is no mapping."""
+    if not isinstance(merge, Mapping):
+        raise TypeError(f"merge is a mapping, not {type(merge).__name__}")
+    return dict(merge)
+
+
+def laid_over(data: JsonObject, merge: Mapping[str, JsonValue | Unset]) -> dict[str, Any]:
+    """`data` with the values of `merge`, key by key; without the keys whose value there is `UNSET`."""
+    return {key: value for key, value in {**data, **merge}.items() if value is not UNSET}
+
+
+def checked_token(token: str) -> str:
+    """A given token of a session or a visit. Raises `ValueError`, `TypeError`."""
+    if not isinstance(token, str):
+        raise TypeError("a token is text")
+    if not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
+        raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
+    return check_text(token)
 
 
 def checked_limit(limit: int) -> int:

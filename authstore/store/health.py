@@ -41,6 +41,13 @@ class HealthStore(StoreBase):
         status, detail = _judged(waited_for)
         return Health(ok=status != "fail", status=status, latency=latency, detail=detail)
 
+    async def explain(self, name: str) -> list[str]:
+        """How the database goes about a named query, a line each; nothing is run. Raises `ValueError`."""
+        query = vars(queries).get(name)
+        if query is None:
+            raise ValueError(f"no query is called {name!r}: see the names that an observer is told")
+        return await self._db.explain(query)
+
     async def _write_probe(self) -> None:
         try:
             await self._db.unit(_probe)

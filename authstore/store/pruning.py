@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from authstore.database import Row, Unit
+from authstore.database import Unit
 from authstore.models import PruneReport
 from authstore.sql import Query, queries
+from authstore.store import rows
 from authstore.store.base import Values
 from authstore.store.events import EventStore
 from authstore.store.sessions.endings import end_dead
@@ -28,6 +29,7 @@ _PRUNABLE: Mapping[str, _Prunable] = {
     "sessions": _Prunable(
         queries.scan_sessions, queries.delete_dead_sessions, queries.count_dead_sessions, "", "\U0010ffff"
     ),
+    "visits": _Prunable(queries.scan_visits, queries.delete_dead_visits, queries.count_dead_visits, "", "\U0010ffff"),
     "verification_tokens": _Prunable(
         queries.scan_verification_tokens,
         queries.delete_dead_verification_tokens,
@@ -83,17 +85,20 @@ class PruningStore(EventStore):
             [stretch] = await self._db.all(steps.scan(**cutoffs, after=leg.after, until=leg.until, limit=batch))
             if stretch["last"] is None:
                 return deleted, None
-            if stretch["dead"] != "[]":
-                deleted += await self._delete(steps.delete, stretch, cutoffs)
+            if isinstance(stretch["last"], bytes):
+                raise rows.unreadable(leg.table, stretch["last"])
+            dead = rows.json_of_texts(stretch["dead"])
+            if dead != "[]":
+                deleted += await self._delete(steps.delete, dead, cutoffs)
             leg = leg._replace(after=stretch["last"])
         return deleted, leg
 
-    async def _delete(self, query: Query, stretch: Row, cutoffs: Values) -> int:
+    async def _delete(self, query: Query, ids: str, cutoffs: Values) -> int:
         def unit() -> Unit[int]:
             if query is queries.delete_dead_sessions:
-                dead = yield queries.list_dead_sessions(**cutoffs, ids=stretch["dead"])
+                dead = yield queries.list_dead_sessions(**cutoffs, ids=ids)
                 yield from end_dead(dead, self._policy)
-            return len((yield query(**cutoffs, ids=stretch["dead"])))
+            return len((yield query(**cutoffs, ids=ids)))
 
         return await self._write_often(unit, cutoffs["now"])
 

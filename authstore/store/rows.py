@@ -9,8 +9,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from authstore.database import Row
 from authstore.encryption import Cipher
 from authstore.errors import KeyUnavailableError, StoreCorruptError
-from authstore.models import Account, Authenticator, Permission, Role, Session, User, VerificationToken
+from authstore.models import Account, Authenticator, Ended, Permission, Role, Session, User, VerificationToken, Visit
 
+_KEYED_BY_BYTES = ("ended_tokens",)
 SEALED = ("access_token", "refresh_token", "id_token")
 
 P = ParamSpec("P")
@@ -20,11 +21,13 @@ _Reader = Callable[Concatenate[Row, P], T]
 
 def unreadable(table: str, id: object) -> StoreCorruptError:
     """A row holds what no store wrote."""
+    if isinstance(id, bytes) and table not in _KEYED_BY_BYTES:  # a text that is not UTF-8
+        id = id.decode("utf-8", "surrogateescape")
     id = id if isinstance(id, (str, int)) else None
     return StoreCorruptError(f"the row {id!r} of {table} cannot be read: mend or delete it", table=table, id=id)
 
 
-def _reads(table: str, key: str = "id") -> Callable[[_Reader[P, T]], _Reader[P, T]]:
+def reads(table: str, key: str = "id") -> Callable[[_Reader[P, T]], _Reader[P, T]]:
     """What a reader cannot make a model of is named by its table and its key."""
 
     def decorate(read: _Reader[P, T]) -> _Reader[P, T]:
@@ -68,26 +71,52 @@ def json_text(value: Any) -> str:
 
 
 def json_list(values: list[str]) -> str:
-    """A list of keys, as a query takes it."""
+    """A list of sessions' ids, as a query takes it. Raises `StoreCorruptError` for one that is no text."""
+    for id in values:
+        if not _is_text(id):
+            raise unreadable("sessions", id)
     return json.dumps(values)
 
 
-def instants_and_ids(table: str, text: str) -> list[tuple[datetime, str]]:
+def json_array(found: str | bytes) -> list[Any]:
+    """A JSON array as a query gave it; bytes that are no text come as half characters."""
+    array: list[Any] = json.loads(found if isinstance(found, str) else found.decode("utf-8", "surrogateescape"))
+    return array
+
+
+def json_of_texts(found: str | bytes) -> str:
+    """A JSON array of keys as a query gave it, without those that are no text."""
+    return found if isinstance(found, str) else json.dumps([id for id in json_array(found) if _is_text(id)])
+
+
+def _is_text(id: object) -> bool:
+    if not isinstance(id, str):
+        return False
+    try:
+        id.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def instants_and_ids(table: str, found: str | bytes) -> list[tuple[datetime, str]]:
     """A JSON array of an instant and an id each. Raises `StoreCorruptError` for an instant that is none."""
-    found = []
-    for written, id in json.loads(text):
+    read = []
+    for written, id in json_array(found):
+        if not _is_text(id):
+            raise unreadable(table, id)
         try:
-            found.append((datetime.fromisoformat(written), id))
+            read.append((datetime.fromisoformat(written), id))
         except ValueError:
             raise unreadable(table, id) from None
-    return found
+    return read
 
 
 def _json(text: str) -> Any:
     return {} if text == "{}" else json.loads(text)
 
 
-@_reads("users")
+@reads("users")
 def user(row: Row) -> User:
     """A user."""
     return User(
@@ -108,7 +137,7 @@ def user_values(user: User) -> dict[str, Any]:
     return {**user.__dict__, "data": json_text(user.data)}
 
 
-@_reads("sessions")
+@reads("sessions")
 def session(row: Row, token: str | None = None) -> Session:
     """A session; with its token only where the caller presented it."""
     return Session(
@@ -125,7 +154,20 @@ def session(row: Row, token: str | None = None) -> Session:
     )
 
 
-@_reads("sessions")
+@reads("visits")
+def visit(row: Row, token: str | None = None) -> Visit:
+    """A visit; with its token only where the caller presented it."""
+    return Visit(
+        id=row["id"],
+        token=token,
+        data=_json(row["data"]),
+        expires=instant(row["expires"]),
+        created_at=instant(row["created_at"]),
+        last_used_at=instant(row["last_used_at"]),
+    )
+
+
+@reads("sessions")
 def asked_expiry(row: Row) -> datetime | None:
     """The expiry of a session that somebody asked for."""
     return maybe_instant(row["expires_asked"])
@@ -139,7 +181,7 @@ def account(row: Row, cipher: Cipher) -> Account:
     return found
 
 
-@_reads("accounts")
+@reads("accounts")
 def account_as_readable(row: Row, cipher: Cipher) -> Account:
     """An account; the tokens that no key opens are `None`, and named."""
     opened = tokens(row, cipher)
@@ -179,7 +221,7 @@ def _is_there(row: Row, column: str) -> bool:
     return row[column + "_encrypted"] is not None
 
 
-@_reads("accounts")
+@reads("accounts")
 def lease_end(row: Row) -> datetime | None:
     """When the lease on refreshing this account ends."""
     return maybe_instant(row["refresh_until"])
@@ -201,7 +243,7 @@ def account_values(account: Account, cipher: Cipher, row: Row | None = None) -> 
     return values
 
 
-@_reads("verification_tokens")
+@reads("verification_tokens")
 def verification_token(row: Row, token: str) -> VerificationToken:
     """A verification token that the caller presented."""
     return VerificationToken(
@@ -213,7 +255,13 @@ def verification_token(row: Row, token: str) -> VerificationToken:
     )
 
 
-@_reads("authenticators", "credential_id")
+@reads("ended_tokens", "token_hash")
+def ended(row: Row) -> Ended:
+    """What a token died of."""
+    return Ended(reason=row["reason"], at=instant(row["at"]), by=row["actor"])
+
+
+@reads("authenticators", "credential_id")
 def authenticator(row: Row) -> Authenticator:
     """A passkey."""
     return Authenticator(
@@ -240,7 +288,7 @@ def authenticator_values(authenticator: Authenticator) -> dict[str, Any]:
     }
 
 
-@_reads("roles", "name")
+@reads("roles", "name")
 def role(row: Row) -> Role:
     """A role with its permissions."""
     pairs = json.loads(row["permissions"])

@@ -31,6 +31,7 @@ try:
     from authstore.web.options import Hooks, Http, Limits, Look, Storage
     from authstore.web.redirects import safe_next
     from authstore.web.texts import ENGLISH, FRENCH, GERMAN, JAPANESE, LANGUAGES, SPANISH, Texts
+    from authstore.web.visitors.visits import BrowserSession, Flash
 except ModuleNotFoundError as error:
     raise extras.missing(error, "web") from None
 
@@ -42,7 +43,9 @@ __all__ = [
     "LANGUAGES",
     "SPANISH",
     "Auth",
+    "BrowserSession",
     "ConsoleMailer",
+    "Flash",
     "Hooks",
     "Http",
     "Identity",

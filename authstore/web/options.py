@@ -109,6 +109,7 @@ class Http:
     rp_id: a parent domain of the host, for passkeys that were made there.
     hsts: seconds for which browsers are told to use https alone; `None`: not told.
     max_cookie_bytes: all cookies of a request; more are refused.
+    visits: whether `request.session` is a mapping that the site keeps for each browser (see `BrowserSession`).
     """
 
     former_cookies: Sequence[str] = ()
@@ -117,11 +118,12 @@ class Http:
     rp_id: str | None = None
     hsts: int | None = 31_536_000
     max_cookie_bytes: int = 8192
+    visits: bool = False
 
     def __post_init__(self) -> None:
-        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith(("-browser", "-last")):
+        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith(("-browser", "-last", "-visit")):
             raise ConfigurationError(
-                'cookie_name is letters, digits, - and _, and ends neither in "-browser" nor "-last"'
+                "cookie_name: letters, digits, - and _; -browser, -last and -visit are taken as ends"
             )
         if self.hsts is not None and self.hsts < 0:
             raise ConfigurationError("hsts is a number of seconds, or None")
@@ -176,6 +178,7 @@ class Options(TypedDict, total=False):
     rp_id: str | None
     hsts: int | None
     max_cookie_bytes: int
+    visits: bool
     allow: Allow | None
     on_event: OnEvent | None
 

@@ -40,7 +40,7 @@ def test_a_file_gets_lines() -> None:
         view(TableEvent("users", "done", 100, 100))
         view(ProgressEvent("", "index", 0, 2))
     assert shown.getvalue().splitlines() == [
-        "about 31,000 rows",
+        "31,000 rows",
         "users: 100 rows, 100 copied, 0 deleted",
         "building indexes",
     ]

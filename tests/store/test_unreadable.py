@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from authstore import Account, Adapter, KeyUnavailableError, Permission, StoreCorruptError, connect
+from authstore.backends.sqlite import inspecting
 
 TOKEN = "moved-token-0123456789"
 OLD, NEW = "an old secret of at least 32 characters", "a new secret of at least 32 characters!"
@@ -96,16 +97,25 @@ INSTANTS = {
     "verification_tokens": "expires",
     "authenticators": "created_at",
 }
+TEXTS = {
+    "users": "image",
+    "accounts": "scope",
+    "sessions": "user_agent",
+    "authenticators": "name",
+    "roles": "description",
+}
+NO_TEXT = b"latin-1: \xe9t\xe9"
 OF_ADA = {"users": "id", "verification_tokens": "identifier", "authenticators": "user_id", "roles": "name"}
 
 
-def spoil(path: Path, table: str, column: str, value: str) -> object:
+def spoil(path: Path, table: str, column: str, value: str | bytes) -> object:
     """Writes the value into the row of Ada's; its key."""
     owner = {"accounts": "user_id", "sessions": "user_id", **OF_ADA}[table]
     whose = {"verification_tokens": "ada@example.com", "roles": "editor"}.get(table, "ada")
     key = {"authenticators": "credential_id", "roles": "name"}.get(table, "id")
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {owner} = ?", (value, whose))
+        text = value if isinstance(value, bytes) else value.encode()
+        connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {owner} = ?", (text, whose))
         found = connection.execute(f"SELECT {key} FROM {table} WHERE {owner} = ?", (whose,)).fetchall()
     [(id,)] = found
     return id
@@ -117,13 +127,15 @@ CASES = [
     for name, column, value in [
         *([("instant", INSTANTS[table], BAD_INSTANT)] if table in INSTANTS else []),
         *((name, "data", value) for name, value in BAD_DATA.items()),
+        ("bytes-in-data", "data", b'{"a":"\xff"}'),
+        *([("bytes", TEXTS[table], NO_TEXT)] if table in TEXTS else []),
     ]
 ]
 
 
 @pytest.mark.parametrize(("table", "column", "value"), CASES)
 async def test_every_reading_method_says_which_row_cannot_be_read(
-    tmp_path: Path, table: str, column: str, value: str
+    tmp_path: Path, table: str, column: str, value: str | bytes
 ) -> None:
     path = tmp_path / "auth.db"
     await full(path)
@@ -137,26 +149,93 @@ async def test_every_reading_method_says_which_row_cannot_be_read(
             assert str(id) in str(corrupt.value)
             assert "e999" not in str(corrupt.value)
             assert "02-31" not in str(corrupt.value)
+            assert "latin" not in str(corrupt.value)
+            async with store.transaction() as transaction:
+                with pytest.raises(StoreCorruptError) as corrupt:
+                    await ask(transaction)
+                assert (corrupt.value.table, corrupt.value.id) == (table, id), name
+                assert await transaction.get_user("eve") is not None
         assert await store.get_session_and_user("another-" + TOKEN) is not None
         assert await store.get_user("eve") is not None
 
 
-@pytest.mark.parametrize("value", BAD_DATA.values(), ids=BAD_DATA)
+@pytest.mark.parametrize("value", [*BAD_DATA.values(), b'{"a":"\xff"}'], ids=[*BAD_DATA, "bytes"])
 @pytest.mark.parametrize("table", ["users", "sessions"])
-async def test_of_those_who_ask_together_one_fails(tmp_path: Path, table: str, value: str) -> None:
+async def test_of_those_who_ask_together_one_fails(tmp_path: Path, table: str, value: str | bytes) -> None:
     path = tmp_path / "auth.db"
     async with connect(path) as store:
         people = [await store.create_user(id=f"u{number}") for number in range(40)]
         sessions = [await store.create_session(user.id) for user in people]
         spoiled = people[7].id if table == "users" else sessions[7].id
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (value, spoiled))
+            text = value if isinstance(value, bytes) else value.encode()
+            connection.execute(f"UPDATE {table} SET data = CAST(? AS TEXT) WHERE id = ?", (text, spoiled))
         asked = (store.get_session_and_user(str(session.token)) for session in sessions)
         answers = await asyncio.gather(*asked, return_exceptions=True)
     [failed] = [answer for answer in answers if isinstance(answer, BaseException)]
     assert answers.index(failed) == 7
     assert isinstance(failed, StoreCorruptError)
     assert (failed.table, failed.id) == (table, spoiled)
+
+
+async def test_events_and_ends_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    await full(path)
+    async with connect(path) as store:
+        await store.delete_session(TOKEN)
+        *others, last = await store.events()
+        seq = last.seq
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE changes SET actor = CAST(? AS TEXT) WHERE seq = ?", (NO_TEXT, seq))
+            connection.execute("UPDATE ended_tokens SET reason = CAST(? AS TEXT)", (NO_TEXT,))
+        with pytest.raises(StoreCorruptError) as corrupt:
+            await store.events()
+        assert (corrupt.value.table, corrupt.value.id) == ("changes", seq)
+        assert await store.events(limit=len(others)) == others
+        with pytest.raises(StoreCorruptError) as corrupt:
+            await store.why_ended(TOKEN)
+        assert corrupt.value.table == "ended_tokens"
+
+
+async def test_what_cannot_be_read_can_be_ended_and_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    await full(path)
+    spoil(path, "sessions", "user_agent", NO_TEXT)
+    spoil(path, "users", "name", NO_TEXT)
+    async with connect(path) as store:
+        assert await store.revoke_sessions("ada") == 1
+        assert await store.delete_user("ada") is True
+        assert (await store.prune()).remaining == 0
+        assert [user.id for user in await store.list_users()] == ["eve"]
+
+
+async def test_an_id_that_is_no_text_is_named_and_stops_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    await full(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("UPDATE users SET id = CAST(x'616461ff' AS TEXT) WHERE id = 'ada'")
+    async with connect(path, cache=100) as store:
+        with pytest.raises(StoreCorruptError) as corrupt:
+            await store.list_users()
+        assert (corrupt.value.table, corrupt.value.id) == ("users", "ada\udcff")
+        with pytest.raises(StoreCorruptError) as corrupt:
+            await store.get_session_and_user(TOKEN)
+        assert corrupt.value.table == "sessions"  # whose user_id went along
+        assert await store.get_session_and_user("another-" + TOKEN) is not None
+        assert (await store.prune()).remaining == 0
+        assert {table for table, _ in inspecting.undecodable(path)} == {
+            *("accounts", "authenticators", "changes", "sessions", "user_roles", "users"),
+        }
+
+
+async def test_rows_with_bytes_that_are_no_text_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    await full(path)
+    assert inspecting.undecodable(path) == ()
+    ids = {table: spoil(path, table, column, NO_TEXT) for table, column in TEXTS.items()}
+    ids["verification_tokens"] = spoil(path, "verification_tokens", "data", b'{"a":"\xff"}')
+    assert dict(inspecting.undecodable(path)) == ids
 
 
 async def test_escapes_and_depth_that_json_allows_are_read(tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
 
 from authstore.backends.ownership import Ownership
+from authstore.backends.postgres.backups.copying import copy_from
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
-from authstore.backends.postgres.inspecting import facts
+from authstore.backends.postgres.inspecting import explain, facts
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.reads import Reads
 from authstore.backends.postgres.standby import Standby
@@ -21,7 +24,7 @@ from authstore.backends.postgres.writes import Writes
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import ConfigurationError, StoreClosedError, StoreError
 from authstore.observers import Watch
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -32,6 +35,7 @@ class PostgresDatabase:
     """An open PostgreSQL database."""
 
     def __init__(self, connector: Connector, pool: Pool, standby: Standby | None = None) -> None:
+        self.servers = connector.servers
         self._pool = pool
         self._standby = standby
         self._units = Units(self._pool, connector.commit)
@@ -39,6 +43,7 @@ class PostgresDatabase:
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
         self._begin = begin(connector.commit, is_exclusive=True)
         self._is_pooled = connector.is_pooled
+        self._connect = connector.connect
         self._owned = Ownership()
         self._closing: asyncio.Task[None] | None = None
 
@@ -90,6 +95,11 @@ class PostgresDatabase:
         """See `authstore.database.Database`. Notices come later than a commit is acknowledged."""
         raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
 
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        self.check()
+        return await self._reads.ask(partial(explain, query=query), of_primary=True)
+
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         self.check()
@@ -98,6 +108,13 @@ class PostgresDatabase:
             is_read = self._standby.is_trusted
             found["standby"] = "read" if is_read else f"left out: {self._standby.left_out_because}"
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
+
+    async def copy_to(self, path: Path) -> None:
+        """See `authstore.database.Database`. Over a connection of its own, beside those of the pool."""
+        self.check()
+        with translated():
+            connection = await self._connect()
+        await copy_from(connection, path)
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
 
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_lost_race, translated
+from authstore.backends.postgres.inspecting import explain
 from authstore.backends.postgres.reads import look_up
 from authstore.backends.postgres.units import drive, fetch
 from authstore.backends.turn import Turn
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreMisuseError
 from authstore.observers import Watch
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -82,11 +84,20 @@ class PostgresTransaction:
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""
 
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        async with self._turn():
+            return await uninterrupted(explain(self._connection, None, query=query, is_in_transaction=True))
+
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         async with self._turn():
             await uninterrupted(self._connection.script("SELECT 1", None))
         return {"backend": "postgresql", "in_transaction": True}
+
+    async def copy_to(self, path: Path) -> None:
+        """What is not committed is in no backup."""
+        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
 
     async def close(self) -> None:
         """A transaction ends with its block."""

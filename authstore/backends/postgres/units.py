@@ -7,7 +7,7 @@ the transaction.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from time import monotonic
 from typing import Any, TypeVar, cast
 
@@ -15,11 +15,11 @@ from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone, is_lost_race, name_of, ours
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import Commit
-from authstore.backends.postgres.texts import text
+from authstore.backends.postgres.texts import Text, text
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
 from authstore.observers import Statistic, locking
-from authstore.sql import Decides, Query, Statement
+from authstore.sql import Decides, Query, Statement, queries
 
 T = TypeVar("T")
 
@@ -49,10 +49,10 @@ class Units:
         """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
         return await self.to_the_end(self._until_it_is_done(make, asyncio.get_running_loop().time() + BUSY_SECONDS))
 
-    async def alone(self, query: Query, sql: str | None, parameters: Mapping[str, Any]) -> int | list[Row]:
+    async def alone(self, query: Query, said: Text, values: Sequence[Any]) -> int | list[Row]:
         """Runs one text of a query that is its own transaction."""
         deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
-        return await self.to_the_end(self._alone(query, sql or "", parameters, deadline))
+        return await self.to_the_end(self._alone(query, said, values, deadline))
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs this to its end, and only then lets a cancellation of its caller through."""
@@ -90,12 +90,11 @@ class Units:
         finally:
             self._pool.give(connection, to_write=True)
 
-    async def _alone(self, query: Query, sql: str, parameters: Mapping[str, Any], deadline: float) -> int | list[Row]:
+    async def _alone(self, query: Query, said: Text, values: Sequence[Any], deadline: float) -> int | list[Row]:
         connection = await self._pool.take(deadline, to_write=True)
         try:
-            said = text(sql)
-            work = _sent(connection, said.sql, said.values(parameters), said.returns)
-            return await noted(connection, query, committed(connection, work))
+            send = connection.fetch_tuples if said.returns else connection.run
+            return await noted(connection, query, committed(connection, send(said.sql, values, None)))
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -104,7 +103,7 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
     try:
         await begun(connection, opening, _left(deadline))
-        result = await drive(connection, make(), deadline)
+        result = await drive(connection, make(), deadline, until_commit=True)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
             raise busy() from error
@@ -124,12 +123,14 @@ async def begun(connection: Connection, opening: str, timeout: float | None) -> 
     connection.locked = monotonic() - began
 
 
-async def drive(connection: Connection, unit: Unit[T], deadline: float | None) -> T:
-    """Runs a unit to its end within the open transaction."""
+async def drive(connection: Connection, unit: Unit[T], deadline: float | None, *, until_commit: bool = False) -> T:
+    """Runs a unit to its end within the open transaction. `until_commit`: nothing comes after it, so that the end of
+    the transaction takes back what was said of it."""
     try:
         statement = next(unit)
         while True:
-            statement = unit.send(await fetch(connection, statement, deadline))
+            is_spared = until_commit and statement.query is queries.say_no_more
+            statement = unit.send([] if is_spared else await fetch(connection, statement, deadline))
     except StopIteration as finished:
         return cast(T, finished.value)
     finally:
@@ -139,12 +140,14 @@ async def drive(connection: Connection, unit: Unit[T], deadline: float | None) -
 async def fetch(connection: Connection, statement: Statement, deadline: float | None) -> list[Row]:
     """All rows of a statement, or an empty one for each row that it wrote."""
     query, decides = statement.query, statement.decides
+    if not query.postgres:
+        return []
     if decides is Decides.NAME:
         began = monotonic()
         with locking():
             await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
         connection.locked += monotonic() - began
-    return await noted(connection, query, _fetch(connection, statement, deadline))
+    return await noted(connection, query, _fetch(connection, statement, deadline), statement.parameters.get("reason"))
 
 
 async def _fetch(connection: Connection, statement: Statement, deadline: float | None) -> list[Row]:
@@ -156,7 +159,7 @@ async def _fetch(connection: Connection, statement: Statement, deadline: float |
     return [{}] * await connection.run(said.sql, values, _left(deadline))
 
 
-async def noted(connection: Connection, query: Query, work: Awaitable[T]) -> T:
+async def noted(connection: Connection, query: Query, work: Awaitable[T], reason: str | None = None) -> T:
     """What this query gives, told to whoever watches."""
     if connection.watch is None:
         return await work
@@ -170,30 +173,28 @@ async def noted(connection: Connection, query: Query, work: Awaitable[T]) -> T:
         raise
     finally:
         seconds = monotonic() - began + waited + locked
-        connection.watch.statement(Statistic(query.name, seconds, waited, locked, count, failed))
+        connection.watch.statement(Statistic(query.name, seconds, waited, locked, count, failed, reason))
     return found
 
 
 async def committed(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
-    """Waits for a commit, or a statement that commits by itself: it is never cancelled.
+    """Waits for a commit, or a statement that commits by itself, in a task of its own: neither is ever called back.
 
     Raises `UnknownOutcomeError` where nobody can tell whether it happened, and the driver's errors where it did not.
     """
-    task = asyncio.ensure_future(work)
-    await asyncio.wait([task], timeout=COMMIT_SECONDS)
-    if not task.done():
-        connection.terminate()
-        await asyncio.wait([task])
-        raise in_doubt(task.exception())
-    error = task.exception()
-    if error is not None:
+    timer = asyncio.get_running_loop().call_later(COMMIT_SECONDS, connection.terminate)
+    try:
+        result = await work
+    except BaseException as error:
         if is_gone(error) and not _was_refused(error):
             connection.terminate()
-            raise in_doubt(error)
-        raise error
+            raise in_doubt(error) from error
+        raise
+    finally:
+        timer.cancel()
     if connection.is_in_doubt:
         raise in_doubt()
-    return task.result()
+    return result
 
 
 async def abandon(connection: Connection) -> bool:
@@ -214,12 +215,6 @@ def busy() -> StoreBusyError:
 def _was_refused(error: BaseException) -> bool:
     """Whether the server itself said that it had not done it."""
     return getattr(error, "sqlstate", None) in ("25006", "53300")
-
-
-async def _sent(connection: Connection, sql: str, values: Sequence[Any], returns: bool) -> int | list[Row]:
-    if returns:
-        return await connection.fetch_tuples(sql, values, None)
-    return await connection.run(sql, values, None)
 
 
 def _left(deadline: float | None) -> float | None:

@@ -7,9 +7,11 @@ an insert costs a sixth.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from authstore.backends.postgres.errors import DRIVER_ERRORS
+from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import GATE, Units
 from authstore.database import Row, Unit
 from authstore.errors import StoreMisuseError, UnknownOutcomeError
@@ -22,10 +24,12 @@ MAX_ROWS = 256  # in one statement
 AT_ONCE = 2  # of one kind
 
 
-class _Job(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Job:
     statement: Statement
     written: "asyncio.Future[bool]"
     asker: Asker
+    batch: "asyncio.Future[None] | None" = None  # done when the statement that it went into is
 
 
 class Writes:
@@ -70,21 +74,21 @@ class Writes:
 
     async def _outcome(self, job: _Job) -> bool:
         try:
-            return await asyncio.shield(job.written)
+            return await job.written
         except asyncio.CancelledError:
-            waiting = self._waiting.get(job.statement.query, [])
-            if job in waiting:
-                waiting.remove(job)  # it never began
-            elif not job.written.done():
-                await _uninterrupted(job.written)
+            if job.batch is None:
+                self._waiting[job.statement.query].remove(job)  # it never began
+            else:
+                await _uninterrupted(job.batch)
             raise
 
     async def _write_alone(self, statement: Statement) -> bool:
         query = statement.query
+        said = text(query.whole or "")
         self._running[query] = self._running.get(query, 0) + 1
         try:
-            found = await self._units.alone(query, query.whole, {**statement.parameters, "gate": GATE})
-            return bool(found)
+            values = said.values({**statement.parameters, "gate": GATE})
+            return bool(await self._units.alone(query, said, values))
         except DRIVER_ERRORS:
             return False
         finally:
@@ -120,27 +124,28 @@ class Writes:
         if left:
             self._waiting[query] = left
             self._start(query)
+        batch = asyncio.get_running_loop().create_future()
+        for job in taken.values():
+            job.batch = batch
         return [taken[key] for key in sorted(taken)]
 
     async def _write_together(self, query: Query, jobs: list[_Job]) -> None:
+        said, given = text(query.gathered or ""), [job.statement.parameters for job in jobs]
         for job in jobs:
             job.asker.is_answered()
-        names = list(jobs[0].statement.parameters)
-        parameters = {name: [job.statement.parameters[name] for job in jobs] for name in names}
         try:
-            rows = await self._units.alone(query, query.gathered, {**parameters, "gate": GATE})
+            values = [GATE if name == "gate" else [one[name] for one in given] for name in said.names]
+            rows = await self._units.alone(query, said, values)
         except DRIVER_ERRORS:
             written: set[Any] = set()  # one of them spoilt it, or the server is away: each by itself finds out
         except BaseException as error:
-            _fail(jobs, error)
+            _settle(jobs, error)
             if isinstance(error, asyncio.CancelledError):
                 raise
             return
         else:
             written = {row["id"] for row in cast(list[Row], rows)}
-        for job in jobs:
-            if not job.written.done():
-                job.written.set_result(job.statement.parameters["id"] in written)
+        _settle(jobs, written)
 
 
 def _finished(unit: Unit[T]) -> T:
@@ -151,14 +156,20 @@ def _finished(unit: Unit[T]) -> T:
     raise StoreMisuseError("a unit went on after the statement that was to be all of it")
 
 
-def _fail(jobs: list[_Job], error: BaseException) -> None:
+def _settle(jobs: list[_Job], outcome: set[Any] | BaseException) -> None:
+    """Tells each what became of its own."""
     for job in jobs:
         if job.written.done():
             continue
-        if isinstance(error, asyncio.CancelledError):
+        if isinstance(outcome, set):
+            job.written.set_result(job.statement.parameters["id"] in outcome)
+        elif isinstance(outcome, asyncio.CancelledError):
             job.written.cancel()
         else:
-            job.written.set_exception(_again(error))
+            job.written.set_exception(_again(outcome))
+    batch = jobs[0].batch
+    if batch is not None and not batch.done():
+        batch.set_result(None)
 
 
 def _again(error: BaseException) -> BaseException:
@@ -170,11 +181,9 @@ def _again(error: BaseException) -> BaseException:
     return error
 
 
-async def _uninterrupted(future: "asyncio.Future[bool]") -> None:
+async def _uninterrupted(future: "asyncio.Future[None]") -> None:
     while not future.done():
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
             continue
-    if not future.cancelled():
-        future.exception()

@@ -6,11 +6,13 @@ row), the callers of the other run.
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from authstore.backends.sqlite.errors import translated, unreadable
+from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, abandon, settle
 from authstore.database import Found, Lookup, Row
@@ -122,7 +124,7 @@ class Reads:
 
 def answer(question: Question, connection: UnitConnection) -> Any:
     """What a question finds. Raises what it fails with."""
-    return _found(_source(connection), question)
+    return find(_source(connection), question)
 
 
 def answers(questions: Sequence[Question], connection: UnitConnection) -> list[Outcome]:
@@ -148,8 +150,7 @@ def _source(connection: UnitConnection) -> UnitConnection:
     return snapshot
 
 
-def look_up(connection: UnitConnection, lookup: Lookup, key: str) -> Found | None:
-    """What there is under one key. Raises `StoreCorruptError` where a row does not hold what the schema says."""
+def _look_up(connection: UnitConnection, lookup: Lookup, key: str) -> Found | None:
     rows = connection.noting(lookup.one, lambda: connection.execute(lookup.one.sqlite, {"key": key}).fetchall())
     try:
         return lookup.check(rows[0]) if rows else None
@@ -173,10 +174,17 @@ def _look_up_each(connection: UnitConnection, lookup: Lookup, keys: list[str]) -
 
 def _outcome(connection: UnitConnection, question: Question) -> Outcome:
     try:
-        return _found(connection, question), None
+        return find(connection, question), None
     except BaseException as error:
         return None, error
 
 
-def _found(connection: UnitConnection, question: Question) -> Any:
-    return connection.rows(question) if isinstance(question, Statement) else look_up(connection, *question)
+def find(connection: UnitConnection, question: Question) -> Any:
+    """What a question finds; text that is not UTF-8 is left to whoever makes something of the rows."""
+    try:
+        return connection.rows(question) if isinstance(question, Statement) else _look_up(connection, *question)
+    except sqlite3.OperationalError as error:
+        if not is_undecodable(error):
+            raise
+    with escaped(connection):
+        return find(connection, question)

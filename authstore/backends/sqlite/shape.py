@@ -25,6 +25,12 @@ def lacking(connection: sqlite3.Connection, ran: Sequence[Migration]) -> Shape:
     return Shape(expected.needed - found.needed, expected.helpful - found.helpful)
 
 
+def tables(ran: Sequence[Migration]) -> list[str]:
+    """The tables that these migrations make."""
+    needed = _made_by(tuple(ran)).needed
+    return sorted(name.removeprefix("table ") for name in needed if name.startswith("table "))
+
+
 @cache
 def _made_by(steps: tuple[Migration, ...]) -> Shape:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:

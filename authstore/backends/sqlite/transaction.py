@@ -4,12 +4,14 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
 
 from authstore.backends.sqlite.errors import translated
-from authstore.backends.sqlite.reads import look_up
+from authstore.backends.sqlite.inspecting import explain
+from authstore.backends.sqlite.reads import find
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, in_savepoint
 from authstore.backends.sqlite.writes import uninterrupted
@@ -17,7 +19,7 @@ from authstore.backends.turn import Turn
 from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError, StoreMisuseError
 from authstore.observers import Watch
-from authstore.sql import Statement
+from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
@@ -43,11 +45,11 @@ class SqliteTransaction:
 
     async def all(self, statement: Statement) -> list[Row]:
         """See `authstore.database.Database`."""
-        return await self._call(lambda connection: _still_open(connection).rows(statement))
+        return await self._call(lambda connection: find(_still_open(connection), statement))
 
     async def lookup(self, lookup: Lookup, key: str) -> Found | None:
         """See `authstore.database.Database`."""
-        return await self._call(lambda connection: look_up(_still_open(connection), lookup, key))
+        return await self._call(lambda connection: find(_still_open(connection), (lookup, key)))
 
     async def unit(self, make: Callable[[], Unit[T]]) -> T:
         """See `authstore.database.Database`."""
@@ -74,10 +76,18 @@ class SqliteTransaction:
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""
 
+    async def explain(self, query: Query) -> list[str]:
+        """See `authstore.database.Database`."""
+        return await self._call(lambda connection: explain(_still_open(connection), query))
+
     async def facts(self) -> dict[str, JsonValue]:
         """See `authstore.database.Database`."""
         await self._call(_still_open)
         return {"backend": "sqlite", "in_transaction": True}
+
+    async def copy_to(self, path: Path) -> None:
+        """What is not committed is in no backup."""
+        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
 
     async def close(self) -> None:
         """A transaction ends with its block."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, name_of, ours
 from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
 from authstore.errors import StoreError
 from authstore.observers import WAITS, Statistic
@@ -49,9 +50,9 @@ class UnitConnection(sqlite3.Connection):
         """What `fetch` gives, noted."""
         if self.executed is None:
             return fetch(self, statement)
-        return self.noting(statement.query, partial(fetch, self, statement))
+        return self.noting(statement.query, partial(fetch, self, statement), statement.parameters.get("reason"))
 
-    def noting(self, query: Query, ask: Callable[[], S]) -> S:
+    def noting(self, query: Query, ask: Callable[[], S], reason: str | None = None) -> S:
         """What this query gives, and a note of it where somebody watches."""
         if self.executed is None:
             return ask()
@@ -65,7 +66,7 @@ class UnitConnection(sqlite3.Connection):
             raise
         finally:
             seconds = monotonic() - began + waited + locked
-            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed))
+            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed, reason))
         return found
 
 
@@ -99,10 +100,16 @@ class UnitJob:
 def fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     """All rows of a statement (a half-read `RETURNING` would keep the write lock), or an empty one for each row
     that it wrote."""
+    if not statement.query.sqlite:
+        return []
     cursor = connection.execute(statement.query.sqlite, _encoded(statement.parameters))
     if cursor.description is None:
         return [{}] * cursor.rowcount
-    rows = cursor.fetchall()
+    try:
+        rows = cursor.fetchall()
+    except sqlite3.Error:
+        cursor.close()  # or it would be half read for as long as the error is
+        raise
     names = [column[0] for column in cursor.description] if rows else []
     return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -121,10 +128,20 @@ def iso(value: datetime) -> str:
 
 
 def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
-    """Runs a unit so that it fails alone. Needs an open transaction, and raises where that is gone."""
+    """Runs a unit so that it fails alone; again where it met text that is not UTF-8, which is left to the unit then.
+    Needs an open transaction, and raises where that is gone."""
     if not connection.in_transaction:
         raise StoreError("the database rolled the transaction back after an earlier error")
-    unit = make()
+    try:
+        return _run_unit(connection, make())
+    except sqlite3.OperationalError as error:
+        if not (is_undecodable(error) and connection.in_transaction):
+            raise
+    with escaped(connection):
+        return _run_unit(connection, make())
+
+
+def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
     try:
         statement = next(unit)
         if statement.decides is Decides.UNIT:  # one that fails undoes itself: no savepoint is needed
@@ -140,7 +157,7 @@ def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
 def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
     connection.execute("SAVEPOINT unit")
     try:
-        result = _drive(connection, unit, statement)
+        result = drive(connection, unit, statement)
     except BaseException:
         # After SQLITE_FULL or an I/O error SQLite may have rolled everything back by itself.
         if connection.in_transaction:
@@ -151,7 +168,8 @@ def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statemen
     return result
 
 
-def _drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
+def drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
+    """Runs a unit from its first statement, which it has yielded, to its end."""
     try:
         while True:
             statement = unit.send(connection.rows(statement))

@@ -114,7 +114,7 @@ class SqliteWriter:
 
     def packs(self) -> Iterator[Pack]:
         """Keys and digests in key order."""
-        return target_packs(self._target, self._queries.digests)
+        return target_packs(self._target, self.layout.table, self._queries.digests)
 
     def keys(self) -> Iterator[Any]:
         """All keys in their order, as `Keys` have them."""

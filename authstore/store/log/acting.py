@@ -14,5 +14,5 @@ def said(make: Callable[[], Unit[T]], at: datetime, actor: str | None, *, is_usi
     """A unit of work within which the log knows who acts and when. `is_using`: a token that goes is used up."""
     yield queries.say_who_acts(at=at, actor=actor, is_using=is_using)
     result = yield from within(make())
-    yield queries.say_who_acts(at=None, actor=None, is_using=False)
+    yield queries.say_no_more()
     return result

@@ -39,10 +39,10 @@ class LogState:
         self.is_audited = log["audit_seconds"] is not None
         self._looked = time.monotonic()
 
-    def keeping(self, make: Callable[[], Unit[T]]) -> Unit[T]:
-        """A unit of work, with a look at the log where it is time for one, and whose events join the chain in the same
-        transaction where there is an audit."""
-        if self.is_due:
+    def keeping(self, make: Callable[[], Unit[T]], *, look: bool) -> Unit[T]:
+        """A unit of work, with a look at the log where it was time for one, and whose events join the chain in the same
+        transaction where there is an audit. One without either goes on after nothing: it may be a single statement."""
+        if look:
             [log] = yield queries.get_change_log()
             self.note(log)
         result = yield from within(make())
@@ -102,6 +102,7 @@ def forget(before: datetime) -> Unit[bool]:
     return last == _FORGET_BATCH - 2
 
 
+@rows.reads("changes", "seq")
 def event(row: Row) -> Event:
     """An event from its row."""
     return Event(

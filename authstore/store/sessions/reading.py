@@ -1,5 +1,6 @@
 """Sessions are found by their token, and judged by the policy of whoever looks."""
 
+import logging
 from datetime import datetime
 from heapq import nlargest
 from hmac import compare_digest
@@ -15,6 +16,8 @@ from authstore.store.sessions import kept
 from authstore.store.sessions.cache import SessionCache
 from authstore.store.sessions.endings import ended, find_presented
 from authstore.tokens import hash_token, is_presentable, named_session
+
+_log = logging.getLogger("authstore.store")
 
 _STRETCH = 100  # sessions looked at in one read: a fraction of a millisecond
 _LAST_ID = "\U0010ffff"  # what comes after every id
@@ -44,16 +47,34 @@ class SessionReader(StoreBase):
 
     async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
         if not is_presentable(token):
+            await self._note_refusal(token, now)
             return None
-        presented = hash_token(token)
-        if self._cache is None:
-            found = await self._find(token, presented)
+        presented, cache = hash_token(token), self._cache
+        if cache is not None and (here := await cache.get(presented)) is not None:
+            session, user = here.session_and_user(token)
         else:
-            found = self._cache.get(presented) or await self._fill(self._cache, token, presented)
-        if found is None:
-            return await self._replaced(token, now)
-        session, user = kept.session_and_user(found, token)
-        return (session, user) if not user.disabled and self._is_alive(session, now) else None
+            found = await (self._find(token, presented) if cache is None else self._fill(cache, token, presented))
+            if found is None:
+                replaced = await self._replaced(token, now)
+                if replaced is None:
+                    await self._note_refusal(token, now)
+                return replaced
+            session, user = kept.session_and_user(found, token)
+        if user.disabled or not self._is_alive(session, now):
+            await self._note_refusal(token, now, session)
+            return None
+        return session, user
+
+    async def _note_refusal(self, token: str, now: datetime, session: Session | None = None) -> None:
+        """Tells the log why a token found nobody, where that is asked for; never the token."""
+        if not _log.isEnabledFor(logging.DEBUG):
+            return
+        why = await self._why(token, now) if is_presentable(token) else None
+        _log.debug(
+            "a session was refused: %s%s",
+            why.reason if why else "unknown" if session is None else "ended meanwhile",
+            f", {session.id}" if session else "",
+        )
 
     async def _find(self, token: str, presented: bytes) -> Found | None:
         named = named_session(token)
@@ -87,18 +108,18 @@ class SessionReader(StoreBase):
 
     async def why_ended(self, token: str) -> Ended | None:
         """See `authstore.adapter.Sessions.why_ended`."""
-        if not is_presentable(token):
-            return None
-        now, named, token_hash = self._now(), named_session(token), hash_token(token)
+        return await self._why(token, self._now()) if is_presentable(token) else None
+
+    async def _why(self, token: str, now: datetime) -> Ended | None:
+        named, token_hash = named_session(token), hash_token(token)
         row = await self._db.one(queries.get_session_remains_by_id(id=named, token_hash=token_hash)) if named else None
         if row is None:
             row = await self._db.one(queries.get_session_remains_by_hash(token_hash=token_hash))
         if row is not None:
             return ended(row, now, self._policy)
         found = await self._db.one(queries.get_ended_token(token_hash=token_hash))
-        if found is None or now < rows.instant(found["at"]):
-            return None
-        return Ended(reason=found["reason"], at=rows.instant(found["at"]), by=found["actor"])
+        noted = rows.ended(found) if found else None
+        return noted if noted is not None and noted.at <= now else None
 
     async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
         """See `authstore.adapter.Sessions.list_sessions`."""

@@ -1,7 +1,6 @@
 """Ending very many sessions of one user, a slice at a time: who looks something up or writes meanwhile waits for one at
 most."""
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from heapq import heappush, heappushpop
@@ -67,7 +66,7 @@ def _to_end(stretch: Row, many: ManySessionsError, stay: list[_Used]) -> tuple[l
     `stay`: a heap of the sessions that were used last, of all that were seen.
     """
     all_of, excess = list[str](), list[str]()
-    for id, used, made, is_alive in json.loads(stretch["found"]):
+    for id, used, made, is_alive in rows.json_array(stretch["found"]):
         if id == many.except_id:
             continue
         if not (many.keep and is_alive):

@@ -10,10 +10,10 @@ from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import end_of, is_touch_due, session_expiry
-from authstore.models import Session, check_text
+from authstore.models import Session
 from authstore.sql import Statement, queries
 from authstore.store import rows
-from authstore.store.base import Values, is_storable, json_object
+from authstore.store.base import Values, checked_merge, checked_token, is_storable, json_object, laid_over
 from authstore.store.sessions.endings import (
     Ending,
     end_found,
@@ -28,8 +28,6 @@ from authstore.store.sessions.endings import (
 from authstore.store.sessions.reading import SessionReader
 from authstore.store.sessions.slices import SlicingStore
 from authstore.tokens import (
-    MAX_TOKEN_LENGTH,
-    MIN_TOKEN_LENGTH,
     hash_token,
     is_presentable,
     named_session,
@@ -58,7 +56,7 @@ class SessionStore(SessionReader, SlicingStore):
         limit = session_expiry(self._policy, created_at=now, now=now)
         session = Session(
             id=session_id,
-            token=new_session_token(session_id) if token is None else _checked_token(token),
+            token=new_session_token(session_id) if token is None else checked_token(token),
             user_id=user_id,
             expires=limit if expires is None else expires,
             created_at=now,
@@ -87,9 +85,7 @@ class SessionStore(SessionReader, SlicingStore):
             return found and found[0]
         if not is_presentable(token):
             return None
-        return await self._db.unit(
-            lambda: self._change_session(token, now, lambda session, row: self._touched(session, row, now), UNSET)
-        )
+        return await self._db.unit(lambda: self._touch(token, found[0], now))
 
     async def update_session(
         self,
@@ -103,13 +99,12 @@ class SessionStore(SessionReader, SlicingStore):
         now = self._now()
         if not (isinstance(data, Unset) or isinstance(merge, Unset)):
             raise ValueError("pass data, which replaces all of it, or merge, which is laid over it")
-        laid_over = {} if isinstance(merge, Unset) else _checked_merge(merge)
+        merged = {} if isinstance(merge, Unset) else checked_merge(merge)
         named = {"expires": expires, "data": data if isinstance(data, Unset) else json_object(data)}
         changes = {field: value for field, value in named.items() if value is not UNSET}
 
         def change(session: Session, _row: Row) -> Session:
-            kept = {key: value for key, value in {**session.data, **laid_over}.items() if value is not UNSET}
-            new = Session(**{**session.__dict__, "data": kept, **changes})
+            new = Session(**{**session.__dict__, "data": laid_over(session.data, merged), **changes})
             limit = session_expiry(self._policy, created_at=new.created_at, now=now, wanted=new.expires)
             return new.model_copy(update={"expires": limit}) if "expires" in changes else new
 
@@ -160,13 +155,33 @@ class SessionStore(SessionReader, SlicingStore):
         )
         return before + revoked
 
-    def _touched(self, session: Session, row: Row, now: datetime) -> Session | None:
-        if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
-            return None
-        if self._policy.lifetime is not None:
-            return session.model_copy(update={"last_used_at": now})
-        slid = session_expiry(self._policy, created_at=session.created_at, now=now, wanted=rows.asked_expiry(row))
-        return session.model_copy(update={"last_used_at": now, "expires": slid})
+    def _touch(self, token: str, seen: Session, now: datetime) -> Unit[Session | None]:
+        slid = seen.expires if self._policy.lifetime is not None else self._slid(seen, now, None)
+        touched = seen.model_copy(update={"last_used_at": now, "expires": slid})
+        if (
+            yield queries.touch_session.alone(
+                id=seen.id,
+                token_hash=hash_token(token),
+                now=now,
+                expires=slid,
+                seen_expires=seen.expires,
+                seen_used=seen.last_used_at,
+            )
+        ):
+            return touched
+
+        def touch(session: Session, row: Row) -> Session | None:
+            if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
+                return None
+            if self._policy.lifetime is not None:
+                return session.model_copy(update={"last_used_at": now})
+            slid = self._slid(session, now, rows.asked_expiry(row))
+            return session.model_copy(update={"last_used_at": now, "expires": slid})
+
+        return (yield from self._change_session(token, now, touch, UNSET))
+
+    def _slid(self, session: Session, now: datetime, asked: datetime | None) -> datetime:
+        return session_expiry(self._policy, created_at=session.created_at, now=now, wanted=asked)
 
     def _change_session(
         self, token: str, now: datetime, change: Change, asked: datetime | Unset
@@ -222,20 +237,6 @@ class SessionStore(SessionReader, SlicingStore):
         yield from end_found(row, Ending("revoked", now, None, self._policy))
 
 
-def _checked_token(token: str) -> str:
-    if not isinstance(token, str):
-        raise TypeError("a token is text")
-    if not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
-        raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
-    return check_text(token)
-
-
-def _checked_merge(merge: Mapping[str, JsonValue | Unset]) -> Mapping[str, JsonValue | Unset]:
-    if not isinstance(merge, Mapping):
-        raise TypeError(f"merge is a mapping, not {type(merge).__name__}")
-    return dict(merge)
-
-
 def _checked_grace(grace: timedelta) -> timedelta:
     if not isinstance(grace, timedelta):
         raise TypeError(f"grace is a timedelta, not {type(grace).__name__}")
@@ -262,10 +263,15 @@ def _token_of(row: Row) -> Values:
 
 
 def _delete_session(token: str, ending: Ending) -> Unit[bool]:
+    named = named_session(token)
+    if named and (yield queries.end_session.alone(id=named, token_hash=hash_token(token), **ending.note)):
+        return True
     row = yield from find_presented(token, ending.at, ending.policy)
     return row is not None and (yield from end_found(row, ending))
 
 
 def _revoke_sessions(user_id: str, except_token: str | None, ending: Ending) -> Unit[int]:
-    spared = (yield from find_session(except_token)) if is_presentable(except_token) and except_token else None
+    spared = None
+    if except_token and is_presentable(except_token):
+        spared = yield from find_presented(except_token, ending.at, ending.policy)
     return (yield from end_sessions(user_id, spared["id"] if spared else "", ending))

@@ -14,15 +14,16 @@ try:
     from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
     from authstore.testing.contract.base import ContractBase
     from authstore.testing.contract.cancellation import CancellationContract
-    from authstore.testing.contract.endings import EndingsContract, RotationContract
     from authstore.testing.contract.events import EventsContract
     from authstore.testing.contract.integrity import IntegrityContract
     from authstore.testing.contract.maintenance import PruneContract, UpkeepContract
     from authstore.testing.contract.refreshing import RefreshContract, SlowRefreshContract
     from authstore.testing.contract.revocation import RevocationContract
     from authstore.testing.contract.roles import GrantsContract, RolesContract
-    from authstore.testing.contract.session_life import SessionChangesContract, SessionExpiryContract
-    from authstore.testing.contract.sessions import SessionsContract
+    from authstore.testing.contract.sessions.endings import EndingsContract, RotationContract
+    from authstore.testing.contract.sessions.life import SessionChangesContract, SessionExpiryContract
+    from authstore.testing.contract.sessions.making import SessionsContract
+    from authstore.testing.contract.sessions.visits import VisitsContract
     from authstore.testing.contract.sign_in import KnownAccountContract, KnownAddressContract, NewAccountContract
     from authstore.testing.contract.transactions import (
         IsolationContract,
@@ -71,6 +72,7 @@ __all__ = [
     "UsersContract",
     "ValuesContract",
     "VerificationTokensContract",
+    "VisitsContract",
 ]
 
 
@@ -88,6 +90,7 @@ class AdapterContract(
     SessionChangesContract,
     EndingsContract,
     RotationContract,
+    VisitsContract,
     VerificationTokensContract,
     AuthenticatorsContract,
     CounterContract,

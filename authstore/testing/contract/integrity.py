@@ -10,7 +10,7 @@ from authstore.errors import AuthStoreError, UserDisabledError, UserNotFoundErro
 from authstore.models import User
 from authstore.testing.clock import Clock
 from authstore.testing.contract.base import ContractBase, errors, settled, short, winners
-from authstore.testing.contract.sessions import living, secret
+from authstore.testing.contract.sessions.making import living, secret
 from authstore.testing.factories import make_account, make_authenticator, make_role, make_session, make_user
 
 NOTHING = [None] * 6  # what is left of a user, the user aside

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from authstore.adapter import Adapter
-from authstore.testing.contract.sessions import secret
+from authstore.testing.contract.sessions.making import secret
 from authstore.testing.factories import make_user
 
 _STARTING_SECONDS = 60.0

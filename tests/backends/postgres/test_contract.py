@@ -19,6 +19,7 @@ from authstore.testing.contract import (
     SessionsContract,
     SlowRefreshContract,
     VerificationTokensContract,
+    VisitsContract,
 )
 
 POLICIES = {
@@ -49,7 +50,13 @@ class TestPostgresThroughAPooler(AdapterContract):
 
 
 class TestPostgresUnderOtherPolicies(
-    SessionsContract, SessionExpiryContract, SessionChangesContract, EndingsContract, RotationContract, PruneContract
+    SessionsContract,
+    SessionExpiryContract,
+    SessionChangesContract,
+    EndingsContract,
+    RotationContract,
+    VisitsContract,
+    PruneContract,
 ):
     @pytest.fixture(params=POLICIES)
     async def adapter(self, clock: Clock, emptied_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:

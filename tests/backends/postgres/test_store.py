@@ -22,6 +22,7 @@ from authstore.errors import (
     UnknownOutcomeError,
 )
 from authstore.store.sessions import endings, slices
+from authstore.testing import Clock
 from tests.postgres import PostgresServer, embedded_server
 from tests.programs import run
 from tests.whole import jobs
@@ -215,6 +216,76 @@ async def test_gathered_sign_ins_each_hear_what_became_of_their_own(store: Adapt
     assert sum(revoked) == 30
 
 
+async def test_gathered_touches_and_sign_outs_each_hear_what_became_of_their_own(store_url: str) -> None:
+    clock, sliding = Clock(), SessionPolicy(lifetime=None, idle=timedelta(hours=1))
+    async with connect(store_url, clock=clock) as store, connect(store_url, clock=clock, policy=sliding) as slides:
+        user = await store.create_user()
+        made = await asyncio.gather(*(store.create_session(user.id) for _ in range(60)))
+        short = await store.create_session(user.id, expires=clock() + timedelta(minutes=40))
+        tokens = [session.token or "" for session in (*made, short)]
+        clock.advance(timedelta(minutes=10))
+        touched = await asyncio.gather(*(store.touch_session(token) for token in tokens * 2))
+        assert {session and session.last_used_at for session in touched} == {clock()}
+        clock.advance(timedelta(minutes=10))
+        slid = await asyncio.gather(*(slides.touch_session(token) for token in tokens))
+        assert {session and session.expires for session in slid[:-1]} == {clock() + timedelta(hours=1)}
+        assert slid[-1] is not None
+        assert slid[-1].expires == short.expires
+        assert await asyncio.gather(*(store.get_session(token) for token in tokens)) == slid
+        gone = tokens[:10]
+        with psycopg.connect(store_url) as connection:
+            connection.execute("DELETE FROM sessions WHERE id = ANY (%s)", ([session.id for session in made[:10]],))
+        clock.advance(timedelta(minutes=30))  # beyond what the last one asked for
+        ended = await asyncio.gather(*(store.delete_session(token, reason="home") for token in tokens))
+        assert ended == [False] * 10 + [True] * 51
+        reasons = [await store.why_ended(token) for token in (*gone[:1], *tokens[10:])]
+        assert [why and why.reason for why in reasons] == ["revoked", *["home"] * 50, "expired"]
+        events = [event for event in await store.events(limit=1000) if event.type == "session.ended"]
+        assert [event.reason for event in events if event.session_id == made[-1].id] == ["home"]
+
+
+async def test_who_is_alone_is_answered_in_one_round_trip(own_server: PostgresServer) -> None:
+    clock = Clock()
+    async with connect(own_server.url, clock=clock) as store:
+        user = await store.create_user()
+        token = (await store.create_session(user.id)).token or ""
+        with sql(own_server.url) as connection:
+            connection.execute("ALTER SYSTEM SET log_statement = 'all'")
+            connection.execute("SELECT pg_reload_conf()")
+        await asyncio.sleep(0.3)
+        clock.advance(timedelta(minutes=6))
+        for call, trips in (
+            (store.create_session(user.id), 1),
+            (store.get_session_and_user(token), 1),
+            (store.touch_session(token), 2),  # one to look
+            (store.delete_session(token), 1),
+        ):
+            before = own_server.log.read_text().count("LOG:  execute") + own_server.log.read_text().count(
+                "LOG:  statement"
+            )
+            assert await call
+            after = own_server.log.read_text().count("LOG:  execute") + own_server.log.read_text().count(
+                "LOG:  statement"
+            )
+            assert after - before == trips
+        with sql(own_server.url) as connection:
+            connection.execute("ALTER SYSTEM RESET log_statement")
+            connection.execute("SELECT pg_reload_conf()")
+
+
+async def test_who_is_cancelled_while_others_wait_for_the_same_statement_disturbs_nobody(store: Adapter) -> None:
+    user = await store.create_user()
+    for pause in range(12):
+        tasks = [asyncio.create_task(store.create_session(user.id)) for _ in range(40)]
+        for _ in range(pause):
+            await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(type(result).__name__ == "Session" for result in results[1::2])
+        assert not [result for result in results if isinstance(result, Exception)]
+
+
 async def test_a_plain_policy_of_two_pools_is_durable_as_asked(store_url: str, pooled_url: str) -> None:
     for url, is_pooled in ((store_url, False), (pooled_url, True)):
         async with connect(url, policy=SessionPolicy(idle=None)) as store:
@@ -260,6 +331,10 @@ async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypat
                 with pytest.raises(UnknownOutcomeError):
                     await call
             monkeypatch.setattr(units, "COMMIT_SECONDS", 20.0)
+            with sql(server.url) as connection:  # which the store has left to themselves
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                )
             for how in ("pg_cancel_backend", "pg_terminate_backend"):
                 calls = [store.create_user(id=how), store.update_user(user.id, image=how)]
                 pending = [asyncio.create_task(call) for call in calls]

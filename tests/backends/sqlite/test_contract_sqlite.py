@@ -20,6 +20,7 @@ from authstore.testing.contract import (
     SessionsContract,
     SlowRefreshContract,
     VerificationTokensContract,
+    VisitsContract,
 )
 
 POLICIES = {
@@ -45,7 +46,13 @@ class TestSQLiteInMemory(AdapterContract, EventsContract):
 
 
 class TestSQLiteUnderOtherPolicies(
-    SessionsContract, SessionExpiryContract, SessionChangesContract, EndingsContract, RotationContract, PruneContract
+    SessionsContract,
+    SessionExpiryContract,
+    SessionChangesContract,
+    EndingsContract,
+    RotationContract,
+    VisitsContract,
+    PruneContract,
 ):
     @pytest.fixture(params=POLICIES)
     async def adapter(self, clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:

@@ -1,5 +1,6 @@
 """A move ends with a file that authstore serves; again is catching up; nothing of anybody's is lost."""
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 
 from authstore import ConfigurationError, connect
 from authstore.mover import (
+    Event,
     MoveOptions,
     ProgressEvent,
     SourceError,
@@ -366,8 +368,7 @@ class TestRefused:
 
 
 async def test_progress_speaks_of_every_table(source: _Link, source_url: str, target: Path) -> None:
-    people(source)
-    source.execute("ANALYZE")
+    people(source)  # and nobody has analysed it: the totals are counted
     events: list[Any] = []
     await move(await make_plan(source_url, target), events.append)
     done = {event.table: event.rows for event in events if isinstance(event, TableEvent) and event.state == "done"}
@@ -375,6 +376,20 @@ async def test_progress_speaks_of_every_table(source: _Link, source_url: str, ta
     first = next(event for event in events if isinstance(event, ProgressEvent))
     assert first == ProgressEvent("", "copy", 0, 300)
     assert {"copy", "index", "check", "finish"} <= {e.phase for e in events if isinstance(e, ProgressEvent)}
+
+
+async def test_a_cancellation_at_the_end_is_too_late(source: _Link, source_url: str, target: Path) -> None:
+    people(source)
+    plan = await make_plan(source_url, target)
+
+    def too_late(event: Event) -> None:
+        if isinstance(event, ProgressEvent) and event.phase == "finish":
+            moving.cancel()
+
+    moving = asyncio.ensure_future(move(plan, too_late))
+    report = await moving
+    assert (report.target, report.tables["users"].rows) == (str(target), 50)
+    assert actual(target) == expected(source)
 
 
 async def test_sessions_count_as_used_at_the_last_catch_up(source: _Link, source_url: str, target: Path) -> None:
@@ -404,7 +419,7 @@ async def test_a_check_that_sqlite_judges_otherwise_is_named_with_the_ways_on(
         for _ in range(2):
             with pytest.raises(TargetError, match=r"CHECK.* failed in odd(er)?; CHECK.* failed in odd") as failed:
                 await move(plan)
-            assert "--skip" in failed.value.hint
+            assert "`skip`" in failed.value.hint
             assert not target.exists()
         await moved(source_url, target, skip=("odd", "odder"))
         assert "odd" not in contents(target)

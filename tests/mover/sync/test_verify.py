@@ -271,3 +271,23 @@ async def test_schemas_of_all_tools_compare_clean_with_expired_rows_too(
     await move(plan)
     assert one(target, "SELECT count(*) FROM sessions") == len(seeded.sessions) + seeded.expired["sessions"]
     assert (await verified(source_url, target)).ok
+
+
+@pytest.mark.parametrize(("table", "key"), [("users", "u7"), ("sessions", "s9")])
+async def test_a_key_that_is_no_text_is_named_and_nothing_of_it_is_quoted_as_it_is(
+    table: str, key: str, source: _Link, source_url: str, target: Path
+) -> None:
+    people(source)
+    await moved(source_url, target)
+    change(target, f"UPDATE {table} SET id = CAST(id || x'ff' AS TEXT) WHERE id = '{key}'")
+    for again in (lambda: verified(source_url, target), lambda: moved(source_url, target)):
+        with pytest.raises(TargetError, match=f"{table}: the row b'{key}.xff' holds text that is not UTF-8"):
+            await again()
+
+
+async def test_a_value_that_is_no_text_is_a_changed_row(source: _Link, source_url: str, target: Path) -> None:
+    people(source)
+    await moved(source_url, target)
+    change(target, "UPDATE users SET name = CAST(x'e9' AS TEXT) WHERE id = 'u7'")
+    report = await verified(source_url, target)
+    assert {name: found.changed for name, found in report.tables.items() if not found.ok} == {"users": 1}

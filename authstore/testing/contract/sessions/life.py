@@ -20,7 +20,7 @@ from authstore.testing.contract.base import (
     short,
     winners,
 )
-from authstore.testing.contract.sessions import default_expiry, secret, touch_pause
+from authstore.testing.contract.sessions.making import default_expiry, secret, touch_pause
 from authstore.testing.factories import make_session, make_user
 
 

@@ -19,7 +19,7 @@ from authstore.testing.contract.base import (
     short,
     winners,
 )
-from authstore.testing.contract.sessions import secret, touch_pause
+from authstore.testing.contract.sessions.making import secret, touch_pause
 from authstore.testing.factories import make_session, make_user
 
 GRACE = timedelta(seconds=10)

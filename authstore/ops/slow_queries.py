@@ -1,0 +1,113 @@
+"""How long the named queries of a store take, and which of them took too long."""
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil, log2
+from typing import Protocol, runtime_checkable
+
+from authstore.observers import Observer, Statistic
+
+_log = logging.getLogger("authstore.slow")
+
+_PARTS = 8  # buckets for each doubling: a percentile is exact to a twentieth
+_SHORTEST = 1e-6  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStats:
+    """What a query took so far, in seconds with all that it waited. `p50` and `p99` are exact to a twentieth."""
+
+    count: int
+    mean: float
+    p50: float
+    p99: float
+    max: float
+    errors: int
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A store of authstore's own."""
+
+    async def explain(self, name: str) -> list[str]:
+        """How the database goes about a named query."""
+        ...
+
+
+class SlowQueries(Observer):
+    """Counts every query of the stores that it watches, and keeps the last `keep` that took `threshold` or longer.
+
+    Each of those is logged through `authstore.slow`, by its name. Raises `ValueError` for a threshold that is negative
+    or a `keep` below 1.
+    """
+
+    def __init__(self, threshold: timedelta = timedelta(milliseconds=100), keep: int = 200) -> None:
+        if threshold < timedelta(0):
+            raise ValueError("threshold must not be negative")
+        if keep < 1:
+            raise ValueError("keep must be at least 1")
+        self._threshold = threshold.total_seconds()
+        self._slow: deque[Statistic] = deque(maxlen=keep)
+        self._times: dict[str, _Times] = {}
+
+    def on_statement(self, statistic: Statistic, /) -> None:
+        """See `authstore.observers.Observer`."""
+        name, seconds, waited, locked, _, error, _ = statistic
+        times = self._times.get(name)
+        if times is None:
+            times = self._times[name] = _Times()
+        times.total += seconds
+        times.errors += error is not None
+        times.longest = max(times.longest, seconds)
+        times.buckets[round(log2(max(seconds, _SHORTEST)) * _PARTS)] += 1
+        if seconds >= self._threshold:
+            self._slow.append(statistic)
+            said = (name, seconds * 1000, waited * 1000, locked * 1000)
+            _log.warning("%s took %.1f ms; it waited %.1f ms for a thread or a connection, %.1f ms to write", *said)
+
+    def slow(self) -> list[Statistic]:
+        """The queries that took too long, oldest first."""
+        return list(self._slow)
+
+    def stats(self) -> dict[str, QueryStats]:
+        """What each query took, by its name."""
+        return {name: times.stats() for name, times in self._times.items()}
+
+    async def explain(self, name: str, store: object) -> str:
+        """How the database goes about the query of this name. Raises `ValueError` where there is none."""
+        if not isinstance(store, Explains):
+            raise TypeError("this store has no named queries of its own")
+        return "\n".join(await store.explain(name))
+
+    def clear(self) -> None:
+        """Forgets everything so far."""
+        self._slow.clear()
+        self._times.clear()
+
+
+class _Times:
+    """Of one query: how often it took about so long."""
+
+    __slots__ = ("buckets", "errors", "longest", "total")
+
+    def __init__(self) -> None:
+        self.buckets: Counter[int] = Counter()
+        self.errors = 0
+        self.total = 0.0
+        self.longest = 0.0
+
+    def stats(self) -> QueryStats:
+        count = self.buckets.total()
+        p50, p99 = self._at_most(ceil(count * 0.5)), self._at_most(ceil(count * 0.99))
+        return QueryStats(count, self.total / count, p50, p99, self.longest, self.errors)
+
+    def _at_most(self, wanted: int) -> float:
+        """What so many of them took at most."""
+        seen = 0
+        for bucket in sorted(self.buckets):
+            seen += self.buckets[bucket]
+            if seen >= wanted:
+                return min(2 ** (bucket / _PARTS), self.longest)
+        return self.longest

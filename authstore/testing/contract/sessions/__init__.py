@@ -1,0 +1,1 @@
+"""Sessions and visits: how they are made, used, changed and end."""

@@ -1,0 +1,82 @@
+"""What somebody at a terminal sees while a move is at work: on a real terminal, with the process on its other side."""
+
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import suppress
+from fcntl import ioctl
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.mover.moving import people
+
+_Link = psycopg.Connection[Any]
+_CONTROL = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
+
+
+class Terminal:
+    """A command in a terminal of 110 columns."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.pid, self._side = pty.fork()
+        if self.pid == 0:
+            ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+            env = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSTORE_")}
+            command = [sys.executable, "-m", "authstore.cli", *arguments]
+            os.execve(sys.executable, command, {**env, "TERM": "xterm-256color"})
+
+    def lines(self) -> Iterator[str]:
+        """Every line that was ever shown, as it was shown."""
+        shown = ""
+        with suppress(OSError):  # nobody is on the other side any more
+            while read := os.read(self._side, 65536).decode("utf-8", "replace"):
+                *whole, shown = re.split(r"[\r\n]+", shown + _CONTROL.sub("", read))
+                yield from whole
+        yield shown
+
+    def exit_code(self) -> int:
+        os.close(self._side)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_the_bars_of_a_database_that_nobody_analysed_know_where_they_end(
+    source: _Link, source_url: str, tmp_path: Path
+) -> None:
+    people(source, users=300)
+    source.execute("CREATE TABLE nothing (id int PRIMARY KEY)")
+    terminal = Terminal("move", source_url, f"sqlite:///{tmp_path}/auth.db")
+    lines = list(terminal.lines())
+    assert terminal.exit_code() == 0
+    bars = [line for line in lines if "━" in line]
+    tables = {name: [bar for bar in bars if bar.split()[0] == name] for name in ("all", "users", "sessions", "nothing")}
+    for name, end in {"users": "300/300", "sessions": "900/900", "nothing": "0/0"}.items():
+        assert tables[name], name
+        assert end in tables[name][-1]
+        assert all(re.search(rf"\d+/{end.partition('/')[2]} ", bar) for bar in tables[name]), name
+    assert "1800/1800" in tables["all"][-1]
+    assert not [bar for bar in bars if "?" in bar and bar.split()[0] != "all"]
+
+
+def test_who_stops_it_when_it_is_in_place_is_told_that_it_is(source: _Link, source_url: str, tmp_path: Path) -> None:
+    people(source, users=300)
+    terminal = Terminal("move", source_url, f"sqlite:///{tmp_path}/auth.db")
+    lines = []
+    is_stopped = False
+    for line in terminal.lines():
+        lines.append(line)
+        if "putting it in place" in line and not is_stopped:
+            os.kill(terminal.pid, signal.SIGINT)
+            is_stopped = True
+    assert is_stopped
+    assert terminal.exit_code() == 0
+    assert (tmp_path / "auth.db").exists()
+    said = "\n".join(lines)
+    assert "run the same command again" not in said
+    assert "rows in 3 tables" in said
