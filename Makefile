@@ -12,15 +12,23 @@ QUICK := not postgres and not browser and not node and not processes and not slo
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres quick fix check coverage wheel release lock benchmarks mutants clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
-test: $(READY) browser certified postgres
+test: $(READY) browser certified postgres prometheus
 	$(BIN)/python -m pytest $(ARGS)
 
-test-quick: $(READY)
+test-# Debian's Prometheus, taken apart into the virtual environment so that no service is set up: it loads the rules and the
+# dashboard's queries in tests.
+prometheus: $(READY)
+	@command -v prometheus || test -x $(VENV)/prometheus/usr/bin/prometheus \
+	|| { command -v apt-get && { test "$$(id -u)" != 0 || apt-get update -qq; } && cd $(VENV) \
+	     && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb prometheus; } \
+	|| echo "no prometheus: install it to run the tests of the dashboard and the rules"
+
+quick: $(READY)
 	$(BIN)/python -m pytest -q -m "$(QUICK)" $(QUICKLY) $(ARGS)
 
 # What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
@@ -33,7 +41,7 @@ postgres: $(READY)
 	$(BIN)/python -m tests.backends.postgres.old_server
 
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
-coverage: $(READY) browser certified postgres
+coverage: $(READY) browser certified postgres prometheus
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 

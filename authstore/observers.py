@@ -23,7 +23,8 @@ class Statistic(NamedTuple):
 
     `seconds`: all of it, with `waited` (for a database thread or a connection) and `locked` (for the right to write).
     The first statement of a unit of work carries what the unit waited for. `rows`: those it gave or wrote; of a call,
-    how many things it returned. `error`: the name of the error's class.
+    how many things it returned. `error`: the name of the error's class. `reason`: of a statement that writes down why
+    sessions end, why.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Statistic(NamedTuple):
     locked: float
     rows: int
     error: str | None
+    reason: str | None = None
 
 
 class Opened(NamedTuple):

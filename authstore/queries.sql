@@ -495,6 +495,10 @@ RETURNING *
 -- name: delete_verification_tokens_for_purpose
 DELETE FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
 
+-- The tokens that lived at an instant or were made after it.
+-- name: delete_verification_tokens_since
+DELETE FROM verification_tokens WHERE expires > :since OR created_at >= :since
+
 -- All tokens of an identifier.
 -- name: delete_verification_tokens
 DELETE FROM verification_tokens WHERE identifier = :identifier
@@ -598,6 +602,20 @@ SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '
 FROM user_roles JOIN roles ON roles.name = user_roles.role_name
 WHERE user_roles.user_id = :user_id ORDER BY roles.name
 
+-- Whether a user is disabled, and the user's roles: at least one row of a user who is there.
+-- name: get_user_and_roles
+-- dialect: sqlite
+SELECT users.disabled AS user__disabled, roles.*, (SELECT json_group_array(json_array(resource, action))
+    FROM role_permissions WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+-- dialect: postgres
+SELECT users.disabled AS user__disabled, roles.*,
+    (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+
 -- All that can change of a role; its grants follow the name.
 -- name: update_role
 UPDATE roles SET name = :new_name, description = :description, data = :data WHERE name = :name
@@ -632,6 +650,7 @@ DELETE FROM user_roles WHERE user_id = :user_id AND role_name = :role_name
 -- name: has_permission
 SELECT 1 AS granted FROM user_roles
 JOIN role_permissions ON role_permissions.role_name = user_roles.role_name
+JOIN roles ON roles.name = user_roles.role_name
 JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.user_id = :user_id AND role_permissions.resource = :resource
     AND role_permissions.action = :action AND NOT users.disabled
@@ -738,6 +757,22 @@ WHERE ended_tokens.token_hash = :token_hash
 -- name: end_graces
 UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
 
+-- Writes down why sessions end that lived at an instant or began after it.
+-- name: note_endings_since
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
+WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Ends the sessions that lived at an instant or began after it.
+-- name: delete_sessions_since
+DELETE FROM sessions WHERE expires > :since OR created_at >= :since
+
 -- What a token died of.
 -- name: get_ended_token
 SELECT * FROM ended_tokens WHERE token_hash = :token_hash
@@ -796,6 +831,10 @@ SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor'
 -- name: insert_change
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
+
+-- The log goes on from this number, with a row that is no event.
+-- name: go_on_from
+INSERT INTO changes (seq, at) VALUES (:seq, :at)
 
 -- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
 -- name: list_events
@@ -938,3 +977,75 @@ ON CONFLICT (name) DO UPDATE SET at = excluded.at, data = excluded.data
 -- What was noted under a name, and when.
 -- name: get_note
 SELECT at, data FROM authstore_notes WHERE name = :name
+
+-- ── for whoever is on call ───────────────────────────────────────────────────────────────────────────────
+
+-- How many sessions there are, and how many of them live.
+-- name: count_living_sessions
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM sessions
+
+-- The same of a sample: of two hundred places of the table, or of a hundredth of its pages.
+-- name: sample_living_sessions
+-- dialect: sqlite
+WITH RECURSIVE ends AS MATERIALIZED (
+    SELECT (SELECT min(rowid) FROM sessions) AS first, (SELECT max(rowid) FROM sessions) AS last),
+places (number, place) AS (
+    SELECT 1, first + abs(random()) % (last - first + 1) FROM ends
+    UNION ALL SELECT number + 1, first + abs(random()) % (last - first + 1) FROM places CROSS JOIN ends WHERE number < 200)
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM places CROSS JOIN sessions ON sessions.rowid BETWEEN places.place AND places.place + 99
+-- dialect: postgres
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM sessions TABLESAMPLE SYSTEM (1)
+
+-- Rows that belong to something which is not there, by table.
+-- name: count_orphans
+-- dialect: sqlite
+SELECT "table" AS name, count(*) AS orphans FROM pragma_foreign_key_check GROUP BY "table" ORDER BY "table"
+-- dialect: postgres
+SELECT name, count(*) AS orphans FROM (
+    SELECT 'accounts' AS name FROM accounts WHERE NOT EXISTS (SELECT FROM users WHERE id = accounts.user_id)
+    UNION ALL SELECT 'authenticators' FROM authenticators
+        WHERE NOT EXISTS (SELECT FROM users WHERE id = authenticators.user_id)
+    UNION ALL SELECT 'role_permissions' FROM role_permissions
+        WHERE NOT EXISTS (SELECT FROM roles WHERE name = role_permissions.role_name)
+    UNION ALL SELECT 'sessions' FROM sessions WHERE NOT EXISTS (SELECT FROM users WHERE id = sessions.user_id)
+    UNION ALL SELECT 'user_roles' FROM user_roles
+        WHERE NOT EXISTS (SELECT FROM users WHERE id = user_roles.user_id)
+            OR NOT EXISTS (SELECT FROM roles WHERE name = user_roles.role_name)) AS found
+GROUP BY name ORDER BY name
+
+-- A page of all accounts.
+-- name: scan_accounts
+SELECT * FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all sessions.
+-- name: scan_all_sessions
+SELECT * FROM sessions WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all verification tokens.
+-- name: scan_all_verification_tokens
+SELECT * FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all passkeys.
+-- name: scan_authenticators
+SELECT * FROM authenticators WHERE credential_id > :after ORDER BY credential_id LIMIT :limit
+
+-- Provider tokens by the beginning of what is sealed, which names the key; under NULL those that are plain.
+-- name: count_provider_tokens
+SELECT substr(sealed, 1, 9) AS prefix, count(*) AS tokens FROM (
+    SELECT access_token AS plain, access_token_encrypted AS sealed FROM accounts
+    UNION ALL SELECT refresh_token, refresh_token_encrypted FROM accounts
+    UNION ALL SELECT id_token, id_token_encrypted FROM accounts) AS held
+WHERE plain IS NOT NULL OR sealed IS NOT NULL
+GROUP BY 1
+
+-- When the newest user and the newest session were made, and the store itself.
+-- name: get_newest
+SELECT (SELECT created_at FROM users ORDER BY id DESC LIMIT 1) AS newest_user,
+    (SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1) AS newest_session,
+    (SELECT applied_at FROM authstore_migrations WHERE version = 1) AS made

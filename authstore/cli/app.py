@@ -11,14 +11,17 @@ from typing import Annotated
 import typer
 
 from authstore.cli import (
+    backup_commands,
     demo,
     event_commands,
+    health_commands,
     move_commands,
     role_commands,
     session_commands,
     store_commands,
     user_commands,
 )
+from authstore.cli.arguments import as_typed
 from authstore.cli.output import masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
@@ -37,6 +40,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+backup_commands.register(app)
+health_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
@@ -78,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
         return _stopped(is_json)
     except AuthStoreError as error:
-        _complain(masked(str(error)), getattr(error, "hint", ""), is_json)
+        _complain(masked(as_typed(str(error))), as_typed(getattr(error, "hint", "")), is_json)
         return 2 if isinstance(error, ConfigurationError) else 1
     except Exception as error:
         if is_json:  # whoever reads events sees the last one, whatever happens; people see where it happened

@@ -1,6 +1,7 @@
 """What several commands take: the store's URL, and the options of a move."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from importlib.util import find_spec
@@ -31,11 +32,20 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", envvar="AUTHSTORE_SOURCE", show_envvar=True, help="postgresql://user@host/database"
+        metavar="SOURCE",
+        envvar="AUTHSTORE_SOURCE",
+        show_envvar=True,
+        help="postgresql://user@host/database; for the way back sqlite:///auth.db",
     ),
 ]
 Target = Annotated[
-    str, typer.Argument(metavar="TARGET", envvar="AUTHSTORE_URL", show_envvar=True, help="sqlite:///auth.db")
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        envvar="AUTHSTORE_URL",
+        show_envvar=True,
+        help="sqlite:///auth.db; for the way back postgresql://user@host/database",
+    ),
 ]
 
 
@@ -76,6 +86,17 @@ _MOVE: dict[str, tuple[Any, str, dict[str, Any]]] = {
         {"help": "Password hashes and other secrets without a field: stop, keep them in data, or drop them."},
     ),
 }
+
+
+def dashed(decision: str) -> str:
+    """A field of `MoveOptions` as the command line spells it; "" for none."""
+    return _MOVE[decision][1] if decision else ""
+
+
+def as_typed(text: str) -> str:
+    """A text of the mover's, in which fields of `MoveOptions` stand in backticks, as the command line spells them."""
+    return re.sub(r"`(\w+)`", lambda name: dashed(name[1]) if name[1] in _MOVE else name[0], text)
+
 
 _DEFAULTS: dict[str, Any] = {
     "schemas": [],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from authstore.cli.arguments import Json, Source, Target, needs_the_mover, takes_move_options
+from authstore.cli.arguments import Json, Source, Target, as_typed, needs_the_mover, takes_move_options
 from authstore.cli.output import Output, human_seconds, masked, one_or_many
 from authstore.errors import ConfigurationError
 
@@ -54,10 +54,10 @@ def _write_profile(found: Any, path: str) -> None:
     known = {f"{one.table.schema}.{one.table.name}" for one in found.recognised}
     text = write_profile(found.recognised, undecided=[one for one in stopping.items() if one[0] not in known])
     if path == "-":
-        sys.stdout.write(text)
+        sys.stdout.write(as_typed(text))
         return
     try:
-        Path(path).write_text(text, "utf-8")
+        Path(path).write_text(as_typed(text), "utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from authstore.cli.arguments import as_typed, dashed
 from authstore.cli.output import Output, human_bytes, human_seconds, masked, one_or_many
 from authstore.mover import Plan, Problem, VerifyReport
 
@@ -28,7 +29,7 @@ def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None
     output.say()
     output.say(
         f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)},"
-        f" up to {plan.connections} connections to the source; nothing was written"
+        f" up to {one_or_many(plan.connections, 'connection')} to PostgreSQL; nothing was written"
     )
     if not plan.ok:
         stopping = sum(problem.stops for problem in plan.problems)
@@ -45,7 +46,7 @@ def _as_events(output: Output, plan: Plan) -> None:
             role=table.role,
             source=table.source,
             rows=table.rows,
-            why=table.why,
+            why=as_typed(table.why),
             types=types,
         )
     for problem in plan.problems:
@@ -54,7 +55,7 @@ def _as_events(output: Output, plan: Plan) -> None:
         "plan",
         ok=plan.ok,
         source=masked(plan.source),
-        target=str(plan.target),
+        target=masked(str(plan.target)),
         order=[table.table for table in plan.tables],
         roles={table.role: table.source for table in plan.tables if table.role},
         cycles=plan.cycles,
@@ -70,7 +71,7 @@ def _problem_event(output: Output, problem: Problem) -> None:
         "problem",
         kind=problem.kind,
         table=problem.table,
-        message=problem.message,
+        message=as_typed(problem.message),
         count=problem.count,
         samples=problem.samples,
         option=dashed(problem.decision),
@@ -82,7 +83,7 @@ def _show_why(output: Output, plan: Plan) -> None:
     output.say()
     for table in plan.tables:
         if table.role:
-            output.say(f"{table.source} is {table.role}: {table.why}")
+            output.say(f"{table.source} is {table.role}: {as_typed(table.why)}")
 
 
 def _show_columns(output: Output, plan: Plan) -> None:
@@ -92,7 +93,8 @@ def _show_columns(output: Output, plan: Plan) -> None:
         for table in plan.tables
         for column, (source, target) in table.types.items()
     ]
-    output.table(("table", "column", "PostgreSQL", "SQLite"), rows)
+    sides = ("SQLite", "PostgreSQL") if plan.source.startswith("sqlite:") else ("PostgreSQL", "SQLite")
+    output.table(("table", "column", *sides), rows)
 
 
 def show_problems(output: Output, problems: Iterable[Problem]) -> None:
@@ -103,14 +105,9 @@ def show_problems(output: Output, problems: Iterable[Problem]) -> None:
         decide = f" (decide with {dashed(problem.decision)})" if problem.decision and problem.stops else ""
         count = f" [{problem.count:,}]" if problem.count else ""
         where = f"{problem.table}: " if problem.table and not problem.message.startswith(problem.table) else ""
-        output.say(f"{mark} {where}{problem.message}{count}{decide}")
+        output.say(f"{mark} {where}{as_typed(problem.message)}{count}{decide}")
         for sample in problem.samples:
             output.say(f"    {sample}")
-
-
-def dashed(decision: str) -> str:
-    """A field of MoveOptions as the command line spells it."""
-    return f"--{'schema' if decision == 'schemas' else decision.replace('_', '-')}" if decision else ""
 
 
 def how_to_decide(problems: Iterable[Problem]) -> str:
@@ -165,7 +162,7 @@ def show_verify(output: Output, report: VerifyReport) -> None:
 def show_left_behind(output: Output, problems: Iterable[Problem]) -> None:
     """Which rows are not in the target, and why."""
     for problem in _left_behind(problems):
-        output.say(f"not moved: {problem.message}")
+        output.say(f"not moved: {as_typed(problem.message)}")
 
 
 def _left_behind(problems: Iterable[Problem]) -> list[Problem]:

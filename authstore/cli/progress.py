@@ -5,6 +5,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from authstore.cli.arguments import as_typed
 from authstore.cli.output import Output, one_or_many
 from authstore.mover import Event, ProblemEvent, ProgressEvent, RetryEvent, TableEvent
 
@@ -55,7 +56,11 @@ class ProgressView:
         elif isinstance(event, ProblemEvent) and not event.problem.stops:
             problem = event.problem
             self._output.event(
-                "problem", kind=problem.kind, table=problem.table, message=problem.message, count=problem.count
+                "problem",
+                kind=problem.kind,
+                table=problem.table,
+                message=as_typed(problem.message),
+                count=problem.count,
             )
 
     def _table(self, event: TableEvent) -> None:

@@ -21,6 +21,7 @@ try:
         TargetBusyError,
         TargetChangedError,
         TargetError,
+        TargetUnavailableError,
         UndecidedError,
     )
     from authstore.mover.options import MoveOptions
@@ -65,6 +66,7 @@ __all__ = [
     "TargetBusyError",
     "TargetChangedError",
     "TargetError",
+    "TargetUnavailableError",
     "UndecidedError",
     "VerifyReport",
     "make_plan",

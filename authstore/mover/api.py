@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from authstore.mover.options import MoveOptions
-from authstore.mover.plan import Plan, plan_of, scheme_of
-from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.plan import Plan
 from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
-from authstore.mover.sqlite.target_files import files_of
-from authstore.mover.sync.move import run_move
+from authstore.mover.sync.directions import Journey, direction, is_postgres
+from authstore.mover.sync.rebuild_plan import roll_rebuild_back
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
-from authstore.mover.sync.target import target_problems
-from authstore.mover.sync.verify import run_verify
 from authstore.mover.tuning import DEFAULT, Tuning
 
 _Result = TypeVar("_Result")
@@ -30,15 +27,10 @@ async def make_plan(
 
     Raises `ConfigurationError`, `SourceError`, `SourceUnavailableError`.
     """
-    files = files_of(target)
     options = replace(options, **changes)
 
-    def work(_emit: OnProgress, stop: threading.Event) -> Plan:
-        with Snapshot(source, stop, tuning=tuning) as view:
-            scheme = scheme_of(view.main, options)
-            plan = plan_of(scheme, source, target, options)
-        found = target_problems(files, scheme, plan.bytes, options)
-        return replace(plan, problems=(*plan.problems, *found))
+    def work(emit: OnProgress, stop: threading.Event) -> Plan:
+        return direction(Journey(source, target, options, emit, stop, tuning)).plan()
 
     return await _in_thread(work, None)
 
@@ -55,11 +47,12 @@ async def move(
     and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
     the same call goes on from there.
     """
-    return await _in_thread(
-        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove, tuning=tuning),
-        on_progress,
-        may_be_done=True,
-    )
+
+    def work(emit: OnProgress, stop: threading.Event) -> MoveReport:
+        journey = Journey(plan.source, plan.target, plan.options, emit, stop, tuning)
+        return direction(journey).move(proves=prove)
+
+    return await _in_thread(work, on_progress, may_be_done=True)
 
 
 async def verify(
@@ -73,7 +66,11 @@ async def verify(
 ) -> VerifyReport:
     """Compares every row; writes nothing. Options that are not given are those of the move."""
     options = replace(options, **changes)
-    return await _in_thread(lambda emit, stop: run_verify(source, target, options, emit, stop, tuning), on_progress)
+
+    def work(emit: OnProgress, stop: threading.Event) -> VerifyReport:
+        return direction(Journey(source, target, options, emit, stop, tuning)).verify()
+
+    return await _in_thread(work, on_progress)
 
 
 async def recover(
@@ -88,16 +85,16 @@ async def recover(
 ) -> MoveReport:
     """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
     options = replace(options, **changes)
-    return await _in_thread(
-        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning),
-        on_progress,
-        may_be_done=True,
-    )
+
+    def work(emit: OnProgress, stop: threading.Event) -> MoveReport:
+        return direction(Journey(source, target, options, emit, stop, tuning)).move(table)
+
+    return await _in_thread(work, on_progress, may_be_done=True)
 
 
 async def rollback(target: str | Path) -> RollbackReport:
     """Puts back what was at the target before the last move; what is there now is set aside."""
-    return await asyncio.to_thread(run_rollback, target)
+    return await asyncio.to_thread(roll_rebuild_back if is_postgres(target) else run_rollback, target)
 
 
 async def _in_thread(

@@ -1,11 +1,12 @@
 """What can go wrong in a move.
 
 MoverError (an AuthStoreError)      .hint says what to do
-├── UndecidedError                  .problems: what `--on-…` has to decide first; nothing was written
+├── UndecidedError                  .problems: what options have to decide first; nothing was written
 ├── SourceError                     the source cannot be read as it is
 │   ├── SourceUnavailableError      it is gone or does not answer; safe to try again
 │   └── SourceChangedError          it is not the server it was (another cluster, an older timeline)
 ├── TargetError                     the target cannot be written as it is
+│   ├── TargetUnavailableError      it is gone or does not answer; safe to try again
 │   ├── TargetBusyError             open elsewhere, or another move is at work
 │   └── TargetChangedError          written to since it was moved, or moved from elsewhere; .changes counts
 └── MoveStoppedError                stopped from outside; the same command goes on from there
@@ -47,6 +48,10 @@ class SourceChangedError(SourceError):
 
 class TargetError(MoverError):
     """The target cannot be written."""
+
+
+class TargetUnavailableError(TargetError):
+    """The target is gone or does not answer; safe to try again."""
 
 
 class TargetBusyError(TargetError):

@@ -17,6 +17,7 @@ from authstore.mover.copies import TableCopy
 from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
+from authstore.mover.postgres.asking import Asking, answered
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
@@ -111,9 +112,19 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         source = read_source(connection, options.schemas)
         options = _by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
-        found = (*found, *suspects(source, recognised, found, options, profile, connection))
-        auth = auth_plan(recognised, options, connection)
-        carried = carried_plan(source, recognised, options, connection, auth.changes)
+        return answered(connection, _scheme(source, recognised, found, options, profile))
+
+
+def _scheme(
+    source: Source,
+    recognised: tuple[Recognised, ...],
+    found: tuple[Problem, ...],
+    options: MoveOptions,
+    profile: Profile,
+) -> Asking[Scheme]:
+    suspected = yield from suspects(source, recognised, found, options, profile)
+    auth = yield from auth_plan(recognised, options)
+    carried = yield from carried_plan(source, recognised, options, auth.changes)
     refused = refused_views((*auth.copies, *carried.copies), carried.views)
     _refuse_unknown(source, recognised, carried.names, options)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
@@ -123,10 +134,10 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
         recognised,
         copies,
         cycles,
-        (*found, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
+        (*found, *suspected, *auth.problems, *carried.problems, *_refused(refused), *_nothing_there(copies)),
         tuple(view for view in carried.views if view not in refused),
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
-        rows={copy.target: count_copy(connection, copy) for copy in copies},
+        rows=(yield from _counts(copies)),
     )
 
 
@@ -150,14 +161,14 @@ def _refuse_unknown(
     """An option that names nothing would do nothing, and nobody would notice. Raises `ConfigurationError`."""
     tables = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
     known = tables | set(carried) | {one.role for one in recognised}
-    for option, given in (("--skip", options.skip), ("--only", options.only)):
+    for option, given in (("skip", options.skip), ("only", options.only)):
         if unknown := sorted(set(given) - known):
             there = ", ".join(sorted(label(table.schema, table.name) for table in source.tables))
-            raise ConfigurationError(f"{option}: no table is called {unknown[0]}; there are {there}")
+            raise ConfigurationError(f"`{option}`: no table is called {unknown[0]}; there are {there}")
     if unknown := sorted(set(options.schemas) - {table.schema for table in source.tables}):
-        raise ConfigurationError(f"--schema: there is no table in a schema {unknown[0]}")
+        raise ConfigurationError(f"`schemas`: there is no table in a schema {unknown[0]}")
     if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
-        raise ConfigurationError(f"--prefix: no table's name begins with {options.prefix}")
+        raise ConfigurationError(f"`prefix`: no table's name begins with {options.prefix}")
 
 
 def _refused(views: Mapping[str, str]) -> list[Problem]:
@@ -220,6 +231,13 @@ def plan_of(scheme: Scheme, source: str, target: str | Path, options: MoveOption
     )
 
 
+def _counts(copies: Sequence[TableCopy]) -> Asking[dict[str, int]]:
+    counts = {}
+    for copy in copies:
+        counts[copy.target] = yield from count_copy(copy)
+    return counts
+
+
 def _size(rows: int, there: int) -> int:
     """What a table will take. Postgres' own figure counts its dead rows and its least files, so it is not believed of
     small tables, nor beyond what rows of any use to a table of this kind hold."""
@@ -246,4 +264,4 @@ def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list
     if one is None or not any(column.name == "data" for column in copy.columns):
         return []
     fields = Fields(one, options.naive_tz)
-    return [column.name for column in fields.extra if options.secrets == "keep" or column not in fields.secret]
+    return [column.name for column in fields.kept(options.secrets)]

@@ -4,9 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-SAMPLES = 5  # rows that a problem names
-KINDS = {"on_bad_row": "bad-row", "on_orphan": "orphan", "on_duplicate": "duplicate"}  # of problems, by decision
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -54,7 +54,7 @@ class SlowQueries(Observer):
 
     def on_statement(self, statistic: Statistic, /) -> None:
         """See `authstore.observers.Observer`."""
-        name, seconds, waited, locked, _, error = statistic
+        name, seconds, waited, locked, _, error, _ = statistic
         times = self._times.get(name)
         if times is None:
             times = self._times[name] = _Times()

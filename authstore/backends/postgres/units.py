@@ -146,7 +146,7 @@ async def fetch(connection: Connection, statement: Statement, deadline: float | 
         with locking():
             await connection.fetch_tuples(_CLAIM, (_number(statement.claim),), _left(deadline))
         connection.locked += monotonic() - began
-    return await noted(connection, query, _fetch(connection, statement, deadline))
+    return await noted(connection, query, _fetch(connection, statement, deadline), statement.parameters.get("reason"))
 
 
 async def _fetch(connection: Connection, statement: Statement, deadline: float | None) -> list[Row]:
@@ -158,7 +158,7 @@ async def _fetch(connection: Connection, statement: Statement, deadline: float |
     return [{}] * await connection.run(said.sql, values, _left(deadline))
 
 
-async def noted(connection: Connection, query: Query, work: Awaitable[T]) -> T:
+async def noted(connection: Connection, query: Query, work: Awaitable[T], reason: str | None = None) -> T:
     """What this query gives, told to whoever watches."""
     if connection.watch is None:
         return await work
@@ -172,7 +172,7 @@ async def noted(connection: Connection, query: Query, work: Awaitable[T]) -> T:
         raise
     finally:
         seconds = monotonic() - began + waited + locked
-        connection.watch.statement(Statistic(query.name, seconds, waited, locked, count, failed))
+        connection.watch.statement(Statistic(query.name, seconds, waited, locked, count, failed, reason))
     return found
 
 

@@ -6,7 +6,8 @@ Whoever handles such files (opening, inspecting, backing up, moving) does it thr
   database file drops the POSIX locks that SQLite holds in this process (https://sqlite.org/howtocorrupt.html §2.2);
 - `logs` are the files that belong to it, `has_lost_its_file` is a log that would bring old rows back;
 - `FilePlace` tells whether a file is still the one that was opened;
-- `put_in_place` and `sync` make a finished file appear whole, for good, and without pushing another out.
+- `put_in_place` and `sync` make a finished file appear whole, for good, and without pushing another out; `put_over`
+  takes the name of one that goes on under another.
 
 Errors of the driver and of the file system become ours in `errors`.
 """
@@ -22,6 +23,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
+from authstore.backends.sqlite.errors import is_busy
 from authstore.database import BUSY_SECONDS
 from authstore.errors import StoreNotFoundError
 
@@ -82,12 +84,12 @@ def connect(
 
 
 @contextmanager
-def connect_to_read(path: Path, factory: type[C]) -> Iterator[C]:
+def connect_to_read(path: Path, factory: type[C], *, timeout: float = BUSY_SECONDS) -> Iterator[C]:
     """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`."""
     # A log would be written back on closing unless opened read-only; without one, only a connection that may
     # write removes the empty log which SQLite makes to read a file in WAL mode.
     mode = "ro" if has_log(path) else "rw"
-    with closing(connect(path, factory, mode=mode)) as connection:
+    with closing(connect(path, factory, mode=mode, timeout=timeout)) as connection:
         connection.execute("PRAGMA query_only = ON")
         yield connection
 
@@ -128,6 +130,14 @@ def make_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
+def copy(path: Path, made: Path) -> None:
+    """A private copy of a file that nobody in this process has open. Raises `OSError`."""
+    make_private(made)
+    with path.open("rb") as old, made.open("r+b") as new:
+        while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+            pass
+
+
 def put_in_place(made: Path, path: Path) -> None:
     """Gives a finished, closed file its name. Raises `FileExistsError` where another has it: that one stays."""
     try:
@@ -136,6 +146,21 @@ def put_in_place(made: Path, path: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         _rename_into_place(made, path)
+
+
+def put_over(made: Path, path: Path, kept_as: Path | None) -> None:
+    """Gives a finished, closed file the name of one that nobody has open, and that goes on as `kept_as`. The name is
+    there at every moment, and for good. Raises `OSError`."""
+    sync(made)
+    if kept_as is not None:
+        try:
+            os.link(path, kept_as)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            path.rename(kept_as)  # for an instant nothing has the name
+    made.replace(path)
+    sync(path.parent)
 
 
 # What file systems without hard links say (vfat, shared folders of virtual machines).
@@ -153,6 +178,20 @@ def _rename_into_place(made: Path, path: Path) -> None:
         os.rename(made, path)
     finally:
         os.close(folder)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether somebody has the file open, in this process or another. What a store that was killed left in its log is
+    put into the file on the way; what is no database, or is damaged, stays as it is."""
+    with closing(connect(path, sqlite3.Connection, timeout=0.5)) as connection:
+        try:
+            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            return is_busy(error)
+    return False
 
 
 def remove(path: Path) -> None:

@@ -50,9 +50,9 @@ class UnitConnection(sqlite3.Connection):
         """What `fetch` gives, noted."""
         if self.executed is None:
             return fetch(self, statement)
-        return self.noting(statement.query, partial(fetch, self, statement))
+        return self.noting(statement.query, partial(fetch, self, statement), statement.parameters.get("reason"))
 
-    def noting(self, query: Query, ask: Callable[[], S]) -> S:
+    def noting(self, query: Query, ask: Callable[[], S], reason: str | None = None) -> S:
         """What this query gives, and a note of it where somebody watches."""
         if self.executed is None:
             return ask()
@@ -66,7 +66,7 @@ class UnitConnection(sqlite3.Connection):
             raise
         finally:
             seconds = monotonic() - began + waited + locked
-            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed))
+            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed, reason))
         return found
 
 
@@ -157,7 +157,7 @@ def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
 def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
     connection.execute("SAVEPOINT unit")
     try:
-        result = _drive(connection, unit, statement)
+        result = drive(connection, unit, statement)
     except BaseException:
         # After SQLITE_FULL or an I/O error SQLite may have rolled everything back by itself.
         if connection.in_transaction:
@@ -168,7 +168,8 @@ def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statemen
     return result
 
 
-def _drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
+def drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
+    """Runs a unit from its first statement, which it has yielded, to its end."""
     try:
         while True:
             statement = unit.send(connection.rows(statement))

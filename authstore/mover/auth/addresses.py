@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from authstore.email import canonical_email
 from authstore.errors import InvalidEmailError
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.statements import is_any, json_map, rows
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.statements import is_any, json_map
 
 # What SQL may judge alone: an address that `canonical_email` accepts for certain and only lower-cases. Two hyphens
 # may be punycode; and where 64 characters are the whole, no label is longer than 63.
@@ -41,27 +41,27 @@ class Addresses:
         return is_any(self.value, self.none)
 
 
-def read_addresses(connection: SourceConnection, value: str, source_from: str) -> Addresses:
+def read_addresses(value: str, source_from: str) -> Asking[Addresses]:
     """The addresses in `value` (SQL text over `source_from`)."""
-    found = {text: _canonical(text) for text in _not_plain(connection, value, source_from)}
+    found = {text: _canonical(text) for text in (yield from _not_plain(value, source_from))}
     odd = {text: canonical for text, canonical in found.items() if canonical is not None}
     none = tuple(text for text, canonical in found.items() if canonical is None)
     changed = f'SELECT 1 FROM {source_from} WHERE {value} <> lower({value} COLLATE "C") LIMIT 1'
-    return Addresses(value, odd, none, as_written=not found and not rows(connection, changed))
+    return Addresses(value, odd, none, as_written=not found and not (yield changed))
 
 
-def read_identifiers(connection: SourceConnection, value: str, source_from: str) -> Addresses:
+def read_identifiers(value: str, source_from: str) -> Asking[Addresses]:
     """The same for identifiers, which may be addresses: what is none is kept as it is written."""
     odd = {}
-    for text in _not_plain(connection, value, source_from):
+    for text in (yield from _not_plain(value, source_from)):
         odd[text] = _canonical(text) or text
     return Addresses(value, odd)
 
 
-def _not_plain(connection: SourceConnection, value: str, source_from: str) -> list[str]:
+def _not_plain(value: str, source_from: str) -> Asking[list[str]]:
     plain = f"octet_length({value}) <= {_PLAIN_LENGTH} AND {value} ~ {_PLAIN}"
     statement = f"SELECT DISTINCT {value} FROM {source_from} WHERE {value} <> '' AND NOT ({plain})"
-    return [text for (text,) in rows(connection, statement)]
+    return [text for (text,) in (yield statement)]
 
 
 def _canonical(text: str) -> str | None:

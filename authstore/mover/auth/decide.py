@@ -3,16 +3,18 @@
 A reject that no row has is left out of the query, so that a clean source is read at full speed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from authstore.mover.auth.draft import Draft, Unique
-from authstore.mover.auth.draft_builder import Surroundings
-from authstore.mover.auth.duplicates import Group, Verified, find_duplicates
-from authstore.mover.auth.problems import count_rejects, duplicate_problems, expired_problem, reject_problem
-from authstore.mover.auth.user_link import UserLink
+from authstore.mover.auth.duplicates import Group, VerifiedUsers, find_duplicates
+from authstore.mover.auth.problems import duplicate_problems, expired_problem, where_from
 from authstore.mover.copies import Reject, TableCopy
-from authstore.mover.postgres.statements import is_any, rows
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.counting import count_first, first_rows
+from authstore.mover.postgres.statements import is_any
+from authstore.mover.problems import SAMPLES, rejected, sample
 from authstore.mover.reports import Problem
 
 
@@ -26,28 +28,19 @@ class Decided:
     merged: dict[str, str] = field(default_factory=dict)
 
 
-def decide(draft: Draft, link: UserLink | None, around: Surroundings, verified: Verified) -> Decided:
-    """Looks at the rows of a draft. `verified` picks out of users those with a verified address."""
-    deciding = _Deciding(draft, around, verified)
-    deciding.leave_rejects((*draft.rejects, *_of_link(link)))
+def decide(draft: Draft, options: MoveOptions, verified: VerifiedUsers | None) -> Asking[Decided]:
+    """Looks at the rows of a draft. `verified`: where there are users."""
+    deciding = _Deciding(draft, options, verified)
+    yield from deciding.leave_rejects()
     for unique in draft.uniques:
-        deciding.leave_duplicates(unique)
+        yield from deciding.leave_duplicates(unique)
     return deciding.decided()
 
 
-def _of_link(link: UserLink | None) -> Iterable[Reject]:
-    if link is None:
-        return
-    if link.orphan != "FALSE":
-        yield Reject("orphan", link.orphan, "on_orphan", "user id")
-    for (reason, decision), where in link.hangs_on_gone().items():
-        yield Reject(reason, where, decision, follows=True)
-
-
 class _Deciding:
-    def __init__(self, draft: Draft, around: Surroundings, verified: Verified) -> None:
+    def __init__(self, draft: Draft, options: MoveOptions, verified: VerifiedUsers | None) -> None:
         self._draft = draft
-        self._around = around
+        self._options = options
         self._verified = verified
         self._living = "TRUE" if draft.ended == "FALSE" else f"NOT {draft.ended}"
         self._where = f"({self._living} AND NOT COALESCE({draft.over}, FALSE))" if draft.over else self._living
@@ -56,40 +49,46 @@ class _Deciding:
         self._gone: dict[tuple[str, str], list[str]] = {}
         self._merged: dict[str, str] = {}
 
-    def leave_rejects(self, rejects: Sequence[Reject]) -> None:
-        """Each row is rejected once, for the first reason it has."""
-        connection, options = self._around.connection, self._around.options
-        over, counts = count_rejects(connection, self._draft, rejects)
+    def leave_rejects(self) -> Asking[None]:
+        """Each row is rejected once, for the first reason it has; what has ended or expired is no reject."""
+        draft = self._draft
+        first = [draft.ended, draft.over or "FALSE", *(reject.where for reject in draft.rejects)]
+        _, over, *counts = yield from count_first(draft.source_from, first)
         if over:
-            self._problems.append(expired_problem(self._draft, over))
+            self._problems.append(expired_problem(draft, over))
         else:
             self._where = self._living
-        for reject, count in zip(rejects, counts, strict=True):
+        for reject, count in zip(draft.rejects, counts, strict=True):
             if count:
                 where = " AND ".join([reject.where, *(f"NOT ({earlier.where})" for earlier in self._rejects)])
                 seen = f"{self._where} AND {where}"
-                self._problems.append(reject_problem(connection, self._draft, reject, seen, count, options))
-                self._note_gone(reject, seen)
+                samples = yield from self._samples(seen)
+                self._problems.append(rejected(where_from(draft.one), reject, count, samples, self._options))
+                yield from self._note_gone(reject, seen)
                 self._rejects.append(Reject(reject.reason, f"({where})", reject.decision, reject.column))
 
-    def _note_gone(self, reject: Reject, where: str) -> None:
+    def _samples(self, where: str) -> Asking[list[str]]:
+        columns = f"{self._draft.name}, {self._draft.shown}"
+        found = yield from first_rows(columns, self._draft.source_from, where, SAMPLES)
+        return [sample(row_id, shown) for row_id, shown in found]
+
+    def _note_gone(self, reject: Reject, where: str) -> Asking[None]:
         if self._draft.one.role not in ("users", "roles"):
             return
         what = self._draft.one.role.removesuffix("s")
-        found = rows(self._around.connection, f"SELECT {self._draft.user} FROM {self._draft.source_from} WHERE {where}")
+        found = yield f"SELECT {self._draft.user} FROM {self._draft.source_from} WHERE {where}"
         ids = [user for (user,) in found if user]
         self._gone.setdefault((f"its {what} is rejected: {reject.reason}", reject.decision), []).extend(ids)
 
-    def leave_duplicates(self, unique: Unique) -> None:
+    def leave_duplicates(self, unique: Unique) -> Asking[None]:
         """All but the oldest row of each group, also of those that nobody has decided on (then the move stops)."""
         movable = " AND ".join([self._where, *(f"NOT ({earlier.where})" for earlier in self._rejects)])
-        connection, options = self._around.connection, self._around.options
-        groups = find_duplicates(connection, self._draft, unique, movable, self._verified)
+        groups = yield from find_duplicates(self._draft, unique, movable, self._verified)
         if not groups:
             return
-        self._problems += duplicate_problems(self._draft, unique, groups, options)
+        self._problems += duplicate_problems(self._draft, unique, groups, self._options)
         losers = [member.identity for group in groups for member in group.others]
-        merge = options.on_duplicate == "merge" and not unique.harmless
+        merge = self._options.on_duplicate == "merge" and not unique.harmless
         reason = "merged into the oldest" if merge else f"the same {unique.name} as an older row"
         decision = "" if unique.harmless else "on_duplicate"
         self._rejects.append(Reject(reason, is_any(self._draft.identity, losers), decision))

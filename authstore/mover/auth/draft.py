@@ -110,6 +110,10 @@ class Fields:
         """Those of the extra columns that seem to hold a secret."""
         return tuple(column for column in self.extra if is_secret(column))
 
+    def kept(self, secrets: str) -> tuple[SourceColumn, ...]:
+        """The columns that live on in `data`; those of secrets only where `secrets` says "keep"."""
+        return tuple(column for column in self.extra if secrets == "keep" or column not in self.secret)
+
     @cached_property
     def of_no_use(self) -> tuple[SourceColumn, ...]:
         left = role_aliases()[self.one.role].left

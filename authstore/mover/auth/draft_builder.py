@@ -1,50 +1,27 @@
 """The builder on which a draft's columns and rejects are put together, field by field."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from authstore.mover.auth.addresses import Addresses
 from authstore.mover.auth.draft import Fields
-from authstore.mover.auth.json_data import data_object, doubtful_json, is_storable_json
+from authstore.mover.auth.facts import Facts
+from authstore.mover.auth.json_data import data_object
 from authstore.mover.auth.run_times import RunTimes
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import Reject, Storage, TargetColumn
-from authstore.mover.names import quote
-from authstore.mover.options import MoveOptions
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.statements import is_any, rows
+from authstore.mover.postgres.statements import is_any
 from authstore.mover.postgres.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a draft is drawn up in: the snapshot, the options and the moments of the run."""
-
-    connection: SourceConnection
-    options: MoveOptions
-    times: RunTimes
-
-
 class DraftBuilder:
-    """Collects a draft's columns and rejects, field by field."""
+    """Collects a draft's columns and rejects, field by field, from plain data."""
 
-    def __init__(self, fields: Fields, around: Surroundings) -> None:
+    def __init__(self, fields: Fields, facts: Facts, times: RunTimes, *, with_expired: bool) -> None:
         self.fields = fields
-        self._around = around
+        self.facts = facts
+        self.times = times
+        self.with_expired = with_expired
         self.columns: list[TargetColumn] = []
         self.rejects: list[Reject] = []
-
-    @property
-    def times(self) -> RunTimes:
-        return self._around.times
-
-    @property
-    def with_expired(self) -> bool:
-        return self._around.options.with_expired
-
-    def addresses(self, read: Callable[[SourceConnection, str, str], Addresses], value: str) -> Addresses:
-        """What the addresses of the table become."""
-        return read(self._around.connection, value, self.fields.source_from())
 
     def put(self, name: str, storage: Storage, sql: str) -> None:
         self.columns.append(TargetColumn(name, storage, sql))
@@ -83,20 +60,7 @@ class DraftBuilder:
         return found.sql
 
     def put_data(self) -> None:
-        """What has no field; secrets only with --secrets keep."""
-        keep = self._around.options.secrets == "keep"
-        columns = [c for c in self.fields.extra if keep or c not in self.fields.secret]
-        self.put("data", "TEXT", data_object(columns, self.fields.zone, self.fields.alias))
-        self._judge_json(columns)
-
-    def _judge_json(self, columns: Sequence[SourceColumn]) -> None:
-        for name, doubtful in doubtful_json(columns, self.fields.alias).items():
-            statement = (
-                f"SELECT {self.fields.identity}, {self.fields.alias}.{quote(name)}::text "
-                f"FROM {self.fields.source_from()} WHERE {doubtful}"
-            )
-            bad = [
-                identity for identity, text in rows(self._around.connection, statement) if not is_storable_json(text)
-            ]
-            if bad:
-                self.rejects.append(Reject("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))
+        """What has no field; secrets only where they are to be kept."""
+        self.put("data", "TEXT", data_object(self.facts.kept, self.fields.zone, self.fields.alias))
+        for name, bad in self.facts.unstorable.items():
+            self.rejects.append(Reject("JSON that cannot be kept", is_any(self.fields.identity, bad), column=name))

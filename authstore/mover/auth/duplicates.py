@@ -1,17 +1,29 @@
-"""Rows that share what only one may have: found by the target's rules, decided by --on-duplicate, never by chance."""
+"""Rows that share what only one may have: found by the target's rules, decided by `on_duplicate`, never by chance."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from authstore.mover.auth.draft import Draft, Unique
 from authstore.mover.catalog import SourceTable
 from authstore.mover.options import MoveOptions
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.statements import rows
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.statements import is_any
 
-# Of these users, those whose address is verified.
-Verified = Callable[[frozenset[str]], frozenset[str]]
+
+@dataclass(frozen=True, slots=True)
+class VerifiedUsers:
+    """The users whose address is verified: their id in `source_from`, where `where` holds."""
+
+    user_id: str
+    source_from: str
+    where: str
+
+    def among(self, users: frozenset[str]) -> Asking[frozenset[str]]:
+        """Those of these users."""
+        where = f"{is_any(self.user_id, sorted(users))} AND {self.where}"
+        found = yield f"SELECT {self.user_id} FROM {self.source_from} WHERE {where}"
+        return frozenset(user for (user,) in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +54,13 @@ class Group:
 
 
 def find_duplicates(
-    connection: SourceConnection, draft: Draft, unique: Unique, movable: str, verified: Verified
-) -> tuple[Group, ...]:
+    draft: Draft, unique: Unique, movable: str, verified: VerifiedUsers | None
+) -> Asking[tuple[Group, ...]]:
     """The groups among the rows that `movable` (a predicate) lets through; one query at most where there are none."""
     if _is_vouched_for(draft.one.table, unique):
         return ()
     shared = _shared(draft, unique, movable)
-    if not rows(connection, f"{shared} LIMIT 1"):
+    if not (yield f"{shared} LIMIT 1"):
         return ()
     keys = ", ".join(unique.sql)
     about = f"{draft.identity}, {draft.name}, {draft.user}, {draft.shown}, {draft.verified}"
@@ -57,9 +69,9 @@ def find_duplicates(
         f"ORDER BY {', '.join([*(_sorted(sql) for sql in unique.sql), *draft.order])}"
     )
     width = len(unique.sql)
-    found = groupby(rows(connection, statement), key=lambda row: row[:width])
+    found = groupby((yield statement), key=lambda row: row[:width])
     groups = [tuple(Member(*row[width:]) for row in group) for _, group in found]
-    trusted = _trusted(draft, groups, verified)
+    trusted = yield from _trusted(draft, groups, verified)
     return tuple(Group(members, _may_merge(draft, members, trusted)) for members in groups)
 
 
@@ -85,11 +97,15 @@ def _sorted(sql: str) -> str:
     return f'({sql}) COLLATE "C"'
 
 
-def _trusted(draft: Draft, groups: Iterable[Sequence[Member]], verified: Verified) -> frozenset[str]:
-    if draft.one.role in ("users", "roles"):
+def _trusted(
+    draft: Draft,
+    groups: Iterable[Sequence[Member]],
+    verified: VerifiedUsers | None,
+) -> Asking[frozenset[str]]:
+    if verified is None or draft.one.role in ("users", "roles"):
         return frozenset()
     several = [users for users in map(_users, groups) if len(users) > 1]
-    return verified(frozenset().union(*several)) if several else frozenset()
+    return (yield from verified.among(frozenset().union(*several))) if several else frozenset()
 
 
 def _may_merge(draft: Draft, members: Sequence[Member], trusted: frozenset[str]) -> bool:

@@ -1,29 +1,29 @@
 """The fields of users, accounts, sessions, verification tokens and authenticators: from which column, made how."""
 
 from authstore.email import MAX_LENGTH
-from authstore.mover.auth.addresses import Addresses, read_addresses, read_identifiers
+from authstore.mover.auth.addresses import Addresses
 from authstore.mover.auth.draft import Draft, Fields, Unique
 from authstore.mover.auth.draft_builder import DraftBuilder
 from authstore.mover.auth.run_times import UNKNOWN
-from authstore.mover.auth.shut_out import ShutOut
 from authstore.mover.auth.user_link import UserLink
 from authstore.mover.copies import TargetColumn
 from authstore.mover.names import literal, quote
 from authstore.mover.postgres import values as field_values
 from authstore.mover.postgres.values import derived_id, hash_id, token_hash, token_is_bad
+from authstore.mover.type_names import DATES
 
 
-def users_draft(builder: DraftBuilder, shut: ShutOut) -> Draft:
+def users_draft(builder: DraftBuilder) -> Draft:
     """Users. An address that is none is a bad row; nothing, or only spaces, is no address."""
     fields = builder.fields
     user_id = builder.put_key("id").sql
-    addresses = builder.addresses(read_addresses, fields.text("email"))
+    addresses = builder.facts.addresses
     builder.put("email", "TEXT", addresses.canonical)
     builder.reject("not an e-mail address", addresses.bad, "email")
     created = f"COALESCE({builder.instant('created_at')}, {literal(builder.times.moved)})"
     _put_verified(builder, created)
     builder.put_text("name", "image")
-    builder.put("disabled", "INTEGER", f"({shut.where})::int4::int8")
+    builder.put("disabled", "INTEGER", f"({builder.facts.shut.where})::int4::int8")
     builder.put_data()
     _put_times(builder, created)
     return Draft(
@@ -43,11 +43,11 @@ def users_draft(builder: DraftBuilder, shut: ShutOut) -> Draft:
         user=user_id,
         verified=is_verified(fields),
         shown=fields.text("email"),
-        noted=shut.problems,
+        noted=builder.facts.shut.problems,
     )
 
 
-def accounts_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draft:
+def accounts_draft(builder: DraftBuilder, link: UserLink) -> Draft:
     """Accounts. Without an id of their own they get one made of provider and account id."""
     fields = builder.fields
     provider, own = fields.key("provider"), fields.key("provider_account_id")
@@ -76,12 +76,12 @@ def accounts_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draf
         uniques=(*_own_id(fields, account_id), Unique("provider and account id", (provider.sql, own.sql), named)),
         order=_oldest_first(fields),
         user=link.user_id,
-        ended=shut.where,
-        noted=shut.problems,
+        ended=builder.facts.shut.where,
+        noted=builder.facts.shut.problems,
     )
 
 
-def sessions_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draft:
+def sessions_draft(builder: DraftBuilder, link: UserLink) -> Draft:
     """Sessions. They count as created and last used at the move, so that no idle limit ends them at once."""
     fields = builder.fields
     token = fields.text("token")
@@ -113,16 +113,16 @@ def sessions_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draf
         order=_oldest_first(fields, "authenticated_at"),
         over=over,
         user=link.user_id,
-        ended=shut.where,
-        noted=shut.problems,
+        ended=builder.facts.shut.where,
+        noted=builder.facts.shut.problems,
     )
 
 
-def verification_tokens_draft(builder: DraftBuilder, shut: ShutOut) -> Draft:
+def verification_tokens_draft(builder: DraftBuilder) -> Draft:
     """Verification tokens. An identifier that is an address is made canonical, any other is exact text."""
     fields = builder.fields
     token, raw = fields.text("token"), fields.text("identifier")
-    identifier = builder.addresses(read_identifiers, raw).canonical
+    identifier = builder.facts.addresses.canonical
     builder.put("identifier", "TEXT", identifier)
     builder.reject("no identifier", f"COALESCE(length({identifier}), 0) NOT BETWEEN 1 AND {MAX_LENGTH}", "identifier")
     purpose = f"COALESCE(NULLIF({fields.text('purpose')}, ''), 'sign-in')"
@@ -145,12 +145,12 @@ def verification_tokens_draft(builder: DraftBuilder, shut: ShutOut) -> Draft:
         order=_oldest_first(fields),
         over=over,
         shown=raw,
-        ended=shut.where,
-        noted=shut.problems,
+        ended=builder.facts.shut.where,
+        noted=builder.facts.shut.problems,
     )
 
 
-def authenticators_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -> Draft:
+def authenticators_draft(builder: DraftBuilder, link: UserLink) -> Draft:
     """Passkeys."""
     fields = builder.fields
     column, ref = fields.column("credential_id"), fields.ref("credential_id")
@@ -181,8 +181,8 @@ def authenticators_draft(builder: DraftBuilder, link: UserLink, shut: ShutOut) -
         uniques=(Unique("credential id", (credential.sql,), columns),),
         order=_oldest_first(fields),
         user=link.user_id,
-        ended=shut.where,
-        noted=shut.problems,
+        ended=builder.facts.shut.where,
+        noted=builder.facts.shut.problems,
     )
 
 
@@ -251,7 +251,7 @@ def _verified(fields: Fields, created: str) -> str:
 def _yes_or_no(fields: Fields) -> tuple[str, str]:
     """Predicates: the field says yes or no and no more, in a column that is not for dates alone."""
     column = fields.column("email_verified")
-    if column.base in ("timestamp", "timestamptz", "date"):
+    if column.base in DATES:
         return "FALSE", "FALSE"
     said = f"lower(btrim({fields.text('email_verified')}))"
     return f"COALESCE({said} IN ('1', 't', 'true'), FALSE)", f"COALESCE({said} IN ('0', 'f', 'false'), FALSE)"

@@ -11,8 +11,9 @@ from typing import Any
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.names import literal, quote
 from authstore.mover.postgres.dates import instant
+from authstore.mover.type_names import INTEGERS, JSONS, TIMESTAMPS
 
-_AS_IT_IS = frozenset({"bool", "int2", "int4", "int8", "json", "jsonb"})
+_AS_IT_IS = INTEGERS | JSONS | {"bool"}
 _SPECIAL = ("'NaN'", "'Infinity'", "'-Infinity'")
 _DEEPEST = 100  # levels: what reads it again (Python, SQLite, pydantic) has limits of its own
 
@@ -28,7 +29,7 @@ def data_object(columns: Sequence[SourceColumn], zone: str, alias: str = "s") ->
 
 def _member(column: SourceColumn, value: str) -> str:
     name = literal(json.dumps(column.name, ensure_ascii=False) + ":")
-    if column.base in ("timestamp", "timestamptz"):  # whose text has nothing that JSON escapes
+    if column.base in TIMESTAMPS:  # whose text has nothing that JSON escapes
         return f"{name} || COALESCE('\"' || {value} || '\"', 'null')"
     return f"{name} || COALESCE(to_json({value})::text, 'null')"
 
@@ -47,7 +48,7 @@ def json_value(column: SourceColumn, value: str, zone: str) -> str:
             return f"{value}::numeric::text"
         case "bytea":
             return f"translate(encode({value}, 'base64'), E'\\n', '')"
-        case "timestamp" | "timestamptz":
+        case base if base in TIMESTAMPS:
             return f"COALESCE({instant(column, value, zone).sql}, {value}::text)"
         case "hstore":
             return f"{value}::json"
@@ -69,9 +70,7 @@ def _array(column: SourceColumn, value: str) -> str:
 def doubtful_json(columns: Iterable[SourceColumn], alias: str = "s") -> dict[str, str]:
     """By column: a predicate for rows whose JSON `is_storable_json` has to look at. All other JSON is storable."""
     return {
-        column.name: _is_doubtful(f"{alias}.{quote(column.name)}::text")
-        for column in columns
-        if column.base in ("json", "jsonb")
+        column.name: _is_doubtful(f"{alias}.{quote(column.name)}::text") for column in columns if column.base in JSONS
     }
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from authstore.mover.auth.draft import Fields
-from authstore.mover.auth.draft_builder import Surroundings
 from authstore.mover.names import label, literal, quote
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.counting import count_rows
 from authstore.mover.postgres.dates import instant
-from authstore.mover.postgres.statements import rows
 from authstore.mover.postgres.values import text
+from authstore.mover.problems import rows_said
 from authstore.mover.recognition.shut import OPEN_WORDS, SHUT_WORDS, Shut, shutting
 from authstore.mover.reports import Problem
 
@@ -21,18 +22,18 @@ _MANY_WORDS = 20  # more different ones are what people wrote, not a state
 class ShutOut:
     """`where`: predicate, never null. `problems`: how many rows each column shuts out, and what is not understood."""
 
-    where: str
-    problems: tuple[Problem, ...]
+    where: str = "FALSE"
+    problems: tuple[Problem, ...] = ()
 
 
-def shut_out(fields: Fields, around: Surroundings) -> ShutOut:
-    """Which rows of a recognised table are shut out at the source, judged at the moment of the run."""
+def shut_out(fields: Fields, judged: str) -> Asking[ShutOut]:
+    """Which rows of a recognised table are shut out at the source, at the moment `judged`."""
     parts, problems = [], []
     for shut in _columns(fields):
-        predicate, problem = _predicate(fields, around, shut)
+        predicate, problem = yield from _predicate(fields, judged, shut)
         if predicate:
             parts.append(predicate)
-            problems += _counted(fields, around, shut, predicate)
+            problems += yield from _counted(fields, shut, predicate)
         problems += [problem] if problem else []
     return ShutOut(f"({' OR '.join(parts)})" if parts else "FALSE", tuple(problems))
 
@@ -49,11 +50,10 @@ def _columns(fields: Fields) -> Iterable[Shut]:
     return shutting(one.role, tuple(column for column in one.table.columns if column.name not in taken))
 
 
-def _predicate(fields: Fields, around: Surroundings, shut: Shut) -> tuple[str, Problem | None]:
+def _predicate(fields: Fields, judged: str, shut: Shut) -> Asking[tuple[str, Problem | None]]:
     column, value = shut.column, f"{fields.alias}.{quote(shut.column.name)}"
-    judged = around.times.judged
     if shut.kind == "word":
-        return _by_word(fields, around, shut)
+        return (yield from _by_word(fields, shut))
     if shut.kind in ("since", "until"):
         when = instant(column, value, fields.zone)
         over = when.is_over(judged)
@@ -69,12 +69,12 @@ def _predicate(fields: Fields, around: Surroundings, shut: Shut) -> tuple[str, P
     return f"({is_shut} AND NOT COALESCE({end}, FALSE))", None
 
 
-def _by_word(fields: Fields, around: Surroundings, shut: Shut) -> tuple[str, Problem | None]:
+def _by_word(fields: Fields, shut: Shut) -> Asking[tuple[str, Problem | None]]:
     said = f"lower(btrim({text(shut.column, f'{fields.alias}.{quote(shut.column.name)}').sql}))"
     if fields.one.told.get("disabled") == shut.column.name:
         return f"COALESCE({said}, '') NOT IN ({_literals(OPEN_WORDS)})", None
     query = f"SELECT {said} AS word, count(*) FROM {fields.source_from()} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 21"
-    counts = dict(rows(around.connection, query))
+    counts: dict[str | None, int] = dict((yield query))
     known = set(OPEN_WORDS) | set(SHUT_WORDS)
     if len(counts) > _MANY_WORDS or ("state" in shut.column.name.lower() and not known & set(counts)):
         return "", None
@@ -91,18 +91,17 @@ def _not_understood(fields: Fields, shut: Shut, unknown: dict[str | None, int]) 
     table, name = label(fields.table.schema, fields.table.name), shut.column.name
     words = ", ".join("NULL" if word is None else f"'{word[:40]}'" for word in unknown)
     message = (
-        f"{name} of {table} may keep rows out, and what {words} means is not known; say it in a --profile: "
+        f"{name} of {table} may keep rows out, and what {words} means is not known; say it in a `profile`: "
         f'[{fields.one.role}.columns] disabled = "{name}" shuts out what is not {OPEN_WORDS[0]}, disabled = "" nobody'
     )
     return Problem("unrecognised", table, message, sum(unknown.values()), decision="profile", stops=True)
 
 
-def _counted(fields: Fields, around: Surroundings, shut: Shut, predicate: str) -> list[Problem]:
-    ((count,),) = rows(around.connection, f"SELECT count(*) FROM {fields.source_from()} WHERE {predicate}")
+def _counted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]]:
+    count = yield from count_rows(fields.source_from(), predicate)
     if not count:
         return []
     table = label(fields.table.schema, fields.table.name)
     done = "arrive disabled" if fields.one.role == "users" else "are left behind"
-    what = "1 row" if count == 1 else f"{count} rows"
-    message = f"{what} of {table} shut out by {shut.column.name} there {done}"
-    return [Problem("shut-out", table, message, int(count))]
+    message = f"{rows_said(count)} of {table} shut out by {shut.column.name} there {done}"
+    return [Problem("shut-out", table, message, count)]

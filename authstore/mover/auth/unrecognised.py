@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from authstore.mover.catalog import Source, SourceColumn, SourceTable
 from authstore.mover.names import label, quote, relation
 from authstore.mover.options import MoveOptions
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.statements import rows
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.counting import count_rows
 from authstore.mover.recognition.aliases import normalised, words
 from authstore.mover.recognition.profile import Profile, is_named
 from authstore.mover.recognition.recognised import Recognised
@@ -23,8 +23,7 @@ def suspects(
     found: Iterable[Problem],
     options: MoveOptions,
     profile: Profile,
-    connection: SourceConnection,
-) -> list[Problem]:
+) -> Asking[list[Problem]]:
     """What speaks against carrying tables over as they are; those that `found` stops at are not looked at again."""
     known = {(one.table.schema, one.table.name) for one in recognised}
     said = {problem.table for problem in found}
@@ -38,7 +37,7 @@ def suspects(
             and (not schemas or table.schema in schemas)
             and _is_wanted(table, options, profile)
         ):
-            problems += _of_table(table, source, connection)
+            problems += yield from _of_table(table, source)
     return problems
 
 
@@ -48,14 +47,17 @@ def _is_wanted(table: SourceTable, options: MoveOptions, profile: Profile) -> bo
     return not options.only or is_named(table, options.only)
 
 
-def _of_table(table: SourceTable, source: Source, connection: SourceConnection) -> list[Problem]:
-    if words(table.name) and _names_outcasts(table) and (count := _count(table, connection)):
+def _of_table(table: SourceTable, source: Source) -> Asking[list[Problem]]:
+    if words(table.name) and _names_outcasts(table) and (count := (yield from count_rows(relation(table)))):
         return [_kept_out(table, count)]
     referred = {name for other in source.tables for one in other.references if one.table == (table.schema, table.name)
                 for name in one.target_columns}  # fmt: skip
     columns = [column for column in may_hold_tokens(table) if column.name not in referred]
-    raw = tuple(column.name for column in columns if looks_random(_sample(table, column, connection)))
-    return [unrecognised(table, raw)] if raw else []
+    raw = []
+    for column in columns:
+        if looks_random((yield from _sample(table, column))):
+            raw.append(column.name)
+    return [unrecognised(table, tuple(raw))] if raw else []
 
 
 def _names_outcasts(table: SourceTable) -> bool:
@@ -68,18 +70,13 @@ def _kept_out(table: SourceTable, count: int) -> Problem:
     name = label(table.schema, table.name)
     message = (
         f"{name} seems to say who is kept out, and nothing of authstore reads it: disable these users after the move, "
-        f'and carry it as it is with carry = ["{name}"] in a --profile, or leave it with --skip {table.name}'
+        f'and carry it as it is with carry = ["{name}"] in a `profile`, or leave it with `skip` {table.name}'
     )
     return Problem("shut-out", name, message, count, decision="profile", stops=True)
 
 
-def _count(table: SourceTable, connection: SourceConnection) -> int:
-    ((count,),) = rows(connection, f"SELECT count(*) FROM {relation(table)}")
-    return int(count)
-
-
-def _sample(table: SourceTable, column: SourceColumn, connection: SourceConnection) -> list[str]:
+def _sample(table: SourceTable, column: SourceColumn) -> Asking[list[str]]:
     name = quote(column.name)
     value = f"encode({name}, 'hex')" if column.base == "bytea" else f"{name}::text"
     query = f"SELECT left({value}, 600) FROM {relation(table)} WHERE {name} IS NOT NULL LIMIT {_SAMPLE}"
-    return [str(found) for (found,) in rows(connection, query)]
+    return [str(found) for (found,) in (yield query)]

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 from authstore.mover.auth.draft import Fields
 from authstore.mover.catalog import SourceColumn
-from authstore.mover.copies import UserChanges
+from authstore.mover.copies import Reject, UserChanges
 from authstore.mover.names import quote, relation
 from authstore.mover.postgres.statements import is_any, json_map
 from authstore.mover.postgres.values import key_text
 from authstore.mover.recognition.aliases import column_named
 from authstore.mover.recognition.recognised import Recognised
-
-_TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
+from authstore.mover.type_names import INTEGERS, TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +22,20 @@ class UserLink:
     orphan: str
     changes: UserChanges
 
-    def hangs_on_gone(self) -> dict[tuple[str, str], str]:
-        """By reason and decision: a predicate for rows whose user is rejected."""
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """Rows without a user, and those whose user is rejected."""
+        orphans = [] if self.orphan == "FALSE" else [Reject("orphan", self.orphan, "on_orphan", "user id")]
         groups: dict[tuple[str, str], list[str]] = {}
         for user in self.changes.gone:
             groups.setdefault(self.changes.reasons[user], []).append(user)
-        return {why: is_any(self.source_id, ids) for why, ids in groups.items()}
+        return (
+            *orphans,
+            *(
+                Reject(reason, is_any(self.source_id, ids), decision, follows=True)
+                for (reason, decision), ids in groups.items()
+            ),
+        )
 
 
 def link_to_user(child: Fields, users: Recognised, changes: UserChanges) -> UserLink:
@@ -57,11 +64,11 @@ def _referred(child: Fields, users: Recognised) -> tuple[SourceColumn, bool]:
 
 def _source_id(column: SourceColumn, value: str, referred: SourceColumn) -> str:
     sql = key_text(column, value).sql
-    return f"lower({sql})" if referred.base == "uuid" and column.base in _TEXTS else sql
+    return f"lower({sql})" if referred.base == "uuid" and column.base in TEXTS else sql
 
 
 def _equal(column: SourceColumn, value: str, other: SourceColumn, its: str) -> str:
-    if column.base == other.base or {column.base, other.base} <= {"int2", "int4", "int8"}:
+    if column.base == other.base or {column.base, other.base} <= INTEGERS:
         return f"{its} = {value}"
     return f"{key_text(other, its).sql} = {_source_id(column, value, other)}"
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from authstore.mover.catalog import SourceColumn, SourceKey, SourceTable
+from authstore.mover.catalog import SourceColumn, SourceTable
 from authstore.mover.expressions.translated import Translated
-from authstore.mover.names import Namespace, label, quote, relation
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.counting import count_where
+from authstore.mover.names import Namespace, label, quote
 from authstore.mover.postgres.types import Landing, Oddity, land, land_with_nan
 from authstore.mover.reports import Problem
+from authstore.mover.type_names import DATES, FLOATS
 
 _EQUAL_BY_VALUE = frozenset(
     (
@@ -30,7 +29,7 @@ _EQUAL_BY_VALUE = frozenset(
 )
 _PRINTED = frozenset(("inet", "cidr", "macaddr", "macaddr8", "time", "timetz", "bit", "varbit"))
 # Columns in which infinities or NaN stand read as no moment and no number any more.
-_EQUAL_BY_TEXT = _PRINTED | {"date", "timestamp", "timestamptz", "float4", "float8"}
+_EQUAL_BY_TEXT = _PRINTED | DATES | FLOATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,15 @@ class CarriedTable:
         return {("", name): phrase for name, phrase in self.columns_by_name().items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What the values of a table are at the source. `odd`: how many of a column's values are so. `colliding`: keys
+    that SQLite would not hold without the case of these columns (a Turkish I and i, for example)."""
+
+    odd: tuple[tuple[str, Oddity, int], ...]
+    colliding: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 def source_value(name: str, alias: str = "s") -> str:
     """A column of the source in the SELECT that reads it."""
     return f"{quote(alias)}.{quote(name)}"
@@ -101,47 +109,23 @@ def land_columns(table: SourceTable, naive_tz: str) -> dict[str, CarriedColumn]:
     }
 
 
-def settle_columns(table: CarriedTable, connection: SourceConnection) -> tuple[CarriedTable, list[Problem]]:
-    """The table with its columns as their values need them, having counted the odd ones in the source."""
-    asked = [(name, odd) for name, column in table.columns.items() for odd in column.landing.oddities]
-    counts = count_where(connection, relation(table.source), [odd.where for _, odd in asked])
-    found = [(name, odd, count) for (name, odd), count in zip(asked, counts, strict=True) if count]
+def settle_columns(table: CarriedTable, values: Values) -> tuple[CarriedTable, list[Problem]]:
+    """The table with its columns as their values need them, and what is to be said of them."""
     columns = dict(table.columns)
-    for name, odd, _ in found:
+    for name, odd, _ in values.odd:
         columns[name] = replace(columns[name], landing=_settled(columns[name], odd))
     problems = [
         Problem(
             "type", table.label, f'values of column "{name}" ({table.columns[name].source.type}) {odd.message}', count
         )
-        for name, odd, count in found
+        for name, odd, count in values.odd
     ]
-    columns, folded_otherwise = _unfolded(replace(table, columns=columns), connection)
-    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems, *folded_otherwise]
-
-
-def _unfolded(table: CarriedTable, connection: SourceConnection) -> tuple[dict[str, CarriedColumn], list[Problem]]:
-    """Without NOCASE where keys that Postgres tells apart would be one: a Turkish I and i, for example."""
-    columns, problems = dict(table.columns), []
-    for key in table.source.keys:
-        names = [name for name in key.columns if columns[name].landing.collation == "NOCASE"]
-        if names and _collides(table, key, names, connection):
-            for name in names:
-                columns[name] = replace(columns[name], landing=replace(columns[name].landing, collation=""))
-            message = (
-                f'unique key "{key.name}" holds texts that differ in the case of ASCII letters: its case is kept apart'
-            )
-            problems.append(Problem("type", table.label, message))
-    return columns, problems
-
-
-def _collides(table: CarriedTable, key: SourceKey, names: list[str], connection: SourceConnection) -> bool:
-    parts = [
-        f'lower({source_value(name)}::text COLLATE "C")' if name in names else source_value(name)
-        for name in key.columns
-    ]
-    given = " AND ".join(f"{source_value(name)} IS NOT NULL" for name in key.columns)
-    groups = f"SELECT FROM {relation(table.source)} WHERE {given} GROUP BY {', '.join(parts)} HAVING count(*) > 1"
-    return count_where(connection, f"({groups} LIMIT 1) AS g", ["TRUE"]) != [0]
+    for key, names in values.colliding:
+        for name in names:
+            columns[name] = replace(columns[name], landing=replace(columns[name].landing, collation=""))
+        message = f'unique key "{key}" holds texts that differ in the case of ASCII letters: its case is kept apart'
+        problems.append(Problem("type", table.label, message))
+    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems]
 
 
 def _settled(column: CarriedColumn, odd: Oddity) -> Landing:

@@ -1,31 +1,58 @@
-"""How many rows of a carried table stay behind, and a few of them by name."""
+"""What carried tables are asked at the source: what their values are, and how many rows stay behind."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from authstore.mover.carried.columns import CarriedTable, source_value
-from authstore.mover.catalog import Source, SourceTable
-from authstore.mover.copies import Reject, TableCopy
+from authstore.mover.carried.columns import CarriedTable, Values, source_value
+from authstore.mover.catalog import Source, SourceKey, SourceTable
+from authstore.mover.copies import TableCopy
 from authstore.mover.names import label, relation
 from authstore.mover.options import MoveOptions
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.counting import count_where
-from authstore.mover.postgres.statements import rows
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.counting import count_where, first_rows
 from authstore.mover.postgres.types import is_no_text, land
-from authstore.mover.reports import KINDS, SAMPLES, Problem
+from authstore.mover.problems import SAMPLES, rejected, sample
+from authstore.mover.reports import Problem
 
 
-def counted(
-    table: CarriedTable, copy: TableCopy, connection: SourceConnection, options: MoveOptions
-) -> tuple[TableCopy, list[Problem]]:
+def read_values(table: CarriedTable) -> Asking[Values]:
+    """What the values of a table are, as far as its columns depend on it."""
+    asked = [(name, odd) for name, column in table.columns.items() for odd in column.landing.oddities]
+    counts = yield from count_where(relation(table.source), [odd.where for _, odd in asked])
+    odd = tuple((name, odd, count) for (name, odd), count in zip(asked, counts, strict=True) if count)
+    colliding = []
+    folding = {name for name, column in table.columns.items() if column.landing.collation == "NOCASE"}
+    for key in table.source.keys:
+        names = tuple(name for name in key.columns if name in folding)
+        if names and (yield from _collides(table.source, key, names)):
+            colliding.append((key.name, names))
+            folding -= set(names)
+    return Values(odd, tuple(colliding))
+
+
+def _collides(table: SourceTable, key: SourceKey, names: Sequence[str]) -> Asking[bool]:
+    """Whether rows that the key tells apart differ in the case of ASCII letters only."""
+    parts = [
+        f'lower({source_value(name)}::text COLLATE "C")' if name in names else source_value(name)
+        for name in key.columns
+    ]
+    given = " AND ".join(f"{source_value(name)} IS NOT NULL" for name in key.columns)
+    groups = f"SELECT FROM {relation(table)} WHERE {given} GROUP BY {', '.join(parts)} HAVING count(*) > 1"
+    return bool((yield f"{groups} LIMIT 1"))
+
+
+def counted(table: CarriedTable, copy: TableCopy, options: MoveOptions) -> Asking[tuple[TableCopy, list[Problem]]]:
     """The copy with those of its rejects that hold for any row of the snapshot, and a problem for each."""
-    counts = count_where(connection, copy.source_from, [reject.where for reject in copy.rejects])
+    counts = yield from count_where(copy.source_from, [reject.where for reject in copy.rejects])
     found = [(reject, count) for reject, count in zip(copy.rejects, counts, strict=True) if count]
-    problems = [_problem(table, copy, reject, count, connection, options) for reject, count in found]
+    problems = []
+    for reject, count in found:
+        samples = yield from _samples(copy, reject.where)
+        problems.append(rejected(table.label, reject, count, samples, options))
     return replace(copy, rejects=tuple(reject for reject, _ in found)), problems
 
 
-def unreadable_texts(source: Source, tables: Sequence[SourceTable], connection: SourceConnection) -> list[Problem]:
+def unreadable_texts(source: Source, tables: Sequence[SourceTable]) -> Asking[list[Problem]]:
     """Columns with texts that Postgres would give to no client, not even as rejects: to be mended in the source first.
 
     Only a database in SQL_ASCII has such: there nobody checks what comes in.
@@ -33,7 +60,7 @@ def unreadable_texts(source: Source, tables: Sequence[SourceTable], connection: 
     problems = []
     for table in tables if source.encoding == "SQL_ASCII" else ():
         names = [one.name for one in table.columns if land(one, source_value(one.name)).storage == "TEXT"]
-        counts = count_where(connection, relation(table), [is_no_text(source_value(name)) for name in names])
+        counts = yield from count_where(relation(table), [is_no_text(source_value(name)) for name in names])
         problems += [
             Problem("bad-row", label(table.schema, table.name), f'column "{name}" is not UTF-8', count, stops=True)
             for name, count in zip(names, counts, strict=True)
@@ -42,28 +69,7 @@ def unreadable_texts(source: Source, tables: Sequence[SourceTable], connection: 
     return problems
 
 
-def _problem(
-    table: CarriedTable,
-    copy: TableCopy,
-    reject: Reject,
-    count: int,
-    connection: SourceConnection,
-    options: MoveOptions,
-) -> Problem:
-    of = f" ({reject.column})" if reject.column else ""
-    number = "1 row" if count == 1 else f"{count} rows"
-    return Problem(
-        kind=KINDS[reject.decision],
-        table=table.label,
-        message=f"{number} of {table.label} cannot move: {reject.reason}{of}",
-        count=count,
-        samples=tuple(row_id for (row_id,) in _samples(copy, reject, connection)),
-        decision=reject.decision,
-        stops=not reject.follows and options.is_undecided(reject.decision),
-    )
-
-
-def _samples(copy: TableCopy, reject: Reject, connection: SourceConnection) -> Sequence[tuple[str]]:
+def _samples(copy: TableCopy, where: str) -> Asking[list[str]]:
     named = f"COALESCE({copy.row_id}, '') COLLATE \"C\""
-    statement = f"SELECT {named} FROM {copy.source_from} WHERE {reject.where} ORDER BY 1 LIMIT {SAMPLES}"
-    return rows(connection, statement)
+    found = yield from first_rows(named, copy.source_from, where, SAMPLES)
+    return [sample(row_id) for (row_id,) in found]

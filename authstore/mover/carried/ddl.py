@@ -1,6 +1,6 @@
 """The words that make a carried table in SQLite: columns, keys, checks, foreign keys, indexes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from authstore.mover.carried.columns import CarriedColumn, CarriedTable
 from authstore.mover.carried.references import CarriedReference
@@ -14,7 +14,7 @@ def create_table(
     primary: SourceKey | None,
     inline: Sequence[SourceKey],
     counted: str | None,
-    defaults: dict[str, str],
+    defaults: Mapping[str, str],
     generated: dict[str, str],
     checks: Sequence[tuple[str, str]],
     links: Sequence[CarriedReference],

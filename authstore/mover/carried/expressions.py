@@ -1,15 +1,15 @@
 """The expressions of a carried table that SQLite can say: defaults, generated columns, checks, indexes."""
 
 import re
+from collections.abc import Mapping
 
 from authstore.mover.carried.columns import CarriedColumn, CarriedTable
 from authstore.mover.carried.ddl import create_index
-from authstore.mover.carried.defaults import defaults_of
+from authstore.mover.carried.defaults import Defaults
 from authstore.mover.catalog import SourceIndex
 from authstore.mover.expressions.translate import translate
 from authstore.mover.expressions.translated import Translated, UnsayableError
 from authstore.mover.names import Namespace, quote
-from authstore.mover.postgres.connection import SourceConnection
 from authstore.mover.reports import Problem
 
 # Of letters beyond ASCII, SQLite knows no other case.
@@ -20,11 +20,11 @@ _SAME_WHEN_GENERATED = ("integer", "text", "double", "boolean")
 class Expressions:
     """What the source's expressions become, and in `problems` those that stay behind."""
 
-    def __init__(self, table: CarriedTable, connection: SourceConnection) -> None:
+    def __init__(self, table: CarriedTable, defaults: Defaults) -> None:
         self.problems: list[Problem] = []
         self._table = table
         self._names = table.names()
-        self.defaults = self._defaults(connection)
+        self.defaults = self._defaults(defaults)
         self.generated = self._generated()
         self.checks = self._checks()
         self._indexes = self._translated_indexes()
@@ -50,19 +50,15 @@ class Expressions:
     def _lost(self, what: str, why: object) -> None:
         self.problems.append(Problem("left-behind", self._table.label, f"{what} stays behind: SQLite cannot say {why}"))
 
-    def _defaults(self, connection: SourceConnection) -> dict[str, str]:
-        asked = [one for one in self._table.columns.values() if one.source.default and not self._counts_itself(one)]
-        said, unsaid = defaults_of(asked, connection)
-        for name, error in unsaid.items():
-            self._lost(f'the default of column "{name}"', error)
-        return said
-
-    def _counts_itself(self, column: CarriedColumn) -> bool:
+    def _defaults(self, defaults: Defaults) -> Mapping[str, str]:
         primary = next((key.columns for key in self._table.source.keys if key.primary), ())
-        counts = column.source.sequence is not None
-        if counts and (primary != (column.source.name,) or column.mapped):
-            self._lost(f'the next number of column "{column.source.name}"', "it of a column that is no primary key")
-        return counts
+        for name, column in self._table.columns.items():
+            counts_itself = column.source.default and column.source.sequence is not None
+            if counts_itself and (primary != (name,) or column.mapped):
+                self._lost(f'the next number of column "{name}"', "it of a column that is no primary key")
+        for name, error in defaults.unsaid.items():
+            self._lost(f'the default of column "{name}"', error)
+        return defaults.said
 
     def _generated(self) -> dict[str, str]:
         found = {}

@@ -9,8 +9,7 @@ from authstore.mover.catalog import SourceKey
 from authstore.mover.copies import TargetColumn
 from authstore.mover.names import ROW_IDS, Namespace, folded, quote, relation
 from authstore.mover.reports import Problem
-
-_COUNTED = ("int2", "int4", "int8")
+from authstore.mover.type_names import INTEGERS
 
 
 class Keys:
@@ -49,7 +48,7 @@ class Keys:
         if self.primary is None or len(self.primary.columns) != 1:
             return None
         column = self._table.columns[self.primary.columns[0]]
-        counts = column.source.sequence is not None and column.source.base in _COUNTED and not column.mapped
+        counts = column.source.sequence is not None and column.source.base in INTEGERS and not column.mapped
         return column.source.name if counts else None
 
     @property

@@ -15,7 +15,7 @@ _SECRETS = frozenset({"token", "access_token", "refresh_token", "id_token"})
 def without_secrets(
     table: SourceTable, recognised: Sequence[Recognised], options: MoveOptions
 ) -> tuple[SourceTable, list[Problem]]:
-    """The table, with --secrets drop less its columns that refer to a token; and a problem for each such column."""
+    """The table, with `secrets` drop less its columns that refer to a token; and a problem for each such column."""
     found = _referring(table, recognised)
     problems = [
         Problem(

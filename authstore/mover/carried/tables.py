@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from authstore.mover.carried.columns import CarriedTable, land_columns, settle_columns
-from authstore.mover.carried.counts import counted, unreadable_texts
+from authstore.mover.carried.counts import counted, read_values, unreadable_texts
 from authstore.mover.carried.ddl import create_table
+from authstore.mover.carried.defaults import Defaults, read_defaults
 from authstore.mover.carried.expressions import Expressions
 from authstore.mover.carried.keys import Keys
-from authstore.mover.carried.references import QualifiedName, References
+from authstore.mover.carried.references import CarriedReference, QualifiedName, References
 from authstore.mover.carried.rejects import Rejects
 from authstore.mover.carried.secrets import without_secrets
 from authstore.mover.catalog import Source, SourceTable
@@ -16,8 +17,8 @@ from authstore.mover.copies import TableCopy, TargetColumn, UserChanges
 from authstore.mover.expressions.views import Relation, create_views
 from authstore.mover.names import Namespace, folded, label, own_namespace, relation
 from authstore.mover.options import MoveOptions
-from authstore.mover.postgres.connection import SourceConnection
-from authstore.mover.postgres.counting import count_where
+from authstore.mover.postgres.asking import Asking
+from authstore.mover.postgres.counting import count_rows
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
@@ -37,23 +38,22 @@ def carried_plan(
     source: Source,
     recognised: Sequence[Recognised],
     options: MoveOptions,
-    connection: SourceConnection,
     changes: UserChanges,
-) -> Carried:
+) -> Asking[Carried]:
     """All tables that `recognised` does not speak of, in the order of their names, and the views over them.
 
-    `changes`: the users that do not arrive under their own id; what hangs on them follows. The connection is only read
-    from.
+    `changes`: the users that do not arrive under their own id; what hangs on them follows.
     """
     space = own_namespace()
-    tables, names, problems = _tables(source, recognised, options, connection, space)
+    tables, names, problems = yield from _tables(source, recognised, options, space)
     views = _views(source, recognised, options, space)
     references = References(tables, recognised, changes)
     copies: dict[QualifiedName, TableCopy] = {}
     for at, table in references.tables.items():
-        copies[at], said = _copy(table, references, connection, space)
+        defaults = yield from read_defaults(table)
+        copies[at], said = _copy(table, references.links(table), defaults, space)
         problems += [*said, *_unfollowed(table, changes)]
-    problems += _keep_back(copies, references, Rejects(references, changes, options.naive_tz), connection, options)
+    problems += yield from _keep_back(copies, references, Rejects(references, changes, options.naive_tz), options)
     relations = {at: Relation(table.target, table.columns_by_name()) for at, table in references.tables.items()}
     created, unsaid = create_views(views, relations)
     return Carried(tuple(copies.values()), created, (*problems, *references.problems, *unsaid), names)
@@ -63,25 +63,24 @@ def _tables(
     source: Source,
     recognised: Sequence[Recognised],
     options: MoveOptions,
-    connection: SourceConnection,
     space: Namespace,
-) -> tuple[dict[QualifiedName, CarriedTable], tuple[str, ...], list[Problem]]:
-    """The tables that move, with their columns settled, and the names of all. All get theirs, so that --skip and --only
+) -> Asking[tuple[dict[QualifiedName, CarriedTable], tuple[str, ...], list[Problem]]]:
+    """The tables that move, with their columns settled, and the names of all. All get theirs, so that `skip` and `only`
     change none."""
-    problems = [*_left_behind(source), *_other_schemas(source, recognised, options, connection)]
-    problems += unreadable_texts(source, [one.table for one in recognised if one.moved], connection)
+    problems = [*_left_behind(source), *(yield from _other_schemas(source, recognised, options))]
+    problems += yield from unreadable_texts(source, [one.table for one in recognised if one.moved])
     carried: dict[QualifiedName, CarriedTable] = {}
     names = []
     for found in _candidates(source, recognised, options):
         table, said = without_secrets(found, recognised, options)
         named = CarriedTable(table, space.take_table(table.name, table.schema), land_columns(table, options.naive_tz))
         names.append(named.target)
-        obstacle = _obstacle(named, options, connection)
+        obstacle = yield from _obstacle(named, options)
         if obstacle is not None:
             problems.append(obstacle)
             continue
-        problems += unreadable_texts(source, [table], connection)
-        carried[named.at], noted = settle_columns(named, connection)
+        problems += yield from unreadable_texts(source, [table])
+        carried[named.at], noted = settle_columns(named, (yield from read_values(named)))
         problems += [*said, *_about(named), *noted]
     return carried, tuple(names), problems
 
@@ -117,9 +116,7 @@ _SAMPLES = 20
 _KINDS = ("foreign table", "materialized view", "exclusion constraint", "grants", "comment", "large objects")
 
 
-def _other_schemas(
-    source: Source, recognised: Sequence[Recognised], options: MoveOptions, connection: SourceConnection
-) -> list[Problem]:
+def _other_schemas(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> Asking[list[Problem]]:
     schemas = _schemas(recognised, options)
     others: dict[str, list[SourceTable]] = {}
     for table in source.tables:
@@ -127,15 +124,17 @@ def _other_schemas(
             others.setdefault(table.schema, []).append(table)
     problems = []
     for schema, tables in others.items():
-        count = sum(_rows_of(table, connection) for table in tables)
-        message = f'schema "{schema}" stays behind with {count} rows in {len(tables)} tables (--schema moves it too)'
+        count = 0
+        for table in tables:
+            count += yield from _rows_of(table)
+        message = f'schema "{schema}" stays behind with {count} rows in {len(tables)} tables (`schemas` moves it too)'
         names = tuple(label(table.schema, table.name) for table in tables[:_SAMPLES])
         problems.append(Problem("left-behind", "", message, count, names))
     return problems
 
 
-def _rows_of(table: SourceTable, connection: SourceConnection) -> int:
-    return count_where(connection, relation(table), ["TRUE"])[0] if table.readable else 0
+def _rows_of(table: SourceTable) -> Asking[int]:
+    return (yield from count_rows(relation(table))) if table.readable else 0
 
 
 def _candidates(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> list[SourceTable]:
@@ -153,16 +152,16 @@ def _schemas(recognised: Sequence[Recognised], options: MoveOptions) -> tuple[st
     return options.schemas or tuple(sorted({one.table.schema for one in recognised if one.moved}))
 
 
-def _obstacle(table: CarriedTable, options: MoveOptions, connection: SourceConnection) -> Problem | None:
+def _obstacle(table: CarriedTable, options: MoveOptions) -> Asking[Problem | None]:
     """Why a table does not move at all."""
     names = {table.source.name, table.label, table.target}
     if names & set(options.skip) or (options.only and not names & set(options.only)):
-        count = _rows_of(table.source, connection)
-        return Problem("left-behind", table.label, f"left behind with {count} rows, as --skip and --only say", count)
+        count = yield from _rows_of(table.source)
+        return Problem("left-behind", table.label, f"left behind with {count} rows, as `skip` and `only` say", count)
     if not table.source.readable:
         message = (
             "this role may not read it, a policy hides rows, or it is unlogged and this is a standby:"
-            " GRANT SELECT, a role with BYPASSRLS, the primary, or --skip it"
+            " GRANT SELECT, a role with BYPASSRLS, the primary, or `skip` it"
         )
         return Problem("permission", table.label, message, stops=True)
     if not table.source.columns:
@@ -188,14 +187,13 @@ def _keep_back(
     copies: dict[QualifiedName, TableCopy],
     references: References,
     rejects: Rejects,
-    connection: SourceConnection,
     options: MoveOptions,
-) -> list[Problem]:
+) -> Asking[list[Problem]]:
     """Gives the copies their rejects, as far as there are such rows."""
     problems: list[Problem] = []
     for at in rejects.parents_first():
         table = references.tables[at]
-        copies[at], found = counted(table, replace(copies[at], rejects=rejects.of(table)), connection, options)
+        copies[at], found = yield from counted(table, replace(copies[at], rejects=rejects.of(table)), options)
         problems += found
         if not copies[at].rejects:
             rejects.spare(at)
@@ -219,11 +217,11 @@ def _unfollowed(table: CarriedTable, changes: UserChanges) -> list[Problem]:
 
 def _copy(
     table: CarriedTable,
-    references: References,
-    connection: SourceConnection,
+    links: Sequence[CarriedReference],
+    defaults: Defaults,
     space: Namespace,
 ) -> tuple[TableCopy, list[Problem]]:
-    said = Expressions(table, connection)
+    said = Expressions(table, defaults)
     keys = Keys(table, said.generated)
     created = create_table(
         table,
@@ -233,7 +231,7 @@ def _copy(
         defaults=said.defaults,
         generated=said.generated,
         checks=said.checks,
-        links=references.links(table),
+        links=links,
     )
     copy = TableCopy(
         target=table.target,

@@ -4,6 +4,7 @@ from sqlglot import exp
 
 from authstore.mover.expressions.translate import parse
 from authstore.mover.expressions.walk import bare
+from authstore.mover.type_names import DATES
 
 _NOW = "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
 _TODAY = "(date('now'))"
@@ -39,7 +40,7 @@ def changing_default(default: str, base: str) -> str | None:
     node = _uncast(parse(default))
     if _is_now(node):
         return {"timestamptz": _NOW, "timestamp": _NOW, "date": _TODAY}.get(base)
-    if isinstance(node, exp.CurrentDate) and base in ("date", "timestamptz", "timestamp"):
+    if isinstance(node, exp.CurrentDate) and base in DATES:
         return _TODAY if base == "date" else "(date('now') || 'T00:00:00.000000Z')"
     if _is_uuid(node) and base in ("uuid", "text", "varchar"):
         return _UUID

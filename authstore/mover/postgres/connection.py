@@ -124,7 +124,7 @@ def _refused(url: str, error: psycopg.Error) -> MoverError:
     if host is None:
         return _ours(error, "see that the server is up and the URL right, then run the same command again")
     return SourceUnavailableError(
-        f"{host} answers, and refuses the connection: {_said(error)}",
+        f"{host} answers, and refuses the connection: {said(error)}",
         hint="see that user, password and database in the URL are right, special characters percent-encoded, and that"
         f" the role and the pool leave {NEEDED} connections",
     )
@@ -148,11 +148,11 @@ def translated(hint: str = "run the same command again to go on") -> Iterator[No
 
 
 def _ours(error: psycopg.Error, hint: str) -> MoverError:
-    text = _said(error)
+    text = said(error)
     if is_passing(error):
         return SourceUnavailableError(f"the source does not answer: {text}", hint=hint)
     if error.sqlstate and error.sqlstate.startswith("42501"):
-        return SourceError(f"the source refuses: {text}", hint="grant SELECT to this role, or --skip the table")
+        return SourceError(f"the source refuses: {text}", hint="grant SELECT to this role, or `skip` the table")
     return SourceError(f"the source cannot be read: {text}")
 
 
@@ -163,6 +163,6 @@ def is_passing(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_PASSING)
 
 
-def _said(error: psycopg.Error) -> str:
+def said(error: psycopg.Error) -> str:
     """The server's words without its DETAIL, which may quote rows."""
     return (error.diag.message_primary or str(error)).strip().splitlines()[0] if str(error) else type(error).__name__

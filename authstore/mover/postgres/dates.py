@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.names import literal
-
-_INTEGERS = frozenset({"int2", "int4", "int8"})
-_NUMBERS = frozenset({"numeric", "float4", "float8"})
-_TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
+from authstore.mover.type_names import FLOATS, INTEGERS, TEXTS
 
 # Above this, an epoch counts milliseconds: as seconds it would be the year 5138, as milliseconds it is March 1973.
 _MILLISECONDS = "100000000000"
@@ -47,11 +44,11 @@ def instant(column: SourceColumn, value: str, zone: str = "UTC") -> Instant:
         return _stamp(value, f"({value} AT TIME ZONE 'UTC')", "timestamptz")
     if column.base in ("timestamp", "date"):
         return _naive(value, zone, column.base)
-    if column.base in _INTEGERS:
+    if column.base in INTEGERS:
         return _integer(value, column.base)
-    if column.base in _NUMBERS:
+    if column.base in FLOATS | {"numeric"}:
         return _read(_within(_fractional_epoch(f"{value}::numeric")), f"{value} IS NOT NULL")
-    text = value if column.base in _TEXTS else f"CASE WHEN {value} IS NOT NULL THEN concat({value}) END"
+    text = value if column.base in TEXTS else f"CASE WHEN {value} IS NOT NULL THEN concat({value}) END"
     trimmed = f"btrim(({text})::text COLLATE \"C\", E' \\t\\n\\r')"
     return _read(_text(trimmed, zone), f"COALESCE({trimmed} <> '', FALSE)")
 

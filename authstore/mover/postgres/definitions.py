@@ -15,7 +15,7 @@ from authstore.mover.postgres.named_queries import named_queries
 def read_definitions(connection: SourceConnection, tables: Iterable[QualifiedName]) -> dict[QualifiedName | None, str]:
     """By table a JSON object: columns, sequences (with where they stand now), constraints and indexes.
 
-    Under None the database's: version, extensions, collations, and the types that the tables use.
+    Under None the database's: version, extensions, collations, the types that the tables use, and the views over them.
     """
     queries = named_queries("definitions.sql")
     names = {"tables": [f"{quote(schema)}.{quote(name)}" for schema, name in tables]}
@@ -25,6 +25,6 @@ def read_definitions(connection: SourceConnection, tables: Iterable[QualifiedNam
             return cursor.execute(queries[name].encode(), names).fetchall()
 
     ((about,),) = ask("database")
-    types = [json.loads(text) for (text,) in ask("types")]
-    database = json.dumps({**json.loads(about), "types": types}, ensure_ascii=False)
+    parts = {name: [json.loads(text) for (text,) in ask(name)] for name in ("types", "views")}
+    database = json.dumps({**json.loads(about), **parts}, ensure_ascii=False)
     return {None: database, **{(schema, name): text for schema, name, text in ask("tables")}}

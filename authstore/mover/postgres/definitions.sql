@@ -45,6 +45,19 @@ WHERE t.typtype IN ('e', 'd', 'c', 'r') AND n.nspname !~ '^pg_' AND n.nspname <>
   AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid AND x.deptype = 'e')
 ORDER BY t.oid;
 
+-- name: views
+-- Over these tables, or over a view that is: those that others look at first.
+WITH RECURSIVE over (oid) AS (
+    SELECT unnest(%(tables)s::regclass[])::oid
+    UNION
+    SELECT r.ev_class FROM over JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = over.oid
+        AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid
+)
+SELECT jsonb_build_object('schema', n.nspname, 'name', c.relname, 'definition', pg_get_viewdef(c.oid))::text
+FROM over JOIN pg_class c ON c.oid = over.oid AND c.relkind = 'v' JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+ORDER BY c.oid;
+
 -- name: tables
 SELECT n.nspname::text, c.relname::text, jsonb_build_object(
     'schema', n.nspname, 'name', c.relname,

@@ -17,7 +17,7 @@ from authstore.mover.postgres.connection import SourceConnection, connect, trans
 from authstore.mover.postgres.url import checked_url
 from authstore.mover.tuning import DEFAULT, Tuning
 
-_PINNED = (
+PINNED = (
     "SET timezone = 'UTC'",
     "SET datestyle = 'ISO'",
     "SET intervalstyle = 'iso_8601'",
@@ -109,7 +109,7 @@ class Snapshot:
         connection = connect(self._url, self._stop, self._tuning)
         self._connections.append(connection)
         with translated():
-            for setting in _PINNED:
+            for setting in PINNED:
                 connection.execute(setting.encode())
         return connection
 

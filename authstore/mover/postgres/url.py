@@ -24,28 +24,31 @@ _CODES = "@ is %40, : %3A, / %2F, ? %3F, # %23"
 _ANSWER_SECONDS = 2.0
 
 
-def checked_url(url: str) -> str:
-    """The URL as libpq takes it, if it is one of PostgreSQL's. Raises `ConfigurationError`, which does not show it."""
+def checked_url(url: str, side: str = "source") -> str:
+    """The URL as libpq takes it, if it is one of PostgreSQL's. Raises `ConfigurationError`, which does not show it.
+
+    `side`: whose it is, for what is said of it.
+    """
     scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
     kind, _, _driver = scheme.partition("+")  # SQLAlchemy names its driver here: postgresql+asyncpg
     if not separator or kind not in ("postgresql", "postgres"):
         plain = "write it without jdbc: and as " if scheme.startswith("jdbc:") else ""
-        raise ConfigurationError(f"the source is a URL: {plain}postgresql://user@host/database")
+        raise ConfigurationError(f"the {side} is a URL: {plain}postgresql://user@host/database")
     authority = rest.partition("/")[0].partition("?")[0]
     if rest.count("@") > 1 or "@" in rest[len(authority) :]:
         raise ConfigurationError(
-            f"the source's URL has an @ where none may be: percent-encode the password's own characters ({_CODES})"
+            f"the {side}'s URL has an @ where none may be: percent-encode the password's own characters ({_CODES})"
         )
     plain = f"postgresql://{_in_libpq_s_words(rest)}"
     try:
         conninfo_to_dict(plain)
     except psycopg.ProgrammingError:  # libpq's words quote what they stumble over, which may be the password
-        raise ConfigurationError(f"the source's URL cannot be read: {_wrong_with(plain)}") from None
+        raise ConfigurationError(f"the {side}'s URL cannot be read: {_wrong_with(plain)}") from None
     return plain
 
 
 def _in_libpq_s_words(rest: str) -> str:
-    """Without what is said to others; `--schema` says which schema is meant."""
+    """Without what is said to others; the option `schemas` says which schema is meant."""
     start = rest.rfind("@") + 1  # a password may have question marks of its own
     address, mark, query = rest[start:].partition("?")
     kept = [_parameter(part) for part in query.split("&") if part.partition("=")[0].lower() not in _THEIRS]

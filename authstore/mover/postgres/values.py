@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.names import literal
+from authstore.mover.type_names import INTEGERS, TEXTS
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
-_PLAIN = frozenset({"text", "varchar", "bpchar", "citext", "name", "uuid", "int2", "int4", "int8", "numeric"})
-_NEVER_EMPTY = frozenset({"uuid", "int2", "int4", "int8", "numeric"})
+_NEVER_EMPTY = INTEGERS | {"uuid", "numeric"}
+_PLAIN = TEXTS | _NEVER_EMPTY
 _TYPES = "('oauth', 'oidc', 'email', 'webauthn', 'credentials')"
-_INTEGERS = frozenset({"int2", "int4", "int8"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def boolean(column: SourceColumn, value: str) -> Value:
 
 def counter(column: SourceColumn, value: str) -> Value:
     """A whole number from 0 to 2⁶³ - 1; nothing is 0."""
-    if column.base in _INTEGERS:
+    if column.base in INTEGERS:
         return Value(f"COALESCE({value}, 0)::int8", f"COALESCE({value} < 0, FALSE)")
     said = f"btrim({text(column, value).sql})"
     whole = f"WHEN {said} ~ '^[0-9]{{1,18}}(\\.0*)?$' THEN split_part({said}, '.', 1)::int8"

@@ -13,7 +13,9 @@ def ambiguous(role: Role, tables: Iterable[SourceTable]) -> Problem:
     """Several tables could play a role."""
     rivals = sorted(tables, key=lambda table: (table.schema, table.name))
     names = [label(table.schema, table.name) for table in rivals]
-    message = f"{len(names)} tables could be {role}: {', '.join(names)}; say which with --schema, --prefix or --profile"
+    message = (
+        f"{len(names)} tables could be {role}: {', '.join(names)}; say which with `schemas`, `prefix` or `profile`"
+    )
     return Problem("ambiguous", names[0], message, len(names), tuple(names[:5]), _decision(rivals), stops=True)
 
 
@@ -21,7 +23,7 @@ def clash(found: Match, field: str, columns: tuple[str, ...]) -> Problem:
     """Several columns of a table could be one field."""
     table = label(found.table.schema, found.table.name)
     several = f"{len(columns)} columns of {table} could be {field} of {found.role}: {', '.join(columns)}"
-    message = f"{several}; name one of them in a --profile"
+    message = f"{several}; name one of them in a `profile`"
     return Problem("ambiguous", table, message, len(columns), columns[:5], "profile", stops=True)
 
 

@@ -7,8 +7,9 @@ from authstore.mover.catalog import SourceColumn, SourceTable
 from authstore.mover.copies import Role
 from authstore.mover.recognition.aliases import RoleAliases, by_normalised_name, normalised, role_aliases, words
 from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.type_names import TEXTS
 
-_TEXT = frozenset({"text", "varchar", "bpchar", "citext", "uuid", "name"})
+_TEXT = TEXTS | {"uuid"}
 # What may be a secret that a browser presents; anything else under the same name is something else.
 _MUST_BE_TEXT = frozenset({"token", "identifier", "email"})
 

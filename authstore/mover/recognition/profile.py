@@ -16,7 +16,7 @@ from authstore.mover.recognition.recognised import Recognised
 VERSION = 1
 
 _HEAD = """\
-# How authstore understands this database. Give it to plan, move, verify and recover: --profile FILE
+# How authstore understands this database. Give it to plan, move, verify and recover as `profile`.
 #
 # [role] table   the table that plays the role, as "schema.table" (the schema may be left out where one table is meant)
 # [role.columns] field of authstore = "column of the table"; a field that is not named is looked for by its usual names,

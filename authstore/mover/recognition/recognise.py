@@ -70,7 +70,7 @@ class _Recognition:
         if len(fitting) == 1:
             return fitting[0]
         known = "more than one table is" if fitting else "there is no table"
-        raise ConfigurationError(f"{self._profile.origin}: {known} called {name!r} (schemas: --schema)")
+        raise ConfigurationError(f"{self._profile.origin}: {known} called {name!r} (see `schemas`)")
 
     def _leave_unusable(self) -> None:
         for shape in unusable_shapes():
@@ -114,7 +114,7 @@ class _Recognition:
         if (not found.certain and not self._options.prefix) or is_named(found.table, self._profile.carry):
             return
         chosen = self._found.get(found.role)
-        why = f"{label(chosen.table.schema, chosen.table.name)} plays its part" if chosen else "--prefix leaves it"
+        why = f"{label(chosen.table.schema, chosen.table.name)} plays its part" if chosen else "`prefix` leaves it"
         self._left.append(Recognised(found.role, found.table, dict(found.fields), f"{found.role}: {why}", moved=False))
 
     def _choose_users(self) -> None:

@@ -16,7 +16,7 @@ class Recognised:
     fields: dict[str, str] = field(default_factory=dict)  # field of authstore → source column
     why: str = ""
     # False: an auth table all the same, never to be carried as it is, but left behind (reported by `auth_tables`):
-    # Better Auth's verification, a second set of auth tables that --prefix or the profile leaves out. Not a target of
+    # Better Auth's verification, a second set of auth tables that `prefix` or the profile leaves out. Not a target of
     # references.
     moved: bool = True
     told: Mapping[str, str] = field(default_factory=dict)  # what a profile says of its fields; "": of no column

@@ -14,6 +14,7 @@ from authstore.mover.names import label
 from authstore.mover.recognition.aliases import normalised, words
 from authstore.mover.recognition.matching import says
 from authstore.mover.reports import Problem
+from authstore.mover.type_names import JSONS, TEXTS
 
 _RAW = re.compile(
     r"(token|tokensecret|secret|secretkey|clientsecret|apikey|privatekey|signingkey|accesskey|sessionkey|sessionsecret"
@@ -38,15 +39,13 @@ _DIGEST = re.compile(
     r"hash|sha\d*|md5|checksum|digest|etag|fingerprint|filename|filepath|path|url|uri|commit|signature"
 )
 _BITS = 3.3  # a character: hexadecimal digits have almost 4, words of one language about as many, but no digits
-_TEXTS = frozenset(
-    {"text", "varchar", "bpchar", "citext", "uuid", "bytea", "json", "jsonb", "hstore", "_text", "_varchar"}
-)
+_MAY_HOLD_SECRETS = TEXTS | JSONS | {"uuid", "bytea", "hstore", "_text", "_varchar"}
 
 
 def is_secret(column: SourceColumn) -> bool:
     """Whether a column of an auth table seems to hold a secret, hashed passwords included."""
     name = normalised(column.name)
-    return column.base in _TEXTS and bool(_is_raw(column) or _HASHED.fullmatch(name))
+    return column.base in _MAY_HOLD_SECRETS and bool(_is_raw(column) or _HASHED.fullmatch(name))
 
 
 def looks_random(values: Sequence[str]) -> bool:
@@ -102,13 +101,15 @@ def _is_called_token(table: SourceTable) -> bool:
 def _hangs_on_users(table: SourceTable) -> bool:
     """Tokens of users, hashed or under a name that says nothing: whoever knew them may have lost them since."""
     names = {normalised(column.name) for column in table.columns}
-    texts = [column for column in table.columns if column.base in _TEXTS and normalised(column.name) != "userid"]
+    texts = [
+        column for column in table.columns if column.base in _MAY_HOLD_SECRETS and normalised(column.name) != "userid"
+    ]
     return _is_called_token(table) and "userid" in names and bool(texts)
 
 
 def _is_raw(column: SourceColumn) -> bool:
     name = normalised(column.name)
-    if column.base not in _TEXTS or column.kind == "e":
+    if column.base not in _MAY_HOLD_SECRETS or column.kind == "e":
         return False
     return any(_RAW.fullmatch(name[start:]) for start in _starts(column.name)) and not _HASHED.fullmatch(name)
 
@@ -122,7 +123,7 @@ def _starts(name: str) -> Iterable[int]:
 
 
 def _is_bare(column: SourceColumn) -> bool:
-    return column.base in _TEXTS and normalised(column.name) in {"key", "code"}
+    return column.base in _MAY_HOLD_SECRETS and normalised(column.name) in {"key", "code"}
 
 
 def _looks_like_sessions(table: SourceTable, raw: tuple[str, ...], about: bool) -> bool:
@@ -143,8 +144,8 @@ def unrecognised(table: SourceTable, raw: tuple[str, ...]) -> Problem:
     name = label(table.schema, table.name)
     seen = f" ({', '.join(raw)})" if raw else ""
     message = (
-        f"{name} looks like sessions or tokens{seen} and is not recognised: give it a role in a --profile, "
-        f'carry it as it is with carry = ["{name}"] there, or leave it with --skip {table.name}'
+        f"{name} looks like sessions or tokens{seen} and is not recognised: give it a role in a `profile`, "
+        f'carry it as it is with carry = ["{name}"] there, or leave it with `skip` {table.name}'
     )
     return Problem("unrecognised", name, message, decision="profile", stops=True)
 
@@ -154,7 +155,7 @@ def _secret(table: SourceTable, raw: tuple[str, ...], secrets: str) -> Problem:
     if secrets == "keep":
         return Problem("secret", name, f"{', '.join(raw)} of {name} carried over as it is", decision="secrets")
     message = (
-        f"{name} has a column for secrets ({', '.join(raw)}): carry the table as it is with --secrets keep "
-        f'or carry = ["{name}"] in a --profile, or leave it with --skip {table.name}'
+        f"{name} has a column for secrets ({', '.join(raw)}): carry the table as it is with `secrets` keep "
+        f'or carry = ["{name}"] in a `profile`, or leave it with `skip` {table.name}'
     )
     return Problem("secret", name, message, decision="secrets", stops=True)

@@ -10,6 +10,7 @@ from typing import Literal
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import Role
 from authstore.mover.recognition.aliases import normalised
+from authstore.mover.type_names import DATES, INTEGERS, TEXTS
 
 # yes: shut where true · no: shut where not true · since: shut from this instant on · until: shut up to it ·
 # word: shut or open by what it says
@@ -24,9 +25,6 @@ _ENDED = "invalidated|expired|ended|loggedout|signedout|logout|signout|redeemed"
 _SPENT = "used|consumed|claimed|verified"  # ends a token; of an account or a passkey it says nothing
 _OPEN = "active|enabled|activated|approved|allowed|valid"
 _WORDS = frozenset({"status", "state", "accountstatus", "userstatus", "accountstate", "userstate"})
-_TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
-_NUMBERS = frozenset({"int2", "int4", "int8"})
-_DATES = frozenset({"timestamp", "timestamptz", "date"})
 
 OPEN_WORDS = ("active", "enabled", "ok", "normal", "approved", "activated", "live", "valid", "current", "confirmed")
 SHUT_WORDS = (
@@ -57,16 +55,16 @@ def shutting(role: Role, columns: tuple[SourceColumn, ...]) -> tuple[Shut, ...]:
 def _kind(role: Role, column: SourceColumn) -> Kind | None:
     name = re.sub(r"^(is|was|has|account|user)+", "", normalised(column.name))
     past = {"users": _PAST, "verification_tokens": f"{_PAST}|{_ENDED}|{_SPENT}"}.get(role, f"{_PAST}|{_ENDED}")
-    is_word = column.base in _TEXTS or column.kind == "e"
-    if normalised(column.name) in _WORDS and (is_word or column.base in _NUMBERS):
+    is_word = column.base in TEXTS or column.kind == "e"
+    if normalised(column.name) in _WORDS and (is_word or column.base in INTEGERS):
         return "word"
     if re.fullmatch(rf"({past}|{_NOUN})(until|till)|lockout(end|ends)(date|at|utc)?", name):
         return "until"
     if re.fullmatch(past, name):
-        return "since" if column.base in _DATES else "yes"
+        return "since" if column.base in DATES else "yes"
     if re.fullmatch(rf"({past}|{_NOUN})(at|on|date|time|datetime|since)", name):
         return "yes" if column.base == "bool" else "since"
-    if re.fullmatch(_OPEN, name) and (is_word or column.base in _NUMBERS or column.base == "bool"):
+    if re.fullmatch(_OPEN, name) and (is_word or column.base in INTEGERS or column.base == "bool"):
         return "no"
     return None
 

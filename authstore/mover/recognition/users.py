@@ -53,7 +53,7 @@ def _by_references(candidates: Sequence[Match], pointed: Mapping[tuple[str, str]
     message = (
         f"accounts and sessions refer to {', '.join(names)}, "
         + ("more than one table" if len(names) > 1 else "which has no id and email")
-        + "; name the table of users in a --profile"
+        + "; name the table of users in a `profile`"
     )
     return None, Problem("ambiguous", names[0], message, len(names), tuple(names[:5]), "profile", stops=True)
 
@@ -76,5 +76,5 @@ def _only(fitting: Sequence[Match], why: str) -> _Choice:
 def _no_users(children: Mapping[Role, Recognised]) -> Problem:
     where = next(iter(children.values()), None)
     table = label(where.table.schema, where.table.name) if where else ""
-    message = "no table of users (id, email) was recognised; name it in a --profile"
+    message = "no table of users (id, email) was recognised; name it in a `profile`"
     return Problem("unrecognised", table, message, decision="profile", stops=True)

@@ -7,12 +7,12 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+from authstore.backends.sqlite import file
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
 from authstore.mover.errors import TargetError
 from authstore.mover.names import quote
 from authstore.mover.sqlite.ledger import Ledger
-from authstore.mover.sqlite.target_files import connect_file
 from authstore.schema import migrations
 
 _LOADING = (
@@ -30,7 +30,7 @@ _INDEXING = ("PRAGMA temp_store = FILE", "PRAGMA cache_size = -4000", "PRAGMA th
 
 def open_building(path: Path) -> sqlite3.Connection:
     """The file, set up for loading."""
-    building = connect_file(path)
+    building = file.connect(path, sqlite3.Connection)
     for setting in _LOADING:
         building.execute(setting).fetchall()
     return building
@@ -162,6 +162,12 @@ def set_sequence(building: sqlite3.Connection, table: str, value: int) -> None:
         building.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, value))
     else:
         building.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (value, table))
+
+
+def sequences_of(connection: sqlite3.Connection) -> dict[str, int]:
+    """Where AUTOINCREMENT stands, by table."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone()
+    return dict(connection.execute("SELECT name, seq FROM sqlite_sequence")) if there else {}
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:

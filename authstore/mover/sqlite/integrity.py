@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from authstore.backends.sqlite import file
 from authstore.mover.names import quote
 from authstore.mover.sqlite.references import Broken, broken_references
-from authstore.mover.sqlite.target_files import connect_file
 
 _Answer = TypeVar("_Answer")
 _CHECKERS = 2
@@ -76,7 +76,7 @@ def _ask(
     mode: str = "rw",
 ) -> _Answer:
     # Not "ro" for SQLite's own check: a connection that cannot write has no use for CHECKs, and SQLite forgets them.
-    with closing(connect_file(path, mode=mode)) as reader:
+    with closing(file.connect(path, sqlite3.Connection, mode=mode)) as reader:
         reader.execute("PRAGMA query_only = ON")
         reader.execute(f"PRAGMA cache_size = {_CACHE}")
         return question(reader, tables)

@@ -5,18 +5,17 @@ The ledger of a stretch is written in the transaction of its rows, so after a ki
 
 import json
 import sqlite3
-from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from authstore.backends.sqlite import file
 from authstore.mover.batches import Digests, Key
 from authstore.mover.options import MoveOptions
 from authstore.mover.sqlite import seal
-from authstore.mover.sqlite.target_files import connect_file
-from authstore.mover.stretches import Stretch, digest_of, joined_digests
+from authstore.mover.stretches import Stretch, digest_of, joined_digests, read_key, written_key
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS authstore_move (
@@ -124,7 +123,7 @@ class Ledger:
             "SELECT number, last_key, rows, digest FROM authstore_move_stretches WHERE name = ? ORDER BY number",
             (table,),
         )
-        return [Stretch(number, _key(text), rows, digest) for number, text, rows, digest in rows]
+        return [Stretch(number, read_key(text), rows, digest) for number, text, rows, digest in rows]
 
     def digests(self, table: str, number: int) -> Digests:
         """Of each row of a stretch, in the order of their keys."""
@@ -148,14 +147,14 @@ class Ledger:
             "INSERT INTO authstore_move_stretches (name, number, last_key, rows, digest, digests)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " rows = excluded.rows, digest = excluded.digest, digests = excluded.digests",
-            (table, number, _text(last_key), len(digests), digest_of(joined), joined),
+            (table, number, written_key(last_key), len(digests), digest_of(joined), joined),
         )
 
 
 def notes_in(path: Path) -> dict[str, str]:
     """The notes in a file; none where it is no file of a move."""
     try:
-        with closing(connect_file(path)) as connection:
+        with closing(file.connect(path, sqlite3.Connection)) as connection:
             ledger = Ledger(connection)
             return ledger.notes() if ledger.is_there() else {}
     except sqlite3.DatabaseError:
@@ -189,7 +188,7 @@ def options_note(options: MoveOptions) -> dict[str, str]:
     return {"options": json.dumps(kept)}
 
 
-def _recorded_options(notes: Mapping[str, str]) -> MoveOptions:
+def recorded_options(notes: Mapping[str, str]) -> MoveOptions:
     """The options of the run that made a file."""
     found = json.loads(notes.get("options", "{}"))
     kept: dict[str, Any] = {
@@ -207,13 +206,4 @@ def as_moved(options: MoveOptions, notes: Mapping[str, str]) -> MoveOptions:
         if getattr(options, field.name) != getattr(plain, field.name)
     }
     given |= {name: notes.get(name, "") for name in ("moved_at", "sessions_at", "judged_at")}
-    return replace(_recorded_options(notes), **given)
-
-
-def _text(key: Key) -> str:
-    return json.dumps([{"bytes": b64encode(part).decode()} if isinstance(part, bytes) else part for part in key])
-
-
-def _key(text: str) -> Key:
-    parts: list[Any] = json.loads(text)
-    return tuple(b64decode(part["bytes"]) if isinstance(part, dict) else part for part in parts)
+    return replace(recorded_options(notes), **given)

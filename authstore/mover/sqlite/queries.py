@@ -30,7 +30,7 @@ class TargetQueries:
         return quote(self.layout.table)
 
     @cached_property
-    def _order(self) -> str:
+    def order(self) -> str:
         # Whatever the column's collation in the target, text is compared as the source compares it.
         return ", ".join(
             quote(column.name) + (" COLLATE BINARY" if column.kind == "text" else "") for column in self._key
@@ -43,9 +43,14 @@ class TargetQueries:
     @cached_property
     def digests(self) -> str:
         """Key columns and the text to digest, in key order."""
+        return self._select(self.digested)
+
+    @cached_property
+    def digested(self) -> str:
+        """The text to digest of a row, as bytes."""
         between = f" || {_BETWEEN} || "
         groups = in_groups([_text(column) for column in self.layout.columns])
-        return self._select(f"CAST({between.join(f'({between.join(group)})' for group in groups)} AS BLOB)")
+        return f"CAST({between.join(f'({between.join(group)})' for group in groups)} AS BLOB)"
 
     @cached_property
     def keys(self) -> str:
@@ -54,7 +59,7 @@ class TargetQueries:
 
     def _select(self, *more: str) -> str:
         columns = ", ".join([*map(quote, self.layout.key), *more])
-        return f"SELECT {columns} FROM {self.table} ORDER BY {self._order}"
+        return f"SELECT {columns} FROM {self.table} ORDER BY {self.order}"
 
     def insert(self, rows: int) -> str:
         """An INSERT of this many rows, as the source gave them one behind the other, without their digests.

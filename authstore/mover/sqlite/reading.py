@@ -6,10 +6,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from authstore.backends.sqlite import file
 from authstore.backends.sqlite.texts import is_undecodable, undecodable
 from authstore.mover.batches import PACK, Pack, pack
 from authstore.mover.errors import TargetError
-from authstore.mover.sqlite.target_files import TargetFiles, connect_file, logs
+from authstore.mover.sqlite.target_files import TargetFiles
 
 
 @contextmanager
@@ -17,24 +18,17 @@ def opened_for_reading(files: TargetFiles) -> Iterator[sqlite3.Connection]:
     if not files.target.is_file():
         raise TargetError(f"there is no file {files.target}", hint="run `authstore move` first")
     try:
-        with closing(_open(files)) as connection:
-            connection.execute("PRAGMA query_only = ON")
+        with file.connect_to_read(files.target, sqlite3.Connection) as connection:
             connection.execute("BEGIN")
             yield connection
     except sqlite3.DatabaseError as error:
         raise TargetError(f"{files.target} cannot be read: {error}") from error
 
 
-def _open(files: TargetFiles) -> sqlite3.Connection:
-    """While somebody has the file open, only read; else a connection that may write removes the empty log it makes."""
-    is_open = any(log.exists() for log in logs(files.target))
-    return connect_file(files.target, mode="ro" if is_open else "rw")
-
-
 def target_packs(target: sqlite3.Connection, table: str, query: str) -> Iterator[Pack]:
     """The target's side: `query` is `TargetQueries.digests` of the table. Raises `TargetError` for a key that is no
     text."""
-    target.create_function("real_hex", 1, real_hex, deterministic=True)
+    teach_digests(target)
     md5 = hashlib.md5
     with decodable(target, table), closing(target.execute(query)) as cursor:
         while batch := cursor.fetchmany(PACK):
@@ -56,6 +50,11 @@ def decodable(file: sqlite3.Connection, table: str) -> Iterator[None]:
     raise TargetError(
         f"{table}: the row {key!r} holds text that is not UTF-8", hint="mend or delete it, and run the command again"
     )
+
+
+def teach_digests(connection: sqlite3.Connection) -> None:
+    """What the text of a digest needs beside SQLite's own functions."""
+    connection.create_function("real_hex", 1, real_hex, deterministic=True)
 
 
 def real_hex(value: object) -> str | None:

@@ -13,7 +13,7 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
-from authstore.mover.sqlite.target_files import connect_file
+from authstore.backends.sqlite import file
 
 TABLE = "authstore_move_seal"
 SCHEMA = f"""
@@ -29,10 +29,10 @@ def seal(path: Path, part_bytes: int = PART_BYTES) -> None:
 
     `part_bytes`: of the parts that are read side by side; whoever looks at the seal must know them.
     """
-    with closing(connect_file(path)) as connection:
+    with closing(file.connect(path, sqlite3.Connection)) as connection:
         start, size = _own_page(connection)
     sha256 = _sha256(path, (start, size), part_bytes)
-    with closing(connect_file(path)) as connection:
+    with closing(file.connect(path, sqlite3.Connection)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"UPDATE {TABLE} SET sha256 = ?", (sha256,))
 
@@ -40,7 +40,7 @@ def seal(path: Path, part_bytes: int = PART_BYTES) -> None:
 def is_sealed(path: Path, part_bytes: int = PART_BYTES) -> bool:
     """Whether every byte of a closed file is as when it was sealed."""
     try:
-        with closing(connect_file(path)) as connection:
+        with closing(file.connect(path, sqlite3.Connection)) as connection:
             start, size = _own_page(connection)
             (sha256,) = connection.execute(f"SELECT sha256 FROM {TABLE}").fetchone()
     except (sqlite3.DatabaseError, TypeError):
@@ -60,10 +60,10 @@ def _sha256(path: Path, own_page: tuple[int, int], part_bytes: int) -> str:
     start, size = own_page
 
     def of_part(edges: tuple[int, int]) -> bytes:
-        return _sha256_of(file.fileno(), *edges)
+        return _sha256_of(opened.fileno(), *edges)
 
-    with open(path, "rb", buffering=0) as file, ThreadPoolExecutor(_READERS) as pool:
-        parts = [*_parts(0, start, part_bytes), *_parts(start + size, os.fstat(file.fileno()).st_size, part_bytes)]
+    with open(path, "rb", buffering=0) as opened, ThreadPoolExecutor(_READERS) as pool:
+        parts = [*_parts(0, start, part_bytes), *_parts(start + size, os.fstat(opened.fileno()).st_size, part_bytes)]
         return hashlib.sha256(b"".join(pool.map(of_part, parts))).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The files beside a target: the one being made, the lock, the backup; and putting the new one in place.
+"""The files beside a target: the one being made, the lock, the backup.
 
 A target is never written to. The new file grows as `.NAME.moving` beside it, readable by its owner only, and
 takes its name in one step once it is whole and on the disk.
@@ -7,20 +7,16 @@ takes its name in one step once it is whole and on the disk.
 import fcntl
 import os
 import secrets
-import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
-from authstore.backends.sqlite.errors import is_busy
+from authstore.backends.sqlite import file
 from authstore.errors import ConfigurationError
 from authstore.mover.errors import TargetBusyError, TargetError
-
-_LOGS = ("-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +81,8 @@ def check_target(files: TargetFiles) -> bool:
 
 def _refuse_logs(files: TargetFiles) -> None:
     """An empty log is what a look leaves behind (`sqlite3 -readonly`): nothing is in it, and it proves no user."""
-    for suffix in ("-wal", "-journal"):
-        log = files.target.with_name(files.target.name + suffix)
+    wal, _, journal = file.logs(files.target)
+    for log in (wal, journal):
         if os.path.lexists(log) and log.lstat().st_size:
             raise TargetBusyError(
                 f"{log} is there: the target is open, or was not closed",
@@ -95,28 +91,8 @@ def _refuse_logs(files: TargetFiles) -> None:
 
 
 def _refuse_locked(path: Path) -> None:
-    with closing(connect_file(path, timeout=0.5)) as connection:
-        try:
-            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if is_busy(error):
-                raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first") from error
-        except sqlite3.DatabaseError:
-            return  # no database: it becomes the backup as it is
-
-
-def connect_file(path: Path, *, mode: str = "rw", timeout: float = 5.0) -> sqlite3.Connection:
-    """A plain connection in autocommit; the path is quoted, since `?`, `#` and `%` mean something to a URI."""
-    return sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=timeout,
-    )
+    if file.is_in_use(path):
+        raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first")
 
 
 @contextmanager
@@ -156,61 +132,24 @@ def copy_to_building(files: TargetFiles) -> None:
     """The building starts as a copy of the target; a half copy never has its name."""
     part = files.building.with_name(files.building.name + f".{secrets.token_hex(4)}")
     try:
-        with open(files.target, "rb") as old, open(_new_file(part), "wb") as new:
-            while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
-                pass
+        file.copy(files.target, part)
         part.replace(files.building)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _new_file(path: Path) -> int:
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-
-
 def new_building(files: TargetFiles) -> None:
     """An empty file under the building's name."""
     drop_building(files)
-    os.close(_new_file(files.building))
+    file.make_private(files.building)
 
 
 def drop_building(files: TargetFiles) -> None:
-    for path in (
-        files.building,
-        *logs(files.building),
-        *files.target.parent.glob(f"{_literal(files.building.name)}.*"),
-    ):
-        path.unlink(missing_ok=True)
+    """With its logs, and what a copy left that was never whole."""
+    file.remove(files.building)
+    for part in files.target.parent.glob(f"{_literal(files.building.name)}.*"):
+        part.unlink(missing_ok=True)
 
 
 def _literal(name: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-
-
-def logs(path: Path) -> tuple[Path, ...]:
-    return tuple(path.with_name(path.name + suffix) for suffix in _LOGS)
-
-
-def install(new: Path, target: Path, backup: Path | None) -> None:
-    """`new` takes the target's name, which is there at every moment; what was there is the backup."""
-    sync(new)
-    if backup is not None:
-        _keep(target, backup)
-    new.replace(target)
-    sync(target.parent)
-
-
-def _keep(target: Path, backup: Path) -> None:
-    try:
-        os.link(target, backup)
-    except OSError:  # a file system without links: for an instant nothing has the name
-        target.rename(backup)
-
-
-def sync(path: Path) -> None:
-    """Until it is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,12 +1,14 @@
 """One attempt at a move with everything open: fills a new file, proves it, puts it in place."""
 
+import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authstore.backends.sqlite import file
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.copies import TableCopy
@@ -19,13 +21,13 @@ from authstore.mover.postgres.reading import PostgresReader, reader_of
 from authstore.mover.postgres.snapshot import Identity, Snapshot
 from authstore.mover.reading_ahead import read_tables_ahead
 from authstore.mover.reports import Event, MoveReport, Phase, ProgressEvent, TableEvent, TableReport
-from authstore.mover.sqlite.building import make_indexes, set_sequence, tables_of
+from authstore.mover.sqlite.building import make_indexes, sequences_of, set_sequence, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.integrity import check
 from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
 from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import seal
-from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building, install
+from authstore.mover.sqlite.target_files import TargetFiles, check_target, drop_building
 from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.equalise import FirstRead, Outcome, Table, equalise
 from authstore.mover.sync.pieces import Side, count_foreign
@@ -37,7 +39,7 @@ from authstore.mover.tuning import DEFAULT, Tuning
 _SAID = 5  # kinds of damage
 _LEAVE_BEHIND = (
     "a row that breaks a CHECK: Postgres judged it otherwise; drop that CHECK in the source,"
-    " or leave the table behind with --skip, and run the same command again"
+    " or leave the table behind with `skip`, and run the same command again"
 )
 
 Emit = Callable[[Event], None]
@@ -59,6 +61,7 @@ class Run:
     identity: Identity | None = None
     judged_at: str = field(default_factory=lambda: iso(utc_now()))
     moved_rows: int = 0
+    moments: Mapping[str, str] = field(default_factory=dict)
 
     def heed_stop(self) -> None:
         if self.stop.is_set():
@@ -171,6 +174,9 @@ class Attempt:
         for copy in self._scheme.copies:
             if copy.sequence is not None:
                 set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
+        self._ledger.note(
+            {"sequences": json.dumps(sequences_of(self._building))}
+        )  # by it the way back sees new numbers
 
     def _note_sources(self) -> None:
         """What every table is in the source: by it the way back can make it again."""
@@ -198,7 +204,7 @@ class Attempt:
         # Of a target in use, what else is broken may be recovered next: `verify` tells.
         if broken and self._run.table is None:
             said = "; ".join(f"{count} of {table} point to no {parent}" for (table, parent), count in broken.items())
-            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: --on-orphan decides")
+            raise TargetError(f"orphans are left: {said}", hint="`authstore plan` counts them: `on_orphan` decides")
         self._run.emit(ProgressEvent("", "check", 1, 1))
 
     def _prove(self) -> None:
@@ -235,7 +241,7 @@ class Attempt:
         self._building.close()
         if self._run.table is None:  # of one table alone nobody can say that all others are as they were moved
             seal(files.building)
-        install(files.building, files.target, backup)
+        file.put_over(files.building, files.target, backup)
         self._start.drop_old_backup(files)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
         return self._report(rejected, backup)

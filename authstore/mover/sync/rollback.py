@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from authstore.backends.sqlite import file
 from authstore.expiry import utc_now
 from authstore.mover.errors import TargetError
 from authstore.mover.sqlite.errors import translated
 from authstore.mover.sqlite.ledger import backups_in, notes_in
-from authstore.mover.sqlite.target_files import TargetFiles, check_target, files_of, install, locked, sync
+from authstore.mover.sqlite.target_files import TargetFiles, check_target, files_of, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ def _back(files: TargetFiles, backup: Path | None) -> RollbackReport:
     aside = files.set_aside(utc_now())
     if backup is None:
         files.target.rename(aside)
-        sync(files.target.parent)
+        file.sync(files.target.parent)
         return RollbackReport(str(files.target), None, str(aside))
     if not backup.is_file():
         raise TargetError(f"the backup {backup} is gone", hint="nothing was changed")
-    install(backup, files.target, aside)
+    file.put_over(backup, files.target, aside)
     return RollbackReport(str(files.target), str(backup), str(aside))

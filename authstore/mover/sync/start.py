@@ -5,6 +5,7 @@ from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from authstore.backends.sqlite import file
 from authstore.mover.errors import TargetChangedError, TargetError
 from authstore.mover.names import OWN_TABLES, quote
 from authstore.mover.options import MoveOptions
@@ -16,7 +17,6 @@ from authstore.mover.sqlite.reading import target_packs
 from authstore.mover.sqlite.seal import is_sealed
 from authstore.mover.sqlite.target_files import (
     TargetFiles,
-    connect_file,
     copy_to_building,
     drop_building,
     fingerprint,
@@ -104,11 +104,11 @@ def refuse_foreign(start: Start, system: str) -> None:
     if start.touched and not start.target:
         raise TargetChangedError(
             "no move made what is at the target",
-            hint="choose another target, or give --replace to move over it (what is there becomes the backup)",
+            hint="choose another target, or give `replace` to move over it (what is there becomes the backup)",
         )
     if start.target and start.target.get("source") != system:
         raise TargetChangedError(
-            "the target was moved from another source", hint="choose another target, or give --replace to move over it"
+            "the target was moved from another source", hint="choose another target, or give `replace` to move over it"
         )
 
 
@@ -142,7 +142,7 @@ def _anew(files: TargetFiles, start: Start, scheme: Scheme) -> TargetConnection:
 
 def refuse_written(files: TargetFiles) -> None:
     """Rows that no move put there. Raises `TargetChangedError` with their counts."""
-    with closing(connect_file(files.target)) as connection:
+    with closing(file.connect(files.target, TargetConnection)) as connection:
         ledger = Ledger(connection)
         changes = {}
         for name, query in ledger.queries().items():
@@ -159,5 +159,5 @@ def changed_error(changes: Mapping[str, int]) -> TargetChangedError:
     return TargetChangedError(
         f"the target was written to since it was moved; rows that differ: {said}",
         changes=changes,
-        hint="keep it, or give --replace to move over it (what is there becomes the backup)",
+        hint="keep it, or give `replace` to move over it (what is there becomes the backup)",
     )

@@ -60,7 +60,7 @@ def _compared(
     with closing(read_tables_ahead(readers, connections, lambda reader, on: reader.on(on).packs())) as turns:
         for reader, packs, _ in turns:
             table = reader.layout.table
-            comparison = _Comparison(SqliteWriter(target, reader.layout), scheme.rows[table], emit)
+            comparison = Comparison(SqliteWriter(target, reader.layout), scheme.rows[table], emit)
             yield table, comparison.of(packs, tuning.stretch_rows)
 
 
@@ -73,7 +73,9 @@ class _Counts:
     changed: int = 0
 
 
-class _Comparison:
+class Comparison:
+    """One table of the target against the source's."""
+
     def __init__(self, target: Writer, expected_rows: int, emit: Emit) -> None:
         self._target = target
         self._total = expected_rows
@@ -82,6 +84,7 @@ class _Comparison:
         self._samples: list[str] = []
 
     def of(self, packs: ReadAhead[Pack], rows_at_once: int) -> TableDifference:
+        """Every row of it."""
         name, counts = self._target.layout.table, self._counts
         self._emit(TableEvent(name, "begin", self._total))
         target = self._target.packs() if self._is_readable() else iter(())

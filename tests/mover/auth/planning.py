@@ -9,6 +9,7 @@ import psycopg
 from authstore.mover.auth.copies import AuthPlan, auth_plan
 from authstore.mover.copies import Role
 from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.asking import answered
 from authstore.mover.postgres.introspection import read_source
 from authstore.mover.recognition.profile import parse_profile
 from authstore.mover.recognition.recognise import recognise
@@ -65,7 +66,7 @@ def move(connection: psycopg.Connection[Any], profile: str | None = None, **opti
         connection.execute("SET LOCAL search_path = pg_catalog")
         source = read_source(connection, chosen.schemas)
         found, questions = recognise(source, chosen, parse_profile(profile) if profile else None)
-        plan = auth_plan(found, chosen, connection)
+        plan = answered(connection, auth_plan(found, chosen))
         rejected = {
             (copy.target, reject.reason): _count(
                 connection, f"{copy.source_from} WHERE {copy.where} AND {reject.where}"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from authstore.email import canonical_email
 from authstore.errors import InvalidEmailError
 from authstore.mover.auth.addresses import read_addresses, read_identifiers
+from authstore.mover.postgres.asking import answered
 
 Connection = psycopg.Connection[Any]
 
@@ -66,7 +67,7 @@ def on_the_server(connection: Connection, texts: list[str]) -> list[tuple[str | 
     with connection.cursor() as cursor, cursor.copy("COPY public.a FROM STDIN") as copy:
         for row in enumerate(texts):
             copy.write_row(row)
-    addresses = read_addresses(connection, "s.e", "public.a AS s")
+    addresses = answered(connection, read_addresses("s.e", "public.a AS s"))
     rows = connection.execute(f"SELECT {addresses.canonical}, {addresses.bad} FROM public.a s ORDER BY n".encode())
     return [(None, True) if bad else (value, False) for value, bad in rows.fetchall()]
 
@@ -87,12 +88,12 @@ def test_agree_on_anything(source: Connection, texts: list[str]) -> None:
 @pytest.mark.parametrize(("texts", "as_written"), [(["a@b.c"], True), (["A@b.c"], False), (["é@b.c"], False)])
 def test_it_is_known_whether_all_are_canonical_already(source: Connection, texts: list[str], as_written: bool) -> None:
     on_the_server(source, texts)
-    assert read_addresses(source, "s.e", "public.a AS s").as_written is as_written
+    assert answered(source, read_addresses("s.e", "public.a AS s")).as_written is as_written
 
 
 def test_identifiers_that_are_no_addresses_are_kept_as_written(source: Connection) -> None:
     texts = ["A@Example.com", " +49 170 ", "UserName", "É@Example.com", "two@at@Example.com"]
     on_the_server(source, texts)
-    value = read_identifiers(source, "s.e", "public.a AS s").canonical
+    value = answered(source, read_identifiers("s.e", "public.a AS s")).canonical
     rows = source.execute(f"SELECT {value} FROM public.a s ORDER BY n".encode()).fetchall()
     assert [row[0] for row in rows] == ["a@example.com", " +49 170 ", "UserName", "É@example.com", "two@at@Example.com"]

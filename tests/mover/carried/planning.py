@@ -10,6 +10,7 @@ from authstore.mover.carried.tables import Carried, carried_plan
 from authstore.mover.copies import Role, TableCopy, UserChanges
 from authstore.mover.names import quote
 from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.asking import answered
 from authstore.mover.postgres.introspection import read_source
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
@@ -53,7 +54,7 @@ class Move:
                 for role in FIELDS
                 if table.name == role
             ]
-            return carried_plan(source, recognised, self.options, self.source, self.changes)
+            return answered(self.source, carried_plan(source, recognised, self.options, self.changes))
 
     def arrive(self) -> sqlite3.Connection:
         """The target; that no row refers to nothing, and no text stands where a column was meant, is checked."""

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from authstore.mover.carried.columns import CarriedTable, land_columns, settle_columns
+from authstore.mover.carried.counts import read_values
 from authstore.mover.catalog import SourceKey
+from authstore.mover.postgres.asking import answered
 from authstore.mover.postgres.introspection import read_source
 from tests.mover.carried.planning import Move, copy_of, refused, rows, said
 
@@ -124,7 +126,8 @@ def test_case_is_kept_apart_where_a_key_would_lose_rows_otherwise(move: Move) ->
     # As under a Turkish locale, where these are two letters, and unique.
     table = replace(read_source(move.source, ("public",)).tables[-2], keys=(SourceKey("k", ("a", "b"), primary=False),))
 
-    settled, problems = settle_columns(CarriedTable(table, "t", land_columns(table, "UTC")), move.source)
+    carried = CarriedTable(table, "t", land_columns(table, "UTC"))
+    settled, problems = settle_columns(carried, answered(move.source, read_values(carried)))
 
     assert settled.columns["a"].landing.collation == ""
     assert said(problems, '"k"', "kept apart")

@@ -9,6 +9,7 @@ from authstore.mover.carried.tables import carried_plan
 from authstore.mover.copies import UserChanges
 from authstore.mover.names import own_namespace, quote
 from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.asking import answered
 from authstore.mover.postgres.introspection import read_source
 from tests.mover.carried.planning import TREE, Move, copy_of, refused, rows, said
 from tests.mover.copying import empty_target
@@ -161,7 +162,7 @@ def test_a_plan_inside_a_snapshot_leaves_the_snapshot_standing(move: Move) -> No
     with psycopg.connect(move.source.info.dsn, options=move.source.info.options) as snapshot:
         snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         source = read_source(snapshot, ("public",))
-        carried_plan(source, [], move.options, snapshot, UserChanges())
+        answered(snapshot, carried_plan(source, [], move.options, UserChanges()))
 
         assert snapshot.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
 

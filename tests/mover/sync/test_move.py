@@ -419,7 +419,7 @@ async def test_a_check_that_sqlite_judges_otherwise_is_named_with_the_ways_on(
         for _ in range(2):
             with pytest.raises(TargetError, match=r"CHECK.* failed in odd(er)?; CHECK.* failed in odd") as failed:
                 await move(plan)
-            assert "--skip" in failed.value.hint
+            assert "`skip`" in failed.value.hint
             assert not target.exists()
         await moved(source_url, target, skip=("odd", "odder"))
         assert "odd" not in contents(target)

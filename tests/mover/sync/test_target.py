@@ -17,6 +17,7 @@ from authstore.errors import ConfigurationError
 from authstore.mover import MoverError, TargetBusyError, TargetChangedError, TargetError, make_plan, recover, rollback
 from tests.mover.moving import change, moved, names, one, verified
 from tests.mover.seeds import seed
+from tests.postgres import fresh_database
 
 Connection = psycopg.Connection[Any]
 
@@ -93,6 +94,19 @@ class TestWhoseFileItIs:
         report = await moved(source_url, target, replace=True)
         assert report.backup is not None
         assert one(Path(report.backup), "SELECT email FROM users") == "mine@example.com"
+
+    async def test_neither_is_one_that_came_from_another_source(
+        self, source: Connection, source_url: str, postgres_url: str, target: Path
+    ) -> None:
+        seed(source, "pg_adapter", users=2)
+        await moved(source_url, target)
+        with fresh_database(postgres_url) as other_url:
+            with psycopg.connect(other_url, autocommit=True) as other:
+                seed(other, "pg_adapter", users=3)
+            with pytest.raises(TargetChangedError, match="from another source"):
+                await moved(other_url, target)
+            assert one(target, "SELECT count(*) FROM users") == 2
+            assert (await moved(other_url, target, replace=True)).tables["users"].rows == 3
 
     @pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + bytes(100)])
     async def test_neither_is_any_other_file(
@@ -199,10 +213,10 @@ class TestNamesThatMatchNothing:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"skip": ("no_such",)}, "--skip: no table is called no_such; there are public.Account"),
-            ({"only": ("no_such",)}, "--only: no table is called no_such"),
-            ({"schemas": ("no_such",)}, "--schema: there is no table in a schema no_such"),
-            ({"prefix": "app_"}, "--prefix: no table's name begins with app_"),
+            ({"skip": ("no_such",)}, "`skip`: no table is called no_such; there are public.Account"),
+            ({"only": ("no_such",)}, "`only`: no table is called no_such"),
+            ({"schemas": ("no_such",)}, "`schemas`: there is no table in a schema no_such"),
+            ({"prefix": "app_"}, "`prefix`: no table's name begins with app_"),
         ],
     )
     async def test_are_a_usage_error_that_lists_what_there_is(
@@ -287,8 +301,8 @@ class TestWhatStaysBehind:
         report = await moved(source_url, target, skip=("note",))
         for problems in (report.problems, (await verified(source_url, target)).problems):
             counts = {problem.message: problem.count for problem in problems if problem.kind == "left-behind"}
-            assert counts['schema "app" stays behind with 7 rows in 1 tables (--schema moves it too)'] == 7
-            assert counts["left behind with 2 rows, as --skip and --only say"] == 2
+            assert counts['schema "app" stays behind with 7 rows in 1 tables (`schemas` moves it too)'] == 7
+            assert counts["left behind with 2 rows, as `skip` and `only` say"] == 2
 
     async def test_two_schemas_move_into_one_file_their_names_kept_apart(
         self, source: Connection, source_url: str, target: Path

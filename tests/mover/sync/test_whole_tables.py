@@ -22,7 +22,7 @@ def filled(postgres_url: str) -> Iterator[str]:
         connection.execute("SET intervalstyle = iso_8601")
         connection.execute(SETUP)
         connection.execute(SCHEMAS["pg_adapter"].encode())
-        connection.execute(_every_type().encode())
+        connection.execute(every_type().encode())
         connection.execute(f"CREATE TABLE wide (id serial PRIMARY KEY, {_columns(1500)})".encode())
         connection.execute("INSERT INTO wide DEFAULT VALUES; INSERT INTO wide DEFAULT VALUES")
         connection.execute("CREATE TABLE log (word text, number float8)")
@@ -30,7 +30,7 @@ def filled(postgres_url: str) -> Iterator[str]:
         yield url
 
 
-def _every_type() -> str:
+def every_type() -> str:
     columns = ", ".join(f"c{number} {kind}" for number, (kind, *_) in enumerate(TYPES))
     most = max(len(values) for _, values, *_ in TYPES)
     rows = [", ".join(values[row] if row < len(values) else "NULL" for _, values, *_ in TYPES) for row in range(most)]

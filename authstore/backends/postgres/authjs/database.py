@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -83,8 +84,8 @@ class Tables:
             raise NotSupportedError(f"the column {column} of {self.mapped[role].full_name} has to be filled")
         table = self.mapped.get(role or ("users" if name == "update_user" else ""))
         if table and role != "authenticators":  # whose values are never nothing
-            for field, column in table.table.columns.items():
-                if column.is_required and not column.has_default and parameters.get(field, "") is None:
+            for field, held in table.table.columns.items():
+                if held.is_required and not held.has_default and parameters.get(field, "") is None:
                     raise not_held(f"{role or 'users'} without {field}")
             for field, nothing in _HELD_NOWHERE.items():
                 if parameters.get(field, nothing) != nothing:
@@ -163,6 +164,10 @@ class AuthJsDatabase:
         await self._database.one(self.tables.queries.list_users(after="", limit=1))
         tables: dict[str, JsonValue] = {role: table.full_name for role, table in self.tables.mapped.items()}
         return {"backend": "postgresql", "tables": tables, "is_read_only": bool(self.tables.not_unique)}
+
+    async def copy_to(self, path: Path) -> None:
+        """See `authstore.database.Database`."""
+        raise not_held(f"what {path.name} would be a copy of: move it there, `authstore move`")
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""

@@ -1,0 +1,191 @@
+"""A PostgreSQL database as a target: one connection that writes, one mover at a time, and its schemas.
+
+Tables are built in `authstore_moving`. In one transaction they get into the schema that applications see first; what
+had their names there stands in `authstore_before` from then on.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from authstore.mover.errors import (
+    MoverError,
+    SourceError,
+    SourceUnavailableError,
+    TargetBusyError,
+    TargetError,
+    TargetUnavailableError,
+)
+from authstore.mover.names import literal, quote
+from authstore.mover.postgres.connection import SourceConnection, connect, is_passing, said
+from authstore.mover.postgres.snapshot import PINNED
+from authstore.mover.postgres.url import checked_url
+from authstore.mover.tuning import DEFAULT, Tuning
+
+BUILDING = "authstore_moving"
+BEFORE = "authstore_before"
+ASIDE = "authstore_set_aside"
+_LOCK = "SELECT pg_try_advisory_lock(1096111178, 0)"  # 'AUTH' + 2, beside those of migrations and of units
+_SETTINGS = (
+    "SET synchronous_commit = off",  # until the end, whose commit takes all that was before it onto the disk
+    "SET maintenance_work_mem = '128MB'",
+    "SET check_function_bodies = off",
+    "SET client_min_messages = warning",
+)
+MIN_VERSION = 140000
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+
+class PostgresTarget:
+    """The database, with the lock by which others know that somebody moves into it. To be closed."""
+
+    def __init__(self, url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> None:
+        """Raises `ConfigurationError`, `TargetError`, `TargetBusyError`."""
+        with translated_target():
+            self.connection: SourceConnection = connect(checked_url(url, "target"), stop, tuning)
+        try:
+            with translated_target():
+                self.home = self._home()
+                for setting in (*PINNED, *_SETTINGS):
+                    self.execute(setting)
+        except BaseException:
+            self.close()
+            raise
+
+    def _home(self) -> str:
+        version, encoding, schema, standby = self.rows(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_schema(),"
+            " pg_is_in_recovery()"
+        )[0]
+        if version < MIN_VERSION:
+            raise TargetError("authstore needs PostgreSQL 14 or newer")
+        if encoding != "UTF8":
+            raise TargetError(f"the target's encoding is {encoding}", hint="CREATE DATABASE … ENCODING 'UTF8'")
+        if schema is None:
+            raise TargetError("the schema that search_path names does not exist", hint="CREATE SCHEMA first")
+        if standby:
+            raise TargetError("the target is a standby", hint="give the URL of its primary")
+        return str(schema)
+
+    def lock(self) -> None:
+        """Nobody else moves into this database while the connection lives. Raises `TargetBusyError`."""
+        if not self.rows(_LOCK)[0][0]:
+            raise TargetBusyError("another move into this database is at work", hint="wait for it, or stop it")
+
+    def execute(self, statement: str, parameters: Parameters = None) -> None:
+        """One statement, or a script without parameters."""
+        self.connection.execute(statement.encode(), parameters)
+
+    def rows(self, statement: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self.connection.cursor(row_factory=tuple_row) as cursor:
+            return cursor.execute(statement.encode(), parameters).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """To the end or not at all."""
+        with self.connection.transaction():
+            yield
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """A transaction of which nothing stays."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):
+                self.execute("ROLLBACK")
+
+    def refusal(self, statement: str) -> str | None:
+        """Why the server refuses a statement in the transaction that is open; None where it has done it."""
+        self.execute("SAVEPOINT trying")
+        try:
+            self.execute(statement)
+        except psycopg.Error as error:
+            if is_passing(error):
+                raise
+            self.execute("ROLLBACK TO SAVEPOINT trying")
+            return said(error)
+        self.execute("RELEASE SAVEPOINT trying")
+        return None
+
+    def refused(self, statement: str) -> str | None:
+        """Likewise of a statement that is a transaction of its own, where the rows are what it is refused for."""
+        try:
+            self.execute(statement)
+        except (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError) as error:
+            return said(error)
+        return None
+
+    @property
+    def label(self) -> str:
+        """The target as reports name it."""
+        return f"{self.connection.info.dbname}, schema {self.home}"
+
+    def has_schema(self, name: str) -> bool:
+        return bool(self.rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]))
+
+    def has_table(self, schema: str, name: str) -> bool:
+        query = (
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE (nspname, relname) = (%s, %s)"
+        )
+        return bool(self.rows(query, [schema, name]))
+
+    def drop_building(self) -> None:
+        """What a move has begun and will not go on with."""
+        self.execute(f"DROP SCHEMA IF EXISTS {quote(BUILDING)} CASCADE")
+
+    def make_building(self) -> None:
+        """The schema for what is made, with a mark by which it is known as ours."""
+        if refused := self._refused_schema():
+            raise TargetError(
+                f"the role may not make a schema: {refused}", hint="GRANT CREATE ON DATABASE … TO the role"
+            )
+        self.execute(f"COMMENT ON SCHEMA {quote(BUILDING)} IS {literal('being moved into by authstore')}")
+
+    def _refused_schema(self) -> str | None:
+        try:
+            self.execute(f"CREATE SCHEMA {quote(BUILDING)}")
+        except psycopg.errors.InsufficientPrivilege as error:
+            return said(error)
+        return None
+
+    def close(self) -> None:
+        with suppress(psycopg.Error, OSError):
+            self.connection.close()
+
+    def __enter__(self) -> "PostgresTarget":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def translated_target() -> Iterator[None]:
+    """No exception of the driver leaves the mover; what is said of a source is said of the target here."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _ours(error) from error
+    except SourceUnavailableError as error:
+        raise TargetUnavailableError(str(error).replace("the source", "the target"), hint=error.hint) from error
+    except SourceError as error:
+        raise TargetError(str(error).replace("the source", "the target"), hint=error.hint) from error
+
+
+def _ours(error: psycopg.Error) -> MoverError:
+    text = said(error)
+    if is_passing(error):
+        return TargetUnavailableError(f"the target does not answer: {text}", hint="run the same command again to go on")
+    if (error.sqlstate or "").startswith("42501"):
+        return TargetError(f"the target refuses: {text}", hint="the role must own what it writes, and may make schemas")
+    return TargetError(f"the target refuses: {text}")

@@ -1,0 +1,36 @@
+"""The words in which problems speak of rows: the same for the auth tables and for those that are carried over."""
+
+from collections.abc import Sequence
+
+from authstore.email import masked_email
+from authstore.mover.copies import Reject
+from authstore.mover.options import MoveOptions
+from authstore.mover.reports import Problem
+
+SAMPLES = 5  # rows that a problem names
+_KINDS = {"on_bad_row": "bad-row", "on_orphan": "orphan", "on_duplicate": "duplicate"}  # by decision
+
+
+def rejected(table: str, reject: Reject, count: int, samples: Sequence[str], options: MoveOptions) -> Problem:
+    """The problem that a reject with this many rows is. Rows that only follow another raise no question."""
+    of = f" ({reject.column})" if reject.column else ""
+    return Problem(
+        kind=_KINDS[reject.decision],
+        table=table,
+        message=f"{rows_said(count)} of {table} cannot move: {reject.reason}{of}",
+        count=count,
+        samples=tuple(samples),
+        decision=reject.decision,
+        stops=not reject.follows and options.is_undecided(reject.decision),
+    )
+
+
+def rows_said(count: int) -> str:
+    """A number of rows in words."""
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def sample(row_id: str, shown: str | None = None) -> str:
+    """A row by its id, and beside it the address that it is about; no address is shown whole."""
+    named = masked_email(row_id) if "@" in row_id else row_id
+    return f"{named} ({masked_email(shown.strip())})" if shown and shown.strip() else named

@@ -1,0 +1,344 @@
+"""The whole of a move into PostgreSQL: what is made, what stands in each table, and what has to be decided first."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from authstore.errors import ConfigurationError
+from authstore.mover.catalog import SourceColumn
+from authstore.mover.copies import Reject, TableCopy, TargetColumn
+from authstore.mover.layout import Layout
+from authstore.mover.names import OWN_TABLES, quote
+from authstore.mover.options import MoveOptions
+from authstore.mover.postgres.reading import reader_of
+from authstore.mover.postgres.schemas import objects_of, taken_names
+from authstore.mover.postgres.spelling import Written, written_as
+from authstore.mover.postgres.target import BUILDING, PostgresTarget
+from authstore.mover.postgres.types import Landing, land, land_with_nan
+from authstore.mover.postgres.writing import PostgresTable
+from authstore.mover.problems import SAMPLES
+from authstore.mover.rebuilding.grown import misfits
+from authstore.mover.rebuilding.tables import IncomingTables
+from authstore.mover.rebuilding.trial import (
+    Tried,
+    lay_own,
+    make_extensions,
+    members_of_extensions,
+    own_later,
+    read_tables,
+    try_steps,
+)
+from authstore.mover.recognition.secrets import is_secret
+from authstore.mover.reports import Problem
+from authstore.mover.sqlite.references import broken_references
+from authstore.mover.sqlite.source import FileTable, SqliteSource
+from authstore.mover.tuning import DEFAULT
+
+ROW_NUMBER = "authstore_row"  # of the rows of a table without a key, in the order of all they hold
+_SECRETS = ("access_token", "refresh_token", "id_token")
+_STORED = {"int8": "INTEGER", "float8": "REAL", "text": "TEXT", "bytea": "BLOB"}
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One table on its way. `copy`: what its rows are in Postgres, as the file writes them; `rejects`: predicates on
+    the file's rows; `parents`: the tables it refers to."""
+
+    file: FileTable
+    name: str
+    layout: Layout
+    copy: TableCopy
+    names: Mapping[str, str]
+    written: Mapping[str, Written]
+    rejects: tuple[Reject, ...] = ()
+    is_numbered: bool = False
+    secrets: tuple[str, ...] = ()
+    readings: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # how its values read, and their base types
+    is_own: bool = False
+
+    @property
+    def target(self) -> str:
+        return self.file.name
+
+    @property
+    def parents(self) -> frozenset[str]:
+        return frozenset(link.table for link in self.file.references) - {self.file.name}
+
+    @property
+    def kept(self) -> str:
+        """The predicate of the file's rows that move."""
+        return " AND ".join(f"NOT {reject.where}" for reject in self.rejects) or "TRUE"
+
+    def in_schema(self, schema: str) -> PostgresTable:
+        """The table as it is written and read there."""
+        at = f"{quote(schema)}."
+        copy = replace(self.copy, source_from=self.copy.source_from.replace(f"{quote(BUILDING)}.", at))
+        return PostgresTable(schema, self.name, self.layout, copy, self.names, self.written)
+
+
+@dataclass(frozen=True)
+class RebuildScheme:
+    """`rows`: what the file holds of each table; `incoming`: what is known of the carried ones."""
+
+    system: str
+    tables: tuple[Incoming, ...]  # parents first
+    tried: Tried
+    problems: tuple[Problem, ...]
+    rows: Mapping[str, int]
+    incoming: IncomingTables
+
+    @property
+    def undecided(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.stops)
+
+    @property
+    def fingerprint(self) -> str:
+        """Two moves with the same make the same tables, so one can go on from the other's."""
+        steps = [step.sql for step in (*self.tried.steps.first, *self.tried.steps.later)]
+        tables = [[one.name, [column.name for column in one.layout.columns], one.copy.key] for one in self.tables]
+        return hashlib.sha256(json.dumps([self.system, steps, tables]).encode()).hexdigest()
+
+
+class _StrangersError(Exception):
+    """Columns whose declared type in the file is no longer what their type in Postgres lands as."""
+
+    def __init__(self, columns: frozenset[tuple[str, str]]) -> None:
+        super().__init__()
+        self.columns = columns
+
+
+def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOptions) -> RebuildScheme:
+    """Reads the file, and tries on the target what is to be made of it; nothing stays there.
+
+    Raises `ConfigurationError` for options that name nothing, or that speak of a source in Postgres.
+    """
+    _refuse_options(source, options)
+    carried = [name for name in source.carried_tables() if _is_wanted(name, options)]
+    files = {name: source.table(name) for name in carried}
+    kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict}
+    incoming = IncomingTables(files, frozenset(source.own_tables()), source.definitions(), kinds)
+    for _ in range(len(files) + 1):
+        try:
+            return _tried_scheme(source, target, options, incoming)
+        except _StrangersError as found:
+            incoming = replace(incoming, strangers=frozenset(incoming.strangers) | found.columns)
+    raise AssertionError("columns that are declared anew are never strangers again")
+
+
+def _refuse_options(source: SqliteSource, options: MoveOptions) -> None:
+    given = {"schemas": options.schemas, "prefix": options.prefix, "profile": options.profile}
+    if said := next((name for name, value in given.items() if value), None):
+        raise ConfigurationError(f"{said}: a file has no such thing; it speaks of a source in Postgres")
+    there = {*source.carried_tables(), *source.own_tables()}
+    for name, values in (("skip", options.skip), ("only", options.only)):
+        if unknown := sorted(set(values) - there):
+            raise ConfigurationError(f"{name}: no table is called {unknown[0]}; there are {', '.join(sorted(there))}")
+
+
+def _is_wanted(name: str, options: MoveOptions) -> bool:
+    return name not in options.skip and (not options.only or name in options.only)
+
+
+def _tried_scheme(
+    source: SqliteSource, target: PostgresTarget, options: MoveOptions, incoming: IncomingTables
+) -> RebuildScheme:
+    own = [name for name in source.own_tables() if _is_wanted(name, options)]
+    tried, zone = Tried(), _naive_tz(source, options)
+    with target.trial():
+        target.drop_building()
+        target.make_building()
+        lay_own(target, own)
+        tried.own = own_later(target, source.own_tables())
+        extensions = incoming.sources.get("", {}).get("extensions", ())
+        tried.steps.first += make_extensions(target, extensions, incoming.used)
+        incoming = replace(incoming, members=members_of_extensions(target, extensions))
+        steps = incoming.steps()
+        tried.steps.first += try_steps(target, steps.first, tried)
+        tried.tables = read_tables(target)
+        made = [name for name in incoming.files if incoming.names[name] in tried.tables]
+        tables = [_incoming(target, source.table(name), name, {}, tried, "UTC", is_own=True) for name in own]
+        tables += [
+            _incoming(target, incoming.files[name], incoming.names[name], incoming.column_names(name), tried, zone)
+            for name in made
+        ]
+        tried.steps.later += try_steps(target, steps.later, tried)
+        tried.objects, tried.relations = objects_of(target, BUILDING), taken_names(target, BUILDING)
+    decided, problems = _with_rejects(source, _in_order(tables), options)
+    known = {f"view {view['name']}" for view in incoming.sources.get("", {}).get("views", ())}
+    behind = [
+        Problem("left-behind", "", f"{one} stays behind: it was never in Postgres")
+        for one in source.left_behind()
+        if one not in known
+    ]
+    return RebuildScheme(
+        source.system,
+        tuple(decided),
+        tried,
+        (*tried.problems, *incoming.problems(), *problems, *behind),
+        {one.target: source.count(one.target) for one in decided},
+        incoming,
+    )
+
+
+def _naive_tz(source: SqliteSource, options: MoveOptions) -> str:
+    """The zone of times without one: as it was when they were moved here."""
+    recorded = json.loads(source.notes.get("options", "{}"))
+    return options.naive_tz if options.naive_tz != "UTC" else str(recorded.get("naive_tz", "UTC"))
+
+
+def _incoming(
+    target: PostgresTarget,
+    file: FileTable,
+    name: str,
+    names: Mapping[str, str],
+    tried: Tried,
+    naive_tz: str,
+    *,
+    is_own: bool = False,
+) -> Incoming:
+    """The table with its columns on both sides, in the order of the file's."""
+    table = tried.tables[name]
+    there = {column.name: column for column in table.columns}
+    pairs = [
+        (column.name, there[names.get(column.name, column.name)])
+        for column in file.columns
+        if names.get(column.name, column.name) in there
+    ]
+    pairs = [(own, column) for own, column in pairs if column.generated is None]
+    landings = {own: _landing(column, naive_tz, is_any=file.column(own).declared == "ANY") for own, column in pairs}
+    columns = [
+        TargetColumn(own, landing.storage, landing.expression, landing.otherwise) for own, landing in landings.items()
+    ]
+    key = _key(file, columns)
+    numbered = TargetColumn(ROW_NUMBER, "INTEGER", f'"s".{quote(ROW_NUMBER)}')
+    copy = TableCopy(
+        target=file.name,
+        role=file.name if file.name in OWN_TABLES else None,  # type: ignore[arg-type]  # a role is a table's name
+        source=(BUILDING, name),
+        columns=tuple(columns if key else [numbered, *columns]),
+        key=key or (ROW_NUMBER,),
+        source_from=_source_from(name, columns if not key else ()),
+    )
+    layout = reader_of(copy, target.connection, 1, DEFAULT).layout
+    strangers = frozenset(
+        (file.name, column.name)
+        for column in layout.columns
+        if column.name != ROW_NUMBER and not is_own and _is_strange(file, column.name, _STORED[column.kind])
+    )
+    if strangers:
+        raise _StrangersError(strangers)
+    written = {own: made for own, column in pairs if (made := written_as(column, naive_tz)) is not None}
+    secrets = _SECRETS if is_own else tuple(own for own, column in pairs if is_secret(column))
+    return Incoming(
+        file,
+        name,
+        layout,
+        copy,
+        {own: column.name for own, column in pairs},
+        written,
+        is_numbered=not key,
+        secrets=secrets,
+        readings={own: (landings[own].reading, column.base) for own, column in pairs},
+        is_own=is_own,
+    )
+
+
+def _is_strange(file: FileTable, name: str, storage: str) -> bool:
+    """Whether the file declares the column otherwise than its type in Postgres lands."""
+    declared = file.column(name).declared
+    return file.is_strict and declared not in (storage, "ANY")
+
+
+def _landing(column: SourceColumn, naive_tz: str, *, is_any: bool) -> Landing:
+    value = f'"s".{quote(column.name)}'
+    landing = land(column, value, naive_tz=naive_tz)
+    return land_with_nan(landing, value) if is_any and column.base in ("numeric", "float4", "float8") else landing
+
+
+def _key(file: FileTable, columns: Sequence[TargetColumn]) -> tuple[str, ...]:
+    """The first key whose columns hold one kind of value each, and are never null; () where there is none."""
+    plain = {column.name for column in columns if column.storage != "ANY"}
+    firm = {column.name for column in file.columns if column.not_null}
+    keys = [file.primary] if file.primary else []
+    for index in file.indexes:
+        names = tuple(name for name in index.columns if name is not None)
+        if index.unique and not index.partial and len(names) == len(index.columns) and set(names) <= firm:
+            keys.append(names)
+    return next((key for key in keys if set(key) <= plain), ())
+
+
+def _source_from(name: str, numbered_by: Sequence[TargetColumn]) -> str:
+    """The table in FROM; one without a key with the number of each row, in the order of all they hold."""
+    table = f'{quote(BUILDING)}.{quote(name)} AS "s"'
+    if not numbered_by:
+        return table
+    order = ", ".join(_sorted(column) for column in numbered_by)
+    return f'(SELECT "s".*, row_number() OVER (ORDER BY {order}) AS {quote(ROW_NUMBER)} FROM {table}) AS "s"'
+
+
+def _sorted(column: TargetColumn) -> str:
+    parts = [f'({column.expression}) COLLATE "C"' if column.storage == "TEXT" else f"({column.expression})"]
+    return ", ".join([*parts, *([f'({column.otherwise}) COLLATE "C"'] if column.otherwise else [])])
+
+
+def _in_order(tables: Sequence[Incoming]) -> list[Incoming]:
+    """Parents before children; of a circle whichever was first."""
+    waiting, ordered = {one.target: one for one in tables}, []
+    while waiting:
+        free = [name for name, one in waiting.items() if not one.parents & waiting.keys()] or [next(iter(waiting))]
+        ordered += [waiting.pop(name) for name in free]
+    return ordered
+
+
+def _with_rejects(
+    source: SqliteSource, tables: Sequence[Incoming], options: MoveOptions
+) -> tuple[list[Incoming], list[Problem]]:
+    """The tables with the predicates of the rows that cannot come, as far as there are such rows."""
+    decided: dict[str, Incoming] = {}
+    problems: list[Problem] = []
+    for one in tables:
+        rejects = []
+        for reject in (*_misfits(one), *_orphans(source, one, decided)):
+            if count := source.count(one.target, reject.where):
+                rejects.append(reject)
+                samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
+                stops = not reject.follows and options.is_undecided(reject.decision)
+                kind = "orphan" if reject.decision == "on_orphan" else "bad-row"
+                problems.append(
+                    Problem(kind, one.target, reject.reason, count, tuple(samples), reject.decision, stops=stops)
+                )
+        decided[one.target] = replace(one, rejects=tuple(rejects))
+    return list(decided.values()), problems
+
+
+def _misfits(one: Incoming) -> Iterator[Reject]:
+    """Values that are none of their column's kind, and keys that are not there."""
+    for column in one.layout.columns if not one.file.is_strict else ():
+        if column.name != ROW_NUMBER and not column.has_other:
+            where = misfits(column.name, _STORED[column.kind])
+            yield Reject(f'column "{column.name}" holds values that are no {_STORED[column.kind]}', where)
+    for name in one.file.primary:
+        if not one.file.counted:
+            yield Reject(f'column "{name}" of the key is empty', f'("s".{quote(name)} IS NULL)')
+    for column in one.layout.columns:
+        if column.kind == "text" and column.name != ROW_NUMBER:
+            where = f'(coalesce(instr("s".{quote(column.name)}, char(0)), 0) > 0)'
+            yield Reject(f'column "{column.name}" holds NUL, which no text in Postgres may', where)
+
+
+def _orphans(source: SqliteSource, one: Incoming, decided: Mapping[str, Incoming]) -> Iterator[Reject]:
+    """Rows that point to nothing, or to a row that does not come."""
+    broken = {parent for _, parent in broken_references(source.connection, one.target)}
+    for link in one.file.references:
+        parent = decided.get(link.table)
+        if link.table not in broken and not (parent and parent.rejects):
+            continue
+        own = ", ".join(f'"s".{quote(name)}' for name in link.columns)
+        there = ", ".join(f'"s".{quote(name)}' for name in link.target_columns)
+        given = " AND ".join(f'"s".{quote(name)} IS NOT NULL' for name in link.columns)
+        kept = parent.kept if parent else "TRUE"
+        rows = f'SELECT {there} FROM {quote(link.table)} AS "s" WHERE {kept}'
+        follows = link.table not in broken
+        reason = f"points to no row of {link.table}" + (" that comes" if follows else "")
+        yield Reject(reason, f"({given} AND ({own}) NOT IN ({rows}))", "on_orphan", follows=follows)

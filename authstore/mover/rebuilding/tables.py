@@ -1,0 +1,252 @@
+"""Which tables come, what each is called in Postgres, and the statements that make it there."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from authstore.mover.names import Namespace, folded, quote
+from authstore.mover.postgres.target import BUILDING
+from authstore.mover.rebuilding.defined import DefinedTable, Places, is_text, new_places, type_steps
+from authstore.mover.rebuilding.grown import GrownTable, grown_type, storage_of
+from authstore.mover.rebuilding.renaming import QualifiedName, mentioned
+from authstore.mover.rebuilding.steps import Step, Steps
+from authstore.mover.reports import Problem
+from authstore.mover.sqlite.source import FileReference, FileTable
+
+_KEYS = {"users": "id", "roles": "name"}
+
+
+@dataclass(frozen=True)
+class IncomingTables:
+    """`files`: the carried tables, by name; `own`: authstore's; `sources`: what the ledger says of all of them;
+    `kinds`: how many values of which kind their columns hold, where no declaration says it; `strangers`: columns whose
+    values have outgrown the type that they had in Postgres; `members`: where what extensions made stands."""
+
+    files: Mapping[str, FileTable]
+    own: Collection[str]
+    sources: Mapping[str, Any]
+    kinds: Mapping[str, Mapping[str, Mapping[str, int]]]
+    strangers: Collection[tuple[str, str]] = ()
+    members: Mapping[QualifiedName, QualifiedName] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """In Postgres, by those in the file: the old ones, where they are free."""
+        space = Namespace([*self.own, "authstore_migrations"])
+        old = {name: self.sources[name]["name"] if name in self.sources else name for name in self.files}
+        free = {folded(name) for name in self.own}
+        return {name: space.take(name if folded(old[name]) in free else old[name]) for name in self.files}
+
+    @cached_property
+    def places(self) -> Places:
+        found = new_places(self.sources, self.own, self.names)
+        return Places({**self.members, **found.names}, found.own)
+
+    def column_names(self, name: str) -> Mapping[str, str]:
+        """Of a table: the columns' names in Postgres, by those in the file."""
+        back = {there: here for here, there in self._columns(name).items()}
+        return {column.name: back.get(column.name, column.name) for column in self.files[name].columns}
+
+    def _columns(self, name: str) -> dict[str, str]:
+        """Those that were there before and are still: their names in the file, by those in Postgres."""
+        if name not in self.sources:
+            return {}
+        space, found = Namespace(), {}
+        there = {folded(column.name): column.name for column in self.files[name].columns}
+        for column in self.sources[name]["columns"]:
+            here = folded(space.take(column["name"]))
+            if here in there and (name, there[here]) not in self.strangers:
+                found[column["name"]] = there[here]
+        return found
+
+    @cached_property
+    def _keys_of_ours(self) -> frozenset[tuple[str, str]]:
+        """The columns that hold a user's id or a role's name, also by way of other tables."""
+        found: set[tuple[str, str]] = set()
+        links = [
+            (name, pair, link.table, to)
+            for name, table in self.files.items()
+            for link in table.references
+            for pair, to in zip(link.columns, link.target_columns, strict=True)
+        ]
+        before = -1
+        while len(found) > before:
+            before = len(found)
+            for name, column, parent, to in links:
+                if _KEYS.get(parent) == to or (parent, to) in found:
+                    found.add((name, column))
+        return frozenset(found)
+
+    def storages(self, name: str) -> Mapping[str, str]:
+        """Of the columns of a table, as Postgres has to have them."""
+        table = self.files[name]
+        return {
+            column.name: storage_of(column, table.is_strict, self.kinds.get(name, {}).get(column.name, _NONE))
+            for column in table.columns
+        }
+
+    def steps(self) -> Steps:
+        """Everything that makes the carried tables, in order."""
+        steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
+        space = Namespace()
+        for name in self.files:
+            made = self._made(name)
+            steps.first += made.first()
+            steps.later += made.later(space) if isinstance(made, GrownTable) else made.later()
+        for name in self.files:
+            steps.later += self._foreign_keys(name)
+        steps.later += self._views()
+        return steps
+
+    @cached_property
+    def used(self) -> frozenset[QualifiedName]:
+        """What the tables call by its schema."""
+        return frozenset(
+            pair for name in self.files for text in texts_in(self.sources.get(name)) for pair in mentioned(text)
+        )
+
+    def defined(self, name: str) -> DefinedTable | None:
+        """A table that was in Postgres before."""
+        if name not in self.sources:
+            return None
+        columns, table = self._columns(name), self.files[name]
+        storages, known = self.storages(name), set(columns.values())
+        grown = GrownTable(table, self.names[name], storages)
+        return DefinedTable(
+            self.sources[name],
+            name,
+            self.names[name],
+            columns,
+            {there for there, here in columns.items() if self._is_text_now(name, there, here)},
+            self.places,
+            [grown.column(column) for column in table.columns if column.name not in known],
+        )
+
+    def _made(self, name: str) -> DefinedTable | GrownTable:
+        return self.defined(name) or GrownTable(self.files[name], self.names[name], self.storages(name))
+
+    def _is_text_now(self, name: str, there: str, here: str) -> bool:
+        return (name, here) in self._keys_of_ours and not is_text(self._declared(name, there))
+
+    def _declared(self, name: str, there: str) -> str:
+        return next(str(one["type"]) for one in self.sources[name]["columns"] if one["name"] == there)
+
+    def _foreign_keys(self, name: str) -> Iterator[Step]:
+        """As they were, where what they point to comes too; new ones, and those to authstore's, as the file says."""
+        said: set[tuple[str, ...]] = set()
+        defined = self.defined(name)
+        for one, step in defined.foreign_keys() if defined else ():
+            columns = self._columns(name)
+            pointed = next(iter(mentioned(one["definition"].partition(" REFERENCES ")[2].partition("(")[0])))
+            if pointed in self.places.names:
+                said.add(_own_columns(one["definition"], columns))
+                yield step
+            elif pointed not in self.places.own or not self._has_link(name, _own_columns(one["definition"], columns)):
+                said.add(_own_columns(one["definition"], columns))
+                missing = "what it points to does not come, or in another form"
+                yield Step(name, one["name"], f'foreign key "{one["name"]}"', "", refusal=missing)
+        for number, link in enumerate(self.files[name].references):
+            if link.columns not in said:
+                yield self._link(name, link, number)
+
+    def _has_link(self, name: str, columns: tuple[str, ...]) -> bool:
+        """Of a composite key to the users, the file may have kept the part that is their id."""
+        return any(set(link.columns) <= set(columns) for link in self.files[name].references)
+
+    def _link(self, name: str, link: FileReference, number: int) -> Step:
+        there = self.column_names(name)
+        own = ", ".join(quote(there[self.files[name].column(column).name]) for column in link.columns)
+        parent = link.table if link.table in self.own else self.names.get(link.table, link.table)
+        names = self.column_names(link.table) if link.table in self.files else {}
+        targets = ", ".join(quote(names.get(column, column)) for column in link.target_columns)
+        known, deferral = self._constraint_on(name, link.columns)
+        called = known or f"{self.names[name]}_{'_'.join(link.columns)}_fkey{number or ''}"
+        sql = (
+            f"ALTER TABLE {quote(BUILDING)}.{quote(self.names[name])} ADD CONSTRAINT {quote(called)}"
+            f" FOREIGN KEY ({own}) REFERENCES {quote(BUILDING)}.{quote(parent)} ({targets})"
+            f" ON DELETE {link.on_delete} ON UPDATE {link.on_update}{deferral}"
+        )
+        return Step(name, called, f'foreign key "{called}"', sql)
+
+    def _constraint_on(self, name: str, columns: tuple[str, ...]) -> tuple[str, str]:
+        """The name that a foreign key on these columns had in Postgres, and when it was judged."""
+        for one in self.sources[name]["constraints"] if name in self.sources else ():
+            if one["kind"] == "f" and set(columns) <= set(_own_columns(one["definition"], self._columns(name))):
+                _, found, rest = one["definition"].partition(" DEFERRABLE")
+                return str(one["name"]), f"{found}{rest.replace(' NOT VALID', '')}"
+        return "", ""
+
+    def _views(self) -> Iterator[Step]:
+        for view in self.sources.get("", {}).get("views", ()):
+            gone = sorted(
+                f"{schema}.{name}"
+                for schema, name in mentioned(view["definition"])
+                if (schema, name) in self.places.own
+            )
+            refusal = f"{gone[0]} is authstore's {self.places.own[tuple(gone[0].split('.', 1))]} now" if gone else ""  # type: ignore[index]
+            place = self.places.names[view["schema"], view["name"]][1]
+            sql = f"CREATE VIEW {self.places.at(place)} AS {self.places.said(view['definition'])}"
+            yield Step("", place, f"view {view['name']}", sql, refusal=refusal)
+
+    def problems(self) -> Iterator[Problem]:
+        """What comes back otherwise than it was."""
+        for name in self.files:
+            defined = self.defined(name)
+            if defined is None:
+                continue
+            for column in sorted(defined.texts):
+                message = (
+                    f'column "{column}" ({self._declared(name, column)}) refers to ids, which are text: it becomes text'
+                )
+                yield Problem("type", name, message)
+            if defined.definition["partition_key"]:
+                message = f"was partitioned by {defined.definition['partition_key']} and comes back as one table"
+                yield Problem("left-behind", name, message)
+            for one in defined.definition["columns"]:
+                if one["name"] not in defined.columns:
+                    yield Problem(
+                        "left-behind", name, f'column "{one["name"]}" is gone, or holds other values than it did'
+                    )
+            for column in defined.more:
+                yield Problem("type", name, f"column {column} was not in Postgres before")
+        for name, table in self.files.items():
+            if name not in self.sources:
+                shown = ", ".join(f"{one.name} {grown_type(self.storages(name)[one.name])}" for one in table.columns)
+                yield Problem("type", name, f"was never in Postgres: {shown}")
+
+
+_NONE = {"integer": 0, "real": 0, "text": 0, "blob": 0}
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in what the ledger keeps."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for part in value.values() for text in texts_in(part))
+    elif isinstance(value, Sequence):
+        yield from (text for part in value for text in texts_in(part))
+
+
+def _own_columns(definition: str, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns of a foreign key, by their names in the file."""
+    inside = definition.partition("(")[2].partition(")")[0]
+    return tuple(columns.get(name, name) for name in _list(inside))
+
+
+def _list(text: str) -> Sequence[str]:
+    """Names with commas between them, some in quotes."""
+    found, rest = [], text
+    while rest:
+        if rest.startswith('"'):
+            end = 1
+            while rest[end] != '"' or rest[end : end + 2] == '""':
+                end += 2 if rest[end : end + 2] == '""' else 1
+            found.append(rest[1:end].replace('""', '"'))
+            rest = rest[end + 1 :].lstrip(", ")
+        else:
+            name, _, rest = rest.partition(",")
+            found.append(name.strip())
+            rest = rest.lstrip()
+    return found

@@ -1,0 +1,261 @@
+"""A file of authstore's as a source: what is in it, under one read transaction, so that it is one moment's."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from authstore.backends.sqlite import file
+from authstore.errors import SchemaError
+from authstore.mover.errors import SourceError
+from authstore.mover.names import folded, quote
+from authstore.mover.sqlite.building import own_tables, sequences_of, tables_of
+from authstore.mover.sqlite.ledger import TABLES, Ledger
+from authstore.mover.sqlite.reading import teach_digests
+from authstore.mover.sqlite.target_files import TargetFiles
+from authstore.schema import APPLICATION_ID, migrations, pending
+
+
+@dataclass(frozen=True, slots=True)
+class FileColumn:
+    """A column of a table in the file. `declared`: its type, in capitals; "" where it has none."""
+
+    name: str
+    declared: str
+    not_null: bool
+    default: str | None
+    generated: bool
+    collation: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """A foreign key of a table in the file."""
+
+    columns: tuple[str, ...]
+    table: str
+    target_columns: tuple[str, ...]
+    on_delete: str
+    on_update: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileIndex:
+    """An index that somebody made (`sql`), or that makes a UNIQUE of the table hold (`sql` is "")."""
+
+    name: str
+    sql: str
+    unique: bool
+    columns: tuple[str | None, ...]  # None where it is an expression
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileTable:
+    """A table of the file. `primary`: its key's columns; `counted`: its key counts by itself."""
+
+    name: str
+    sql: str
+    is_strict: bool
+    columns: tuple[FileColumn, ...]
+    primary: tuple[str, ...]
+    counted: bool
+    references: tuple[FileReference, ...]
+    indexes: tuple[FileIndex, ...]
+
+    def column(self, name: str) -> FileColumn:
+        """By its name. Raises `KeyError`."""
+        for column in self.columns:
+            if folded(column.name) == folded(name):
+                return column
+        raise KeyError(name)
+
+
+class SqliteSource:
+    """The file, open. Nothing is written to it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, system: str = "") -> None:
+        """`system`: which store or database its rows are from, where that is not the file."""
+        self.connection = connection
+        self.path = path
+        self._system = system
+        ledger = Ledger(connection)
+        self._is_moved = ledger.is_there()
+        self.notes: Mapping[str, str] = ledger.notes() if self._is_moved else {}
+
+    @property
+    def system(self) -> str:
+        """Which store this is, wherever the file lies: when its schema was made, and from where it was moved."""
+        if self._system:
+            return self._system
+        (made,) = self.connection.execute("SELECT min(applied_at) FROM authstore_migrations").fetchone()
+        return f"sqlite/{made}/{self.notes.get('source', '')}"
+
+    def definitions(self) -> Mapping[str, Any]:
+        """What the tables were in Postgres, by their names here; "" is the database. Empty where nobody knows."""
+        there = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
+        return Ledger(self.connection).sources() if "authstore_move_sources" in there else {}
+
+    def sequences_moved(self) -> Mapping[str, int]:
+        """Where AUTOINCREMENT stood when the file was moved here, by table."""
+        found: Mapping[str, int] = json.loads(self.notes.get("sequences", "{}"))
+        return found
+
+    def sequences(self) -> Mapping[str, int]:
+        """Where it stands now."""
+        return sequences_of(self.connection)
+
+    def own_tables(self) -> Sequence[str]:
+        """authstore's tables, but for the book of its migrations."""
+        return sorted(own_tables() - {"authstore_migrations"})
+
+    def carried_tables(self) -> Sequence[str]:
+        """All others that hold rows of somebody's."""
+        ours = {*own_tables(), *TABLES}
+        virtual = {
+            name
+            for name, sql in self.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+            if sql and sql.upper().startswith("CREATE VIRTUAL")
+        }
+        shadows = {name for name in tables_of(self.connection) for one in virtual if name.startswith(f"{one}_")}
+        return sorted(name for name in tables_of(self.connection) if name not in ours | virtual | shadows)
+
+    def left_behind(self) -> Sequence[str]:
+        """Views and triggers that somebody made, as "view name"."""
+        found = self.connection.execute(
+            "SELECT type, name, tbl_name FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY type DESC, name"
+        )
+        return [f"{kind} {name}" for kind, name, table in found if kind == "view" or table not in own_tables()]
+
+    def table(self, name: str) -> FileTable:
+        """Everything that the file says about one of its tables."""
+        ask = self.connection.execute
+        (sql,) = ask("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
+        (strict,) = ask("SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'", (name,)).fetchone()
+        rows = ask(f"PRAGMA table_xinfo({quote(name)})").fetchall()
+        collations = self._collations(name)
+        columns = tuple(
+            FileColumn(column, declared.upper(), bool(not_null), default, hidden > 1, collations.get(column, "BINARY"))
+            for _, column, declared, not_null, default, _, hidden in rows
+            if hidden != 1
+        )
+        primary = tuple(row[1] for row in sorted((row for row in rows if row[5]), key=lambda row: row[5]))
+        types = {column.name: column.declared for column in columns}
+        counted = len(primary) == 1 and types[primary[0]] == "INTEGER" and "WITHOUT ROWID" not in sql.upper()
+        return FileTable(
+            name,
+            sql,
+            bool(strict),
+            columns,
+            primary,
+            counted,
+            tuple(self._references(name)),
+            tuple(self._indexes(name)),
+        )
+
+    def _collations(self, name: str) -> Mapping[str, str]:
+        """Of the columns that an index holds; of others it says nothing."""
+        found = self.connection.execute(
+            "SELECT c.name, c.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS c"
+            " WHERE c.key AND i.origin <> 'c'",
+            (name,),
+        )
+        return {column: collation for column, collation in found if column}
+
+    def _references(self, name: str) -> Iterator[FileReference]:
+        links: dict[int, list[tuple[Any, ...]]] = {}
+        for number, _, *link in self.connection.execute(f"PRAGMA foreign_key_list({quote(name)})"):
+            links.setdefault(number, []).append(tuple(link))
+        for parts in links.values():
+            parent, update, delete = parts[0][0], parts[0][3], parts[0][4]
+            targets = tuple(part[2] for part in parts)
+            if None in targets:
+                targets = self._primary(parent)
+            yield FileReference(tuple(part[1] for part in parts), parent, targets, delete, update)
+
+    def _primary(self, name: str) -> tuple[str, ...]:
+        rows = self.connection.execute(f"PRAGMA table_info({quote(name)})").fetchall()
+        return tuple(row[1] for row in sorted((row for row in rows if row[5]), key=lambda row: row[5]))
+
+    def _indexes(self, name: str) -> Iterator[FileIndex]:
+        found = self.connection.execute(
+            "SELECT i.name, coalesce(m.sql, ''), i.\"unique\", i.partial FROM pragma_index_list(?) AS i"
+            " LEFT JOIN sqlite_master AS m ON m.name = i.name WHERE i.origin <> 'pk' ORDER BY i.name",
+            (name,),
+        ).fetchall()
+        for index, sql, unique, partial in found:
+            columns = self.connection.execute("SELECT name FROM pragma_index_info(?) ORDER BY seqno", (index,))
+            yield FileIndex(index, sql, bool(unique), tuple(column for (column,) in columns), bool(partial))
+
+    def kinds(self, table: FileTable) -> Mapping[str, Mapping[str, int]]:
+        """How many values of each kind (`typeof`) a column holds."""
+        names = [column.name for column in table.columns]
+        kinds = ("integer", "real", "text", "blob")
+        counts = [f"count(*) FILTER (WHERE typeof({quote(name)}) = '{kind}')" for name in names for kind in kinds]
+        row = self.connection.execute(f"SELECT {', '.join(counts)} FROM {quote(table.name)}").fetchone()
+        return {name: dict(zip(kinds, row[at * 4 : at * 4 + 4], strict=True)) for at, name in enumerate(names)}
+
+    def count(self, table: str, where: str = "TRUE") -> int:
+        """The rows for which it is so."""
+        (found,) = self.connection.execute(f"SELECT count(*) FROM {quote(table)} AS s WHERE {where}").fetchone()
+        return int(found)
+
+    def edges(self, table: str, column: str) -> tuple[Any, Any]:
+        """The least and the greatest value of a column."""
+        return tuple(
+            self.connection.execute(f"SELECT min({quote(column)}), max({quote(column)}) FROM {quote(table)}").fetchone()
+        )
+
+    def samples(self, table: str, key: Sequence[str], where: str, most: int) -> Sequence[str]:
+        """The keys of a few of them."""
+        shown = ", ".join(map(quote, key)) or "rowid"
+        found = self.connection.execute(f"SELECT {shown} FROM {quote(table)} AS s WHERE {where} LIMIT {most}")
+        return [", ".join(str(part) for part in row) for row in found]
+
+    def rejected(self, table: FileTable, predicates: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows for which one of these holds, with which one."""
+        whens = " ".join(f"WHEN {predicate} THEN {number}" for number, predicate in enumerate(predicates))
+        names = [column.name for column in table.columns]
+        columns = ", ".join(f'"s".{quote(name)}' for name in names)
+        rows = f'SELECT CASE {whens} END AS why, {columns} FROM {quote(table.name)} AS "s"'
+        for why, *row in self.connection.execute(f"SELECT * FROM ({rows}) WHERE why IS NOT NULL"):
+            yield why, dict(zip(names, row, strict=True))
+
+
+@contextmanager
+def opened_source(files: TargetFiles, system: str = "") -> Iterator[SqliteSource]:
+    """The file for the length of a block. Raises `SourceError` where it is none of authstore's, or not up to date."""
+    if not files.target.is_file():
+        raise SourceError(f"there is no file {files.target}")
+    try:
+        with file.connect_to_read(files.target, sqlite3.Connection) as connection:
+            connection.execute("PRAGMA cache_size = -32768")
+            connection.execute("BEGIN")
+            _check(connection, files.target)
+            teach_digests(connection)
+            yield SqliteSource(connection, files.target, system)
+    except sqlite3.Error as error:
+        raise SourceError(f"{files.target} cannot be read: {error}") from error
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID:
+        raise SourceError(
+            f"{path} is no file of authstore's", hint="move it into a SQLite file of authstore's first: authstore move"
+        )
+    rows = connection.execute("SELECT version, sha256 FROM authstore_migrations ORDER BY version").fetchall()
+    ran = [{"version": version, "sha256": sha256} for version, sha256 in rows]
+    try:
+        waiting = pending(ran, migrations("sqlite"))
+    except SchemaError as error:
+        raise SourceError(f"{path}: {error}") from error
+    if waiting:
+        raise SourceError(
+            f"{path} is at schema version {len(rows)}",
+            hint=f"run `authstore migrate sqlite:///{os.fspath(path)}` first",
+        )

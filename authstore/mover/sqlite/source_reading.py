@@ -1,0 +1,162 @@
+"""Reading the rows of one table of the file: in batches behind one another, and as packs of keys and digests."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from authstore.backends.sqlite.texts import is_undecodable, undecodable
+from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
+from authstore.mover.errors import SourceError
+from authstore.mover.layout import Layout
+from authstore.mover.names import quote
+from authstore.mover.reading_ahead import ReadAhead
+from authstore.mover.sqlite.queries import TargetQueries
+from authstore.mover.tuning import Tuning
+
+
+@dataclass(frozen=True)
+class SqliteReader:
+    """One table. `kept`: the predicate of the rows that move. `is_numbered`: it has no key, and its rows count instead.
+
+    `spelled`: what the target is known to make of some rows, by their digests: the digest that they have there, or
+    None where it does not take them.
+    """
+
+    layout: Layout
+    connection: sqlite3.Connection
+    tuning: Tuning
+    kept: str = "TRUE"
+    is_numbered: bool = False
+    spelled: Mapping[str, str | None] = field(default_factory=dict)
+
+    @cached_property
+    def _queries(self) -> TargetQueries:
+        return TargetQueries(self.layout)
+
+    @cached_property
+    def _from(self) -> str:
+        table = self._queries.table
+        if not self.is_numbered:
+            return f"{table} AS s WHERE {self.kept}"
+        order = ", ".join(_sorted(self.layout, number) for number in range(1, len(self.layout.columns)))
+        numbered = f"row_number() OVER (ORDER BY {order}) AS {quote(self.layout.key[0])}"
+        return f"(SELECT {numbered}, s.* FROM {table} AS s WHERE {self.kept}) AS s WHERE TRUE"
+
+    @cached_property
+    def _key(self) -> str:
+        columns = [self.layout.columns[number] for number in self.layout.key_columns]
+        return ", ".join(
+            f"{quote(column.name)}{' COLLATE BINARY' if column.kind == 'text' else ''}" for column in columns
+        )
+
+    def _select(self, what: str, condition: str = "") -> str:
+        return f"SELECT {what} FROM {self._from}{condition} ORDER BY {self._queries.order}"
+
+    @cached_property
+    def _row(self) -> str:
+        """A row behind what its digest is made of, as the layout has it."""
+        columns = self.layout.columns
+        values = [_number(column.name) if column.has_other else quote(column.name) for column in columns]
+        others = [_text(column.name) for column in columns if column.has_other]
+        return ", ".join([self._queries.digested, *values, *others])
+
+    def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
+        """Every row in key order, or those behind a key."""
+        behind = f" AND ({self._key}) > ({', '.join('?' * len(after))})" if after is not None else ""
+        return ReadAhead(lambda: self._batches(self._select(self._row, behind), after or ()))
+
+    def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
+        """The rows with these keys."""
+        if not self.is_numbered and all(self._is_plain(key) for key in keys[:1]):
+            wanted = json.dumps(keys)
+            parts = ", ".join(f"value ->> {number}" for number in range(len(self.layout.key)))
+            found = f"SELECT {parts if len(self.layout.key) > 1 else 'value'} FROM json_each(?)"
+            return ReadAhead(
+                lambda: self._batches(self._select(self._row, f" AND ({self._key}) IN ({found})"), (wanted,))
+            )
+        return ReadAhead(lambda: self._one_by_one(keys))
+
+    def _is_plain(self, key: Any) -> bool:
+        return all(isinstance(part, str | int) for part in whole(key))
+
+    def _one_by_one(self, keys: Keys) -> Iterator[Batch]:
+        query = self._select(self._row, f" AND ({self._key}) = ({', '.join('?' * len(self.layout.key))})")
+        for key in keys:
+            yield from self._batches(query, whole(key))
+
+    def packs(self, until: Key | None = None) -> ReadAhead[Pack]:
+        """Keys and digests in key order; `until`: the last key wanted."""
+        upto = f" AND ({self._key}) <= ({', '.join('?' * len(until))})" if until is not None else ""
+        keys = ", ".join(map(quote, self.layout.key))
+        query = self._select(f"{keys}, {self._queries.digested}", upto)
+        return ReadAhead(lambda: self._packs(query, until or ()))
+
+    def _packs(self, query: str, parameters: Sequence[Any]) -> Iterator[Pack]:
+        with _readable(self.connection, self.layout.table):
+            cursor = self.connection.execute(query, tuple(parameters))
+            while rows := cursor.fetchmany(PACK):
+                keys, texts = pack(rows)
+                digests = [_digest(text) for text in texts]
+                if self.spelled:
+                    known = [(key, self.spelled.get(one, one)) for key, one in zip(keys, digests, strict=True)]
+                    keys = [key for key, one in known if one is not None]
+                    digests = [one for _, one in known if one is not None]
+                if keys:
+                    yield keys, digests
+
+    def _batches(self, query: str, parameters: Sequence[Any]) -> Iterator[Batch]:
+        """A query's rows, a stretch at a time; of those that the target is known not to take, none."""
+        with _readable(self.connection, self.layout.table):
+            cursor = self.connection.execute(query, tuple(parameters))
+            while rows := cursor.fetchmany(self.tuning.stretch_rows):
+                digests = [_digest(row[0]) for row in rows]
+                if self.spelled:
+                    rows = [row for row, one in zip(rows, digests, strict=True) if self.spelled.get(one, one)]
+                    digests = [spelt for one in digests if (spelt := self.spelled.get(one, one))]
+                if rows:
+                    flat = list(chain.from_iterable(rows))
+                    flat[:: len(rows[0])] = digests
+                    yield Batch.of(flat, rows[-1])
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def _sorted(layout: Layout, number: int) -> str:
+    """As the target sorts what it numbers: nulls last, texts by code point, numbers before the text 'NaN'."""
+    column = layout.columns[number]
+    name = quote(column.name)
+    if column.has_other:
+        return f"{_number(column.name)} NULLS LAST, {_text(column.name)} COLLATE BINARY NULLS LAST"
+    return f"{name}{' COLLATE BINARY' if column.kind == 'text' else ''} NULLS LAST"
+
+
+def _number(name: str) -> str:
+    """What a column of numbers holds that is one; `_text`: what it holds that is none, the text 'NaN'."""
+    return f"CASE WHEN typeof({quote(name)}) <> 'text' THEN {quote(name)} END"
+
+
+def _text(name: str) -> str:
+    return f"CASE WHEN typeof({quote(name)}) = 'text' THEN {quote(name)} END"
+
+
+@contextmanager
+def _readable(file: sqlite3.Connection, table: str) -> Iterator[None]:
+    """SQLite's refusals to read a table, in the mover's words; text that is none is named by its row."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_undecodable(error):
+            key = next(undecodable(file, table), None)
+            hint = "mend or delete it, and run the command again"
+            raise SourceError(f"{table}: the row {key!r} holds text that is not UTF-8", hint=hint) from error
+        raise SourceError(
+            f"table {table} cannot be read: {error}", hint="look at it: PRAGMA integrity_check"
+        ) from error

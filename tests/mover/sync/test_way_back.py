@@ -1,0 +1,268 @@
+"""From PostgreSQL to a file and back: the same rows, types, keys, defaults, checks, numbers, views, or it is said."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from authstore import connect
+from authstore.mover import MoveReport, Plan, UndecidedError, make_plan, move, verify
+from authstore.mover.names import quote
+from authstore.mover.postgres.definitions import read_definitions
+from tests.mover.emptying import emptied
+from tests.mover.moving import DECIDED, change, moved, people
+from tests.mover.postgres.test_types import SETUP
+from tests.mover.seeds import SCHEMAS, seed
+from tests.mover.sync.test_sources_kept import SCHEMA as ODD
+from tests.mover.sync.test_whole_tables import every_type
+from tests.postgres import fresh_database
+
+_Link = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A database that is left, the file, and the database to which one returns."""
+
+    here: _Link
+    here_url: str
+    there: _Link
+    there_url: str
+    file: Path
+
+    @property
+    def file_url(self) -> str:
+        return f"sqlite:///{self.file}"
+
+    async def out(self, **options: Any) -> MoveReport:
+        return await moved(self.here_url, self.file, **{**DECIDED, **options})
+
+    async def back(self) -> Plan:
+        plan = await make_plan(self.file_url, self.there_url)
+        assert plan.ok, plan.problems
+        await move(plan, prove=True)
+        return plan
+
+
+@pytest.fixture(scope="module")
+def both(postgres_url: str) -> Iterator[tuple[str, str]]:
+    with fresh_database(postgres_url) as here, fresh_database(postgres_url) as there:
+        yield here, there
+
+
+@pytest.fixture
+def trip(both: tuple[str, str], tmp_path: Path) -> Iterator[Trip]:
+    links = [psycopg.connect(url, autocommit=True, connect_timeout=10) for url in both]
+    for link in links:
+        emptied(link)
+    yield Trip(links[0], both[0], links[1], both[1], tmp_path / "auth.db")
+    for link in links:
+        link.close()
+
+
+async def assert_equal(trip: Trip) -> None:
+    report = await verify(trip.file_url, trip.there_url)
+    assert report.ok, report
+
+
+def carried(link: _Link, names: list[str], schema: str = "public") -> dict[str, Any]:
+    """What the catalogue says of tables, as it can be compared across databases."""
+    link.execute("SET search_path = pg_catalog")
+    found = read_definitions(link, [(schema, name) for name in names])
+    link.execute("RESET search_path")
+    return {at[1]: json.loads(text) for at, text in found.items() if at}
+
+
+def rows(link: _Link, name: str, schema: str = "public") -> list[Any]:
+    query = f"SELECT s::text FROM {quote(schema)}.{quote(name)} AS s ORDER BY 1"
+    return link.execute(query.encode()).fetchall()
+
+
+async def test_the_application_goes_back_with_nobody_signed_out(trip: Trip) -> None:
+    people(trip.here)
+    await trip.out()
+    async with connect(trip.file_url) as store:
+        user = await store.create_user(email="new@example.com")
+        fresh = await store.create_session(user.id)
+        await store.create_role("admin")
+        await store.grant_role(user.id, "admin")
+        gone = await store.create_session("u2")
+        await store.revoke_session(gone.id)
+
+    await trip.back()
+
+    await assert_equal(trip)
+    async with connect(trip.there_url) as store:
+        for number in range(1, 151):
+            found = await store.get_session_and_user(f"token-of-session-{number}")
+            assert found is not None
+            assert found[1].id == f"u{1 + number % 50}"
+        mine = await store.get_session_and_user(fresh.token)
+        assert mine is not None
+        assert mine[1].email == "new@example.com"
+        assert [role.name for role in await store.get_roles(user.id)] == ["admin"]
+        assert await store.get_session_and_user(gone.token) is None
+        ended = await store.why_ended(gone.token)
+        assert ended is not None
+        assert ended.reason == "revoked"
+        again = await store.create_session("u1")
+        assert await store.get_session_and_user(again.token) is not None
+
+
+async def test_what_hangs_on_a_user_comes_with_its_key_and_its_numbers(trip: Trip) -> None:
+    people(trip.here)
+    before = carried(trip.here, ["note"])["note"]
+    content = rows(trip.here, "note")
+    await trip.out()
+    await trip.back()
+
+    after = carried(trip.there, ["note"])["note"]
+    reference = next(one for one in after["constraints"] if one["kind"] == "f")
+    assert reference["definition"] == "FOREIGN KEY (author) REFERENCES public.users(id)"
+    assert _without(after, "f") == _without(before, "f")
+    assert rows(trip.there, "note") == content
+    assert trip.there.execute("INSERT INTO note (author) VALUES ('u1') RETURNING id").fetchone() == (101,)
+
+
+def _without(table: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {**table, "constraints": [one for one in table["constraints"] if one["kind"] != kind]}
+
+
+async def test_odd_types_keys_and_sequences_come_back_as_they_were(trip: Trip) -> None:
+    trip.here.execute(ODD.encode())
+    trip.here.execute('CREATE VIEW dear AS SELECT id, label FROM "Odd Table" WHERE price > 1')
+    trip.here.execute("CREATE VIEW dearest AS SELECT max(id) AS id FROM dear")
+    before = carried(trip.here, ["Odd Table"])["Odd Table"]
+    numbers = _sequences(trip.here)
+    content = rows(trip.here, "Odd Table")
+    await trip.out()
+
+    plan = await trip.back()
+
+    said = {problem.message for problem in plan.problems}
+    assert 'column "user" (uuid) refers to ids, which are text: it becomes text' in said
+    assert "was partitioned by RANGE (at) and comes back as one table" in said
+    assert len(said) == 2
+    after = carried(trip.there, ["Odd Table"])["Odd Table"]
+    user = next(one for one in after["columns"] if one["name"] == "user")
+    assert (user.pop("type"), user.pop("collation")) == ("text", 'pg_catalog."C"')
+    old = next(one for one in before["columns"] if one["name"] == "user")
+    assert (old.pop("type"), old.pop("collation")) == ("uuid", None)
+    link = next(one for one in after["constraints"] if one["kind"] == "f")
+    assert link["definition"] == (
+        'FOREIGN KEY ("user") REFERENCES public.users(id) ON UPDATE SET NULL ON DELETE CASCADE'
+        " DEFERRABLE INITIALLY DEFERRED"
+    )
+    assert _without(after, "f") == _without(before, "f")
+    assert _sequences(trip.there) == numbers
+    assert rows(trip.there, "Odd Table") == content
+    assert (
+        trip.there.execute("SELECT id FROM dearest").fetchone()
+        == trip.here.execute("SELECT id FROM dearest").fetchone()
+    )
+    labels = "SELECT enum_range(NULL::mood)::text"
+    assert trip.there.execute(labels).fetchone() == trip.here.execute(labels).fetchone()
+
+
+def _sequences(link: _Link) -> list[Any]:
+    return link.execute(
+        "SELECT sequencename, data_type::text, start_value, min_value, max_value, increment_by, cycle, cache_size,"
+        " last_value FROM pg_sequences WHERE schemaname = 'public' AND sequencename NOT IN"
+        " ('changes_seq_seq', 'verification_tokens_id_seq') ORDER BY 1"
+    ).fetchall()
+
+
+async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
+    for link in (trip.here, trip.there):
+        link.execute("SET intervalstyle = iso_8601")
+    trip.here.execute(SETUP)
+    trip.here.execute(SCHEMAS["pg_adapter"].encode())
+    trip.here.execute(every_type().encode())
+    trip.here.execute("CREATE TABLE log (word text, number float8)")
+    trip.here.execute("INSERT INTO log SELECT 'x', 1 FROM generate_series(1, 3); INSERT INTO log VALUES ('b', 'NaN')")
+    before = carried(trip.here, ["every", "log"])
+    await trip.out()
+    await trip.back()
+
+    await assert_equal(trip)
+    assert carried(trip.there, ["every", "log"]) == before
+    for name in ("every", "log"):
+        assert rows(trip.there, name) == rows(trip.here, name)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+async def test_every_schema_comes_back(trip: Trip, name: str) -> None:
+    seeded = seed(trip.here, name, users=10)
+    await trip.out()
+    plan = await trip.back()
+
+    await assert_equal(trip)
+    async with connect(trip.there_url) as store:
+        for session in seeded.sessions:
+            found = await store.get_session_and_user(session.token)
+            assert found is not None
+            assert found[1].id == session.user_id
+    files = {table.source for table in plan.tables if table.role is None}
+    before = carried(trip.here, sorted(files))
+    after = carried(trip.there, sorted(files))
+    for table in files:
+        assert rows(trip.there, table) == rows(trip.here, table)
+        said = " ".join(problem.message for problem in plan.problems if problem.table == table)
+        for part in ("constraints", "indexes", "sequences", "columns"):
+            lost = [one for one in before[table][part] if one not in after[table][part]]
+            assert [one for one in lost if not _is_told(one, said)] == []
+
+
+def _is_told(one: Any, said: str) -> bool:
+    """Whether the plan names what comes back otherwise; what refers to the users refers to authstore's."""
+    text = json.dumps(one)
+    return (
+        " FOREIGN KEY" in f" {one.get('definition', '')}"
+        or (isinstance(one, dict) and f'"{one["name"]}"' in said)
+        or text in said
+    )
+
+
+async def test_what_is_spelt_otherwise_is_the_same_and_what_would_change_stays_out(trip: Trip) -> None:
+    trip.here.execute(SCHEMAS["pg_adapter"].encode())
+    trip.here.execute(
+        "CREATE TABLE bill (id int PRIMARY KEY, at timestamptz, day date, price numeric(12, 2), about jsonb, part uuid,"
+        " tags text[], long interval, ok bool)"
+    )
+    trip.here.execute("INSERT INTO bill (id) VALUES (1)")
+    await trip.out()
+    change(
+        trip.file,
+        "INSERT INTO bill VALUES (2, '2026-03-01 10:00:00+02:00', '20260301', 2.5, '{\"b\":1,\"a\":[1.0, 2]}',"
+        " 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '[\"x\", \"y, z\", null]', '1 day', 1)",
+        "INSERT INTO bill (id, price) VALUES (3, 2.999)",
+        "INSERT INTO bill (id, day) VALUES (4, 'yesterday week')",
+        "INSERT INTO bill (id, about) VALUES (5, '{nonsense')",
+    )
+    plan = await make_plan(trip.file_url, trip.there_url)
+    assert {(one.table, one.count) for one in plan.problems if one.decision == "on_bad_row"} == {("bill", 1)}
+    assert sum(one.count for one in plan.problems if one.stops) == 3
+    with pytest.raises(UndecidedError):
+        await move(plan)
+
+    report = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"), prove=True)
+
+    assert (report.rejected, report.tables["bill"].rows) == (3, 2)
+    await assert_equal(trip)
+    again = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
+    assert again.tables["bill"].copied == 0
+    assert trip.there.execute("SELECT at = '2026-03-01 08:00Z', day, tags, part FROM bill WHERE id = 2").fetchone() == (
+        True,
+        date(2026, 3, 1),
+        ["x", "y, z", None],
+        UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    )
+    change(trip.file, "UPDATE bill SET price = 3 WHERE id = 3")
+    mended = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
+    assert (mended.rejected, mended.tables["bill"].copied) == (2, 1)
