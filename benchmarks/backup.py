@@ -85,8 +85,8 @@ async def measure(folder: Path, megabytes: int) -> str:
     return f"""# A backup under load
 
 {report.bytes / 2**20:,.0f} MB in {report.seconds:.1f} s (copied, checked, summed, flushed) by the process that answers
-{LOOK_UPS} look-ups a second, while another process signs {SIGN_INS} people in a second. Milliseconds. Load of the machine
-before it began (one minute): {load:.1f} on {os.cpu_count()} cores; Python {platform.python_version()}, SQLite
+{LOOK_UPS} look-ups a second, while another process signs {SIGN_INS} people in a second. Milliseconds. Load of the
+machine before it began (one minute): {load:.1f} on {os.cpu_count()} cores; Python {platform.python_version()}, SQLite
 {sqlite3.sqlite_version}. `python -m benchmarks.backup [MEGABYTES]`
 
 | | look-up, 99 % | look-up, longest | sign-in, 99 % | sign-in, longest |
@@ -101,7 +101,9 @@ def main() -> None:
     if sys.argv[1:2] == ["--sign-in"]:
         asyncio.run(sign_in(Path(sys.argv[2])))
         return
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".benchmark-") as folder:
+    data = Path(__file__).parent / "data"  # on the disk, where the temporary folder may be memory
+    data.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data) as folder:
         page = asyncio.run(measure(Path(folder), int(sys.argv[1]) if sys.argv[1:] else 1024))
     RESULT.write_text(page)
     print(page)
