@@ -15,6 +15,7 @@ from authstore.cli import (
     demo,
     event_commands,
     health_commands,
+    monitor_commands,
     move_commands,
     role_commands,
     session_commands,
@@ -42,6 +43,7 @@ app = typer.Typer(
 store_commands.register(app)
 backup_commands.register(app)
 health_commands.register(app)
+monitor_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
