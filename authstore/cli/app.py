@@ -19,6 +19,7 @@ from authstore.cli import (
     move_commands,
     role_commands,
     session_commands,
+    shell_commands,
     store_commands,
     user_commands,
 )
@@ -48,6 +49,7 @@ user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
 event_commands.register(app)
+shell_commands.register(app)
 move_commands.register(app)
 demo.register(app)
 
