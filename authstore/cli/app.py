@@ -20,6 +20,7 @@ from authstore.cli import (
     new,
     role_commands,
     session_commands,
+    shell_commands,
     store_commands,
     user_commands,
 )
@@ -49,6 +50,7 @@ user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
 event_commands.register(app)
+shell_commands.register(app)
 move_commands.register(app)
 new.register(app)
 demo.register(app)
