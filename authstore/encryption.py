@@ -40,6 +40,10 @@ class Cipher:
         """What every value sealed now begins with; empty without keys."""
         return _VERSION + self._newest if self._keys else b""
 
+    def is_known(self, prefix: bytes) -> bool:
+        """Whether what begins so was sealed under one of the keys."""
+        return prefix[:1] == _VERSION and prefix[_ID] in self._keys
+
     def seal(self, text: str, *, row: str, column: str) -> bytes:
         """The encrypted form of `text`, good for this row and column only."""
         nonce = os.urandom(12)

@@ -938,3 +938,75 @@ ON CONFLICT (name) DO UPDATE SET at = excluded.at, data = excluded.data
 -- What was noted under a name, and when.
 -- name: get_note
 SELECT at, data FROM authstore_notes WHERE name = :name
+
+-- ── for whoever is on call ───────────────────────────────────────────────────────────────────────────────
+
+-- How many sessions there are, and how many of them live.
+-- name: count_living_sessions
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM sessions
+
+-- The same of a sample: of two hundred places of the table, or of a hundredth of its pages.
+-- name: sample_living_sessions
+-- dialect: sqlite
+WITH RECURSIVE ends AS MATERIALIZED (
+    SELECT (SELECT min(rowid) FROM sessions) AS first, (SELECT max(rowid) FROM sessions) AS last),
+places (number, place) AS (
+    SELECT 1, first + abs(random()) % (last - first + 1) FROM ends
+    UNION ALL SELECT number + 1, first + abs(random()) % (last - first + 1) FROM places CROSS JOIN ends WHERE number < 200)
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM places CROSS JOIN sessions ON sessions.rowid BETWEEN places.place AND places.place + 99
+-- dialect: postgres
+SELECT count(*) AS total, count(*) FILTER (
+    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+FROM sessions TABLESAMPLE SYSTEM (1)
+
+-- Rows that belong to something which is not there, by table.
+-- name: count_orphans
+-- dialect: sqlite
+SELECT "table" AS name, count(*) AS orphans FROM pragma_foreign_key_check GROUP BY "table" ORDER BY "table"
+-- dialect: postgres
+SELECT name, count(*) AS orphans FROM (
+    SELECT 'accounts' AS name FROM accounts WHERE NOT EXISTS (SELECT FROM users WHERE id = accounts.user_id)
+    UNION ALL SELECT 'authenticators' FROM authenticators
+        WHERE NOT EXISTS (SELECT FROM users WHERE id = authenticators.user_id)
+    UNION ALL SELECT 'role_permissions' FROM role_permissions
+        WHERE NOT EXISTS (SELECT FROM roles WHERE name = role_permissions.role_name)
+    UNION ALL SELECT 'sessions' FROM sessions WHERE NOT EXISTS (SELECT FROM users WHERE id = sessions.user_id)
+    UNION ALL SELECT 'user_roles' FROM user_roles
+        WHERE NOT EXISTS (SELECT FROM users WHERE id = user_roles.user_id)
+            OR NOT EXISTS (SELECT FROM roles WHERE name = user_roles.role_name)) AS found
+GROUP BY name ORDER BY name
+
+-- A page of all accounts.
+-- name: scan_accounts
+SELECT * FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all sessions.
+-- name: scan_all_sessions
+SELECT * FROM sessions WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all verification tokens.
+-- name: scan_all_verification_tokens
+SELECT * FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit
+
+-- A page of all passkeys.
+-- name: scan_authenticators
+SELECT * FROM authenticators WHERE credential_id > :after ORDER BY credential_id LIMIT :limit
+
+-- Provider tokens by the beginning of what is sealed, which names the key; under NULL those that are plain.
+-- name: count_provider_tokens
+SELECT substr(sealed, 1, 9) AS prefix, count(*) AS tokens FROM (
+    SELECT access_token AS plain, access_token_encrypted AS sealed FROM accounts
+    UNION ALL SELECT refresh_token, refresh_token_encrypted FROM accounts
+    UNION ALL SELECT id_token, id_token_encrypted FROM accounts) AS held
+WHERE plain IS NOT NULL OR sealed IS NOT NULL
+GROUP BY 1
+
+-- When the newest user and the newest session were made, and the store itself.
+-- name: get_newest
+SELECT (SELECT created_at FROM users ORDER BY id DESC LIMIT 1) AS newest_user,
+    (SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1) AS newest_session,
+    (SELECT applied_at FROM authstore_migrations WHERE version = 1) AS made

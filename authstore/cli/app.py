@@ -13,6 +13,7 @@ import typer
 from authstore.cli import (
     demo,
     event_commands,
+    health_commands,
     move_commands,
     role_commands,
     session_commands,
@@ -38,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+health_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)

@@ -1,4 +1,4 @@
-"""init, migrate, inspect, prune."""
+"""init, migrate, prune."""
 
 import asyncio
 import sys
@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from authstore import connect
-from authstore.backends.inspection import StoreSize
+from authstore import connect, ops
 from authstore.backends.sqlite import inspecting as files
 from authstore.cli.arguments import Json, Url
-from authstore.cli.output import Output, counted, human_bytes
+from authstore.cli.output import Output, counted
 from authstore.connect import file_of
 from authstore.errors import SchemaError
 from authstore.schema import Migration
@@ -18,17 +17,8 @@ from authstore.schema import Migration
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (init, migrate, inspect, prune):
+    for command in (init, migrate, prune):
         app.command()(command)
-
-
-def _look(url: str) -> StoreSize:
-    path = file_of(url)
-    if path is not None:
-        return files.look(path)
-    from authstore.backends.postgres import inspecting as servers
-
-    return asyncio.run(servers.look(url))
 
 
 def _pending(url: str) -> tuple[Migration, ...]:
@@ -42,7 +32,11 @@ def _pending(url: str) -> tuple[Migration, ...]:
 
 def _drift(url: str) -> tuple[str, ...]:
     path = file_of(url)
-    return () if path is None else files.drift(path)
+    if path is not None:
+        return files.drift(path)
+    from authstore.backends.postgres import inspecting as servers
+
+    return asyncio.run(servers.drift(url))
 
 
 async def _open(url: str, *, create: bool) -> None:
@@ -55,7 +49,7 @@ def init(url: Url, json: Json = False) -> int:
     path = file_of(url)
     was_there = path.exists() if path else _is_there(url)
     asyncio.run(_open(url, create=True))
-    place = str(path) if path else _look(url).place
+    place = str(path) if path else asyncio.run(ops.inspect(url)).place
     output = Output(is_json=json)
     output.event("done", ok=True, created=not was_there, path=place, tables={}, rejected=0)
     output.say(f"{place} was there already and is up to date" if was_there else f"{place} is made")
@@ -64,7 +58,7 @@ def init(url: Url, json: Json = False) -> int:
 
 def _is_there(url: str) -> bool:
     try:
-        _look(url)
+        asyncio.run(ops.inspect(url))
     except SchemaError:
         return False
     return True
@@ -97,26 +91,6 @@ def migrate(
     lines = [*(f"{verb}: {name}" for name in names), *(f"missing: {name}" for name in drift)]
     output.say("\n".join(lines) or "the schema is up to date")
     return 0 if ok else 1
-
-
-def inspect(url: Url, json: Json = False) -> int:
-    """Tables, rows, indexes and sizes; changes nothing."""
-    found = _look(url)
-    output = Output(is_json=json)
-    tables = {
-        table.name: {"rows": table.rows, "bytes": table.bytes, "indexes": table.indexes} for table in found.tables
-    }
-    output.event("done", ok=True, bytes=found.bytes, version=found.version, tables=tables, rejected=0)
-    output.say(f"{found.place}: {human_bytes(found.bytes)}, schema version {found.version}")
-    output.table(
-        ("table", "indexes", "rows", "size"),
-        (
-            (table.name, len(table.indexes), table.rows, "?" if table.bytes is None else human_bytes(table.bytes))
-            for table in found.tables
-        ),
-        numbers=3,
-    )
-    return 0
 
 
 def prune(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from authstore.database import Database, Row, Unit
+from authstore.encryption import Cipher
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase
@@ -31,6 +32,11 @@ class NotesStore(StoreBase):
     def database(self) -> Database:
         """What this store stands on."""
         return self._db
+
+    @property
+    def cipher(self) -> Cipher:
+        """The keys that this store was opened with."""
+        return self._cipher
 
     async def put_note(self, name: str, data: Mapping[str, JsonValue] | None = None) -> Note:
         """Notes something, now, in the place of what was noted under this name."""

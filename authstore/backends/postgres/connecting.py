@@ -37,6 +37,11 @@ class Connector:
         self.is_pooled = False
 
     @property
+    def servers(self) -> Servers:
+        """The servers it knows."""
+        return self._servers
+
+    @property
     def has_one_server(self) -> bool:
         """Whether there is no choice."""
         return len(self._servers.urls) == 1
@@ -44,11 +49,6 @@ class Connector:
     def forget(self) -> None:
         """Any other standby will do as well from here on."""
         self._found = None
-
-    @property
-    def database(self) -> str:
-        """What the database is called."""
-        return self._servers.database
 
     async def look(self) -> Mapping[str, Any]:
         """Looks at the database for the first time: is there a pooler in between, and is it one that can be used.

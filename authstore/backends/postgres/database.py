@@ -33,6 +33,7 @@ class PostgresDatabase:
     """An open PostgreSQL database."""
 
     def __init__(self, connector: Connector, pool: Pool, standby: Standby | None = None) -> None:
+        self.servers = connector.servers
         self._pool = pool
         self._standby = standby
         self._units = Units(self._pool, connector.commit)

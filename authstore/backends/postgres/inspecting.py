@@ -1,19 +1,18 @@
-"""Looking at a store's database without changing it: its tables and sizes, its schema version."""
+"""Looking at a store's database without changing it: its facts, its schema, its plans."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from pydantic import JsonValue
 
 from authstore import schema
-from authstore.backends.inspection import StoreSize, TableSize
 from authstore.backends.postgres.connecting import Connector
-from authstore.backends.postgres.driver import Connection
+from authstore.backends.postgres.driver import AsyncpgConnection, Connection
 from authstore.backends.postgres.errors import translated
 from authstore.backends.postgres.migrating import ledger
 from authstore.backends.postgres.servers import servers
+from authstore.backends.postgres.shape import lacking
 from authstore.backends.postgres.texts import text
-from authstore.errors import SchemaError
 from authstore.schema import Migration
 from authstore.sql import Query
 
@@ -22,16 +21,6 @@ _FACTS = """
 SELECT current_setting('server_version') AS server_version, current_schema() AS schema,
     (SELECT count(*) FROM authstore_migrations) AS schema_version,
     current_setting('synchronous_commit') AS synchronous_commit
-"""
-# The server itself says how the rows of each are counted, with its names quoted.
-_TABLES = """
-SELECT tables.relname AS name, pg_total_relation_size(tables.oid) AS bytes,
-    format('SELECT count(*) AS rows FROM %s', tables.oid::regclass) AS count_rows,
-    ARRAY(SELECT indexes.relname::text FROM pg_index JOIN pg_class AS indexes ON indexes.oid = pg_index.indexrelid
-        WHERE pg_index.indrelid = tables.oid ORDER BY indexes.relname) AS indexes
-FROM pg_class AS tables
-WHERE tables.relnamespace = current_schema()::regnamespace AND tables.relkind IN ('r', 'p')
-ORDER BY tables.relname
 """
 # Within a transaction, since a pooler may give the next statement to another connection.
 _TRANSACTION = ("BEGIN; ", "ROLLBACK; ")
@@ -60,38 +49,27 @@ async def explain(
         await connection.script(end + "DEALLOCATE authstore_explained", timeout)
 
 
-async def look(url: str) -> StoreSize:
-    """Tables, rows and sizes. Raises `ConfigurationError`, `SchemaError`, `StoreUnavailableError`."""
-    connector, connection, found = await _open(url)
-    try:
-        with translated():
-            version = len(await ledger(connection))
-            if not version:
-                raise SchemaError("there is no authstore in this database and schema")
-            tables = [await _table(connection, row) for row in await connection.fetch_tuples(_TABLES, (), _SECONDS)]
-    finally:
-        await connection.close(1.0)
-    place = f"database {connector.database}, schema {found['schema']}"
-    return StoreSize(place, sum(table.bytes or 0 for table in tables), version, tuple(tables))
-
-
 async def pending(url: str) -> tuple[Migration, ...]:
     """The migrations that the database still needs; all of them where there is no store."""
-    _, connection, _ = await _open(url)
-    try:
-        with translated():
-            return schema.pending(await ledger(connection), schema.migrations("postgres"))
-    finally:
-        await connection.close(1.0)
+    async with _opened(url) as connection:
+        return schema.pending(await ledger(connection), schema.migrations("postgres"))
 
 
-async def _open(url: str) -> tuple[Connector, Connection, Mapping[str, Any]]:
+async def drift(url: str) -> tuple[str, ...]:
+    """What the migrations that ran had made, and is there no more."""
+    async with _opened(url) as connection:
+        ran = await ledger(connection)
+        missing = await lacking(connection, schema.migrations("postgres")[: len(ran)], _SECONDS)
+        return (*missing.columns, *missing.helpers)
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[AsyncpgConnection]:
     connector = Connector(servers(url), "on")
     with translated():
-        found = await connector.look()
-        return connector, await connector.connect(), found
-
-
-async def _table(connection: Connection, row: Mapping[str, Any]) -> TableSize:
-    (counted,) = await connection.fetch_tuples(row["count_rows"], (), _SECONDS)
-    return TableSize(row["name"], counted["rows"], row["bytes"], tuple(row["indexes"]))
+        await connector.look()
+        connection = await connector.connect()
+        try:
+            yield connection
+        finally:
+            await connection.close(1.0)

@@ -89,6 +89,24 @@ class SqliteDatabase:
         open_transaction.end()
         await self._end(_commit)
 
+    @property
+    def path(self) -> str | None:
+        """Where the file is; `None` in memory."""
+        return self._place.path if self._place else None
+
+    async def on_writer(self, work: Callable[[UnitConnection], T]) -> T:
+        """Runs a function on the writing connection, at its turn and outside any transaction of the store's."""
+        self.check()
+        await self._turn.take(self._owned.loop.time() + self._busy_seconds)
+
+        async def run() -> T:
+            try:
+                return await self._run(self._writer, work)
+            finally:
+                self._turn.give()
+
+        return await self._to_the_end(run())
+
     def watch(self, watch: Watch) -> None:
         """See `authstore.database.Database`."""
         self._writer.watch = self._reader.watch = watch
@@ -115,7 +133,7 @@ class SqliteDatabase:
         """See `authstore.database.Database`."""
         self.check()
         facts = await self._run(self._reader, _facts)
-        return {"backend": "sqlite", "file": self._place.path if self._place else None, **facts}
+        return {"backend": "sqlite", "file": self.path, **facts}
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""

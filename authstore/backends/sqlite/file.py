@@ -83,12 +83,12 @@ def connect(
 
 
 @contextmanager
-def connect_to_read(path: Path, factory: type[C]) -> Iterator[C]:
+def connect_to_read(path: Path, factory: type[C], *, timeout: float = BUSY_SECONDS) -> Iterator[C]:
     """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`."""
     # A log would be written back on closing unless opened read-only; without one, only a connection that may
     # write removes the empty log which SQLite makes to read a file in WAL mode.
     mode = "ro" if has_log(path) else "rw"
-    with closing(connect(path, factory, mode=mode)) as connection:
+    with closing(connect(path, factory, mode=mode, timeout=timeout)) as connection:
         connection.execute("PRAGMA query_only = ON")
         yield connection
 

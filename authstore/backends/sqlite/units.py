@@ -157,7 +157,7 @@ def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
 def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
     connection.execute("SAVEPOINT unit")
     try:
-        result = _drive(connection, unit, statement)
+        result = drive(connection, unit, statement)
     except BaseException:
         # After SQLITE_FULL or an I/O error SQLite may have rolled everything back by itself.
         if connection.in_transaction:
@@ -168,7 +168,8 @@ def _in_savepoint(connection: UnitConnection, unit: Unit[T], statement: Statemen
     return result
 
 
-def _drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
+def drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
+    """Runs a unit from its first statement, which it has yielded, to its end."""
     try:
         while True:
             statement = unit.send(connection.rows(statement))

@@ -9,30 +9,35 @@ from pathlib import Path
 from authstore.errors import ConfigurationError
 
 # What statfs answers, as its manual page lists it.
-_REFUSED = {0x6969: "NFS", 0x517B: "SMB", 0xFF534D42: "SMB", 0xFE534D42: "SMB"}
-_DOUBTFUL = {0x01021997: "9p", 0x65735546: "FUSE or virtiofs"}
+REFUSED = {0x6969: "NFS", 0x517B: "SMB", 0xFF534D42: "SMB", 0xFE534D42: "SMB"}
+DOUBTFUL = {0x01021997: "9p", 0x65735546: "FUSE or virtiofs"}
 
 
 def check_volume(path: Path) -> None:
     """Raises `ConfigurationError` for a network file system; warns of what may lose what was acknowledged."""
     standing = next(each for each in (path, *path.parents) if each.exists())
     kind = kind_of_volume(standing)
-    if kind in _REFUSED:
+    if kind in REFUSED:
         raise ConfigurationError(
-            f"{path} is on {_REFUSED[kind]}: SQLite's locks and shared memory do not work over a network, so that two"
+            f"{path} is on {REFUSED[kind]}: SQLite's locks and shared memory do not work over a network, so that two"
             " writers would damage the file; put it on a local disk"
         )
-    if kind in _DOUBTFUL:
+    if kind in DOUBTFUL:
         warnings.warn(
-            f"{path} is on {_DOUBTFUL[kind]}: locks and shared memory work only among processes of one machine there",
+            f"{path} is on {DOUBTFUL[kind]}: locks and shared memory work only among processes of one machine there",
             stacklevel=1,
         )
-    if path.exists() and os.stat(path).st_dev != os.stat(path.parent).st_dev:
+    if path.exists() and is_mounted_alone(path):
         warnings.warn(
             f"{path} is mounted alone, on another device than its folder: the log beside it would be left behind with"
             " what was written last; mount the folder",
             stacklevel=1,
         )
+
+
+def is_mounted_alone(path: Path) -> bool:
+    """Whether a file stands on another device than its folder, where its log is."""
+    return os.stat(path).st_dev != os.stat(path.parent).st_dev
 
 
 def kind_of_volume(path: Path) -> int | None:

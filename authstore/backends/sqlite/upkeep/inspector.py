@@ -1,0 +1,157 @@
+"""Whoever looks at a store in SQLite, and mends it; each look by a connection of its own, on a thread of its own."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from authstore.backends.inspection import COUNTED_ROWS, StoreSize, Symptom, TableInfo, symptom_of
+from authstore.backends.sqlite import file, fork
+from authstore.backends.sqlite.database import SqliteDatabase
+from authstore.backends.sqlite.errors import files_translated
+from authstore.backends.sqlite.inspecting import opened
+from authstore.backends.sqlite.migrating import ledger
+from authstore.backends.sqlite.units import UnitConnection, drive
+from authstore.backends.sqlite.upkeep.examining import examine_database, examine_file, examine_writer
+from authstore.backends.sqlite.upkeep.mending import mend_files, mend_within
+from authstore.database import Unit
+from authstore.errors import (
+    AuthStoreError,
+    StoreClosedError,
+    StoreMisuseError,
+)
+
+T = TypeVar("T")
+
+_PLACES, _STRETCH = 200, 100  # of an estimate: so many places in a table, so many rows there
+_TABLES = """
+SELECT name, wr FROM pragma_table_list
+WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name
+"""
+
+
+class SqliteInspector:
+    """See `authstore.backends.inspection.Inspector`. `path` is None in memory, where there is one connection."""
+
+    def __init__(self, path: Path | None, database: SqliteDatabase | None = None) -> None:
+        self._path = path
+        self._database = database
+
+    async def ask(self, make: Callable[[], Unit[T]]) -> T:
+        """See `authstore.backends.inspection.Inspector`."""
+        return await self._look(partial(_run, make))
+
+    async def size(self, *, with_tables: bool) -> StoreSize:
+        """See `authstore.backends.inspection.Inspector`."""
+        return await self._look(partial(_size, self._path, with_tables))
+
+    async def examine(self) -> list[Symptom]:
+        """See `authstore.backends.inspection.Inspector`."""
+        found: list[Symptom] = []
+        try:
+            if self._path is not None:
+                found = await asyncio.to_thread(examine_file, self._path)
+                if self._database is not None:
+                    found += await self._database.on_writer(examine_writer)
+            if not any(each.kind in ("missing", "lost-file", "network", "locked") for each in found):
+                found += await self._look(partial(examine_database, self._path))
+        except (StoreClosedError, StoreMisuseError):
+            raise
+        except AuthStoreError as error:
+            found.append(Symptom(symptom_of(error), str(error)))
+        return found
+
+    async def mend(self, kind: str) -> None:
+        """See `authstore.backends.inspection.Inspector`."""
+        if self._path is not None and await asyncio.to_thread(mend_files, self._path, kind):
+            return
+        if self._database is not None:
+            await self._database.on_writer(partial(mend_within, self._path, kind, is_store=True))
+        else:
+            await asyncio.to_thread(self._mend_alone, kind)
+
+    async def _look(self, work: Callable[[UnitConnection], T]) -> T:
+        if self._path is None and self._database is not None:
+            return await self._database.on_writer(work)
+        return await asyncio.to_thread(self._look_at_file, work)
+
+    def _look_at_file(self, work: Callable[[UnitConnection], T]) -> T:
+        with opened(self._path or Path()) as connection:
+            return work(connection)
+
+    def _mend_alone(self, kind: str) -> None:
+        path = self._path or Path()
+        with files_translated(), closing(file.connect(path, UnitConnection)) as connection:
+            fork.note(connection)
+            connection.execute("PRAGMA foreign_keys = ON")
+            mend_within(path, kind, connection, is_store=False)
+
+
+def _run(make: Callable[[], Unit[T]], connection: UnitConnection) -> T:
+    unit = make()
+    try:
+        first = next(unit)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    return drive(connection, unit, first)
+
+
+def _size(path: Path | None, with_tables: bool, connection: sqlite3.Connection) -> StoreSize:
+    def pragma(name: str) -> int:
+        value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+        return value
+
+    version = len(ledger(connection))
+    sizes = _sizes(connection) if with_tables else None
+    tables = tuple(
+        _table(connection, name, sizes, is_numbered=not wr) for name, wr in connection.execute(_TABLES).fetchall()
+    )
+    page = pragma("page_size")
+    place, size, log = "memory", pragma("page_count") * page, 0
+    if path is not None:
+        wal, _, _ = file.logs(path)
+        place, size, log = str(path), path.stat().st_size, wal.stat().st_size if wal.exists() else 0
+    return StoreSize(place, size, log, pragma("freelist_count") * page, version, tables)
+
+
+def _sizes(connection: sqlite3.Connection) -> dict[str, int] | None:
+    try:
+        return dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
+    except sqlite3.OperationalError:
+        return None
+
+
+def _table(connection: sqlite3.Connection, name: str, sizes: dict[str, int] | None, *, is_numbered: bool) -> TableInfo:
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows, is_exact = (_estimated if is_numbered else _counted)(connection, quoted)
+    indexes = [found for (found,) in connection.execute("SELECT name FROM pragma_index_list(?)", (name,))]
+    size = None if sizes is None else sum(sizes.get(one, 0) for one in (name, *indexes))
+    return TableInfo(name, rows, size, tuple(sorted(indexes)), is_exact)
+
+
+def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
+    """How many rows a table has, counted up to a million, and whether those are all."""
+    some = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT ?)"  # noqa: S608  # a name of the catalogue
+    rows: int = connection.execute(some, (COUNTED_ROWS + 1,)).fetchone()[0]
+    return min(rows, COUNTED_ROWS), rows <= COUNTED_ROWS
+
+
+def _estimated(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
+    """The same of a table with numbered rows: of a large one by how densely some places of it are filled."""
+    (first,) = connection.execute(f"SELECT min(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
+    (last,) = connection.execute(f"SELECT max(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
+    span = 0 if first is None else last - first + 1
+    if span <= COUNTED_ROWS:
+        return _counted(connection, table)
+    count = f"SELECT count(*) FROM {table} WHERE _rowid_ BETWEEN ? AND ?"  # noqa: S608  # as above
+    rows = 0
+    for _ in range(_PLACES):
+        place = random.randrange(first, last - _STRETCH + 2)  # noqa: S311  # a sample, no secret
+        (there,) = connection.execute(count, (place, place + _STRETCH - 1)).fetchone()
+        rows += there
+    return round(span * rows / (_PLACES * _STRETCH)), False

@@ -1,0 +1,134 @@
+"""health, doctor, inspect."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from textwrap import fill
+from typing import Annotated, Literal
+
+import typer
+from pydantic import JsonValue
+
+from authstore import connect, ops
+from authstore.cli.arguments import Json, Url
+from authstore.cli.output import Output, human_bytes, one_or_many
+from authstore.connect import file_of
+from authstore.errors import AuthStoreError, ConfigurationError
+from authstore.models import Health
+from authstore.ops import Finding, Inspection
+
+_WORDS = {"pass": "healthy", "warn": "alive, but slow or busy", "fail": "not healthy"}
+_LEVELS = ("info", "warning", "error")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for command in (health, doctor, inspect):
+        app.command()(command)
+
+
+def health(
+    url: Url,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")] = 1.0,
+    json: Json = False,
+) -> int:
+    """Reads and writes; exit 1 where that does not work."""
+    file_of(url)
+    found = asyncio.run(_health(url, timedelta(seconds=timeout)))
+    output = Output(is_json=json)
+    milliseconds = round(found.latency.total_seconds() * 1000, 1)
+    output.event("done", ok=found.ok, status=found.status, latency_ms=milliseconds, detail=found.detail)
+    output.say(f"{_WORDS[found.status]}, answered in {milliseconds} ms")
+    for name, value in found.detail.items():
+        output.say(f"  {name.replace('_', ' ')}: {value}")
+    return 0 if found.ok else 1
+
+
+async def _health(url: str, timeout: timedelta) -> Health:
+    try:
+        async with connect(url, create=False, migrate=False) as store:
+            return await store.health(timeout=timeout)
+    except ConfigurationError:
+        raise
+    except AuthStoreError as error:
+        detail: dict[str, JsonValue] = {"error": type(error).__name__, "message": str(error)}
+        return Health(ok=False, status="fail", latency=timedelta(), detail=detail)
+
+
+def doctor(
+    url: Url,
+    fail_level: Annotated[
+        Literal["error", "warning", "info"], typer.Option("--fail-level", help="Exit 1 if something as bad is left.")
+    ] = "error",
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="ID", help="Leave this out, as W014; may be repeated.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended without touching people's data.")] = False,
+    json: Json = False,
+) -> int:
+    """Says what is broken or set up wrongly, and how to mend it."""
+    try:
+        found = asyncio.run(ops.doctor(url, fix=fix, ignore=ignore or ()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    worst = _LEVELS.index(fail_level)
+    is_well = not any(not each.fixed and _LEVELS.index(each.level) >= worst for each in found)
+    output = Output(is_json=json)
+    for finding in found:
+        output.event("finding", **asdict(finding))
+    output.event("done", ok=is_well, findings=len(found), fixed=sum(each.fixed for each in found))
+    _tell(found, output)
+    return 0 if is_well else 1
+
+
+def _tell(found: Sequence[Finding], output: Output) -> None:
+    for finding in found:
+        mark = "mended" if finding.fixed else finding.level
+        output.say(fill(f"{finding.id}  {mark}: {finding.title}", 80, subsequent_indent="    "))
+        output.say(fill(finding.detail, 80, initial_indent="    ", subsequent_indent="    "))
+        if not finding.fixed:
+            output.say(fill(f"→ {finding.remedy}", 80, initial_indent="    ", subsequent_indent="      "))
+    left = [finding for finding in found if not finding.fixed]
+    counts = [one_or_many(sum(each.level == level for each in left), level) for level in ("error", "warning")]
+    output.say(", ".join(counts) if found else "nothing is wrong")
+
+
+def inspect(
+    url: Url,
+    keep: Annotated[bool, typer.Option("--keep", help="Compare a later look with this one.")] = False,
+    json: Json = False,
+) -> int:
+    """Tables, rows, indexes and sizes; keeps nobody from working."""
+    found = asyncio.run(ops.inspect(url, sizes=True, keep=keep))
+    output = Output(is_json=json)
+    content = asdict(found)
+    tables = {table.pop("name"): table for table in content.pop("tables")}
+    output.event("done", ok=True, tables=tables, version=found.schema_version, rejected=0, **content)
+    _show(found, output)
+    return 0
+
+
+def _show(found: Inspection, output: Output) -> None:
+    output.say(f"{found.place}: {human_bytes(found.bytes)}, schema version {found.schema_version}")
+    if found.wal_bytes or found.free_bytes:
+        output.say(f"its log: {human_bytes(found.wal_bytes)}; free within: {human_bytes(found.free_bytes)}")
+    output.say(f"sessions: {found.sessions_alive:,} alive, {found.sessions_dead:,} dead")
+    output.table(
+        ("table", "indexes", "rows", "size"),
+        (
+            (
+                table.name,
+                len(table.indexes),
+                f"{'' if table.is_exact else '~ '}{table.rows:,}",
+                "?" if table.bytes is None else human_bytes(table.bytes),
+            )
+            for table in found.tables
+        ),
+        numbers=3,
+    )
+    if any(not table.is_exact for table in found.tables):
+        output.say("~ estimated: a table of more than a million rows is not counted")
+    if found.growth is not None:
+        rows = ", ".join(f"{count:+,} {name}" for name, count in found.growth.rows.items()) or "no rows"
+        output.say(f"since {found.growth.since:%Y-%m-%d %H:%M} UTC: {found.growth.bytes:+,} bytes, {rows}")

@@ -1,0 +1,72 @@
+"""health, doctor, inspect."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import events, run
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Of a healthy store."""
+    url = f"sqlite:///{tmp_path}/auth.db"
+    assert run("init", url).returncode == 0
+    return url
+
+
+def test_health_says_whether_it_reads_and_writes(url: str, tmp_path: Path) -> None:
+    done = run("health", AUTHSTORE_URL=url)
+    assert (done.returncode, done.stdout.splitlines()[0][:7]) == (0, "healthy")
+    [told] = events(run("health", url, "--json"))
+    assert (told["ok"], told["status"], told["detail"]["backend"]) == (True, "pass", "sqlite")
+    (tmp_path / "auth.db").unlink()
+    gone = run("health", url, "--json")
+    assert (gone.returncode, events(gone)[0]["status"]) == (1, "fail")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_tells_mends_and_exits_by_the_level_that_is_left(url: str, tmp_path: Path) -> None:
+    assert run("doctor", url, "--fail-level", "warning").returncode == 0
+    (tmp_path / "auth.db").chmod(0o644)
+    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO user_roles VALUES ('nobody', 'nothing')")
+    levels = {level: run("doctor", url, "--fail-level", level).returncode for level in ("error", "warning", "info")}
+    assert levels == {"error": 1, "warning": 1, "info": 1}
+    done = run("doctor", url)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert done.stdout.startswith("authstore.E012  error: ")
+    assert "authstore.W016  warning: " in done.stdout
+    told = {each["id"]: each for each in events(run("doctor", url, "--fix", "--json")) if each["event"] == "finding"}
+    assert {id: each["fixed"] for id, each in told.items() if each["level"] != "info"} == {
+        "authstore.E012": False,
+        "authstore.W016": True,
+    }
+    assert run("doctor", url, "--ignore", "E012", "--fail-level", "warning").returncode == 0
+    assert run("doctor", url, "--ignore", "E999").returncode == 2
+    assert run("doctor", url, "--fail-level", "dreadful").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["health", "doctor"])
+def test_a_server_that_is_away_is_told_without_the_password(command: str) -> None:
+    done = run(command, "postgresql://ada:geheim@127.0.0.1:1/auth")
+    assert done.returncode == 1
+    assert "geheim" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_look_that_was_kept_is_what_a_later_one_is_compared_with(url: str, tmp_path: Path) -> None:
+    assert events(run("inspect", url, "--keep", "--json"))[-1]["growth"] is None
+    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO roles (name) VALUES ('admin'), ('reader')")
+    told = events(run("inspect", url, "--json"))[-1]
+    assert told["growth"]["rows"]["roles"] == 2
+    assert told["tables"]["roles"] == {
+        "rows": 2,
+        "bytes": 8192,
+        "indexes": ["sqlite_autoindex_roles_1"],
+        "is_exact": True,
+    }
+    assert "+2 roles" in run("inspect", url).stdout
