@@ -40,9 +40,8 @@ app = typer.Typer(
 )
 store_commands.register(app)
 health_commands.register(app)
-user_commands.register(app)
-session_commands.register(app)
-role_commands.register(app)
+for group in (user_commands.users, session_commands.sessions, role_commands.roles):
+    app.add_typer(group)
 event_commands.register(app)
 move_commands.register(app)
 demo.register(app)

@@ -214,7 +214,7 @@ def _incoming(
     numbered = TargetColumn(ROW_NUMBER, "INTEGER", f'"s".{quote(ROW_NUMBER)}')
     copy = TableCopy(
         target=file.name,
-        role=file.name if file.name in OWN_TABLES else None,  # type: ignore[arg-type]  # a role is a table's name
+        role=file.name if file.name in OWN_TABLES else None,
         source=(BUILDING, name),
         columns=tuple(columns if key else [numbered, *columns]),
         key=key or (ROW_NUMBER,),
