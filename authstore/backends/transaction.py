@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from authstore.backends.turn import Turn
 from authstore.database import Row
@@ -38,6 +39,10 @@ class OpenTransaction:
 
     def change_log(self) -> None:
         """A transaction sees what it wrote itself: nothing is kept for it."""
+
+    async def copy_to(self, path: Path) -> None:
+        """What is not committed is in no backup."""
+        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
 
     async def close(self) -> None:
         """A transaction ends with its block."""

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from authstore.cli import (
+    backup_commands,
     demo,
     event_commands,
     health_commands,
@@ -39,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+backup_commands.register(app)
 health_commands.register(app)
 for group in (user_commands.users, session_commands.sessions, role_commands.roles):
     app.add_typer(group)

@@ -30,13 +30,16 @@ try:
     from authstore.web.options import Hooks, Http, Limits, Look, Storage
     from authstore.web.redirects import safe_next
     from authstore.web.texts import ENGLISH, Texts
+    from authstore.web.visitors.visits import BrowserSession, Flash
 except ModuleNotFoundError as error:
     raise extras.missing(error, "web") from None
 
 __all__ = [
     "ENGLISH",
     "Auth",
+    "BrowserSession",
     "ConsoleMailer",
+    "Flash",
     "Hooks",
     "Http",
     "Identity",

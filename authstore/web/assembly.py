@@ -33,6 +33,7 @@ from authstore.web.visitors.cookies import Cookies, checked_secrets
 from authstore.web.visitors.csrf import CsrfTokens
 from authstore.web.visitors.presence import Visitors
 from authstore.web.visitors.signing import SignIns
+from authstore.web.visitors.visits import Visits
 
 
 def made_site(
@@ -52,7 +53,8 @@ def made_site(
     source, name = Source(store, chosen.storage, Telling(chosen.hooks.on_event)), http.cookie_name
     cookies = Cookies(keys, is_secure=address.is_secure, former=http.former_cookies, name=name)
     entrance = f"{settings.prefix}/sign-in"
-    visitors = Visitors(name, address, entrance, source, cookies, CsrfTokens(keys, name), origins)
+    visits = Visits(source, cookies) if http.visits else None
+    visitors = Visitors(name, address, entrance, source, cookies, CsrfTokens(keys, name), origins, visits)
     pages = Pages(chosen.look.templates, chosen.look.texts)
     return Site(address, settings, source, visitors, SignIns(source, cookies, visitors), pages)
 

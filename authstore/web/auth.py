@@ -11,6 +11,7 @@ from typing import Any, Final, Self, Unpack
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.routing import Route
 
 from authstore.adapter import Adapter
 from authstore.errors import AccountNotFoundError, ConfigurationError, StoreError
@@ -18,6 +19,7 @@ from authstore.expiry import SessionPolicy
 from authstore.models import Account, Session, User
 from authstore.web.address import Address
 from authstore.web.asgi.backend import SessionBackend
+from authstore.web.asgi.health import HealthRoutes
 from authstore.web.asgi.installing import answerable, install
 from authstore.web.assembly import made_post, made_route, made_site
 from authstore.web.dev import LETTERS, PRETEND, SECRET, Laptop, LocalAddress
@@ -78,6 +80,7 @@ class Auth:
         trusted = frozenset(trust_email_of)
         self._mail = made_post(self.site, mailer, chosen.look)
         self.route = made_route(self.site, self._clients, trusted, self._mail, with_passkeys=passkeys)
+        self._health = HealthRoutes(self.site.source)
 
     @classmethod
     def dev(
@@ -156,6 +159,16 @@ class Auth:
             raise ConfigurationError(f"another Auth is installed here as {name!r}: give each a cookie_name= of its own")
         install(app, self.site, self.route)
         setattr(app.state, name, self)
+
+    def health_routes(self) -> list[Route]:
+        """`GET /livez`, `/readyz`, `/healthz`, for the application to add: `app.routes.extend(auth.health_routes())`.
+
+        `/livez` is about this process alone. The others ask the store to read and to write, at most once in five
+        seconds however often they are called, and answer within one: `{"status": "pass"}`, `"warn"`, or `"fail"` with
+        503. At the application's root they answer before `lifespan` has opened the store, too.
+        """
+        self.site.answers_probes = True
+        return self._health.routes()
 
     def user_of(self, connection: HTTPConnection) -> User | None:
         """Who is signed in at this very site, where several are installed; `request.state.user` is the innermost's.

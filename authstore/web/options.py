@@ -102,6 +102,7 @@ class Http:
     rp_id: a parent domain of the host, for passkeys that were made there.
     hsts: seconds for which browsers are told to use https alone; `None`: not told.
     max_cookie_bytes: all cookies of a request; more are refused.
+    visits: whether `request.session` is a mapping that the site keeps for each browser (see `BrowserSession`).
     """
 
     former_cookies: Sequence[str] = ()
@@ -110,10 +111,11 @@ class Http:
     rp_id: str | None = None
     hsts: int | None = 31_536_000
     max_cookie_bytes: int = 8192
+    visits: bool = False
 
     def __post_init__(self) -> None:
-        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith("-browser"):
-            raise ConfigurationError('cookie_name is letters, digits, - and _, and does not end in "-browser"')
+        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith(("-browser", "-visit")):
+            raise ConfigurationError("cookie_name is letters, digits, - and _, and ends in neither -browser nor -visit")
         if self.hsts is not None and self.hsts < 0:
             raise ConfigurationError("hsts is a number of seconds, or None")
         if self.max_cookie_bytes < _LEAST_COOKIE_BYTES:
@@ -164,6 +166,7 @@ class Options(TypedDict, total=False):
     rp_id: str | None
     hsts: int | None
     max_cookie_bytes: int
+    visits: bool
     allow: Allow | None
     on_event: OnEvent | None
 

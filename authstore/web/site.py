@@ -40,6 +40,7 @@ class Site:
     page_values: Mapping[str, Any] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     warned_of: set[str] = field(default_factory=set)  # hosts
+    answers_probes: bool = False  # whether the application has our health routes
 
     @property
     def store(self) -> Adapter:

@@ -61,6 +61,11 @@ class Source:
             raise ConfigurationError(_NOT_OPEN)
         return self._opened
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a store to ask."""
+        return self._opened is not None
+
     def check_open(self) -> None:
         """Raises `ConfigurationError` as `store` does."""
         if self._opened is None:

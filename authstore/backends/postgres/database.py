@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
 
+from authstore.backends.postgres.backups.copying import copy_from
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
@@ -43,6 +45,7 @@ class PostgresDatabase(OpenDatabase):
         self._writes: Writes = Writes(self._units, is_pooled=connector.is_pooled)
         self._begin = begin(connector.commit, is_exclusive=True)
         self._is_pooled = connector.is_pooled
+        self._connect = connector.connect
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Database]:
@@ -85,6 +88,13 @@ class PostgresDatabase(OpenDatabase):
             is_read = self._standby.is_trusted
             found["standby"] = "read" if is_read else f"left out: {self._standby.left_out_because}"
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
+
+    async def copy_to(self, path: Path) -> None:
+        """See `authstore.database.Database`. Over a connection of its own, beside those of the pool."""
+        self.check()
+        with translated():
+            connection = await self._connect()
+        await copy_from(connection, path)
 
     async def _open_transaction(self, deadline: float) -> Connection:
         loop = asyncio.get_running_loop()

@@ -63,6 +63,7 @@ def _in_json(schema: CoreSchema) -> CoreSchema:
     return next((said for own, said in _IN_JSON if own is schema), schema)
 
 
+_DATA, _USER_DATA = (list(COLUMNS).index(f"{table}.data") for table in ("sessions", "users"))
 _TABLES = [column.partition(".")[0] for column in COLUMNS]
 _HIDDEN = core_schema.CoreConfig(hide_input_in_errors=True)
 _row = core_schema.tuple_schema(list(COLUMNS.values()))
@@ -95,6 +96,27 @@ def read(answer: bytes | Sequence[Sequence[Any]]) -> Mapping[str, Found]:
 
 
 BY_ID = Lookup(queries.session_and_user_by_id, queries.sessions_and_users_by_ids, check, read)
+
+
+class Kept:
+    """What was found, ready to make models of again and again: each caller gets models of its own."""
+
+    __slots__ = ("_data", "_session", "_user", "_user_data", "found")
+
+    def __init__(self, found: Found) -> None:
+        """Raises `StoreCorruptError` where `data` cannot be read."""
+        self.found = found
+        session, user = session_and_user(found, "")
+        self._session, self._user = session.__dict__, user.__dict__
+        self._data, self._user_data = found[_DATA], found[_USER_DATA]
+
+    def session_and_user(self, token: str) -> tuple[Session, User]:
+        """The models, for whoever presented this token."""
+        session, user = self._session.copy(), self._user.copy()
+        session["token"] = token
+        session["data"] = {} if self._data == "{}" else _data(self._data, "sessions", session["id"])
+        user["data"] = {} if self._user_data == "{}" else _data(self._user_data, "users", user["id"])
+        return _made(Session, session, _SESSION_FIELDS), _made(User, user, _USER_FIELDS)
 
 
 def session_and_user(found: Found, token: str) -> tuple[Session, User]:

@@ -49,17 +49,17 @@ class SessionReader(StoreBase):
         if not is_presentable(token):
             await self._note_refusal(token, now)
             return None
-        presented = hash_token(token)
-        if self._cache is None:
-            found = await self._find(token, presented)
+        presented, cache = hash_token(token), self._cache
+        if cache is not None and (here := await cache.get(presented)) is not None:
+            session, user = here.session_and_user(token)
         else:
-            found = self._cache.get(presented) or await self._fill(self._cache, token, presented)
-        if found is None:
-            replaced = await self._replaced(token, now)
-            if replaced is None:
-                await self._note_refusal(token, now)
-            return replaced
-        session, user = kept.session_and_user(found, token)
+            found = await (self._find(token, presented) if cache is None else self._fill(cache, token, presented))
+            if found is None:
+                replaced = await self._replaced(token, now)
+                if replaced is None:
+                    await self._note_refusal(token, now)
+                return replaced
+            session, user = kept.session_and_user(found, token)
         if user.disabled or not self._is_alive(session, now):
             await self._note_refusal(token, now, session)
             return None

@@ -11,10 +11,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
+from authstore.web.asgi.health import is_probe
 from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
 from authstore.web.refusals import RETRY_AFTER, RefusedError
 from authstore.web.site import Site
 from authstore.web.visitors.cookies import cookie_line
+from authstore.web.visitors.visits import BrowserSession
 
 log = logging.getLogger("authstore.web")
 
@@ -34,7 +36,7 @@ class PresenceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Raises `ConfigurationError` at the first request of an application that runs without our lifespan."""
-        if scope["type"] not in ("http", "websocket"):
+        if scope["type"] not in ("http", "websocket") or (self._site.answers_probes and is_probe(scope)):
             return await self._app(scope, receive, send)
         self._site.source.check_open()
         if not self._site.address.takes(scope):
@@ -47,6 +49,7 @@ class PresenceMiddleware:
             return await _refuse(too_long, _MESSAGE_TOO_BIG, scope, receive, send)
         try:
             presence = await self._site.visitors.presence(scope, cookies)
+            visit = await self._site.visitors.visit(scope, presence, cookies)
         except RefusedError:
             both = PlainTextResponse(_BOTH, 400, {"cache-control": "no-store", **self._cross_origin(scope)})
             return await _refuse(both, POLICY_VIOLATION, scope, receive, send)
@@ -54,8 +57,40 @@ class PresenceMiddleware:
             log.warning("a session was not looked up: %s", type(error).__name__)
             return await _refuse(self._unavailable(scope), _TRY_AGAIN_LATER, scope, receive, send)
         if scope["type"] == "websocket":
-            return await self._app(scope, receive, send)
-        return await self._app(scope, receive, self._sending(scope, send, is_private=presence.user is not None))
+            await self._app(scope, receive, send)
+            return await self._keep_quietly(visit)
+        sending = self._sending(scope, send, is_private=presence.user is not None or visit is not None)
+        return await self._app(scope, receive, sending if visit is None else self._keeping(visit, scope, sending))
+
+    def _keeping(self, visit: BrowserSession, scope: Scope, send: Send) -> Send:
+        """Writes `request.session` down before the answer begins; an answer that would tell of what is not kept does
+        not go out."""
+        is_refused = False
+
+        async def send_kept(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start":
+                try:
+                    lines = await self._site.visitors.keep(visit)
+                except StoreError as error:
+                    log.warning("request.session was not kept: %s", type(error).__name__)
+                    is_refused = True
+                    await self._unavailable(scope)(scope, _nothing_more, send)
+                else:
+                    cookies = [(b"set-cookie", line.encode("latin-1")) for line in lines]
+                    message = {**message, "headers": [*message.get("headers", ()), *cookies]}
+            if not is_refused:
+                await send(message)
+
+        return send_kept
+
+    async def _keep_quietly(self, visit: BrowserSession | None) -> None:
+        """A WebSocket has no answer: what it put into a visit that is there is kept."""
+        if visit is not None:
+            try:
+                await self._site.visitors.keep(visit, can_answer=False)
+            except StoreError as error:
+                log.warning("request.session was not kept: %s", type(error).__name__)
 
     def _sending(self, scope: Scope, send: Send, *, is_private: bool) -> Send:
         def send_ours(message: Message) -> Awaitable[None]:
@@ -93,6 +128,10 @@ class PresenceMiddleware:
             "access-control-allow-credentials": "true",
             "vary": "Origin",
         }
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
 
 
 async def _refuse(response: Response, close_code: int, scope: Scope, receive: Receive, send: Send) -> None:

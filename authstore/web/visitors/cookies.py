@@ -1,4 +1,5 @@
-"""The cookies: `__Host-authstore` holds the signed session token, `__Host-authstore-browser` names the browser.
+"""The cookies: `__Host-authstore` holds the signed session token, `__Host-authstore-browser` names the browser,
+`__Host-authstore-visit` the signed token of what the site keeps for it.
 
 A site that shares its host with another takes another name for "authstore".
 
@@ -9,6 +10,7 @@ import hmac
 import logging
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -17,6 +19,7 @@ from itsdangerous.encoding import base64_encode, want_bytes
 from starlette.types import Scope
 
 from authstore.errors import ConfigurationError
+from authstore.expiry import SessionPolicy
 from authstore.tokens import MAX_TOKEN_LENGTH, new_secret
 
 log = logging.getLogger("authstore.web")
@@ -85,15 +88,17 @@ class Cookies:
         prefix = "__Host-" if is_secure else ""
         self.session_name = f"{prefix}{name}"
         self.browser_name = f"{prefix}{name}-browser"
+        self.visit_name = f"{prefix}{name}-visit"
         self._former = tuple(former)
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if is_secure else "")
         self._signer = signer(secrets, f"{name}.session")
+        self._visit_signer = signer(secrets, f"{name}.visit")
 
     def presented_token(self, line: bytes) -> str | None:
         """The session token among these cookies, if there is one that we signed, or one of a former system."""
         signed = read_cookie(line, self.session_name)
         if signed is not None:
-            token = self._unsigned(signed)
+            token = _unsigned(self._signer, signed)
             if token is None:
                 log.debug("no session: the cookie is not signed by any of the secrets")
             return token
@@ -102,6 +107,11 @@ class Cookies:
             if former is not None and len(former) <= MAX_TOKEN_LENGTH:
                 return former.decode("latin-1")
         return None
+
+    def presented_visit(self, line: bytes) -> str | None:
+        """The token of a visit among these cookies, if there is one that we signed."""
+        signed = read_cookie(line, self.visit_name)
+        return None if signed is None else _unsigned(self._visit_signer, signed)
 
     def presented_browser(self, line: bytes) -> str | None:
         """What names this browser, if anything does yet."""
@@ -120,20 +130,36 @@ class Cookies:
         """The Set-Cookie header that names a browser."""
         return self._header(self.browser_name, browser, BROWSER_AGE)
 
+    def visit_header(self, token: str, max_age: int) -> str:
+        """The Set-Cookie header that keeps a browser's visit; `max_age` in seconds."""
+        return self._header(self.visit_name, self._visit_signer.sign(token.encode()).decode("ascii"), max_age)
+
+    def visit_farewell(self) -> str:
+        """The Set-Cookie header that ends a visit's cookie."""
+        return self._header(self.visit_name, "", 0)
+
     def farewell_headers(self) -> list[str]:
         """The Set-Cookie headers that end the cookies of a session, a former system's included."""
         return [self._header(name, "", 0) for name in (self.session_name, *self._former)]
-
-    def _unsigned(self, value: bytes) -> str | None:
-        if len(value) > MAX_TOKEN_LENGTH + 1 + _SIGNATURE_LENGTH:
-            return None
-        token, _, signature = value.rpartition(b".")
-        return token.decode() if self._signer.verify_signature(token, signature) else None
 
     def _header(self, name: str, value: str, max_age: int) -> str:
         # A former system's cookie with such a prefix can only be ended with the attribute Secure.
         secure = "; Secure" if name.startswith("__") and "Secure" not in self._attributes else ""
         return f"{name}={value}; Max-Age={max_age}{self._attributes}{secure}"
+
+
+def _unsigned(signing: Signer, value: bytes) -> str | None:
+    if len(value) > MAX_TOKEN_LENGTH + 1 + _SIGNATURE_LENGTH:
+        return None
+    token, _, signature = value.rpartition(b".")
+    return token.decode() if signing.verify_signature(token, signature) else None
+
+
+def cookie_age(policy: SessionPolicy | None, created_at: datetime, expires: datetime) -> int:
+    """How long a browser keeps a cookie, in seconds; the store decides how long it is good for."""
+    if policy is not None and policy.lifetime is None:
+        return MAX_AGE
+    return min(MAX_AGE, int((expires - created_at).total_seconds()))
 
 
 def new_browser() -> str:

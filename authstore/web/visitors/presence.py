@@ -1,7 +1,7 @@
 """Who makes a request: the session behind it, the browser it comes from, and whether a page of this site sent it."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from authstore.web.refusals import RefusedError
 from authstore.web.source import Source
 from authstore.web.visitors.cookies import Cookies, cookie_line, new_browser
 from authstore.web.visitors.csrf import CsrfTokens, is_foreign
+from authstore.web.visitors.visits import BrowserSession, Visits
 
 log = logging.getLogger("authstore.web")
 
@@ -30,6 +31,7 @@ class Presence:
     """Of one request: the token it presented, and the living session and user behind it, or `None`.
 
     `visitors` is whose store was asked. `by_bearer`: the token came as `Authorization: Bearer`, from no browser.
+    `visit` is `request.session`, where the site keeps visits.
     """
 
     visitors: "Visitors"
@@ -37,6 +39,12 @@ class Presence:
     session: Session | None
     user: User | None
     by_bearer: bool = False
+    visit: BrowserSession | None = None
+
+    def renew_visit(self) -> None:
+        """Whoever signs in or out goes on under a new token of the visit too."""
+        if self.visit is not None:
+            self.visit.renew()
 
 
 def presence_of(scope: Scope) -> Presence | None:
@@ -68,6 +76,7 @@ class Visitors:
     cookies: Cookies
     csrf: CsrfTokens
     allowed_origins: Collection[str]
+    visits: Visits | None = None
 
     async def presence(self, scope: Scope, cookies: bytes | None = None) -> Presence:
         """Who makes this request; asked of the store once, and left where applications look for it.
@@ -93,6 +102,20 @@ class Visitors:
         state = scope.setdefault("state", {})
         state["user"], state["session"] = user, session
         return presence
+
+    async def visit(self, scope: Scope, presence: Presence, cookies: bytes) -> BrowserSession | None:
+        """`request.session`, where this site keeps visits; looked up once. Raises `StoreError`."""
+        if self.visits is None:
+            return None
+        if presence.visit is None:
+            is_abused = self._is_abused(scope)
+            presence.visit = BrowserSession(None, is_kept=False) if is_abused else await self.visits.find(cookies)
+        scope["session"] = presence.visit
+        return presence.visit
+
+    async def keep(self, visit: BrowserSession, *, can_answer: bool = True) -> Sequence[str]:
+        """See `Visits.keep`."""
+        return [] if self.visits is None else await self.visits.keep(visit, can_answer=can_answer)
 
     async def _check_alone(self, cookies: bytes) -> None:
         """Raises `RefusedError` where a living session's cookie stands beside a bearer: whose request is it?"""

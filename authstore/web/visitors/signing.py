@@ -10,7 +10,7 @@ from starlette.responses import Response
 from authstore.adapter import Adapter
 from authstore.models import Session, User
 from authstore.web.source import Source
-from authstore.web.visitors.cookies import MAX_AGE, Cookies
+from authstore.web.visitors.cookies import Cookies, cookie_age
 from authstore.web.visitors.presence import Presence, Visitors
 
 log = logging.getLogger("authstore.web")
@@ -32,6 +32,7 @@ class SignIns:
         presence = await self.visitors.presence(connection.scope)
         if presence.token is not None:
             await store.delete_session(presence.token, reason="replaced")
+        presence.renew_visit()
         session = await store.create_session(user.id, ip=ip_of(connection), user_agent=user_agent_of(connection))
         log.info("signed in: user %r, session %r, from %s", user.id, session.id, session.ip)
         return session
@@ -40,7 +41,8 @@ class SignIns:
         """Puts the session's cookie into the answer; a former system's is ended."""
         for header in self.cookies.farewell_headers()[1:]:
             response.headers.append("set-cookie", header)
-        header = self.cookies.session_header(session.token or "", self._max_age(session))
+        age = cookie_age(self.source.policy, session.created_at, session.expires)
+        header = self.cookies.session_header(session.token or "", age)
         response.headers.append("set-cookie", header)
         return response
 
@@ -56,17 +58,11 @@ class SignIns:
         """Ends the cookies of a session, and what the browser kept of the pages that it opened."""
         if presence.by_bearer:
             return response
+        presence.renew_visit()
         for header in self.cookies.farewell_headers():
             response.headers.append("set-cookie", header)
         response.headers["clear-site-data"] = '"cache"'
         return response
-
-    def _max_age(self, session: Session) -> int:
-        """How long a browser keeps the cookie, in seconds; the store decides how long it is good for."""
-        policy = self.source.policy
-        if policy is not None and policy.lifetime is None:
-            return MAX_AGE
-        return min(MAX_AGE, int((session.expires - session.created_at).total_seconds()))
 
 
 def ip_of(connection: HTTPConnection) -> str | None:

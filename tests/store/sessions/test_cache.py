@@ -284,6 +284,61 @@ async def test_a_row_that_changed_while_it_was_asked_for_is_not_kept(
     assert found is None or found[1].name == "x"
 
 
+async def asked_together(store: Store, *tokens: str) -> list[asyncio.Task[Any]]:
+    """Look-ups that have begun and share a look at the log that is still to come."""
+    for token in tokens * 70:  # who was alone for long is tried again
+        await store.get_session(token)
+    asking = [asyncio.create_task(store.get_session(token)) for token in tokens]
+    assert store._cache is not None
+    store._cache._alone = 0
+    await asyncio.sleep(0)
+    assert len(store._cache._waiting) == len(tokens)
+    return asking
+
+
+async def test_those_who_ask_together_see_what_was_acknowledged_before_they_began(
+    store: Store, sql: sqlite3.Connection
+) -> None:
+    user, session = await signed_in(store)
+    other = await store.create_session(user.id)
+    tokens = [each.token or "" for each in (session, other)]
+    sql.execute("DELETE FROM sessions WHERE id = ?", (session.id,))
+    hits = store.cache_info().hits
+    first, second = await asyncio.gather(*await asked_together(store, *tokens))
+    assert (first, second) == (None, other)
+    assert store.cache_info().hits > hits
+    asking = await asked_together(store, *tokens)
+    sql.execute("DELETE FROM sessions")  # while they ask: either answer would be true
+    assert (await asyncio.gather(*asking))[1] in (None, other)
+    assert await store.get_session(tokens[1]) is None
+
+
+async def test_the_log_is_looked_at_once_for_all_who_ask_together(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, session = await signed_in(store)
+    sessions = [session, *[await store.create_session(user.id) for _ in range(9)]]
+    asking = await asked_together(store, *[each.token or "" for each in sessions])
+    looks: list[int] = []
+    assert store._cache is not None
+    since = store._cache._log.since  # type: ignore[union-attr]
+    monkeypatch.setattr(store._cache._log, "since", lambda *given: looks.append(1) or since(*given))
+    assert await asyncio.gather(*asking) == sessions
+    assert len(looks) == 1
+
+
+async def test_each_of_those_who_ask_together_gets_an_error_of_its_own(store: Store, path: Path) -> None:
+    _, session = await signed_in(store)
+    asking = await asked_together(store, *[session.token or ""] * 3)
+    asking[1].cancel()
+    path.rename(path.with_name("elsewhere.db"))
+    first, second, third = await asyncio.gather(*asking, return_exceptions=True)
+    assert isinstance(first, StoreNotFoundError)
+    assert isinstance(second, asyncio.CancelledError)
+    assert isinstance(third, StoreNotFoundError)
+    assert first is not third
+
+
 async def test_a_caller_who_gives_up_leaves_nothing_behind(store: Store) -> None:
     user = await store.create_user()
     sessions = [await store.create_session(user.id) for _ in range(20)]
