@@ -15,6 +15,7 @@ from authstore.cli import (
     demo,
     event_commands,
     health_commands,
+    monitor_commands,
     move_commands,
     role_commands,
     session_commands,
@@ -42,6 +43,7 @@ app = typer.Typer(
 store_commands.register(app)
 backup_commands.register(app)
 health_commands.register(app)
+monitor_commands.register(app)
 for group in (user_commands.users, session_commands.sessions, role_commands.roles):
     app.add_typer(group)
 event_commands.register(app)

@@ -28,7 +28,7 @@ class MaintenanceStore(PruningStore, HealthStore):
         events: list[Event] = []
         async with self._db.transaction() as database:
             inner = type(self)(database, self._policy, self._clock, self._cipher)
-            inner._ids, inner._log, inner._is_inner = self._ids, self._log, True
+            inner._ids, inner._log, inner._tally, inner._is_inner = self._ids, self._log, self._tally, True
             inner._listeners = (events.extend,) if self._listeners else ()
             yield inner
         self._tell(events)
