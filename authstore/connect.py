@@ -121,7 +121,8 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     `postgresql://user:password@host:5432/database` (extra `authstore[postgres]`). `keys`: secrets
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
-    lose the last moments. `cache`: how many sessions with their users are kept in this process, never stale.
+    lose the last moments. `cache`: how many sessions with their users, and users' roles, are kept in this
+    process, never stale.
     `observers` are told of every query and call (`authstore.ops`).
     `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the database,
     where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.

@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from authstore.cli import (
+    backup_commands,
     demo,
     event_commands,
     health_commands,
+    monitor_commands,
     move_commands,
     role_commands,
     session_commands,
@@ -39,7 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+backup_commands.register(app)
 health_commands.register(app)
+monitor_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
