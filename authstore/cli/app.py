@@ -17,8 +17,10 @@ from authstore.cli import (
     health_commands,
     monitor_commands,
     move_commands,
+    new,
     role_commands,
     session_commands,
+    shell_commands,
     store_commands,
     user_commands,
 )
@@ -47,7 +49,9 @@ monitor_commands.register(app)
 for group in (user_commands.users, session_commands.sessions, role_commands.roles):
     app.add_typer(group)
 event_commands.register(app)
+shell_commands.register(app)
 move_commands.register(app)
+new.register(app)
 demo.register(app)
 
 
