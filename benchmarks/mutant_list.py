@@ -25,12 +25,26 @@ UNITS, TRANSACTION, DATABASE, OPENING = (
 )
 REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "visitors/cookies", "visitors/csrf"))
 NAMES = "authstore/mover/names.py"
+EQUALISE, PIECES, START, LEFT_OUT, VERIFY = (
+    f"authstore/mover/sync/{name}.py" for name in ("equalise", "pieces", "start", "rejects", "verify")
+)
+LEDGER, RECOGNISE = "authstore/mover/sqlite/ledger.py", "authstore/mover/recognition/recognise.py"
+USER_LINK, REJECTS = "authstore/mover/auth/user_link.py", "authstore/mover/carried/rejects.py"
+ENDINGS, SLICES = "authstore/store/sessions/endings.py", "authstore/store/sessions/slices.py"
+TEXTS = "authstore/backends/sqlite/texts.py"
 
 _EXPIRY, _TOKENS, _EMAIL = ("tests/test_expiry.py",), ("tests/test_tokens.py",), ("tests/test_email.py",)
 _SLIDING = "UnderOtherPolicies"
 _COOKIES, _REDIRECTS = ("tests/web/visitors/test_cookies.py",), ("tests/web/test_redirects.py",)
 _BROWSERS = ("tests/web/advisories/test_advisories_browser.py", "tests/web/oauth/test_login.py")
 _MOVER_NAMES = ("tests/mover/test_names.py",)
+_MANY = ("tests/store/test_many_sessions.py",)
+_UNREADABLE = ("tests/store/test_unreadable.py", "-k", "no_text or events")
+_TARGETS = "tests/mover/sync/test_target.py"
+_MOVES, _VERIFIES = "tests/mover/sync/test_move.py", "tests/mover/sync/test_verify.py"
+_PIECES, _RECOGNISES = ("tests/mover/sync/test_pieces.py",), ("tests/mover/recognition/test_recognise.py",)
+_LINKS = ("tests/mover/auth/test_user_link.py",)
+_REJECTS = ("tests/mover/carried/test_rejects.py",)
 
 MUTANTS = (
     # expiry
@@ -89,8 +103,9 @@ MUTANTS = (
     Mutant(USERS, '        if row["email"] is not None:\n', "        if False:\n",
            _contract("deleted_user or tokens_for")),
     Mutant(SESSIONS, "        if session.expires > limit:\n", "        if False:\n", _contract("clamped")),
-    Mutant(SESSIONS, ", wanted=rows.asked_expiry(row)", "", _contract("touch_never", _SLIDING)),
-    Mutant(FOUND, "not user.disabled and self._is_alive(session, now)", "not user.disabled",
+    Mutant(SESSIONS, "self._slid(session, now, rows.asked_expiry(row))", "self._slid(session, now, None)",
+           _contract("touch_never", _SLIDING)),
+    Mutant(FOUND, "user.disabled or not self._is_alive(session, now)", "user.disabled",
            _contract("dies or dead")),
     Mutant(SESSIONS, 'row["expires_asked"] if isinstance(asked, Unset) else asked', "None",
            _contract("touch_never", _SLIDING)),
@@ -105,7 +120,15 @@ MUTANTS = (
     Mutant(ROLES, "    if new.permissions != old.permissions:\n", "    if new.permissions:\n",
            _contract("permissions or role")),
     Mutant(ROLES, "new.name != name and (yield", "False and (yield", _contract("renamed")),
+    # how sessions end, also very many of them
+    Mutant(ENDINGS, "        raise ManySessionsError(user_id, ending, except_id, keep)\n", "        return\n", _MANY),
+    Mutant(ENDINGS, '<= unused_since]', '<= datetime.max.replace(tzinfo=unused_since.tzinfo)]', _MANY),
+    Mutant(ENDINGS, "    yield queries.end_graces(session_id=row[\"id\"], now=rotating.at)\n", "",
+           _contract("grace or theft or stolen")),
+    Mutant(SLICES, "        if id == many.except_id:\n", "        if False:\n", _MANY),
+    Mutant(SLICES, "return await write(make, now), before", "return await write(make, now), 0", _MANY),
     # SQLite
+    Mutant(TEXTS, "        return text.decode()\n", '        return text.decode(errors="replace")\n', _UNREADABLE),
     Mutant(UNITS, '            connection.execute("ROLLBACK TO unit")\n', "",
            ("tests/backends/sqlite/test_units.py",)),
     Mutant(UNITS, "v.second, v.microsecond)", "v.second, 0)", _contract("microseconds")),
@@ -133,6 +156,31 @@ MUTANTS = (
     Mutant(NAMES, """text.replace("'", "''")""", "text", _MOVER_NAMES),
     Mutant(NAMES, "letter.lower() if letter.isascii() else letter", "letter.lower()", _MOVER_NAMES),
     Mutant(NAMES, "{folded(name) for name in taken}", "set(taken)", _MOVER_NAMES),
+    Mutant(EQUALISE, "if compared.judge and not piece.is_as_moved:", "if False:",
+           (_VERIFIES, "-k", "application_wrote")),
+    Mutant(EQUALISE, "table.outcome.deleted += len(difference.gone)", "table.outcome.deleted += 0",
+           (_MOVES, "-k", "catches_up")),
+    Mutant(EQUALISE, "    table.writer.delete(gone, unless", "    table.writer.delete(iter(()), unless",
+           (_MOVES, "-k", "catches_up")),
+    Mutant(EQUALISE, "        if not piece.stretch.holds(digests):\n", "        if False:\n",
+           (_MOVES, "-k", "catches_up or ledger")),
+    Mutant(PIECES, "if have.get(key) != digest]", "if key not in have]", _PIECES),
+    Mutant(PIECES, "else not self.target[0]", "else True", (_VERIFIES, "-k", "application_wrote")),
+    Mutant(PIECES, "    return foreign + len(side.keys)", "    return foreign", (_TARGETS, "-k", "rows_that")),
+    Mutant(VERIFY, "            elif have[key] != digest:\n", "            elif False:\n",
+           (_VERIFIES, "-k", "single_changed")),
+    Mutant(LEDGER, '" rows = excluded.rows, digest', '" digest', (_MOVES, "-k", "catches_up or ledger")),
+    Mutant(START, 'start.target.get("source") != system', "False", (_TARGETS, "-k", "another_source")),
+    Mutant(LEFT_OUT, "name in secrets", "name in ()", (_TARGETS, "-k", "by_their_hash")),
+    Mutant(RECOGNISE, "and not shape.absent & names", "", _RECOGNISES),
+    Mutant(RECOGNISE, "        if len(candidates) == 1:\n", "        if candidates:\n", _RECOGNISES),
+    Mutant(RECOGNISE, "[found for found in matches if found.certain] or matches", "matches", _RECOGNISES),
+    Mutant(USER_LINK, "certain and not column.nullable", "certain", _LINKS),
+    Mutant(USER_LINK, ", reference.validated", ", True", _LINKS),
+    Mutant(USER_LINK, 'f"lower({sql})" if', "sql if", _LINKS),
+    Mutant(REJECTS, "(*self._circles[table.at], *self._spared)", "()", _REJECTS),
+    Mutant(REJECTS, "        for key in table.source.keys if self._changes.merged else ():\n",
+           "        for key in ():\n", _REJECTS),
 )  # fmt: skip
 
 # Which live on, and why that is right: by file and text.

@@ -9,16 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from authstore.mover.options import MoveOptions
-from authstore.mover.plan import Plan, plan_of, scheme_of
-from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.plan import Plan
 from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
-from authstore.mover.sqlite.target_files import files_of
-from authstore.mover.sync.move import run_move
-from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
-from authstore.mover.sync.rebuild_plan import plan_rebuild, roll_rebuild_back, verify_rebuild
+from authstore.mover.sync.directions import Journey, direction, is_postgres
+from authstore.mover.sync.rebuild_plan import roll_rebuild_back
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
-from authstore.mover.sync.target import target_problems
-from authstore.mover.sync.verify import run_verify
 from authstore.mover.tuning import DEFAULT, Tuning
 
 _Result = TypeVar("_Result")
@@ -33,17 +28,9 @@ async def make_plan(
     Raises `ConfigurationError`, `SourceError`, `SourceUnavailableError`.
     """
     options = replace(options, **changes)
-    if is_way_back(source, target):
-        there = str(target)
-        return await _in_thread(lambda _emit, stop: plan_rebuild(source, there, options, stop, tuning), None)
-    files = files_of(target)
 
-    def work(_emit: OnProgress, stop: threading.Event) -> Plan:
-        with Snapshot(source, stop, tuning=tuning) as view:
-            scheme = scheme_of(view.main, options)
-            plan = plan_of(scheme, source, target, options)
-        found = target_problems(files, scheme, plan.bytes, options)
-        return replace(plan, problems=(*plan.problems, *found))
+    def work(emit: OnProgress, stop: threading.Event) -> Plan:
+        return direction(Journey(source, target, options, emit, stop, tuning)).plan()
 
     return await _in_thread(work, None)
 
@@ -60,19 +47,12 @@ async def move(
     and the other `MoverError`s. After any of them, after a kill or a cancellation, the target is as it was, and
     the same call goes on from there.
     """
-    if is_way_back(plan.source, plan.target):
-        there = str(plan.target)
-        return await _in_thread(
-            lambda emit, stop: run_rebuild(
-                RebuildRun(plan.source, there, plan.options, emit, stop, proves=prove, tuning=tuning)
-            ),
-            on_progress,
-        )
-    return await _in_thread(
-        lambda emit, stop: run_move(plan.source, plan.target, plan.options, emit, stop, proves=prove, tuning=tuning),
-        on_progress,
-        may_be_done=True,
-    )
+
+    def work(emit: OnProgress, stop: threading.Event) -> MoveReport:
+        journey = Journey(plan.source, plan.target, plan.options, emit, stop, tuning)
+        return direction(journey).move(proves=prove)
+
+    return await _in_thread(work, on_progress, may_be_done=True)
 
 
 async def verify(
@@ -86,12 +66,11 @@ async def verify(
 ) -> VerifyReport:
     """Compares every row; writes nothing. Options that are not given are those of the move."""
     options = replace(options, **changes)
-    if is_way_back(source, target):
-        there = str(target)
-        return await _in_thread(
-            lambda emit, stop: verify_rebuild(source, there, options, emit, stop, tuning), on_progress
-        )
-    return await _in_thread(lambda emit, stop: run_verify(source, target, options, emit, stop, tuning), on_progress)
+
+    def work(emit: OnProgress, stop: threading.Event) -> VerifyReport:
+        return direction(Journey(source, target, options, emit, stop, tuning)).verify()
+
+    return await _in_thread(work, on_progress)
 
 
 async def recover(
@@ -106,32 +85,16 @@ async def recover(
 ) -> MoveReport:
     """Makes one table of a moved target equal to the source again; what refers to its rows stays."""
     options = replace(options, **changes)
-    if is_way_back(source, target):
-        there = str(target)
-        return await _in_thread(
-            lambda emit, stop: run_rebuild(RebuildRun(source, there, options, emit, stop, table=table, tuning=tuning)),
-            on_progress,
-        )
-    return await _in_thread(
-        lambda emit, stop: run_move(source, target, options, emit, stop, table=table, tuning=tuning),
-        on_progress,
-        may_be_done=True,
-    )
+
+    def work(emit: OnProgress, stop: threading.Event) -> MoveReport:
+        return direction(Journey(source, target, options, emit, stop, tuning)).move(table)
+
+    return await _in_thread(work, on_progress, may_be_done=True)
 
 
 async def rollback(target: str | Path) -> RollbackReport:
     """Puts back what was at the target before the last move; what is there now is set aside."""
     return await asyncio.to_thread(roll_rebuild_back if is_postgres(target) else run_rollback, target)
-
-
-def is_postgres(url: str | Path) -> bool:
-    """Whether it names a database of PostgreSQL."""
-    return str(url).partition("://")[0].partition("+")[0] in ("postgresql", "postgres")
-
-
-def is_way_back(source: str, target: str | Path) -> bool:
-    """Whether a file is to become tables of PostgreSQL."""
-    return source.startswith("sqlite:") and is_postgres(target)
 
 
 async def _in_thread(

@@ -11,7 +11,7 @@ from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import checked_limit, is_storable, json_object
-from authstore.store.sessions.endings import Ending, end_sessions, refuse_many
+from authstore.store.sessions.endings import Ending, end_sessions
 from authstore.store.sessions.slices import SlicingStore
 
 
@@ -154,7 +154,7 @@ def _update_user(user_id: str, changes: dict[str, Any], disabling: Ending) -> Un
 
 
 def _delete_user(user_id: str, ending: Ending) -> Unit[bool]:
-    yield from refuse_many(user_id, ending)
+    yield from end_sessions(user_id, "", ending)
     deleted = yield queries.delete_user(id=user_id)
     for row in deleted:
         if row["email"] is not None:

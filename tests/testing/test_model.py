@@ -45,6 +45,16 @@ FAULTS: dict[str, tuple[type[ModelBase], Callable[[pytest.MonkeyPatch], None]]] 
         SessionsModel,
         lambda patch: patch.setattr("authstore.store.sessions.reading.is_session_alive", _never_idle),
     ),
+    "theft that ends nothing": (
+        SessionsModel,
+        lambda patch: patch.setattr("authstore.store.sessions.endings.is_row_alive", lambda *_: False),
+    ),
+    "a grace that another rotation does not end": (SessionsModel, _sql("end_graces", "AND at > :now", "AND at < :now")),
+    "a death that is told by its sweeper": (SessionsModel, _sql("note_endings", "AND last_used_at > :used_after", "")),
+    "an event that is shown twice": (
+        SessionsModel,
+        _sql("list_events", "changes.seq > :after", "changes.seq >= :after"),
+    ),
     "six tokens": (
         TokensModel,
         lambda patch: patch.setattr("authstore.store.verification_tokens.OUTSTANDING", 6),

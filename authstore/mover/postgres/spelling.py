@@ -140,7 +140,7 @@ def _exactly(ours: Any, theirs: Any) -> bool:
 _JUDGES: dict[str, Callable[[Any, Any], bool]] = {
     "instant": _instants,
     "local": _instants,
-    "date": lambda ours, theirs: _instant(ours).date() == _instant(theirs).date(),
+    "date": _instants,
     "decimal": lambda ours, theirs: Decimal(str(ours)) == Decimal(str(theirs)),
     "digits": lambda ours, theirs: Decimal(str(ours)) == Decimal(str(theirs)),
     "double": lambda ours, theirs: float(ours) == float(theirs),

@@ -148,7 +148,7 @@ def _tried_scheme(
     with target.trial():
         target.drop_building()
         target.make_building()
-        lay_own(target)
+        lay_own(target, own)
         tried.own = own_later(target, source.own_tables())
         extensions = incoming.sources.get("", {}).get("extensions", ())
         tried.steps.first += make_extensions(target, extensions, incoming.used)

@@ -1,7 +1,7 @@
 """The rebuilding tried out on the target itself, in a transaction of which nothing stays: what it can be told, and
 what its tables then are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,8 @@ class Tried:
     relations: set[str] = field(default_factory=set)
 
 
-def lay_own(target: PostgresTarget) -> None:
-    """authstore's tables, empty, in the schema that is being filled; what is moved is no event."""
+def lay_own(target: PostgresTarget, coming: Collection[str]) -> None:
+    """authstore's tables in the schema that is being filled, the `coming` ones empty; what is moved is no event."""
     target.execute(f"SET search_path = {quote(BUILDING)}, pg_catalog")
     for step in migrations("postgres"):
         target.execute(step.sql)
@@ -46,7 +46,9 @@ def lay_own(target: PostgresTarget) -> None:
         [BUILDING],
     ):
         target.execute(f"ALTER TABLE {quote(table)} DISABLE TRIGGER USER")
-    target.execute("DELETE FROM changes; DELETE FROM change_log; SET search_path = 'pg_catalog'")
+    for table in {"changes", "change_log"} & set(coming):  # the migrations give them a row each
+        target.execute(f"DELETE FROM {quote(table)}")
+    target.execute("SET search_path = 'pg_catalog'")
 
 
 def own_later(target: PostgresTarget, tables: Sequence[str]) -> list[Step]:

@@ -78,9 +78,11 @@ class FileTable:
 class SqliteSource:
     """The file, open. Nothing is written to it."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, system: str = "") -> None:
+        """`system`: which store or database its rows are from, where that is not the file."""
         self.connection = connection
         self.path = path
+        self._system = system
         ledger = Ledger(connection)
         self._is_moved = ledger.is_there()
         self.notes: Mapping[str, str] = ledger.notes() if self._is_moved else {}
@@ -88,6 +90,8 @@ class SqliteSource:
     @property
     def system(self) -> str:
         """Which store this is, wherever the file lies: when its schema was made, and from where it was moved."""
+        if self._system:
+            return self._system
         (made,) = self.connection.execute("SELECT min(applied_at) FROM authstore_migrations").fetchone()
         return f"sqlite/{made}/{self.notes.get('source', '')}"
 
@@ -223,7 +227,7 @@ class SqliteSource:
 
 
 @contextmanager
-def opened_source(files: TargetFiles) -> Iterator[SqliteSource]:
+def opened_source(files: TargetFiles, system: str = "") -> Iterator[SqliteSource]:
     """The file for the length of a block. Raises `SourceError` where it is none of authstore's, or not up to date."""
     if not files.target.is_file():
         raise SourceError(f"there is no file {files.target}")
@@ -233,7 +237,7 @@ def opened_source(files: TargetFiles) -> Iterator[SqliteSource]:
             connection.execute("BEGIN")
             _check(connection, files.target)
             teach_digests(connection)
-            yield SqliteSource(connection, files.target)
+            yield SqliteSource(connection, files.target, system)
     except sqlite3.Error as error:
         raise SourceError(f"{files.target} cannot be read: {error}") from error
 

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,7 @@ class Run:
     identity: Identity | None = None
     judged_at: str = field(default_factory=lambda: iso(utc_now()))
     moved_rows: int = 0
+    moments: Mapping[str, str] = field(default_factory=dict)
 
     def heed_stop(self) -> None:
         if self.stop.is_set():

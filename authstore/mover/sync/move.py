@@ -1,6 +1,7 @@
 """The move itself: everything that is written, attempt after attempt until the source has stayed to the end."""
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -31,12 +32,14 @@ def run_move(
     table: str | None = None,
     proves: bool = False,
     tuning: Tuning = DEFAULT,
+    moments: Mapping[str, str] | None = None,
 ) -> MoveReport:
     """Moves, or (with `table`) makes one table equal again. Blocks; errors are `MoverError`s.
 
-    `proves`: what was written is read back and compared with the digests that the source computed.
+    `proves`: what was written is read back and compared with the digests that the source computed. `moments`: those
+    that the move before had, where its file is gone.
     """
-    run = Run(url, files_of(target), options, emit, stop, table, proves, tuning)
+    run = Run(url, files_of(target), options, emit, stop, table, proves, tuning, moments=moments or {})
     with translated(), locked(run.files), dropped_if_useless(run.files):
         return _persistently(run)
 
@@ -79,14 +82,16 @@ def _attempt(run: Run) -> MoveReport:
 
 def _bound(run: Run, start: Start) -> MoveOptions:
     """The options with the moments that make this run give what the one before gave."""
-    notes = start.notes
+    notes = {**run.moments, **start.notes}
     if run.table is not None:
         return as_moved(run.options, notes)
     sessions_at = notes.get("sessions_at", "")
     if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > run.tuning.sessions_may_lag:
         sessions_at = run.judged_at
     moved_at = notes.get("moved_at") or run.judged_at
-    return replace(run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=run.judged_at)
+    return replace(
+        run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=run.moments.get("judged_at") or run.judged_at
+    )
 
 
 def _refuse_undecided(run: Run, scheme: Scheme) -> None:

@@ -35,7 +35,8 @@ from authstore.mover.tuning import DEFAULT, Tuning
 
 @dataclass(slots=True)
 class RebuildRun:
-    """One call. `table`: the only one to be made equal again."""
+    """One call. `table`: the only one to be made equal again. `system`: from where the rows are, where that is not the
+    file; `notes`: for the ledger, then."""
 
     source: str
     target: str
@@ -46,6 +47,8 @@ class RebuildRun:
     proves: bool = False
     tuning: Tuning = DEFAULT
     started: float = field(default_factory=time.monotonic)
+    system: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rejects(self) -> Path:
@@ -71,7 +74,7 @@ def run_rebuild(run: RebuildRun) -> MoveReport:
 
 def _attempt(run: RebuildRun) -> MoveReport:
     with (
-        opened_source(files_of(run.source)) as source,
+        opened_source(files_of(run.source), run.system) as source,
         PostgresTarget(run.target, run.stop, run.tuning) as target,
         translated_target(),
     ):
@@ -123,6 +126,10 @@ class Rebuild:
         judge_target(self._target, self._scheme, options)
         return self._build()
 
+    @property
+    def _notes(self) -> dict[str, str]:
+        return {**options_note(self._run.options), **self._run.notes}
+
     def _wanted(self, name: str) -> Incoming:
         for one in self._scheme.tables:
             if name in (one.target, one.name):
@@ -151,7 +158,7 @@ class Rebuild:
                 self._run.emit(ProgressEvent("", "check", number, len(foreign)))
                 self._target.execute(placed(step.sql, self._target.home))
             self._switch_triggers(tables, "ENABLE")
-            self._home.note({"finished_at": iso(utc_now()), **({} if recovers else options_note(self._run.options))})
+            self._home.note({"finished_at": iso(utc_now()), **({} if recovers else self._notes)})
         return self._report(filling.outcomes, rejected, self._home)
 
     def _alter(self, table: str, words: str) -> None:
@@ -190,7 +197,7 @@ class Rebuild:
         for one in self._scheme.tables:
             self._target.execute(f"ANALYZE {quote(BUILDING)}.{quote(one.name)}")
         report = self._report(filling.outcomes, rejected, ledger)
-        replaced = take_over(self._target, options_note(self._run.options))
+        replaced = take_over(self._target, self._notes)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
         return replace(report, backup=f"schema {BEFORE}" if replaced else None)
 
@@ -204,12 +211,12 @@ class Rebuild:
         with self._target.transaction():
             self._target.drop_building()
             self._target.make_building()
-            lay_own(self._target)
+            lay_own(self._target, [one.target for one in self._scheme.tables])
             drop_later(self._target, self._scheme.tried.own)
             for step in self._scheme.tried.steps.first:
                 self._target.execute(step.sql)
             ledger.create()
-            ledger.note({"source": self._scheme.system, "scheme": self._scheme.fingerprint})
+            ledger.note({"source": self._scheme.system, "scheme": self._scheme.fingerprint, **self._notes})
 
     def _finish_tables(self) -> None:
         """Keys, indexes, foreign keys, views: each that is not there yet."""

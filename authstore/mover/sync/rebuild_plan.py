@@ -28,11 +28,11 @@ _MORE = 1.6  # times what the rows take in SQLite
 
 
 def plan_rebuild(
-    source: str, target: str, options: MoveOptions, stop: threading.Event, tuning: Tuning = DEFAULT
+    source: str, target: str, options: MoveOptions, stop: threading.Event, tuning: Tuning = DEFAULT, system: str = ""
 ) -> Plan:
     """Everything is tried on the target, and taken back: types, keys, and the values of carried tables."""
     files = files_of(source)
-    with opened_source(files) as file, PostgresTarget(target, stop, tuning) as there, translated_target():
+    with opened_source(files, system) as file, PostgresTarget(target, stop, tuning) as there, translated_target():
         scheme = rebuild_scheme(file, there, options)
         problems = [*scheme.problems, *_target_problems(there, scheme, options)]
         if not scheme.undecided:
@@ -85,7 +85,7 @@ def _refused(
     with target.trial():
         target.drop_building()
         target.make_building()
-        lay_own(target)
+        lay_own(target, ())
         for step in scheme.tried.steps.first:
             target.execute(step.sql)
         ledger.create()
@@ -99,10 +99,20 @@ def _silent(_event: Event) -> None:
 
 
 def verify_rebuild(
-    source: str, target: str, options: MoveOptions, emit: Emit, stop: threading.Event, tuning: Tuning = DEFAULT
+    source: str,
+    target: str,
+    options: MoveOptions,
+    emit: Emit,
+    stop: threading.Event,
+    tuning: Tuning = DEFAULT,
+    system: str = "",
 ) -> VerifyReport:
     """Compares every row, under one snapshot on either side. The options of the move hold where none are given."""
-    with opened_source(files_of(source)) as file, PostgresTarget(target, stop, tuning) as there, translated_target():
+    with (
+        opened_source(files_of(source), system) as file,
+        PostgresTarget(target, stop, tuning) as there,
+        translated_target(),
+    ):
         ledger = PostgresLedger(there, there.home)
         notes = ledger.notes()
         if "finished_at" not in notes:
@@ -110,6 +120,8 @@ def verify_rebuild(
         refuse_foreign(ledger, file.system)
         recorded = recorded_options(notes)
         only, skip = options.only or recorded.only, options.skip or recorded.skip
+        if system:  # the file holds no more than was chosen
+            only, skip = (), options.skip
         scheme = rebuild_scheme(file, there, replace(options, only=only, skip=skip))
         emit(ProgressEvent("", "compare", 0, sum(scheme.rows.values())))
         with there.trial():

@@ -271,5 +271,7 @@ def _delete_session(token: str, ending: Ending) -> Unit[bool]:
 
 
 def _revoke_sessions(user_id: str, except_token: str | None, ending: Ending) -> Unit[int]:
-    spared = (yield from find_session(except_token)) if is_presentable(except_token) and except_token else None
+    spared = None
+    if except_token and is_presentable(except_token):
+        spared = yield from find_presented(except_token, ending.at, ending.policy)
     return (yield from end_sessions(user_id, spared["id"] if spared else "", ending))

@@ -1,6 +1,7 @@
 """The store as plain dictionaries: what every call must do, written down a second time and without a database."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from authstore.expiry import SessionPolicy
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 OUTSTANDING = 5
+REMEMBERED = timedelta(days=30)  # what a token died of
 
 TokenKey = tuple[str, str, str]  # identifier, purpose, text
 
@@ -44,12 +46,16 @@ class Expected:
     """Everything there is. Sessions by token; verification tokens in the order of their making."""
 
     policy: SessionPolicy
+    clock: Callable[[], datetime]
     users: dict[str, ExpectedUser] = field(default_factory=dict)
     accounts: dict[tuple[str, str], tuple[str, str | None]] = field(default_factory=dict)  # owner, access token
     sessions: dict[str, ExpectedSession] = field(default_factory=dict)
     tokens: dict[TokenKey, datetime] = field(default_factory=dict)  # when they expire
     counters: dict[str, tuple[str, int]] = field(default_factory=dict)
     roles: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    ended: dict[str, tuple[str, datetime]] = field(default_factory=dict)  # by token: of what, and when
+    graces: dict[str, tuple[str, datetime]] = field(default_factory=dict)  # of replaced tokens: whose, until
+    events: Counter[tuple[str, str, str | None]] = field(default_factory=Counter)  # type, whose, reason
 
     def ends(self) -> set[datetime]:
         """Every instant at which something dies."""
@@ -59,6 +65,7 @@ class Expected:
             | {end(session.created_at, self.policy.lifetime) for session in sessions}
             | {end(session.last_used_at, self.policy.idle) for session in sessions}
             | set(self.tokens.values())
+            | {until for _, until in self.graces.values()}
         )
 
     def owner(self, email: str | None) -> str | None:
@@ -109,7 +116,7 @@ class Expected:
         most = len(others) if self.policy.max_per_user is None else self.policy.max_per_user - 1
         gone = {other: session for other, session in others.items() if session.id not in kept}
         for other in gone:
-            del self.sessions[other]
+            self.end(other, "limit")
         stayed = [session.last_used_at for other, session in others.items() if other not in gone]
         last_gone = max((session.last_used_at for session in gone.values()), default=datetime.min.replace(tzinfo=UTC))
         return len(stayed) == min(most, len(others)) and all(used >= last_gone for used in stayed)
@@ -130,22 +137,88 @@ class Expected:
         self.tokens = {other: until for other, until in self.tokens.items() if other[:2] != key[:2]}
         return True
 
-    def end_sessions(self, user_id: str, spared: str | None = None) -> int:
+    def death(self, session: ExpectedSession) -> tuple[str, datetime]:
+        """What a session dies of that nobody ends, and when."""
+        expiry = min(session.expires, end(session.created_at, self.policy.lifetime))
+        idleness = end(session.last_used_at, self.policy.idle)
+        is_idle = idleness <= expiry if self.policy.lifetime is None else idleness < expiry
+        return ("idle", idleness) if is_idle and self.policy.idle is not None else ("expired", expiry)
+
+    def end(self, token: str, reason: str) -> None:
+        """Ends a session, for this reason unless it was dead before; with it end the tokens that it had before."""
+        session, now = self.sessions.pop(token), self.clock()
+        note = (reason, now) if self.is_alive(session, now) else self.death(session)
+        self.ended[token] = note
+        self.events["session.ended", session.id, note[0]] += 1
+        for old in [old for old, (id, _) in self.graces.items() if id == session.id]:
+            if note[0] == "stolen" or self.graces[old][1] > note[1]:
+                self.ended[old] = note
+            del self.graces[old]
+
+    def current(self, token: str) -> str | None:
+        """The token that whoever presents this one has a session by: itself, or the one after it during its grace.
+        After that it is theft, which ends the session."""
+        if token in self.sessions or token not in self.graces:
+            return token if token in self.sessions else None
+        id, until = self.graces[token]
+        current = next(other for other, session in self.sessions.items() if session.id == id)
+        if self.clock() < until:
+            return current
+        if self.living(current, self.clock()) is not None:
+            self.end(current, "stolen")
+        return None
+
+    def presented(self, token: str) -> ExpectedSession | None:
+        """The living session that this token finds."""
+        current = self.current(token)
+        return None if current is None else self.living(current, self.clock())
+
+    def rotate(self, token: str, new: str, grace: timedelta | None) -> None:
+        """A new token for the session of this one; its former ones have no grace any more."""
+        now, session = self.clock(), self.sessions.pop(token)
+        for old, (id, until) in self.graces.items():
+            if id == session.id and until > now:
+                self.graces[old], self.ended[old] = (id, now), ("rotated", now)
+        until = now if grace is None else now + grace
+        self.ended[token] = ("rotated", until)
+        if grace is not None:
+            self.graces[token] = (session.id, until)
+        self.sessions[new] = session
+        self.events["session.rotated", session.id, None] += 1
+
+    def why(self, token: str) -> tuple[str, datetime] | None:
+        """Why a token finds nothing."""
+        now, session = self.clock(), self.sessions.get(token)
+        note = self.ended.get(token) if session is None else self.death(session)
+        is_over = note is not None and note[1] <= now if session is None else not self.is_alive(session, now)
+        return note if is_over else None
+
+    def forget(self, token: str) -> None:
+        """A given token that is to be used anew: what stood under it is gone."""
+        if token in self.sessions:
+            self.end(token, "revoked")
+        self.ended.pop(token, None)
+        self.graces.pop(token, None)
+
+    def end_sessions(self, user_id: str, reason: str, spared: str | None = None) -> int:
         """Ends a user's sessions, living or dead."""
-        gone = [token for token, session in self.sessions.items() if session.user_id == user_id and token != spared]
+        kept = self.current(spared) if spared is not None else None
+        gone = [token for token, session in self.sessions.items() if session.user_id == user_id and token != kept]
         for token in gone:
-            del self.sessions[token]
+            self.end(token, reason)
         return len(gone)
 
     def disable(self, user_id: str, *, disabled: bool) -> None:
         """Ends all sessions."""
-        self.users[user_id].disabled = disabled
+        was, self.users[user_id].disabled = self.users[user_id].disabled, disabled
+        if was != disabled:
+            self.events["user.disabled" if disabled else "user.enabled", user_id, None] += 1
         if disabled:
-            self.end_sessions(user_id)
+            self.end_sessions(user_id, "user-disabled")
 
     def hand_over(self, user_id: str) -> None:
         """To whom proves an address that nobody had proved: whoever wrote it down keeps no way in."""
-        self.end_sessions(user_id)
+        self.end_sessions(user_id, "revoked")
         self.accounts = {key: value for key, value in self.accounts.items() if value[0] != user_id}
         self.counters = {key: value for key, value in self.counters.items() if value[0] != user_id}
         self.users[user_id].is_proved = True
@@ -155,7 +228,8 @@ class Expected:
         user = self.users.pop(user_id, None)
         if user is None:
             return False
-        self.end_sessions(user_id)
+        self.events["user.deleted", user_id, None] += 1
+        self.end_sessions(user_id, "user-deleted")
         self.accounts = {key: value for key, value in self.accounts.items() if value[0] != user_id}
         self.counters = {key: value for key, value in self.counters.items() if value[0] != user_id}
         self.tokens = {key: value for key, value in self.tokens.items() if key[0] != user.email}
@@ -172,7 +246,9 @@ class Expected:
         dead_sessions = [token for token, session in self.sessions.items() if not self.is_alive(session, now)]
         dead_tokens = [key for key, expires in self.tokens.items() if now >= expires]
         for token in dead_sessions:
-            del self.sessions[token]
+            self.end(token, "")
+        old = now - REMEMBERED
+        self.ended = {token: note for token, note in self.ended.items() if token in self.graces or note[1] > old}
         for key in dead_tokens:
             del self.tokens[key]
         return {"sessions": len(dead_sessions), "verification_tokens": len(dead_tokens)}

@@ -94,7 +94,7 @@ class ModelBase(RuleBasedStateMachine):
     @initialize(target=users, policy=st.runner().flatmap(lambda machine: st.sampled_from(list(machine.policies))))
     def begin(self, policy: SessionPolicy) -> Any:
         """Two users, and one who is none."""
-        self.expected = Expected(policy)
+        self.expected = Expected(policy, self.clock)
         self.stores.append(self.do(self.opened.enter_async_context(self.open(self.clock, policy))))
         beside = self.open_beside(self.clock, policy)
         if beside is not None:

@@ -1,6 +1,7 @@
 """People sign in and out."""
 
 import copy
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.testing.model.expected import ExpectedSession
 from authstore.testing.model.machine import DATA, JSON, NAMES, STEPS, TEXTS, ModelBase
 
+GRACES = st.sampled_from([timedelta(0), timedelta(seconds=5), timedelta(minutes=10), timedelta(hours=1)])
+ENDINGS = ("session.ended", "session.rotated", "user.disabled", "user.enabled", "user.deleted")
 MOVED = st.sampled_from(["moved-token-0123456789", "another-moved-token-01"])
 
 
@@ -19,6 +22,7 @@ class SessionsModel(ModelBase):
     """Sessions: begun, used, changed, rotated, ended."""
 
     sessions: Bundle[str] = Bundle("sessions")
+    seen = 0  # of the events
 
     @rule(target=sessions, user_id=ModelBase.users, data=DATA, ahead=st.none() | STEPS, token=st.none() | MOVED)
     def create_session(self, user_id: str, data: dict[str, Any], ahead: timedelta | None, token: str | None) -> Any:
@@ -35,6 +39,7 @@ class SessionsModel(ModelBase):
         else:
             session, limit = self.do(call), self.expected.limit(now, now)
             assert session.token is not None
+            self.expected.forget(session.token)
             assert session.expires == (limit if expires is None else min(expires, limit))
             self.expected.sessions[session.token] = ExpectedSession(
                 session.id, user_id, session.expires, now, now, copy.deepcopy(data), expires
@@ -57,7 +62,7 @@ class SessionsModel(ModelBase):
     @rule(token=sessions)
     def touch_session(self, token: str) -> None:
         """Notes a use now and then, and revives nobody."""
-        touched, session = self.do(self.store.touch_session(token)), self.expected.living(token, self.now)
+        touched, session = self.do(self.store.touch_session(token)), self.expected.presented(token)
         assert (touched is None) == (session is None)
         if touched is not None and session is not None:
             self.expected.touch(session, self.now)
@@ -66,7 +71,7 @@ class SessionsModel(ModelBase):
     @rule(token=sessions, data=st.none() | DATA, ahead=st.none() | STEPS)
     def update_session(self, token: str, data: dict[str, Any] | None, ahead: timedelta | None) -> None:
         """Either, both or neither."""
-        session, named = self.expected.living(token, self.now), dict[str, Any]()
+        session, named = self.expected.presented(token), dict[str, Any]()
         if data is not None:
             named["data"] = data
         if ahead is not None:
@@ -82,39 +87,73 @@ class SessionsModel(ModelBase):
     @rule(token=sessions, merge=st.dictionaries(TEXTS, JSON | st.just(UNSET), max_size=3))
     def merge_data(self, token: str, merge: dict[str, Any]) -> None:
         """Key by key; `UNSET` takes one away."""
-        session = self.expected.living(token, self.now)
+        session = self.expected.presented(token)
         updated = self.do(self.store.update_session(token, merge=merge))
         assert (updated is None) == (session is None)
         if session is not None:
             laid_over = {**session.data, **copy.deepcopy(merge)}
             session.data = {key: value for key, value in laid_over.items() if value is not UNSET}
 
-    @rule(target=sessions, token=sessions)
-    def rotate_session(self, token: str) -> Any:
-        """The same session, found by another token."""
-        session, rotated = self.expected.living(token, self.now), self.do(self.store.rotate_session(token))
+    @rule(target=sessions, token=sessions, grace=st.none() | GRACES)
+    def rotate_session(self, token: str, grace: timedelta | None) -> Any:
+        """The same session, found by another token; for a while by the old one too, which later is a thief's."""
+        session = self.expected.presented(token)
+        rotated = self.do(self.store.rotate_session(token, grace=grace))
         assert (rotated and rotated.id) == (session and session.id)
         if rotated is None or rotated.token is None:
+            assert token not in self.expected.sessions or session is None
             return multiple()
-        self.expected.sessions[rotated.token] = self.expected.sessions.pop(token)
+        self.expected.rotate(token, rotated.token, grace)
         return rotated.token
+
+    @rule(token=sessions)
+    def look_up(self, token: str) -> None:
+        """By whatever token there ever was."""
+        session, found = self.expected.presented(token), self.do(self.store.get_session(token))
+        assert (found and (found.id, found.token)) == (session and (session.id, token))
 
     @rule(token=sessions)
     def delete_session(self, token: str) -> None:
         """Living or dead."""
-        assert self.do(self.store.delete_session(token)) == (self.expected.sessions.pop(token, None) is not None)
+        current = self.expected.current(token)
+        if current is not None:
+            self.expected.end(current, "signed-out")
+        assert self.do(self.store.delete_session(token)) == (current is not None)
 
     @rule(token=sessions)
     def revoke_session(self, token: str) -> None:
         """By its id."""
-        session = self.expected.sessions.pop(token, None)
+        session = self.expected.sessions.get(token)
+        if session is not None:
+            self.expected.end(token, "revoked")
         assert self.do(self.store.revoke_session(session.id if session else token)) == (session is not None)
 
     @rule(user_id=ModelBase.users, token=st.none() | sessions)
     def revoke_sessions(self, user_id: str, token: str | None) -> None:
         """All, or all but one."""
         gone = self.do(self.store.revoke_sessions(user_id, except_token=token))
-        assert gone == self.expected.end_sessions(user_id, spared=token)
+        assert gone == self.expected.end_sessions(user_id, "revoked", spared=token)
+
+    @rule(token=sessions)
+    def ask_why_it_ended(self, token: str) -> None:
+        """Which is not presenting it."""
+        ended = self.do(self.store.why_ended(token))
+        assert (ended and (ended.reason, ended.at)) == self.expected.why(token)
+
+    @rule()
+    def read_the_events(self) -> None:
+        """Each once, in their order, and of what ended all."""
+        seen: Counter[tuple[str, str | None, str | None]] = Counter()
+        while page := self.do(self.store.events(after=self.seen, limit=7)):
+            assert [event.seq for event in page] == sorted({event.seq for event in page})
+            assert page[0].seq > self.seen
+            self.seen = page[-1].seq
+            for event in page:
+                if event.type in ENDINGS:
+                    whose = event.session_id if event.type.startswith("session.") else event.user_id
+                    seen[event.type, whose, event.reason] += 1
+        assert seen == self.expected.events
+        self.expected.events.clear()
 
     @invariant()
     def sessions_are_the_same(self) -> None:

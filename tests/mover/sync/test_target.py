@@ -17,6 +17,7 @@ from authstore.errors import ConfigurationError
 from authstore.mover import MoverError, TargetBusyError, TargetChangedError, TargetError, make_plan, recover, rollback
 from tests.mover.moving import change, moved, names, one, verified
 from tests.mover.seeds import seed
+from tests.postgres import fresh_database
 
 Connection = psycopg.Connection[Any]
 
@@ -93,6 +94,19 @@ class TestWhoseFileItIs:
         report = await moved(source_url, target, replace=True)
         assert report.backup is not None
         assert one(Path(report.backup), "SELECT email FROM users") == "mine@example.com"
+
+    async def test_neither_is_one_that_came_from_another_source(
+        self, source: Connection, source_url: str, postgres_url: str, target: Path
+    ) -> None:
+        seed(source, "pg_adapter", users=2)
+        await moved(source_url, target)
+        with fresh_database(postgres_url) as other_url:
+            with psycopg.connect(other_url, autocommit=True) as other:
+                seed(other, "pg_adapter", users=3)
+            with pytest.raises(TargetChangedError, match="from another source"):
+                await moved(other_url, target)
+            assert one(target, "SELECT count(*) FROM users") == 2
+            assert (await moved(other_url, target, replace=True)).tables["users"].rows == 3
 
     @pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + bytes(100)])
     async def test_neither_is_any_other_file(

@@ -3,18 +3,20 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import MoveReport, Plan, make_plan, move, verify
+from authstore.mover import MoveReport, Plan, UndecidedError, make_plan, move, verify
 from authstore.mover.names import quote
 from authstore.mover.postgres.definitions import read_definitions
 from tests.mover.emptying import emptied
-from tests.mover.moving import DECIDED, moved, people
+from tests.mover.moving import DECIDED, change, moved, people
 from tests.mover.postgres.test_types import SETUP
 from tests.mover.seeds import SCHEMAS, seed
 from tests.mover.sync.test_sources_kept import SCHEMA as ODD
@@ -225,3 +227,42 @@ def _is_told(one: Any, said: str) -> bool:
         or (isinstance(one, dict) and f'"{one["name"]}"' in said)
         or text in said
     )
+
+
+async def test_what_is_spelt_otherwise_is_the_same_and_what_would_change_stays_out(trip: Trip) -> None:
+    trip.here.execute(SCHEMAS["pg_adapter"].encode())
+    trip.here.execute(
+        "CREATE TABLE bill (id int PRIMARY KEY, at timestamptz, day date, price numeric(12, 2), about jsonb, part uuid,"
+        " tags text[], long interval, ok bool)"
+    )
+    trip.here.execute("INSERT INTO bill (id) VALUES (1)")
+    await trip.out()
+    change(
+        trip.file,
+        "INSERT INTO bill VALUES (2, '2026-03-01 10:00:00+02:00', '20260301', 2.5, '{\"b\":1,\"a\":[1.0, 2]}',"
+        " 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '[\"x\", \"y, z\", null]', '1 day', 1)",
+        "INSERT INTO bill (id, price) VALUES (3, 2.999)",
+        "INSERT INTO bill (id, day) VALUES (4, 'yesterday week')",
+        "INSERT INTO bill (id, about) VALUES (5, '{nonsense')",
+    )
+    plan = await make_plan(trip.file_url, trip.there_url)
+    assert {(one.table, one.count) for one in plan.problems if one.decision == "on_bad_row"} == {("bill", 1)}
+    assert sum(one.count for one in plan.problems if one.stops) == 3
+    with pytest.raises(UndecidedError):
+        await move(plan)
+
+    report = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"), prove=True)
+
+    assert (report.rejected, report.tables["bill"].rows) == (3, 2)
+    await assert_equal(trip)
+    again = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
+    assert again.tables["bill"].copied == 0
+    assert trip.there.execute("SELECT at = '2026-03-01 08:00Z', day, tags, part FROM bill WHERE id = 2").fetchone() == (
+        True,
+        date(2026, 3, 1),
+        ["x", "y, z", None],
+        UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    )
+    change(trip.file, "UPDATE bill SET price = 3 WHERE id = 3")
+    mended = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
+    assert (mended.rejected, mended.tables["bill"].copied) == (2, 1)

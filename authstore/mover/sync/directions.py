@@ -1,0 +1,125 @@
+"""Which way a move goes, told by its two URLs, and what the commands do that way."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from authstore.mover.options import MoveOptions
+from authstore.mover.plan import Plan, plan_of, scheme_of
+from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.reports import Event, MoveReport, VerifyReport
+from authstore.mover.sqlite.target_files import files_of
+from authstore.mover.sync.across import Across
+from authstore.mover.sync.move import run_move
+from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
+from authstore.mover.sync.rebuild_plan import plan_rebuild, verify_rebuild
+from authstore.mover.sync.target import target_problems
+from authstore.mover.sync.verify import run_verify
+from authstore.mover.tuning import Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One call: from where to where, with which options, and who is told of it or stops it."""
+
+    source: str
+    target: str | Path
+    options: MoveOptions
+    emit: Callable[[Event], None]
+    stop: threading.Event
+    tuning: Tuning
+
+
+class Direction(Protocol):
+    """All of it blocks; errors are `MoverError`s."""
+
+    def plan(self) -> Plan: ...
+    def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
+        """`table`: only this one is made equal, and what refers to its rows stays."""
+        ...
+
+    def verify(self) -> VerifyReport: ...
+
+
+def direction(journey: Journey) -> Direction:
+    """By the URLs."""
+    if not is_postgres(journey.target):
+        return _Out(journey)
+    return _Back(journey) if journey.source.startswith("sqlite:") else _Across(journey)
+
+
+def is_postgres(url: str | Path) -> bool:
+    """Whether it names a database of PostgreSQL."""
+    return str(url).partition("://")[0].partition("+")[0] in ("postgresql", "postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    journey: Journey
+
+    @property
+    def _there(self) -> str:
+        return str(self.journey.target)
+
+
+class _Out(_Way):
+    """From PostgreSQL to a file."""
+
+    def plan(self) -> Plan:
+        our = self.journey
+        files = files_of(our.target)
+        with Snapshot(our.source, our.stop, tuning=our.tuning) as view:
+            scheme = scheme_of(view.main, our.options)
+            plan = plan_of(scheme, our.source, our.target, our.options)
+        return replace(plan, problems=(*plan.problems, *target_problems(files, scheme, plan.bytes, our.options)))
+
+    def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
+        our = self.journey
+        return run_move(
+            our.source, our.target, our.options, our.emit, our.stop, table=table, proves=proves, tuning=our.tuning
+        )
+
+    def verify(self) -> VerifyReport:
+        our = self.journey
+        return run_verify(our.source, our.target, our.options, our.emit, our.stop, our.tuning)
+
+
+class _Back(_Way):
+    """From a file to PostgreSQL."""
+
+    def plan(self) -> Plan:
+        our = self.journey
+        return plan_rebuild(our.source, self._there, our.options, our.stop, our.tuning)
+
+    def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
+        our = self.journey
+        return run_rebuild(
+            RebuildRun(our.source, self._there, our.options, our.emit, our.stop, table, proves, our.tuning)
+        )
+
+    def verify(self) -> VerifyReport:
+        our = self.journey
+        return verify_rebuild(our.source, self._there, our.options, our.emit, our.stop, our.tuning)
+
+
+class _Across(_Way):
+    """From PostgreSQL to PostgreSQL."""
+
+    @property
+    def _halves(self) -> Across:
+        our = self.journey
+        return Across(our.source, self._there, our.options, our.emit, our.stop, our.tuning)
+
+    def plan(self) -> Plan:
+        our = self.journey
+        with Snapshot(our.source, our.stop, tuning=our.tuning) as view:
+            first = plan_of(scheme_of(view.main, our.options), our.source, our.target, our.options)
+        return self._halves.plan(first)
+
+    def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
+        return self._halves.move(table, proves=proves)
+
+    def verify(self) -> VerifyReport:
+        return self._halves.verify()
