@@ -29,10 +29,14 @@ def asked(dialect: str) -> dict[str, str]:
     return {name: text for name, text in (found | cascades).items() if text}
 
 
-# These read a whole table: because it is small and stays so, or because somebody on call asked for all of it.
+# These read a whole table: because it is small and stays so, because somebody on call asked for all of it, or in a
+# backup that is put back.
 WHOLE_TABLES = {
     "list_roles": {"roles"},
     "list_migrations": {"authstore_migrations"},
     "count_living_sessions": {"sessions"},
     "count_provider_tokens": {"accounts"},
+    "delete_sessions_since": {"sessions"},
+    "delete_verification_tokens_since": {"verification_tokens"},
+    "note_endings_since": {"sessions"},
 }
