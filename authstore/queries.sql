@@ -495,6 +495,10 @@ RETURNING *
 -- name: delete_verification_tokens_for_purpose
 DELETE FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
 
+-- The tokens that lived at an instant or were made after it.
+-- name: delete_verification_tokens_since
+DELETE FROM verification_tokens WHERE expires > :since OR created_at >= :since
+
 -- All tokens of an identifier.
 -- name: delete_verification_tokens
 DELETE FROM verification_tokens WHERE identifier = :identifier
@@ -543,6 +547,10 @@ SELECT * FROM authenticators WHERE user_id = :user_id ORDER BY created_at, crede
 UPDATE authenticators SET counter = :counter, last_used_at = :now
 WHERE credential_id = :credential_id AND (counter < :counter OR (counter = 0 AND :counter = 0))
 RETURNING *
+
+-- Gives a passkey another name.
+-- name: rename_authenticator
+UPDATE authenticators SET name = :name WHERE credential_id = :credential_id RETURNING *
 
 -- Forgets a passkey.
 -- name: delete_authenticator
@@ -753,6 +761,22 @@ WHERE ended_tokens.token_hash = :token_hash
 -- name: end_graces
 UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
 
+-- Writes down why sessions end that lived at an instant or began after it.
+-- name: note_endings_since
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
+WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Ends the sessions that lived at an instant or began after it.
+-- name: delete_sessions_since
+DELETE FROM sessions WHERE expires > :since OR created_at >= :since
+
 -- What a token died of.
 -- name: get_ended_token
 SELECT * FROM ended_tokens WHERE token_hash = :token_hash
@@ -811,6 +835,10 @@ SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor'
 -- name: insert_change
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
+
+-- The log goes on from this number, with a row that is no event.
+-- name: go_on_from
+INSERT INTO changes (seq, at) VALUES (:seq, :at)
 
 -- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
 -- name: list_events
