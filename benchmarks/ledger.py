@@ -26,8 +26,6 @@ WANTED = 1_000_000
 class Ledger(RevocationContract):
     """One store with a cache; a second with another, and plain SQL, end its sessions."""
 
-    sessions = 500
-
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
@@ -54,7 +52,7 @@ async def counted(seconds: float) -> tuple[str, int]:
 def main() -> None:
     """Counts, prints, writes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ledger", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=300.0)
     result, looked = asyncio.run(counted(parser.parse_args().seconds))
     print(result)
     RESULT.write_text(result)
