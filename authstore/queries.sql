@@ -548,6 +548,10 @@ UPDATE authenticators SET counter = :counter, last_used_at = :now
 WHERE credential_id = :credential_id AND (counter < :counter OR (counter = 0 AND :counter = 0))
 RETURNING *
 
+-- Gives a passkey another name.
+-- name: rename_authenticator
+UPDATE authenticators SET name = :name WHERE credential_id = :credential_id RETURNING *
+
 -- Forgets a passkey.
 -- name: delete_authenticator
 DELETE FROM authenticators WHERE credential_id = :credential_id

@@ -17,8 +17,10 @@ from authstore.cli import (
     health_commands,
     monitor_commands,
     move_commands,
+    new,
     role_commands,
     session_commands,
+    shell_commands,
     store_commands,
     user_commands,
 )
@@ -48,7 +50,9 @@ user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
 event_commands.register(app)
+shell_commands.register(app)
 move_commands.register(app)
+new.register(app)
 demo.register(app)
 
 

@@ -9,6 +9,7 @@ from authstore.ops.backup import BackupReport, backup
 from authstore.ops.diagnosing import doctor
 from authstore.ops.drill import DrillReport, drill
 from authstore.ops.events import follow, set_retention, verify_events
+from authstore.ops.explaining import Explanation, explain_session
 from authstore.ops.findings import Finding
 from authstore.ops.inspecting import Growth, Inspection, inspect
 from authstore.ops.monitor import Monitor
@@ -24,6 +25,7 @@ __all__ = [
     "ChainProblem",
     "ChainReport",
     "DrillReport",
+    "Explanation",
     "Finding",
     "Growth",
     "Inspection",
@@ -40,6 +42,7 @@ __all__ = [
     "backup",
     "doctor",
     "drill",
+    "explain_session",
     "follow",
     "inspect",
     "log_alert",

@@ -34,14 +34,16 @@ _PAUSE_SECONDS = 0.02
 class PostgresDatabase:
     """An open PostgreSQL database."""
 
-    def __init__(self, connector: Connector, pool: Pool, standby: Standby | None = None) -> None:
+    def __init__(
+        self, connector: Connector, pool: Pool, standby: Standby | None = None, *, gate: str = "'users'"
+    ) -> None:
         self.servers = connector.servers
         self._pool = pool
         self._standby = standby
-        self._units = Units(self._pool, connector.commit)
+        self._units = Units(self._pool, begin(connector.commit, is_exclusive=False, gate=gate))
         self._reads = Reads(self._pool, standby)
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
-        self._begin = begin(connector.commit, is_exclusive=True)
+        self._begin = begin(connector.commit, is_exclusive=True, gate=gate)
         self._is_pooled = connector.is_pooled
         self._connect = connector.connect
         self._owned = Ownership()
