@@ -9,7 +9,7 @@ import typer
 from authstore import Adapter, Session, ops
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import ALL_SESSIONS, as_events, find_user, with_store
+from authstore.cli.stores import ALL_SESSIONS, as_events, as_json, find_user, with_store
 from authstore.cli.user_commands import WhichUser
 from authstore.ops import Explanation
 
@@ -68,7 +68,7 @@ def revoke_sessions(
     return 0 if count else 1
 
 
-@_sessions.command("explain")
+@sessions.command("explain")
 def explain_session(
     url: StoreUrl,
     session_id: Annotated[
