@@ -21,7 +21,8 @@ PRISMA = """
 CREATE TABLE "User" (id TEXT NOT NULL PRIMARY KEY, name TEXT, email TEXT, "emailVerified" DATETIME,
     image TEXT, "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TABLE "Account" (id TEXT NOT NULL PRIMARY KEY, "userId" TEXT NOT NULL, type TEXT NOT NULL,
-    provider TEXT NOT NULL, "providerAccountId" TEXT NOT NULL, refresh_token TEXT, access_token TEXT, expires_at INTEGER, scope TEXT,
+    provider TEXT NOT NULL, "providerAccountId" TEXT NOT NULL, refresh_token TEXT, access_token TEXT,
+    expires_at INTEGER, scope TEXT,
     CONSTRAINT "Account_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" (id) ON DELETE CASCADE ON UPDATE CASCADE);
 CREATE TABLE "Session" (id TEXT NOT NULL PRIMARY KEY, "sessionToken" TEXT NOT NULL, "userId" TEXT NOT NULL,
     expires DATETIME NOT NULL, FOREIGN KEY ("userId") REFERENCES "User" (id));
