@@ -1,16 +1,16 @@
 """From a URL to an `Adapter`."""
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from authstore.encryption import Cipher
-from authstore.errors import ConfigurationError, StoreMisuseError
+from authstore.errors import ConfigurationError, NotSupportedError, StoreMisuseError
 from authstore.expiry import SessionPolicy, utc_now
 
 if TYPE_CHECKING:  # importing authstore takes a third of the time so: what opening needs is loaded by opening
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # importing authstore takes a third of the time so: what open
     from authstore.store import Store
 
 _Open = Callable[[], Coroutine[Any, Any, "Database"]]
+TablesOf = Literal["authjs"]
 _DEFAULT_POLICY = SessionPolicy()
 _POSTGRES = ("postgresql://", "postgres://")
 POOL_SIZE = 10
@@ -38,6 +39,7 @@ class Connecting:
         cache: int,
         observers: "Sequence[Observer]",
         place: tuple[str, str],
+        tables: "TablesOf | None" = None,
     ) -> None:
         self._open_database = open_database
         self._policy = policy
@@ -47,6 +49,7 @@ class Connecting:
         self._cache = cache
         self._observers = observers
         self._place = place
+        self._tables = tables
         self._store: Adapter | None = None
 
     def __await__(self) -> "Generator[Any, None, Adapter]":
@@ -71,6 +74,10 @@ class Connecting:
             asyncio.get_running_loop()
         except RuntimeError:
             raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
+        if self._tables is not None:
+            from authstore.backends.postgres.authjs import AuthJsStore
+
+            return AuthJsStore(await self._open_database(), self._policy, self._clock, self._cipher)
         store = self._watched(await self._open_database(), Store)
         try:
             if self._audit is not None:
@@ -114,6 +121,7 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     audit: timedelta | None = None,
     pool_size: int = POOL_SIZE,
     read_url: str | None = None,
+    tables: TablesOf | None = None,
 ) -> Connecting:
     """Opens a store.
 
@@ -121,12 +129,14 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     `postgresql://user:password@host:5432/database` (extra `authstore[postgres]`). `keys`: secrets
     of at least 32 characters, newest first, under which provider tokens are encrypted. `clock` gives aware
     UTC datetimes and is the only source of "now". `durability`: "full" survives power loss, "relaxed" may
-    lose the last moments. `cache`: how many sessions with their users are kept in this process, never stale.
+    lose the last moments. `cache`: how many sessions with their users, and users' roles, are kept in this
+    process, never stale.
     `observers` are told of every query and call (`authstore.ops`).
     `audit`: how long the change log is kept, chained, with what it otherwise leaves out; written into the database,
     where the longest asked for counts. `pool_size`: how many connections to PostgreSQL this store has at most.
     `read_url`: a synchronous standby that look-ups are asked of, which then never answers anything stale: each write
-    waits until it is applied there.
+    waits until it is applied there. `tables="authjs"`: serves the tables of a running Auth.js database where they are,
+    beside the application in JavaScript; what those cannot hold is `NotSupportedError` (docs/scaling.md).
 
     Raises `ConfigurationError`; on opening also `StoreNotFoundError` (`create=False`), `SchemaError` (not ours,
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,
@@ -143,14 +153,12 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
         raise ConfigurationError("audit is a timedelta longer than nothing, or None")
     watching = _checked_observers(observers)
+    if tables is not None:
+        needs = {"keys": keys, "cache": cache, "audit": audit, "read_url": read_url, "observers": watching}
+        policy = _checked_tables(url, tables, policy, needs)
+    opener: Callable[..., Coroutine[Any, Any, Database]]
     if isinstance(url, str) and url.startswith(_POSTGRES):
-        if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
-            raise ConfigurationError("pool_size is a whole number of at least 1")
-        if cache:
-            raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
-        if read_url is not None:
-            _check_standby(read_url, durability, pool_size)
-        opener = partial(_open_postgres, _checked_server(url), pool_size=pool_size, read_url=read_url)
+        opener = _postgres_opener(url, durability, cache, pool_size, read_url, tables)
         place = ("postgresql", unquote(urlsplit(url).path.strip("/")))
     else:
         if pool_size != POOL_SIZE or read_url is not None:
@@ -159,7 +167,21 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
         opener = partial(_open_sqlite, path)
         place = ("sqlite", path.name if path else ":memory:")
     opener = partial(opener, durability=durability, create=create, migrate=migrate, clock=clock)
-    return Connecting(opener, policy, clock, Cipher(keys), audit, cache, watching, place)
+    return Connecting(opener, policy, clock, Cipher(keys), audit, cache, watching, place, tables)
+
+
+def _postgres_opener(
+    url: str, durability: "Durability", cache: int, pool_size: int, read_url: str | None, tables: TablesOf | None
+) -> "Callable[..., Coroutine[Any, Any, Database]]":
+    if isinstance(pool_size, bool) or not isinstance(pool_size, int) or pool_size < 1:
+        raise ConfigurationError("pool_size is a whole number of at least 1")
+    if cache:
+        raise ConfigurationError("a cache on PostgreSQL could not be kept true: leave out cache, or write cache=0")
+    if read_url is not None:
+        _check_standby(read_url, durability, pool_size)
+    if tables is not None:
+        return partial(_open_tables, _checked_server(url), pool_size=pool_size)
+    return partial(_open_postgres, _checked_server(url), pool_size=pool_size, read_url=read_url)
 
 
 def _checked_observers(observers: "Iterable[Observer]") -> "tuple[Observer, ...]":
@@ -213,6 +235,42 @@ async def _open_postgres(
         pool_size=pool_size,
         read_url=read_url,
     )
+
+
+async def _open_tables(
+    url: str,
+    *,
+    durability: "Durability",
+    create: bool,  # noqa: ARG001 - of tables that are there nothing is made or migrated
+    migrate: bool,  # noqa: ARG001
+    clock: "Clock",  # noqa: ARG001
+    pool_size: int,
+) -> "Database":
+    from authstore.backends.postgres.authjs import open_tables
+
+    return await open_tables(url, durability=durability, pool_size=pool_size)
+
+
+def _checked_tables(
+    url: str | Path, tables: str, policy: SessionPolicy, held_nowhere: "Mapping[str, object]"
+) -> SessionPolicy:
+    """The policy by which sessions in tables served in place are judged."""
+    if tables != "authjs":
+        raise ConfigurationError('tables is "authjs", or None for the store\'s own')
+    if not isinstance(url, str) or not url.startswith(_POSTGRES):
+        raise ConfigurationError(
+            "tables are served in place on PostgreSQL alone: move other databases, `authstore move`"
+        )
+    for name, value in held_nowhere.items():
+        if value:
+            raise NotSupportedError(f"the tables of Auth.js have no place for what {name} needs: leave it out")
+    if policy is _DEFAULT_POLICY:
+        return SessionPolicy(idle=None)
+    if policy.idle is not None or policy.max_per_user is not None:
+        raise NotSupportedError(
+            "the tables of Auth.js do not hold when a session was last used: SessionPolicy(idle=None), no max_per_user"
+        )
+    return policy
 
 
 def _check_standby(read_url: str, durability: "Durability", pool_size: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
@@ -120,6 +121,10 @@ class Database(Protocol):
 
         `wal_bytes`: how long its log is, where it has one.
         """
+        ...
+
+    async def copy_to(self, path: Path) -> None:
+        """Writes what it holds at one moment into an empty file, as a store on SQLite."""
         ...
 
     async def close(self) -> None:

@@ -2,7 +2,8 @@
 
 AuthStoreError
 ├── ConfigurationError          what you passed to connect() or wrote in the settings
-│   └── KeyUnavailableError     a stored value is encrypted under a key you did not give
+│   ├── KeyUnavailableError     a stored value is encrypted under a key you did not give
+│   └── NotSupportedError       what the tables served in place have no room for
 ├── ConflictError               something unique is taken
 │   ├── EmailTakenError
 │   └── AccountLinkedError      .user_id of the owner
@@ -40,6 +41,10 @@ class ConfigurationError(AuthStoreError):
 
 class KeyUnavailableError(ConfigurationError):
     """A stored value is encrypted under a key that was not given to `connect`."""
+
+
+class NotSupportedError(ConfigurationError):
+    """The tables that are served in place (`connect(tables=...)`) have no room for this; nothing was changed."""
 
 
 class ConflictError(AuthStoreError):

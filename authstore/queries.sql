@@ -495,6 +495,10 @@ RETURNING *
 -- name: delete_verification_tokens_for_purpose
 DELETE FROM verification_tokens WHERE identifier = :identifier AND purpose = :purpose
 
+-- The tokens that lived at an instant or were made after it.
+-- name: delete_verification_tokens_since
+DELETE FROM verification_tokens WHERE expires > :since OR created_at >= :since
+
 -- All tokens of an identifier.
 -- name: delete_verification_tokens
 DELETE FROM verification_tokens WHERE identifier = :identifier
@@ -543,6 +547,10 @@ SELECT * FROM authenticators WHERE user_id = :user_id ORDER BY created_at, crede
 UPDATE authenticators SET counter = :counter, last_used_at = :now
 WHERE credential_id = :credential_id AND (counter < :counter OR (counter = 0 AND :counter = 0))
 RETURNING *
+
+-- Gives a passkey another name.
+-- name: rename_authenticator
+UPDATE authenticators SET name = :name WHERE credential_id = :credential_id RETURNING *
 
 -- Forgets a passkey.
 -- name: delete_authenticator
@@ -598,6 +606,20 @@ SELECT roles.*, (SELECT coalesce(json_agg(json_build_array(resource, action)), '
 FROM user_roles JOIN roles ON roles.name = user_roles.role_name
 WHERE user_roles.user_id = :user_id ORDER BY roles.name
 
+-- Whether a user is disabled, and the user's roles: at least one row of a user who is there.
+-- name: get_user_and_roles
+-- dialect: sqlite
+SELECT users.disabled AS user__disabled, roles.*, (SELECT json_group_array(json_array(resource, action))
+    FROM role_permissions WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+-- dialect: postgres
+SELECT users.disabled AS user__disabled, roles.*,
+    (SELECT coalesce(json_agg(json_build_array(resource, action)), '[]') FROM role_permissions
+    WHERE role_name = roles.name) AS permissions
+FROM users LEFT JOIN user_roles ON user_roles.user_id = users.id LEFT JOIN roles ON roles.name = user_roles.role_name
+WHERE users.id = :user_id ORDER BY roles.name
+
 -- All that can change of a role; its grants follow the name.
 -- name: update_role
 UPDATE roles SET name = :new_name, description = :description, data = :data WHERE name = :name
@@ -632,6 +654,7 @@ DELETE FROM user_roles WHERE user_id = :user_id AND role_name = :role_name
 -- name: has_permission
 SELECT 1 AS granted FROM user_roles
 JOIN role_permissions ON role_permissions.role_name = user_roles.role_name
+JOIN roles ON roles.name = user_roles.role_name
 JOIN users ON users.id = user_roles.user_id
 WHERE user_roles.user_id = :user_id AND role_permissions.resource = :resource
     AND role_permissions.action = :action AND NOT users.disabled
@@ -738,6 +761,22 @@ WHERE ended_tokens.token_hash = :token_hash
 -- name: end_graces
 UPDATE ended_tokens SET at = :now WHERE session_id = :session_id AND at > :now
 
+-- Writes down why sessions end that lived at an instant or began after it.
+-- name: note_endings_since
+-- dialect: sqlite
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, :reason, :at, :actor FROM sessions WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+-- dialect: postgres
+INSERT INTO ended_tokens (token_hash, reason, at, actor)
+SELECT token_hash, CAST(:reason AS text), CAST(:at AS timestamptz), CAST(:actor AS text) FROM sessions
+WHERE expires > :since OR created_at >= :since
+ON CONFLICT (token_hash) DO UPDATE SET reason = excluded.reason, at = excluded.at, actor = excluded.actor
+
+-- Ends the sessions that lived at an instant or began after it.
+-- name: delete_sessions_since
+DELETE FROM sessions WHERE expires > :since OR created_at >= :since
+
 -- What a token died of.
 -- name: get_ended_token
 SELECT * FROM ended_tokens WHERE token_hash = :token_hash
@@ -796,6 +835,10 @@ SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor'
 -- name: insert_change
 INSERT INTO changes (at, type, user_id, session_id, reason, actor, data)
 VALUES (:at, :type, :user_id, :session_id, :reason, :actor, :data)
+
+-- The log goes on from this number, with a row that is no event.
+-- name: go_on_from
+INSERT INTO changes (seq, at) VALUES (:seq, :at)
 
 -- A page of events, each with the bounds of the log; one row of bounds alone where there are none.
 -- name: list_events

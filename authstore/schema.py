@@ -13,6 +13,8 @@ from authstore.sql import Dialect
 APPLICATION_ID = 1096111176  # 'AUTH', in the header of every SQLite file of ours
 
 _TRIGGER = re.compile(r"^CREATE TRIGGER (\w+)", re.MULTILINE)
+_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+_FUNCTION = re.compile(r"^CREATE FUNCTION (\w+)", re.MULTILINE)
 _FILE = re.compile(r"(\d{4})_(\w+)\.(sqlite|postgres)\.sql")
 
 
@@ -48,6 +50,18 @@ def migrations(dialect: Dialect) -> tuple[Migration, ...]:
 def triggers(dialect: Dialect) -> frozenset[str]:
     """The names of the triggers that the steps make."""
     return frozenset(name for step in migrations(dialect) for name in _TRIGGER.findall(step.sql))
+
+
+@cache
+def tables(dialect: Dialect) -> frozenset[str]:
+    """The names of the tables that the steps make."""
+    return frozenset(name for step in migrations(dialect) for name in _TABLE.findall(step.sql))
+
+
+@cache
+def functions(dialect: Dialect) -> frozenset[str]:
+    """The names of the functions that the steps make."""
+    return frozenset(name for step in migrations(dialect) for name in _FUNCTION.findall(step.sql))
 
 
 def pending(ledger: Sequence[Mapping[str, Any]], known: Sequence[Migration]) -> tuple[Migration, ...]:

@@ -19,6 +19,7 @@ PARENTS = {
     "AuthStoreError": "Exception",
     "ConfigurationError": "AuthStoreError",
     "KeyUnavailableError": "ConfigurationError",
+    "NotSupportedError": "ConfigurationError",
     "ConflictError": "AuthStoreError",
     "EmailTakenError": "ConflictError",
     "AccountLinkedError": "ConflictError",

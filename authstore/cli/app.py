@@ -11,12 +11,16 @@ from typing import Annotated
 import typer
 
 from authstore.cli import (
+    backup_commands,
     demo,
     event_commands,
     health_commands,
+    monitor_commands,
     move_commands,
+    new,
     role_commands,
     session_commands,
+    shell_commands,
     store_commands,
     user_commands,
 )
@@ -39,12 +43,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 store_commands.register(app)
+backup_commands.register(app)
 health_commands.register(app)
+monitor_commands.register(app)
 user_commands.register(app)
 session_commands.register(app)
 role_commands.register(app)
 event_commands.register(app)
+shell_commands.register(app)
 move_commands.register(app)
+new.register(app)
 demo.register(app)
 
 

@@ -11,7 +11,7 @@ from authstore.backends.sqlite import inspecting as files
 from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, counted
 from authstore.connect import file_of
-from authstore.errors import SchemaError
+from authstore.errors import ConfigurationError, SchemaError
 from authstore.schema import Migration
 
 
@@ -71,8 +71,16 @@ def migrate(
         bool, typer.Option("--check", help="Only say what is pending or missing; exit 1 if something is.")
     ] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Only print the SQL that is pending.")] = False,
+    indexes: Annotated[
+        bool,
+        typer.Option(
+            "--add-indexes", help="Only make the unique indexes that Auth.js's tables lack, to be written in place."
+        ),
+    ] = False,
 ) -> int:
     """Brings an existing store to the schema of this version."""
+    if indexes:
+        return _add_indexes(url, Output(is_json=json))
     steps = _pending(url)
     output = Output(is_json=json)
     if sql and not json:
@@ -91,6 +99,17 @@ def migrate(
     lines = [*(f"{verb}: {name}" for name in names), *(f"missing: {name}" for name in drift)]
     output.say("\n".join(lines) or "the schema is up to date")
     return 0 if ok else 1
+
+
+def _add_indexes(url: str, output: Output) -> int:
+    if file_of(url) is not None:
+        raise ConfigurationError("--add-indexes is for the tables of Auth.js on PostgreSQL: write postgresql://…")
+    from authstore.backends.postgres.authjs import add_indexes
+
+    made = asyncio.run(add_indexes(url))
+    output.event("done", ok=True, indexes=made, tables={}, rejected=0)
+    output.say("\n".join(f"made: {name}" for name in made) or "every unique index is there")
+    return 0
 
 
 def prune(

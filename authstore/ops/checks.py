@@ -36,7 +36,7 @@ class Rules(NamedTuple):
 
 def checks(rules: Rules) -> Sequence[Check]:
     """All of them."""
-    units = (_orphans, _users, _others, _keys, _dead, _clock, _backup)
+    units = (_orphans, _users, _others, _keys, dead_rows, _clock, backup_age)
     return [partial(unit, rules) for unit in units]
 
 
@@ -152,7 +152,8 @@ def _keys(rules: Rules) -> Unit[list[Symptom]]:
     return [Symptom(kind, f"provider tokens: {count}") for kind, count in found if count]
 
 
-def _dead(rules: Rules) -> Unit[list[Symptom]]:
+def dead_rows(rules: Rules) -> Unit[list[Symptom]]:
+    """Whether so many rows are dead that nobody seems to prune."""
     cut = cutoffs(rules.policy, rules.now)
     alive, dead = yield from count_sessions(cut, TableInfo("sessions", 0, None, ()))
     [tokens] = yield queries.count_dead_verification_tokens(
@@ -175,7 +176,8 @@ def _clock(rules: Rules) -> Unit[list[Symptom]]:
     return [Symptom("clock", f"the newest row is from {ahead.total_seconds():,.0f} seconds ahead")]
 
 
-def _backup(rules: Rules) -> Unit[list[Symptom]]:
+def backup_age(rules: Rules) -> Unit[list[Symptom]]:
+    """Whether there is a backup, and a new one."""
     [row] = yield queries.get_newest()
     note = yield from get_note(BACKUP)
     if note is not None and rules.now - note.at > _OLD_BACKUP:

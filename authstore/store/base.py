@@ -23,6 +23,12 @@ T = TypeVar("T")
 Values = Mapping[str, Any]
 
 
+class Tally:
+    """What a store and its transactions count in this process: sign-ins that failed."""
+
+    failed_sign_ins = 0
+
+
 class StoreBase:
     """One open store, or one transaction of it."""
 
@@ -33,6 +39,7 @@ class StoreBase:
         self._cipher = cipher
         self._ids = TimeOrderedIds()
         self._log = LogState()
+        self._tally = Tally()
         self._listeners: tuple[Tell, ...] = ()
         self._is_inner = False
 
@@ -45,6 +52,12 @@ class StoreBase:
     def clock(self) -> Clock:
         """Where this store's "now" comes from."""
         return self._clock
+
+    @property
+    def failed_sign_ins(self) -> int:
+        """How many sign-ins this store has refused since it was opened: wrong or spent tokens, accounts that do not
+        belong, disabled users."""
+        return self._tally.failed_sign_ins
 
     def listen(self, tell: Tell) -> Callable[[], None]:
         """From here on, whatever this store and its transactions write is told as events, in the order of commits and

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -13,6 +14,7 @@ from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.health import HealthStore
 from authstore.store.pruning import PruningStore
+from authstore.store.sessions.endings import Ending
 
 _ACCOUNTS = 200
 
@@ -26,7 +28,7 @@ class MaintenanceStore(PruningStore, HealthStore):
         events: list[Event] = []
         async with self._db.transaction() as database:
             inner = type(self)(database, self._policy, self._clock, self._cipher)
-            inner._ids, inner._log, inner._is_inner = self._ids, self._log, True
+            inner._ids, inner._log, inner._tally, inner._is_inner = self._ids, self._log, self._tally, True
             inner._listeners = (events.extend,) if self._listeners else ()
             yield inner
         self._tell(events)
@@ -60,9 +62,26 @@ class MaintenanceStore(PruningStore, HealthStore):
                 return changed, unreadable
             after = step.last
 
+    async def begin_anew(self, after: int, revoke_since: datetime | None) -> int:
+        """What a store does that was put back: its change log goes on beyond `after`, the newest row of the one whose
+        place it takes, so that neither a cache nor a reader of events takes what follows for what it has seen. Ends
+        the sessions that lived at `revoke_since` or began after it, and verification tokens: how many sessions."""
+        ending = Ending.now("restored", self._now(), self._policy)
+        return await self._write(lambda: _begin_anew(after, revoke_since, ending), ending.at)
+
     async def close(self) -> None:
         """See `authstore.adapter.Maintenance.close`."""
         await self._db.close()
+
+
+def _begin_anew(after: int, since: datetime | None, ending: Ending) -> Unit[int]:
+    [newest] = yield queries.get_newest_change()
+    yield queries.go_on_from(seq=max(newest["seq"] or 0, after) + 1, at=ending.at)
+    if since is None:
+        return 0
+    yield queries.note_endings_since(since=since, reason=ending.reason, at=ending.at, actor=ending.actor)
+    yield queries.delete_verification_tokens_since(since=since)
+    return len((yield queries.delete_sessions_since(since=since)))
 
 
 class _Step(NamedTuple):

@@ -8,10 +8,12 @@ from authstore.errors import ConflictError, RoleNotFoundError, UserNotFoundError
 from authstore.models import Role, User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, checked_limit, is_storable, json_object
+from authstore.store.base import checked_limit, is_storable, json_object
+from authstore.store.sessions.cache import KeptRoles, SessionCache
+from authstore.store.sessions.reading import SessionReader
 
 
-class RoleStore(StoreBase):
+class RoleStore(SessionReader):
     """`Roles` of the contract."""
 
     async def create_role(
@@ -85,14 +87,32 @@ class RoleStore(StoreBase):
         """See `authstore.adapter.Roles.get_roles`."""
         if not is_storable(user_id):
             return []
-        return [rows.role(row) for row in await self._db.all(queries.get_roles(user_id=user_id))]
+        kept = await self._kept_roles(self._cache, user_id) if self._cache else None
+        found = kept.rows if kept else await self._db.all(queries.get_roles(user_id=user_id))
+        return [rows.role(row) for row in found]
 
     async def has_permission(self, user_id: str, resource: str, action: str) -> bool:
         """See `authstore.adapter.Roles.has_permission`."""
         if not (is_storable(user_id) and is_storable(resource) and is_storable(action)):
             return False
+        kept = await self._kept_roles(self._cache, user_id) if self._cache else None
+        if kept is not None:
+            return (resource, action) in kept.permitted
         statement = queries.has_permission(user_id=user_id, resource=resource, action=action)
         return await self._db.one(statement) is not None
+
+    async def _kept_roles(self, cache: SessionCache, user_id: str) -> KeptRoles | None:
+        """The roles of a user who is there, through the cache."""
+        kept = await cache.get_roles(user_id)
+        if kept is not None:
+            return kept
+        filling = cache.begin()
+        try:
+            found = await self._db.all(queries.get_user_and_roles(user_id=user_id))
+            kept = KeptRoles(found) if found else None
+        finally:
+            cache.end_roles(filling, user_id, kept)
+        return kept
 
     async def list_users_with_role(self, name: str, *, after: str | None = None, limit: int = 100) -> list[User]:
         """See `authstore.adapter.Roles.list_users_with_role`."""

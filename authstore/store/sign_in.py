@@ -62,7 +62,11 @@ class SignInStore(AccountStore, SlicingStore):
         is_trusted = vouched and trust_email is True
         revoking = Ending.now("revoked", now, self._policy)
         step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
-        signed_in, _ = await self._write_ending(self._write_often, step.run, now)
+        try:
+            signed_in, _ = await self._write_ending(self._write_often, step.run, now)
+        except (AccountLinkedError, AccountNotLinkedError, UserDisabledError):
+            self._tally.failed_sign_ins += 1
+            raise
         return signed_in
 
 

@@ -54,9 +54,10 @@ class VerificationTokenStore(StoreBase):
         """See `authstore.adapter.VerificationTokens.use_verification_token`."""
         key = _key(identifier, token, purpose)
         now = self._now()
-        if key is None:
-            return None
-        return await self._write_often(lambda: _use(key, token, now), now, is_using=True)
+        used = None if key is None else await self._write_often(lambda: _use(key, token, now), now, is_using=True)
+        if used is None and purpose == "sign-in":
+            self._tally.failed_sign_ins += 1
+        return used
 
 
 def canonical_identifier(identifier: str) -> str:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
 
 from authstore.backends.ownership import Ownership
+from authstore.backends.postgres.backups.copying import copy_from
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import Connection
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, translated
@@ -32,15 +34,18 @@ _PAUSE_SECONDS = 0.02
 class PostgresDatabase:
     """An open PostgreSQL database."""
 
-    def __init__(self, connector: Connector, pool: Pool, standby: Standby | None = None) -> None:
+    def __init__(
+        self, connector: Connector, pool: Pool, standby: Standby | None = None, *, gate: str = "'users'"
+    ) -> None:
         self.servers = connector.servers
         self._pool = pool
         self._standby = standby
-        self._units = Units(self._pool, connector.commit)
+        self._units = Units(self._pool, begin(connector.commit, is_exclusive=False, gate=gate))
         self._reads = Reads(self._pool, standby)
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
-        self._begin = begin(connector.commit, is_exclusive=True)
+        self._begin = begin(connector.commit, is_exclusive=True, gate=gate)
         self._is_pooled = connector.is_pooled
+        self._connect = connector.connect
         self._owned = Ownership()
         self._closing: asyncio.Task[None] | None = None
 
@@ -105,6 +110,13 @@ class PostgresDatabase:
             is_read = self._standby.is_trusted
             found["standby"] = "read" if is_read else f"left out: {self._standby.left_out_because}"
         return {"backend": "postgresql", "is_pooled": self._is_pooled, **found}
+
+    async def copy_to(self, path: Path) -> None:
+        """See `authstore.database.Database`. Over a connection of its own, beside those of the pool."""
+        self.check()
+        with translated():
+            connection = await self._connect()
+        await copy_from(connection, path)
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""

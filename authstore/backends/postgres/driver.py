@@ -1,7 +1,7 @@
 """The driver behind a face of four verbs, so that another could take its place: asyncpg."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -38,6 +38,10 @@ class Connection(Protocol):
 
     async def script(self, sql: str, timeout: float | None) -> str:
         """Runs one or many statements without values in one round trip; gives the server's word for the last."""
+        ...
+
+    async def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Writes many rows into a table of the current schema."""
         ...
 
     def is_closed(self) -> bool:
@@ -80,6 +84,10 @@ class AsyncpgConnection:
         """See `Connection`."""
         self.is_in_doubt = False
         return str(await self._connection.execute(sql, timeout=timeout))
+
+    async def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """See `Connection`."""
+        await self._connection.copy_records_to_table(table, columns=columns, records=rows)
 
     def is_closed(self) -> bool:
         """See `Connection`."""

@@ -53,7 +53,7 @@ async def _ran(connection: Connection, step: Migration, known: Sequence[Migratio
         await connection.script(_BEGIN + _LOCK, PATIENCE_SECONDS)
         if step in schema.pending(await ledger(connection), known):
             await connection.script(step.sql, None)
-            await drive(connection, _note(step, clock), None)
+            await drive(connection, note(step, clock), None)
         await connection.script("COMMIT", None)
     except asyncpg.PostgresError as error:
         await abandon(connection)
@@ -66,5 +66,6 @@ async def _ran(connection: Connection, step: Migration, known: Sequence[Migratio
     return True
 
 
-def _note(step: Migration, clock: Clock) -> Unit[None]:
+def note(step: Migration, clock: Clock) -> Unit[None]:
+    """Writes down that a step ran."""
     yield queries.insert_migration(version=step.version, name=step.name, sha256=step.sha256, applied_at=clock())

@@ -1,6 +1,7 @@
 """Opening a store: the server that takes writes is found, and what is there is checked, made or brought up to date."""
 
 import asyncio
+import warnings
 from collections.abc import Sequence
 
 from authstore import schema
@@ -12,9 +13,12 @@ from authstore.backends.postgres.errors import translated
 from authstore.backends.postgres.migrating import ledger, run_pending
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import COMMIT, servers
+from authstore.backends.postgres.shape import Missing, lacking
 from authstore.backends.postgres.standby import Standby
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration, migrations
+
+_SECONDS = 10.0
 
 
 async def open_server(
@@ -60,7 +64,18 @@ async def _prepare(
     if not ran and not create:
         raise StoreNotFoundError("there is no authstore in this database and schema: open it with create=True")
     pending = schema.pending(ran, steps)
+    _check_shape(await lacking(connection, steps[: len(ran)], _SECONDS))
     if ran and pending and not migrate:
         raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
     if pending:
         await run_pending(connection, steps, clock)
+
+
+def _check_shape(missing: Missing) -> None:
+    """Raises `SchemaError` where something is gone without which nothing works; warns of what only helps."""
+    if missing.columns:
+        raise SchemaError(f"the database lacks {', '.join(missing.columns)}: put a backup back, or make it again")
+    if missing.helpers:
+        warnings.warn(
+            f"the database lacks {', '.join(missing.helpers)}: what needs it will be slow, or not done", stacklevel=1
+        )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -93,6 +94,10 @@ class PostgresTransaction:
         async with self._turn():
             await uninterrupted(self._connection.script("SELECT 1", None))
         return {"backend": "postgresql", "in_transaction": True}
+
+    async def copy_to(self, path: Path) -> None:
+        """What is not committed is in no backup."""
+        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
 
     async def close(self) -> None:
         """A transaction ends with its block."""

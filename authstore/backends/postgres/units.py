@@ -27,22 +27,21 @@ GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one datab
 COMMIT_SECONDS = 10.0  # how long a commit is waited for: a standby that is away holds it up for ever
 _PAUSE_SECONDS = 0.02
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
-_SHARED = f"SELECT pg_advisory_xact_lock_shared({GATE}, 'users'::regclass::oid::int)"
-_EXCLUSIVE = f"SELECT pg_advisory_xact_lock({GATE}, 'users'::regclass::oid::int)"
 _CLAIM = "SELECT pg_advisory_xact_lock($1)"
 
 
-def begin(commit: Commit, *, is_exclusive: bool) -> str:
-    """What opens a transaction, in one round trip."""
-    return f"{_BEGIN}SET LOCAL synchronous_commit = {commit}; {_EXCLUSIVE if is_exclusive else _SHARED}"
+def begin(commit: Commit, *, is_exclusive: bool, gate: str = "'users'") -> str:
+    """What opens a transaction, in one round trip. `gate`: the table that stands for the store, as a literal."""
+    lock = "pg_advisory_xact_lock" if is_exclusive else "pg_advisory_xact_lock_shared"
+    return f"{_BEGIN}SET LOCAL synchronous_commit = {commit}; SELECT {lock}({GATE}, {gate}::regclass::oid::int)"
 
 
 class Units:
     """Runs units until they succeed, are refused, or their time is up. Waiting ends `BUSY_SECONDS` after the call."""
 
-    def __init__(self, pool: Pool, commit: Commit) -> None:
+    def __init__(self, pool: Pool, opening: str) -> None:
         self._pool = pool
-        self._begin = begin(commit, is_exclusive=False)
+        self._begin = opening
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, make: Callable[[], Unit[T]]) -> T:

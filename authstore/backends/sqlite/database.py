@@ -5,11 +5,13 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from authstore.backends.ownership import Ownership
+from authstore.backends.sqlite.backups import copying
 from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
 from authstore.backends.sqlite.errors import translated
@@ -20,6 +22,7 @@ from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.units import UnitConnection, check_place, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes, uninterrupted
+from authstore.backends.threads import in_thread
 from authstore.backends.turn import Turn, busy, closed
 from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
 from authstore.errors import StoreError
@@ -134,6 +137,15 @@ class SqliteDatabase:
         self.check()
         facts = await self._run(self._reader, _facts)
         return {"backend": "sqlite", "file": self.path, **facts}
+
+    async def copy_to(self, path: Path) -> None:
+        """See `authstore.database.Database`."""
+        self.check()
+        if self._place is not None:
+            await in_thread(partial(copying.copy, Path(self._place.path), path))
+            return
+        serialized = await self._run(self._writer, lambda connection: (connection.snapshot or connection).serialize())
+        await in_thread(partial(copying.copy_bytes, serialized, path))
 
     async def close(self) -> None:
         """See `authstore.database.Database`."""

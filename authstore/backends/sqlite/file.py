@@ -23,6 +23,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
+from authstore.backends.sqlite.errors import is_busy
 from authstore.database import BUSY_SECONDS
 from authstore.errors import StoreNotFoundError
 
@@ -177,6 +178,20 @@ def _rename_into_place(made: Path, path: Path) -> None:
         os.rename(made, path)
     finally:
         os.close(folder)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether somebody has the file open, in this process or another. What a store that was killed left in its log is
+    put into the file on the way; what is no database, or is damaged, stays as it is."""
+    with closing(connect(path, sqlite3.Connection, timeout=0.5)) as connection:
+        try:
+            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            return is_busy(error)
+    return False
 
 
 def remove(path: Path) -> None:

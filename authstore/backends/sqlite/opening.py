@@ -126,6 +126,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
         if not path.exists():
             _create(path, options)
         _check(path, options)
+        place = FilePlace(path)  # before it is opened, so that one put in its place meanwhile is found out
         connection = _connect(path, TRY_SECONDS)
         try:
             _prepare(connection, options.durability)
@@ -135,7 +136,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
         except BaseException:
             connection.close()
             raise
-        connection.place = FilePlace(path)
+        connection.place = place
         connection.is_at_work = False
         return connection
 

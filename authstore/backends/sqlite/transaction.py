@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -83,6 +84,10 @@ class SqliteTransaction:
         """See `authstore.database.Database`."""
         await self._call(_still_open)
         return {"backend": "sqlite", "in_transaction": True}
+
+    async def copy_to(self, path: Path) -> None:
+        """What is not committed is in no backup."""
+        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
 
     async def close(self) -> None:
         """A transaction ends with its block."""

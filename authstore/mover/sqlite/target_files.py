@@ -7,16 +7,14 @@ takes its name in one step once it is whole and on the disk.
 import fcntl
 import os
 import secrets
-import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from authstore.backends.sqlite import file
-from authstore.backends.sqlite.errors import is_busy
 from authstore.errors import ConfigurationError
 from authstore.mover.errors import TargetBusyError, TargetError
 
@@ -93,17 +91,8 @@ def _refuse_logs(files: TargetFiles) -> None:
 
 
 def _refuse_locked(path: Path) -> None:
-    with closing(file.connect(path, sqlite3.Connection, timeout=0.5)) as connection:
-        try:
-            # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if is_busy(error):
-                raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first") from error
-        except sqlite3.DatabaseError:
-            return  # no database: it becomes the backup as it is
+    if file.is_in_use(path):
+        raise TargetBusyError(f"{path} is open elsewhere", hint="stop the application first")
 
 
 @contextmanager

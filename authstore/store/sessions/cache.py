@@ -1,4 +1,4 @@
-"""Sessions with their users, kept in this process, and never stale.
+"""Sessions with their users, and users' roles, kept in this process, and never stale.
 
 What the change log has new is read after a look-up has begun (in the loop's own thread, microseconds), whoever it names
 is forgotten, and only then comes the look into the dictionary. So a look-up does not see what was before a change that
@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
-from authstore.database import ChangeLog, Found
+from authstore.database import ChangeLog, Found, Row
 from authstore.models import CacheInfo
+from authstore.store import rows
 from authstore.store.sessions.kept import Kept
 
 MOST_ROWS = 1000  # whoever is further behind begins anew
@@ -29,23 +30,36 @@ _NO_SESSION: tuple[int, str | None] = (_NOTHING, None)
 
 
 class Filling:
-    """A look-up that is under way: whose rows changed meanwhile."""
+    """A look-up that is under way: whose rows changed meanwhile; `None`: some role."""
 
     __slots__ = ("changed", "is_spoiled")
 
     def __init__(self) -> None:
-        self.changed: set[str] = set()
+        self.changed: set[str | None] = set()
         self.is_spoiled = False
 
 
+class KeptRoles:
+    """A user's roles, as rows, and what they permit: nothing while the user is disabled."""
+
+    __slots__ = ("permitted", "rows")
+
+    def __init__(self, found: Sequence[Row]) -> None:
+        """Raises `StoreCorruptError` where one of them cannot be read."""
+        self.rows = [row for row in found if row["name"] is not None]
+        pairs = [permission for row in self.rows for permission in rows.role(row).permissions]
+        self.permitted = frozenset((each.resource, each.action) for each in pairs if not found[0]["user__disabled"])
+
+
 class SessionCache:
-    """Up to `size` sessions, by the hash of their token; the longest unused goes."""
+    """Up to `size` sessions, by the hash of their token, and so many users' roles; the longest unused goes."""
 
     def __init__(self, log: ChangeLog | None, size: int) -> None:
         self._log = log
         self._size = size
         self._kept: dict[bytes, Kept] = {}
         self._of_user: dict[str, set[bytes]] = {}
+        self._roles: dict[str, KeptRoles] = {}
         self._fillings: set[Filling] = set()
         self._seq = _NOTHING
         self._nonce: int | None = None
@@ -53,7 +67,7 @@ class SessionCache:
         self._hits = 0
         self._misses = 0
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[tuple[bytes, asyncio.Future[Kept | None]]] = []
+        self._waiting: list[asyncio.Future[bool]] = []
         self._alone = _ALONE
 
     @property
@@ -64,19 +78,37 @@ class SessionCache:
     async def get(self, key: bytes) -> Kept | None:
         """What is kept under the hash of a token.
 
-        Who asks alone looks at the log at once. Those who ask in one turn of the event loop share the look that comes
-        after all of them have begun: it costs more than all the rest.
-
         Raises `StoreClosedError`, `StoreMisuseError`, `StoreNotFoundError` (the file was replaced).
+        """
+        kept = self._kept.pop(key, None) if await self._look() else None
+        if kept is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        self._kept[key] = kept  # the newest now
+        return kept
+
+    async def get_roles(self, user_id: str) -> KeptRoles | None:
+        """The same of a user's roles."""
+        kept = self._roles.pop(user_id, None) if await self._look() else None
+        if kept is not None:
+            self._roles[user_id] = kept
+        return kept
+
+    async def _look(self) -> bool:
+        """Looks at the log; whether what is kept can be trusted.
+
+        Who asks alone looks at once. Those who ask in one turn of the event loop share the look that comes after all of
+        them have begun: it costs more than all the rest.
         """
         loop = asyncio.get_running_loop()
         if self._alone > 0 or loop is not self._loop:
             self._alone -= 1
-            return self._take(key, is_current=self._is_current())
-        answer: asyncio.Future[Kept | None] = loop.create_future()
+            return self._is_current()
+        answer: asyncio.Future[bool] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._answer)
-        self._waiting.append((key, answer))
+        self._waiting.append(answer)
         return await answer
 
     def _answer(self) -> None:
@@ -86,22 +118,13 @@ class SessionCache:
         try:
             is_current = self._is_current()
         except Exception as error:  # noqa: BLE001 - who waits gets it, whatever it is
-            for _, answer in waiting:
+            for answer in waiting:
                 if not answer.done():
                     answer.set_exception(copy(error))
             return
-        for key, answer in waiting:
+        for answer in waiting:
             if not answer.done():
-                answer.set_result(self._take(key, is_current=is_current))
-
-    def _take(self, key: bytes, *, is_current: bool) -> Kept | None:
-        kept = self._kept.pop(key, None) if is_current else None
-        if kept is None:
-            self._misses += 1
-            return None
-        self._hits += 1
-        self._kept[key] = kept  # the newest now
-        return kept
+                answer.set_result(is_current)
 
     def begin(self) -> Filling:
         """Notes what changes from the last `get` on, until the `end`."""
@@ -117,6 +140,17 @@ class SessionCache:
             self._fillings.discard(filling)
         if found is not None and is_there and not filling.is_spoiled and found[2] not in filling.changed:
             self._keep(key, found)
+
+    def end_roles(self, filling: Filling, user_id: str, kept: KeptRoles | None) -> None:
+        """Keeps a user's roles, unless the user or some role changed since they were asked for."""
+        try:
+            is_known = kept is not None and self._log is not None and self._catch_up(self._log)
+        finally:
+            self._fillings.discard(filling)
+        if kept is not None and is_known and not filling.is_spoiled and filling.changed.isdisjoint((user_id, None)):
+            self._roles[user_id] = kept
+            if len(self._roles) > self._size:
+                del self._roles[next(iter(self._roles))]
 
     def _keep(self, key: bytes, found: Found) -> None:
         self._kept[key] = Kept(found)
@@ -164,15 +198,18 @@ class SessionCache:
         return rows[0][_NEWEST] == newest or any(row[_SESSION] == newest for row in rows[1:])
 
     def _forget_user(self, user_id: str | None) -> None:
-        if user_id is None:  # a role's; roles are not kept
-            return
         for filling in self._fillings:
             filling.changed.add(user_id)
+        if user_id is None:  # a role's: whoever has it
+            self._roles.clear()
+            return
+        self._roles.pop(user_id, None)
         for key in self._of_user.pop(user_id, ()):
             del self._kept[key]
 
     def _forget_all(self) -> None:
         self._kept.clear()
         self._of_user.clear()
+        self._roles.clear()
         for filling in self._fillings:
             filling.is_spoiled = True

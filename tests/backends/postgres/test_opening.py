@@ -78,6 +78,19 @@ async def test_an_old_schema_is_refused_or_brought_up_to_date_and_a_newer_one_re
         await connect(store_url)
 
 
+async def test_what_somebody_dropped_is_missed_at_once_and_what_only_helps_is_one_warning(store_url: str) -> None:
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        connection.execute("DROP INDEX sessions_user_id; ALTER TABLE users DISABLE TRIGGER users_noted")
+        connection.execute("ALTER TABLE users ADD COLUMN nickname text; CREATE TABLE posts (id int)")
+        with pytest.warns(UserWarning, match="index sessions_user_id, trigger users_noted: what needs") as warned:
+            async with connect(store_url) as store:
+                assert await store.create_user() is not None
+        assert len(warned) == 1
+        connection.execute("ALTER TABLE accounts DROP COLUMN scope; DROP TABLE user_roles")
+        with pytest.raises(SchemaError, match=r"accounts\.scope, user_roles\.role_name, user_roles\.user_id"):
+            await connect(store_url)
+
+
 async def test_many_processes_open_a_new_database_at_once(source_url: str) -> None:
     made = await asyncio.to_thread(together, jobs.open_first, [(source_url, str(me)) for me in range(3)])
     async with connect(source_url) as store:

@@ -1,0 +1,36 @@
+"""monitor."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import events, run
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Of a healthy store."""
+    url = f"sqlite:///{tmp_path}/auth.db"
+    assert run("init", url).returncode == 0
+    return url
+
+
+def test_monitor_looks_so_often_and_says_what_it_found(url: str) -> None:
+    done = run("monitor", url, "--looks", "2", "--every", "0.1")
+    assert done.returncode == 0
+    assert "  health: ok" in done.stdout.splitlines()
+    told = events(run("monitor", url, "--looks", "1", "--json"))[-1]
+    assert (told["event"], told["ok"], told["looks"], told["states"]["log"]) == ("done", True, 1, "ok")
+
+
+def test_monitor_runs_until_it_is_stopped(url: str) -> None:
+    command = [sys.executable, "-m", "authstore.cli", "monitor", url, "--every", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
+        assert process.stdout is not None
+        assert "Ctrl-C" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130

@@ -1,0 +1,62 @@
+"""The real Litestream beside a store: what it replicated comes back, is drilled, and nobody is signed in by it."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from authstore import connect, ops
+
+LITESTREAM = Path(sys.executable).with_name("litestream")
+WRITER = """
+import asyncio, sys
+from authstore import connect
+
+async def main():
+    async with connect(sys.argv[1]) as store:
+        for number in range(10**9):
+            user = await store.create_user(email=f"u{number}@example.com")
+            session = await store.create_session(user.id)
+            print(session.token, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.processes
+async def test_what_litestream_replicated_comes_back(tmp_path: Path) -> None:
+    path, replica, restored = tmp_path / "auth.db", tmp_path / "replica", tmp_path / "restored.db"
+    async with connect(path):
+        pass
+    litestream = await asyncio.create_subprocess_exec(
+        LITESTREAM, "replicate", path, f"file://{replica}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER, f"sqlite:///{path}", stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    tokens = [(await asyncio.wait_for(writer.stdout.readline(), 30)).decode().strip() for _ in range(50)]
+    await asyncio.sleep(2.5)  # it replicates once a second
+    since = datetime.now(UTC)
+    for process in (writer, litestream):
+        process.send_signal(signal.SIGKILL)
+        await process.communicate()
+    command = [LITESTREAM, "restore", "-o", restored, f"file://{replica}"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    drilled = await ops.drill(restored)
+    assert (drilled.ok, drilled.sha256) == (True, None), drilled.problems
+    assert drilled.counts["sessions"] >= len(tokens)
+    report = await ops.restore(restored, path, revoke_since=since)
+    assert report.revoked == drilled.counts["sessions"]
+    assert report.set_aside is not None
+    async with connect(path) as store:
+        assert await store.get_user_by_email("u0@example.com") is not None
+        for token in tokens:
+            ended = await store.why_ended(token)
+            assert ended is not None
+            assert ended.reason == "restored"
