@@ -93,7 +93,8 @@ class Units:
         connection = await self._pool.take(deadline, to_write=True)
         try:
             send = connection.fetch_tuples if said.returns else connection.run
-            return await noted(connection, query, committed(connection, send(said.sql, values, None)))
+            work: Coroutine[Any, Any, int | list[Row]] = send(said.sql, values, None)
+            return await noted(connection, query, committed(connection, work), _reason(said, values))
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -156,6 +157,15 @@ async def _fetch(connection: Connection, statement: Statement, deadline: float |
     if said.returns:
         return await connection.fetch_tuples(said.sql, values, _left(deadline))
     return [{}] * await connection.run(said.sql, values, _left(deadline))
+
+
+def _reason(said: Text, values: Sequence[Any]) -> str | None:
+    """Why a statement ends sessions; of many at once only where all end for the same."""
+    if "reason" not in said.names:
+        return None
+    given = values[said.names.index("reason")]
+    reasons = {given} if isinstance(given, str) else set(given)
+    return reasons.pop() if len(reasons) == 1 else None
 
 
 async def noted(connection: Connection, query: Query, work: Awaitable[T], reason: str | None = None) -> T:

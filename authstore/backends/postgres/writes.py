@@ -8,6 +8,7 @@ an insert costs a sixth.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from authstore.backends.postgres.errors import DRIVER_ERRORS
@@ -15,7 +16,7 @@ from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import GATE, Units
 from authstore.database import Row, Unit
 from authstore.errors import StoreMisuseError, UnknownOutcomeError
-from authstore.observers import WAITS, Asker
+from authstore.observers import WAITS, Asker, answered, asker
 from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class Writes:
         query = statement.query
         if query.gathered is None or not self._running.get(query):
             return await self._write_alone(statement)
-        job = _Job(statement, asyncio.get_running_loop().create_future(), Asker.now())
+        job = _Job(statement, asyncio.get_running_loop().create_future(), asker())
         self._waiting.setdefault(query, []).append(job)
         self._start(query)
         return await self._outcome(job)
@@ -131,8 +132,7 @@ class Writes:
 
     async def _write_together(self, query: Query, jobs: list[_Job]) -> None:
         said, given = text(query.gathered or ""), [job.statement.parameters for job in jobs]
-        for job in jobs:
-            job.asker.is_answered()
+        answered((job.asker for job in jobs), monotonic())
         try:
             values = [GATE if name == "gate" else [one[name] for one in given] for name in said.names]
             rows = await self._units.alone(query, said, values)
