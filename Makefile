@@ -12,7 +12,7 @@ QUICK := not postgres and not browser and not node and not processes and not slo
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks mutants clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -100,6 +100,10 @@ lock: $(READY)
 benchmarks: $(READY)
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.store
+
+# A million look-ups while others revoke: not one may be stale; the result is benchmarks/results/ledger.md.
+ledger: $(READY)
+	$(BIN)/python -m benchmarks.ledger
 
 # Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
 mutants: $(READY)
