@@ -1,28 +1,23 @@
 """The `Adapter` on Auth.js's tables: the store itself, but for sessions and tokens, which stand there as they are."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, NoReturn, TypeVar, cast
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NoReturn
 
-from pydantic import JsonValue
-
-from authstore.adapter import UNSET, JsonObject, Unset
-from authstore.backends.postgres.authjs.database import AuthJsDatabase, not_held
+from authstore.adapter import JsonObject
+from authstore.backends.postgres.authjs.database import not_held
+from authstore.backends.postgres.authjs.sessions import AuthJsSessions
 from authstore.database import Row, Unit
-from authstore.errors import ConflictError, UserNotFoundError
-from authstore.expiry import END_OF_TIME, end_of, is_alive, is_session_alive, session_expiry
-from authstore.models import Account, PruneReport, Session, SignIn, User, VerificationToken
-from authstore.sql import Queries
-from authstore.store import Store, rows
-from authstore.store.base import checked_limit, is_storable, json_object
+from authstore.errors import ConflictError
+from authstore.expiry import end_of, is_alive
+from authstore.models import Account, PruneReport, SignIn, User, VerificationToken
+from authstore.store import rows
+from authstore.store.base import checked_limit, is_storable
 from authstore.store.verification_tokens import canonical_identifier
-from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, is_presentable, new_secret
-
-T = TypeVar("T")
+from authstore.tokens import new_secret
 
 _PURPOSE = "sign-in"
-_LAST_ID = "\U0010ffff"
 NOT_HELD = {
     "refresh_account": "leases",
     "why_ended": "why a session ended",
@@ -47,23 +42,8 @@ NOT_HELD = {
 }
 
 
-class AuthJsStore(Store):
+class AuthJsStore(AuthJsSessions):
     """A store whose sessions, users and accounts an application in JavaScript reads and writes too."""
-
-    @property
-    def _mapped(self) -> Queries:
-        return cast(AuthJsDatabase, self._db).tables.queries
-
-    def _has_numbers(self, role: str) -> bool:
-        return cast(AuthJsDatabase, self._db).tables.mapped[role].has_numbers
-
-    async def look_at_log(self) -> None:
-        """There is none."""
-
-    async def _write(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:  # noqa: ARG002 - as the store's own
-        return await self._db.unit(make)
-
-    _write_often = _write
 
     # ── users and accounts: where ids are numbers, the database counts ───────────────────────────────────
 
@@ -105,166 +85,6 @@ class AuthJsStore(Store):
         account = await self.get_account(made.account.provider, made.account.provider_account_id)
         user = await self.get_user(made.user.id)
         return made.model_copy(update={"user": user or made.user, "account": account or made.account})
-
-    # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────
-
-    async def create_session(
-        self,
-        user_id: str,
-        *,
-        expires: datetime | None = None,
-        token: str | None = None,
-        ip: str | None = None,
-        user_agent: str | None = None,
-        data: JsonObject | None = None,
-    ) -> Session:
-        """See `authstore.adapter.Sessions.create_session`. `ip`, `user_agent` and `data` are dropped."""
-        now = self._now()
-        if token is not None and not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
-            raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
-        limit = session_expiry(self._policy, created_at=now, now=now, wanted=expires)
-        session = Session(
-            id=self._new_id(now),
-            token=new_secret() if token is None else token,
-            user_id=user_id,
-            expires=limit,
-            created_at=now,
-            last_used_at=now,
-            authenticated_at=now,
-            ip=ip,
-            user_agent=user_agent,
-            data=json_object(data),
-        )
-        return await self._write(lambda: self._insert(session), now)
-
-    def _insert(self, session: Session) -> Unit[Session]:
-        now = session.created_at
-        if not (yield self._mapped.get_user(id=session.user_id)):
-            raise UserNotFoundError("no user has this id")
-        yield self._mapped.delete_dead_session(token=session.token, now=now)
-        values = {name: getattr(session, name) for name in ("id", "token", "user_id", "expires", "created_at")}
-        made = yield self._mapped.insert_session(**values, updated_at=now)
-        if not made:
-            raise ConflictError("a session with this token exists")
-        return self._session(made[0], session.token)
-
-    async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
-        if not is_presentable(token) or not is_storable(token):
-            return None
-        row = await self._db.one(self._mapped.session_and_user(token=token))
-        if row is None:
-            return None
-        session = self._session(row, token)
-        user = rows.user({name[6:]: value for name, value in row.items() if name.startswith("user__")})
-        return (session, user) if self._is_alive(session, now) else None
-
-    def _session(self, row: Row, token: str | None) -> Session:
-        expires = rows.instant(row["expires"])
-        made = row["created_at"] or (expires - self._policy.lifetime if self._policy.lifetime else expires)
-        return Session(
-            id=row["id"],
-            token=token,
-            user_id=row["user_id"],
-            expires=expires,
-            created_at=made,
-            last_used_at=made,
-            authenticated_at=made,
-        )
-
-    def _is_alive(self, session: Session, now: datetime) -> bool:
-        return is_session_alive(
-            self._policy,
-            now,
-            expires=session.expires,
-            created_at=session.created_at,
-            last_used_at=session.last_used_at,
-        )
-
-    async def touch_session(self, token: str) -> Session | None:
-        """See `authstore.adapter.Sessions.touch_session`. There is no last use to note."""
-        return await self.get_session(token)
-
-    async def update_session(
-        self,
-        token: str,
-        *,
-        expires: datetime | Unset = UNSET,
-        data: JsonObject | Unset = UNSET,
-        merge: Mapping[str, JsonValue | Unset] | Unset = UNSET,
-    ) -> Session | None:
-        """See `authstore.adapter.Sessions.update_session`."""
-        if not (isinstance(data, Unset) and isinstance(merge, Unset)):
-            raise not_held("data of a session")
-        now = self._now()
-        found = await self._living(token, now)
-        if found is None or isinstance(expires, Unset):
-            return found and found[0]
-        wanted = Session(**{**found[0].__dict__, "expires": expires})
-        limit = session_expiry(self._policy, created_at=wanted.created_at, now=now, wanted=wanted.expires)
-        return await self._write(lambda: self._move(token, limit, now), now)
-
-    def _move(self, token: str, expires: datetime, now: datetime) -> Unit[Session | None]:
-        moved = yield self._mapped.move_expiry(token=token, expires=expires, now=now)
-        return self._session(moved[0], token) if moved else None
-
-    async def rotate_session(self, token: str, *, grace: timedelta | None = None) -> Session | None:
-        """See `authstore.adapter.Sessions.rotate_session`."""
-        now = self._now()
-        if grace is not None:
-            raise not_held("the token before")
-        if "id" not in cast(AuthJsDatabase, self._db).tables.mapped["sessions"].table.columns:
-            raise not_held("stable session ids")
-        return (
-            await self._write(lambda: self._replace(token, new_secret(), now), now) if is_presentable(token) else None
-        )
-
-    def _replace(self, token: str, new: str, now: datetime) -> Unit[Session | None]:
-        replaced = yield self._mapped.replace_token(token=token, new=new, now=now)
-        return self._session(replaced[0], new) if replaced else None
-
-    async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:  # noqa: ARG002 - there is no place for it
-        """See `authstore.adapter.Sessions.delete_session`."""
-        if not is_presentable(token) or not is_storable(token):
-            return False
-        return bool(await self._deleted(lambda: self._mapped.delete_session_by_token(token=token)))
-
-    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
-        """See `authstore.adapter.Sessions.list_sessions`."""
-        if not (after is None or isinstance(after, Session)):
-            raise TypeError("after is the last session of the page before")
-        checked_limit(limit)
-        if not is_storable(user_id):
-            return []
-        has_instant = "created_at" in cast(AuthJsDatabase, self._db).tables.mapped["sessions"].table.columns
-        before = END_OF_TIME if after is None else after.created_at if has_instant else after.expires
-        statement = self._mapped.list_sessions_of_user(
-            user_id=user_id,
-            now=self._now(),
-            before=before,
-            before_id=_LAST_ID if after is None else after.id,
-            limit=limit,
-        )
-        found = [self._session(row, None) for row in await self._db.all(statement)]
-        return [session for session in found if self._is_alive(session, self._now())]
-
-    async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:  # noqa: ARG002 - as above
-        """See `authstore.adapter.Sessions.revoke_session`."""
-        if not is_storable(session_id):
-            return False
-        return bool(await self._deleted(lambda: self._mapped.delete_session(id=session_id)))
-
-    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:  # noqa: ARG002 - as above
-        """See `authstore.adapter.Sessions.revoke_sessions`."""
-        if not is_storable(user_id):
-            return 0
-        spared = except_token if is_presentable(except_token) else ""
-        return await self._deleted(lambda: self._mapped.delete_sessions_of_user(user_id=user_id, except_token=spared))
-
-    async def _deleted(self, make: Callable[[], Any]) -> int:
-        def unit() -> Unit[int]:
-            return len((yield make()))
-
-        return await self._db.unit(unit)
 
     # ── verification tokens ──────────────────────────────────────────────────────────────────────────────
 
@@ -330,7 +150,7 @@ class AuthJsStore(Store):
             raise not_held("purposes")
         if data:
             raise not_held("data of a verification token")
-        if "verification_tokens" not in cast(AuthJsDatabase, self._db).tables.mapped:
+        if not self._has("verification_tokens"):
             raise not_held("verification tokens")
 
     # ── keeping it in order ──────────────────────────────────────────────────────────────────────────────
