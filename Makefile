@@ -12,7 +12,7 @@ QUICK := not postgres and not browser and not node and not processes and not slo
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks patroni mutants clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -106,6 +106,10 @@ patroni: $(READY)
 	@command -v patroni && command -v etcd || { test "$$(id -u)" = 0 && apt-get update -qq \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq patroni etcd-server postgresql >/dev/null; }
 	$(BIN)/python -m benchmarks.patroni
+
+# A million look-ups while others revoke: not one may be stale; the result is benchmarks/results/ledger.md.
+ledger: $(READY)
+	$(BIN)/python -m benchmarks.ledger
 
 # Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
 mutants: $(READY)

@@ -8,5 +8,5 @@ from setuptools import find_namespace_packages, setup
 setup(
     packages=find_namespace_packages(include=["authstore", "authstore.*"]),
     package_dir={"": "."},
-    package_data={"": ["py.typed", "*.sql", "*.toml", "*.html", "*.css", "*.js", "*.svg"]},
+    package_data={"": ["py.typed", "*.sql", "*.toml", "*.html", "*.css", "*.js", "*.svg", "*.txt"]},
 )

@@ -88,21 +88,21 @@ def locking() -> Iterator[None]:
         waits.locked += monotonic() - began - (waits.waited - before)
 
 
-class Asker(NamedTuple):
-    """Who asked for something that many are given together: since when, and whose wait it is."""
+# Who asked for something that many are given together: since when, and whose wait it is. There is one for each call of
+# the hot path: a plain tuple.
+Asker = tuple[float, Waits | None]
 
-    since: float
-    waits: Waits | None
 
-    @classmethod
-    def now(cls) -> "Asker":
-        """This context."""
-        return cls(monotonic(), WAITS.get())
+def asker() -> Asker:
+    """Who asks in this context, now."""
+    return monotonic(), WAITS.get()
 
-    def is_answered(self) -> None:
-        """What was asked for begins now."""
-        if self.waits is not None:
-            self.waits.waited += monotonic() - self.since
+
+def answered(askers: Iterable[Asker], now: float) -> None:
+    """What these asked for begins now."""
+    for since, waits in askers:
+        if waits is not None:
+            waits.waited += now - since
 
 
 Told = tuple[Observer, Callable[[Statistic], None]]

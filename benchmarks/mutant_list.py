@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(REDIRECTS, "unquote(urlsplit(path).path)", "urlsplit(path).path", (*_REDIRECTS, *_BROWSERS)),
     Mutant(COOKIES, '"__Host-" if is_secure else ""', '""', _COOKIES),
     Mutant(COOKIES, "if len(found) == 1 else None", "if found else None", _COOKIES),
-    Mutant(COOKIES, "self._signer.verify_signature(token, signature) else None", "signature else None", _COOKIES),
+    Mutant(COOKIES, "signing.verify_signature(token, signature) else None", "signature else None", _COOKIES),
     Mutant(COOKIES, "SameSite=Lax", "SameSite=None", _COOKIES),
     Mutant(COOKIES, "len(secret) < MIN_SECRET_LENGTH", "len(secret) < 3", (*_COOKIES, "tests/web/test_auth.py")),
     Mutant(CSRF, '("same-origin", "none")', '("same-origin", "same-site", "none")', _BROWSERS),

@@ -17,6 +17,7 @@ from authstore.cli import (
     health_commands,
     monitor_commands,
     move_commands,
+    new,
     role_commands,
     session_commands,
     shell_commands,
@@ -45,12 +46,12 @@ store_commands.register(app)
 backup_commands.register(app)
 health_commands.register(app)
 monitor_commands.register(app)
-user_commands.register(app)
-session_commands.register(app)
-role_commands.register(app)
+for group in (user_commands.users, session_commands.sessions, role_commands.roles):
+    app.add_typer(group)
 event_commands.register(app)
 shell_commands.register(app)
 move_commands.register(app)
+new.register(app)
 demo.register(app)
 
 

@@ -23,7 +23,7 @@ BUCKETS = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 _REASONS = 50  # an application may make up its own, but not without end
-_ENDINGS = {"note_ending", "note_endings", "note_deaths", "insert_ended_token"}
+_ENDINGS = {"end_session", "note_ending", "note_endings", "note_deaths", "insert_ended_token"}
 
 Attributes = dict[str, AttributeValue]
 
@@ -70,6 +70,9 @@ class Telemetry(Observer):
         if rows and name in _ENDINGS and reason != "rotated":
             known = reason in self._ended or len(self._ended) < _REASONS
             self._ended[(reason or "expired") if known else "other"] += rows
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid and not context.trace_flags.sampled:
+            return  # the trace around it is not kept
         ended = time.time_ns()
         span = self._tracer.start_span(
             name, kind=SpanKind.CLIENT, attributes=attributes, start_time=ended - int(seconds * 1e9)
@@ -93,7 +96,7 @@ class Telemetry(Observer):
     def _attributes_of(self, name: str, error: str | None) -> Attributes:
         attributes = {**self._place, "db.query.summary": name}
         query = vars(queries).get(name)
-        if isinstance(query, Query):
+        if isinstance(query, Query) and query.sqlite:
             attributes["db.operation.name"] = query.sqlite.split(maxsplit=1)[0].upper()
         if error is not None:
             attributes["error.type"] = error

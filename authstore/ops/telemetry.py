@@ -25,7 +25,8 @@ def telemetry(
     - `authstore.sessions.created`; `authstore.sessions.ended`, by `authstore.reason`;
     - `authstore.cache.lookups`, by `authstore.cache.result` ("hit", "miss"); `authstore.cache.entries`.
 
-    Each query is a span of its own, within whichever the caller is in; whether it is kept is the provider's to say.
+    Each query is a span of its own, within whichever the caller is in; whether it is kept is the provider's to say, and
+    in a trace that is not kept none is made.
     Nothing tells a value, a token or an address. Raises `ModuleNotFoundError` that says what to install.
     """
     try:

@@ -7,7 +7,7 @@ from authstore.acting import current_actor
 from authstore.adapter import JsonObject
 from authstore.database import Unit
 from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterError, UserNotFoundError
-from authstore.models import Authenticator, DeviceType
+from authstore.models import Authenticator, DeviceType, check_text
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase, is_storable, json_object
@@ -74,6 +74,15 @@ class AuthenticatorStore(StoreBase):
             await self._write(lambda: _note_counter_error(credential_id, now, actor), now)
             raise
 
+    async def rename_authenticator(self, credential_id: str, name: str | None) -> Authenticator | None:
+        """The passkey under another name; `None` where there is none. An addition to the contract, which adapters of
+        other people's need not have."""
+        if not is_storable(credential_id):
+            return None
+        if name is not None:
+            check_text(name)
+        return await self._write_often(lambda: _rename(credential_id, name), self._now())
+
     async def delete_authenticator(self, credential_id: str) -> bool:
         """See `authstore.adapter.Authenticators.delete_authenticator`."""
         if not is_storable(credential_id):
@@ -96,6 +105,11 @@ def _advance(credential_id: str, counter: int, now: datetime) -> Unit[Authentica
     if (yield queries.get_authenticator(credential_id=credential_id)):
         raise CounterError("the signature counter did not grow: a cloned or replayed authenticator")
     raise AuthenticatorNotFoundError("no authenticator has this credential id")
+
+
+def _rename(credential_id: str, name: str | None) -> Unit[Authenticator | None]:
+    renamed = yield queries.rename_authenticator(credential_id=credential_id, name=name)
+    return rows.authenticator(renamed[0]) if renamed else None
 
 
 def _note_counter_error(credential_id: str, now: datetime, actor: str | None) -> Unit[None]:

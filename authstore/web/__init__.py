@@ -7,6 +7,7 @@ try:
     from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
     from authstore.web.guards import page_user
     from authstore.web.identity import Identity, invited_only
+    from authstore.web.oauth.apple import apple_secret
     from authstore.web.oauth.client import ProviderError
     from authstore.web.oauth.presets import (
         apple,
@@ -29,13 +30,18 @@ try:
     from authstore.web.oauth.provider import Provider, ProviderOptions, oauth2, oidc
     from authstore.web.options import Hooks, Http, Limits, Look, Storage
     from authstore.web.redirects import safe_next
-    from authstore.web.texts import ENGLISH, Texts
+    from authstore.web.texts import ENGLISH, FRENCH, GERMAN, JAPANESE, LANGUAGES, SPANISH, Texts
     from authstore.web.visitors.visits import BrowserSession, Flash
 except ModuleNotFoundError as error:
     raise extras.missing(error, "web") from None
 
 __all__ = [
     "ENGLISH",
+    "FRENCH",
+    "GERMAN",
+    "JAPANESE",
+    "LANGUAGES",
+    "SPANISH",
     "Auth",
     "BrowserSession",
     "ConsoleMailer",
@@ -53,6 +59,7 @@ __all__ = [
     "Storage",
     "Texts",
     "apple",
+    "apple_secret",
     "auth0",
     "cognito",
     "discord",

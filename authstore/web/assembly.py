@@ -22,10 +22,10 @@ from authstore.web.oauth.login import Login
 from authstore.web.oauth.logout import ProviderLogout
 from authstore.web.options import Choices, Look
 from authstore.web.pages import Pages
-from authstore.web.pages.static_files import static_mount
+from authstore.web.pages.static_files import static_routes
 from authstore.web.passkeys.ceremonies import Ceremonies
 from authstore.web.passkeys.routes import Passkeys
-from authstore.web.settings import relying_party, settings_of
+from authstore.web.settings import pictures_of, relying_party, settings_of
 from authstore.web.site import Site
 from authstore.web.source import Source
 from authstore.web.telling import Telling
@@ -55,7 +55,7 @@ def made_site(
     entrance = f"{settings.prefix}/sign-in"
     visits = Visits(source, cookies) if http.visits else None
     visitors = Visitors(name, address, entrance, source, cookies, CsrfTokens(keys, name), origins, visits)
-    pages = Pages(chosen.look.templates, chosen.look.texts)
+    pages = Pages(chosen.look.templates, chosen.look.texts, pictures_of(settings))
     return Site(address, settings, source, visitors, SignIns(source, cookies, visitors), pages)
 
 
@@ -88,7 +88,7 @@ def made_route(
         *provider_logout.routes(),
         *Devices(site, by_name).routes(),
         *Confirming(site, by_name).routes(),
-        static_mount(),
+        *static_routes(site.settings.colours),
     ]
     if mail is not None:
         routes += [*EmailLinks(site, mail, providers).routes(), *Invitations(site, mail).routes()]

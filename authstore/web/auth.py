@@ -181,18 +181,25 @@ class Auth:
         return known.user
 
     async def invite(
-        self, email: str, *, roles: Sequence[str] = (), by: str | None = None, next: str | None = None
+        self,
+        email: str,
+        *,
+        roles: Sequence[str] = (),
+        by: str | None = None,
+        next: str | None = None,
+        language: str = "",
     ) -> bool:
         """Mails a link that makes a user of whoever follows it, with these roles, and signs them in; works once, for
         `invitation_lifetime` (a week), and whatever `allow` says. Whoever has the address already gets the roles.
 
-        `by` is named as the actor of the grants in the change log; `next` is where they go then. `False`: the address
+        `by` is named as the actor of the grants in the change log; `next` is where they go then, `language`
+        that of the letter, such as "de". `False`: the address
         had its letters for today. Raises `InvalidEmailError`, `RoleNotFoundError`, what the mailer raises, and
         `ConfigurationError` without one.
         """
         if self._mail is None:
             raise ConfigurationError("an invitation is a letter: give Auth a mailer=")
-        return await Invitations(self.site, self._mail).invite(email, roles, by, next)
+        return await Invitations(self.site, self._mail).invite(email, roles, by, next, language)
 
     async def sign_in(self, connection: HTTPConnection, response: Response, user: User) -> Session:
         """For a way in of the application's own: a new session for this browser; the one it had ends."""

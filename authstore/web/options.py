@@ -5,7 +5,7 @@ Every option can also be given to `Auth` by itself, under the same name.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from os import PathLike
 from typing import Any, Final, TypedDict, TypeVar
@@ -15,7 +15,7 @@ from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy
 from authstore.web.identity import Allow
 from authstore.web.telling import OnEvent
-from authstore.web.texts import ENGLISH, Texts
+from authstore.web.texts import LANGUAGES, Texts
 
 MAX_LINK_LIFETIME: Final = timedelta(minutes=10)  # ASVS 5.0 6.5.5
 
@@ -80,15 +80,22 @@ class Look:
     """What people see.
 
     name: of the site, as people are told it; the host by default. home: where people go when nothing else was asked
-        for. texts: the sentences. templates: a folder whose templates come before ours. mail_from: whom letters are
-        from, "no-reply" at the host by default.
+        for. texts: the sentences, or those of several languages, of which browsers say the one they want; by default
+        English, German, French, Spanish and Japanese. templates: a folder whose templates come before ours. mail_from:
+        whom letters are from, "no-reply" at the host by default.
+    logo: a picture of the site, by a path of it or an https URL. links: at the foot of every page, by what they are
+        called; "terms", "privacy", "imprint" and "help" are said in every language. accent: the colour of buttons and
+        links, as "#14563c"; it is made readable on light and dark.
     """
 
     name: str | None = None
     home: str = "/"
-    texts: Texts = ENGLISH
+    texts: Texts | Sequence[Texts] = LANGUAGES
     templates: str | PathLike[str] | None = None
     mail_from: str | None = None
+    logo: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    accent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +121,10 @@ class Http:
     visits: bool = False
 
     def __post_init__(self) -> None:
-        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith(("-browser", "-visit")):
-            raise ConfigurationError("cookie_name is letters, digits, - and _, and ends in neither -browser nor -visit")
+        if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith(("-browser", "-last", "-visit")):
+            raise ConfigurationError(
+                "cookie_name: letters, digits, - and _; -browser, -last and -visit are taken as ends"
+            )
         if self.hsts is not None and self.hsts < 0:
             raise ConfigurationError("hsts is a number of seconds, or None")
         if self.max_cookie_bytes < _LEAST_COOKIE_BYTES:
@@ -157,9 +166,12 @@ class Options(TypedDict, total=False):
     invitation_lifetime: timedelta
     name: str | None
     home: str
-    texts: Texts
+    texts: Texts | Sequence[Texts]
     templates: str | PathLike[str] | None
     mail_from: str | None
+    logo: str | None
+    links: Mapping[str, str]
+    accent: str | None
     former_cookies: Sequence[str]
     allowed_origins: Sequence[str]
     cookie_name: str

@@ -20,14 +20,16 @@ RETRY_AFTER: Final = "60"  # seconds, of a 429 or 503
 class RefusedError(Exception):
     """This request is refused: `code` names the sentence in `Texts` (`error_<code>`), `status` the HTTP status.
 
-    `provider` is the label of the provider concerned, where there is one.
+    `provider` is the label of the provider concerned, where there is one. `is_unknown`: what was presented is not known
+    here, so whoever keeps it may forget it.
     """
 
-    def __init__(self, code: str, status: int = 400, *, provider: str = "") -> None:
+    def __init__(self, code: str, status: int = 400, *, provider: str = "", is_unknown: bool = False) -> None:
         super().__init__(code)
         self.code = code
         self.status = status
         self.provider = provider
+        self.is_unknown = is_unknown
 
 
 _OURS: Final[Mapping[type[AuthStoreError], tuple[str, int]]] = {

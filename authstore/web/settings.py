@@ -1,7 +1,8 @@
 """Where the site and its routes stand, and what the application chose, checked."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
@@ -9,7 +10,8 @@ from authstore.errors import ConfigurationError
 from authstore.web.address import Address
 from authstore.web.identity import Allow
 from authstore.web.options import Choices, Http, Limits
-from authstore.web.redirects import safe_next
+from authstore.web.pages.colour import stylesheet_of
+from authstore.web.redirects import origin_of, safe_next
 from authstore.web.wording import worded
 
 _MAX_NAME: Final = 200
@@ -20,7 +22,7 @@ _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 class Settings:
     """`route_prefix` is where our routes stand in the application, `prefix` where a browser sees them.
 
-    `allowed_origins` are origins as browsers write them.
+    `allowed_origins` are origins as browsers write them. `colours` is a stylesheet.
     """
 
     name: str
@@ -30,6 +32,9 @@ class Settings:
     limits: Limits
     http: Http
     allow: Allow | None = None
+    logo: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    colours: str | None = None
     allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -52,8 +57,27 @@ def settings_of(address: Address, prefix: str, chosen: Choices, allowed_origins:
         limits=chosen.limits,
         http=chosen.http,
         allow=chosen.hooks.allow,
+        logo=_checked_link("logo", chosen.look.logo),
+        links={name: _checked_link("links", url) or "" for name, url in chosen.look.links.items()},
+        colours=None if chosen.look.accent is None else stylesheet_of(chosen.look.accent),
         allowed_origins=allowed_origins,
     )
+
+
+def pictures_of(settings: Settings) -> tuple[str, ...]:
+    """Origins that pictures of our pages come from, beside our own."""
+    origin = None if settings.logo is None else origin_of(settings.logo)
+    return () if origin is None else (origin,)
+
+
+def _checked_link(what: str, url: str | None) -> str | None:
+    if (
+        url is None
+        or safe_next(url, "") == url
+        or (isinstance(url, str) and url.startswith("https://") and origin_of(url))
+    ):
+        return url
+    raise ConfigurationError(f'{what}: a path of this site ("/terms") or an https URL, not {url!r}')
 
 
 def relying_party(address: Address, http: Http) -> str | None:

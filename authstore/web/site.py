@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import HTTPConnection
-from starlette.types import Scope
 
 from authstore.adapter import Adapter
 from authstore.web.address import Address
@@ -18,6 +17,7 @@ from authstore.web.redirects import safe_target
 from authstore.web.refusals import RefusedError
 from authstore.web.settings import Settings
 from authstore.web.source import Source
+from authstore.web.texts import Texts
 from authstore.web.visitors.presence import Presence, Visitors
 from authstore.web.visitors.signing import SignIns, ip_of
 
@@ -104,13 +104,25 @@ class Site:
             log.error("allow failed, so nobody was let in: %s", type(error).__name__)
             return False
 
-    def context(self, scope: Scope, presence: Presence, values: Mapping[str, Any]) -> dict[str, Any]:
+    def texts_for(self, connection: HTTPConnection) -> Texts:
+        """The sentences, in the language that this browser asks for."""
+        return self.pages.texts_for(connection.headers.get("accept-language", ""))
+
+    def context(self, connection: HTTPConnection, presence: Presence, values: Mapping[str, Any]) -> dict[str, Any]:
         """What every template gets, and `values`."""
+        texts = self.texts_for(connection)
         return {
+            "texts": texts,
+            "links": [
+                {"label": getattr(texts, f"link_{name.lower()}", name), "url": url}
+                for name, url in self.settings.links.items()
+            ],
+            "logo": self.settings.logo,
+            "coloured": self.settings.colours is not None,
             "site": self.settings.name,
             "prefix": self.settings.prefix,
             "home": self.settings.home,
-            "csrf_token": self.visitors.csrf_token(scope, presence),
+            "csrf_token": self.visitors.csrf_token(connection.scope, presence),
             "user": presence.user,
             "now": self.now(),
             "messages": [],

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,14 @@ asyncio.run(main())
 """
 
 
+async def replicated(replica: Path, restored: Path) -> int:
+    """How many sessions there are in what Litestream restores; 0 where it has nothing yet."""
+    restored.unlink(missing_ok=True)
+    command = [LITESTREAM, "restore", "-o", restored, f"file://{replica}"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
+    return (await ops.drill(restored)).counts.get("sessions", 0) if done.returncode == 0 else 0
+
+
 @pytest.mark.processes
 async def test_what_litestream_replicated_comes_back(tmp_path: Path) -> None:
     path, replica, restored = tmp_path / "auth.db", tmp_path / "replica", tmp_path / "restored.db"
@@ -40,14 +49,15 @@ async def test_what_litestream_replicated_comes_back(tmp_path: Path) -> None:
     )
     assert writer.stdout is not None
     tokens = [(await asyncio.wait_for(writer.stdout.readline(), 30)).decode().strip() for _ in range(50)]
-    await asyncio.sleep(2.5)  # it replicates once a second
+    deadline = time.monotonic() + 60
+    while await replicated(replica, tmp_path / "look.db") < len(tokens):  # it copies once a second
+        assert time.monotonic() < deadline, "Litestream copied nothing within a minute"
+        await asyncio.sleep(0.5)
     since = datetime.now(UTC)
     for process in (writer, litestream):
         process.send_signal(signal.SIGKILL)
         await process.communicate()
-    command = [LITESTREAM, "restore", "-o", restored, f"file://{replica}"]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert await replicated(replica, restored) >= len(tokens)
     drilled = await ops.drill(restored)
     assert (drilled.ok, drilled.sha256) == (True, None), drilled.problems
     assert drilled.counts["sessions"] >= len(tokens)

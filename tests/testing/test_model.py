@@ -49,8 +49,12 @@ FAULTS: dict[str, tuple[type[ModelBase], Callable[[pytest.MonkeyPatch], None]]] 
         SessionsModel,
         lambda patch: patch.setattr("authstore.store.sessions.endings.is_row_alive", lambda *_: False),
     ),
+    "a grace that is over at once": (
+        SessionsModel,
+        lambda patch: patch.setattr("authstore.store.sessions.writing.end_of", lambda start, _: start),
+    ),
     "a grace that another rotation does not end": (SessionsModel, _sql("end_graces", "AND at > :now", "AND at < :now")),
-    "a death that is told by its sweeper": (SessionsModel, _sql("note_endings", "AND last_used_at > :used_after", "")),
+    "an ending that is told as a death": (SessionsModel, _sql("note_ending", "expires > :now", "expires < :now")),
     "an event that is shown twice": (
         SessionsModel,
         _sql("list_events", "changes.seq > :after", "changes.seq >= :after"),

@@ -6,6 +6,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import cbor2
 from cryptography.hazmat.primitives import hashes
@@ -32,6 +33,7 @@ class SoftKey:
     counter: int = 0
     cross_origin: bool = False
     handle: str | None = None
+    aaguid: str = "00000000-0000-0000-0000-000000000000"
     credential_id: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
@@ -40,7 +42,7 @@ class SoftKey:
         self.handle = options["user"]["id"]
         numbers = self.key.public_key().public_numbers()
         public = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
-        attested = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id + public
+        attested = UUID(self.aaguid).bytes + len(self.credential_id).to_bytes(2, "big") + self.credential_id + public
         data = self._authenticator_data(AT) + attested
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         response = {"attestationObject": encoded(attestation), "transports": ["internal", "hybrid", "x"]}

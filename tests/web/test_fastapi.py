@@ -193,6 +193,19 @@ async def test_they_are_in_openapi(world: Any) -> None:
     assert not any(path.startswith("/auth") for path in schema["paths"])
 
 
+async def test_openapi_names_the_cookie_that_is_set_and_bearers(make_world: Any) -> None:
+    world = await make_world(cookie_name="staff")
+    second = Auth(world.store, base_url="https://app.example", secrets=["x" * 32], cookie_name="other")
+    second.install(world.app)
+    add_routes(world.app)
+    for _ in range(2):
+        schema = world.app.openapi()
+        schemes = schema["components"]["securitySchemes"]
+        assert schemes["authstore"]["name"] == "__Host-staff"
+        assert schemes["authstoreBearer"]["scheme"] == "bearer"
+        assert schema["paths"]["/me"]["get"]["security"] == [{"authstore": []}, {"authstoreBearer": []}]
+
+
 async def test_without_the_middleware_the_mistake_is_named(world: Any) -> None:
     app = FastAPI()
     add_routes(app)

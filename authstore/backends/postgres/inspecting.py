@@ -38,7 +38,7 @@ async def explain(
     connection: Connection, timeout: float | None, *, query: Query, is_in_transaction: bool = False
 ) -> list[str]:
     """How PostgreSQL goes about a query whose values it does not know. Raises the driver's errors."""
-    said = text(query.postgres)
+    said = text(query.postgres or query.whole or "")
     given = f"({', '.join(['NULL'] * len(said.names))})" if said.names else ""
     begin, end = _SAVEPOINT if is_in_transaction else _TRANSACTION
     await connection.script(begin + _PREPARE + said.sql, timeout)

@@ -16,7 +16,7 @@ from authstore.backends.postgres.standby import PATIENCE_SECONDS, Standby
 from authstore.backends.postgres.units import fetch
 from authstore.database import BUSY_SECONDS, Found, Lookup, Row
 from authstore.errors import AuthStoreError, StoreBusyError
-from authstore.observers import WAITS, Asker
+from authstore.observers import WAITS, Asker, answered, asker
 from authstore.sql import Statement
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Reads:
         waiting: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(lookup, {}).setdefault(key, []).append(waiting)
         if self._pool.watch is not None:
-            self._askers[waiting] = Asker.now()
+            self._askers[waiting] = asker()
         self._start()
         return waiting
 
@@ -115,9 +115,9 @@ class Reads:
     async def _many(
         self, connection: Connection, deadline: float, *, lookup: Lookup, waiting: _Waiting
     ) -> Mapping[str, Found]:
-        for asker in self._askers_of(waiting):
-            asker.is_answered()
-            connection.waited = max(connection.waited, monotonic() - asker.since)
+        askers, now = self._askers_of(waiting), monotonic()
+        answered(askers, now)
+        connection.waited = max([connection.waited, *(now - since for since, _ in askers)])
         rows = await fetch(connection, lookup.many(keys=list(waiting)), deadline)
         return lookup.read([tuple(row.values()) for row in rows])
 
@@ -126,7 +126,7 @@ class Reads:
         if not self._askers:
             return []
         asked = (self._askers.pop(future, None) for futures in waiting.values() for future in futures)
-        return [asker for asker in asked if asker is not None]
+        return [each for each in asked if each is not None]
 
     async def _answer_each(self, lookup: Lookup, waiting: _Waiting) -> None:
         for key, futures in waiting.items():

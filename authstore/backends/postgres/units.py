@@ -16,6 +16,7 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone,
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import Text, text
+from authstore.backends.uninterrupted import uninterrupted
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
 from authstore.observers import Statistic, locking
@@ -58,17 +59,7 @@ class Units:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            if not task.cancelled():
-                task.exception()
-            raise cancelled
-        return task.result()
+        return await uninterrupted(task)
 
     async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float) -> T:
         loop = asyncio.get_running_loop()
@@ -93,7 +84,8 @@ class Units:
         connection = await self._pool.take(deadline, to_write=True)
         try:
             send = connection.fetch_tuples if said.returns else connection.run
-            return await noted(connection, query, committed(connection, send(said.sql, values, None)))
+            work: Coroutine[Any, Any, int | list[Row]] = send(said.sql, values, None)
+            return await noted(connection, query, committed(connection, work), _reason(said, values))
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -156,6 +148,15 @@ async def _fetch(connection: Connection, statement: Statement, deadline: float |
     if said.returns:
         return await connection.fetch_tuples(said.sql, values, _left(deadline))
     return [{}] * await connection.run(said.sql, values, _left(deadline))
+
+
+def _reason(said: Text, values: Sequence[Any]) -> str | None:
+    """Why a statement ends sessions; of many at once only where all end for the same."""
+    if "reason" not in said.names:
+        return None
+    given = values[said.names.index("reason")]
+    reasons = {given} if isinstance(given, str) else set(given)
+    return reasons.pop() if len(reasons) == 1 else None
 
 
 async def noted(connection: Connection, query: Query, work: Awaitable[T], reason: str | None = None) -> T:

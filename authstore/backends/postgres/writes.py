@@ -8,14 +8,16 @@ an insert costs a sixth.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 from authstore.backends.postgres.errors import DRIVER_ERRORS
 from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import GATE, Units
+from authstore.backends.uninterrupted import ended
 from authstore.database import Row, Unit
 from authstore.errors import StoreMisuseError, UnknownOutcomeError
-from authstore.observers import WAITS, Asker
+from authstore.observers import WAITS, Asker, answered, asker
 from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
@@ -67,7 +69,7 @@ class Writes:
         query = statement.query
         if query.gathered is None or not self._running.get(query):
             return await self._write_alone(statement)
-        job = _Job(statement, asyncio.get_running_loop().create_future(), Asker.now())
+        job = _Job(statement, asyncio.get_running_loop().create_future(), asker())
         self._waiting.setdefault(query, []).append(job)
         self._start(query)
         return await self._outcome(job)
@@ -79,7 +81,7 @@ class Writes:
             if job.batch is None:
                 self._waiting[job.statement.query].remove(job)  # it never began
             else:
-                await _uninterrupted(job.batch)
+                await ended(job.batch)
             raise
 
     async def _write_alone(self, statement: Statement) -> bool:
@@ -131,8 +133,7 @@ class Writes:
 
     async def _write_together(self, query: Query, jobs: list[_Job]) -> None:
         said, given = text(query.gathered or ""), [job.statement.parameters for job in jobs]
-        for job in jobs:
-            job.asker.is_answered()
+        answered((job.asker for job in jobs), monotonic())
         try:
             values = [GATE if name == "gate" else [one[name] for one in given] for name in said.names]
             rows = await self._units.alone(query, said, values)
@@ -179,11 +180,3 @@ def _again(error: BaseException) -> BaseException:
         made.__cause__ = error.__cause__
         return made
     return error
-
-
-async def _uninterrupted(future: "asyncio.Future[None]") -> None:
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue

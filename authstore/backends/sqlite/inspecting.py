@@ -40,6 +40,8 @@ def drift(path: Path) -> tuple[str, ...]:
 
 def explain(connection: sqlite3.Connection, query: Query) -> list[str]:
     """How SQLite goes about a query: its plan, as the command line shows it."""
+    if not query.sqlite:
+        return ["(asks nothing)"]
     values = defaultdict[str, None](lambda: None)
     depth: dict[int, int] = {0: 0}
     lines = []

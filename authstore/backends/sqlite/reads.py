@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, TypeAlias
 
 from authstore.backends.sqlite.errors import translated, unreadable
@@ -64,7 +65,7 @@ class Reads:
         self._questions.append(question)
         self._waiting.append(waiting)
         if self._thread.watch is not None:
-            self._askers.append(Asker.now())
+            self._askers.append((monotonic(), WAITS.get()))
         self._start()
         return waiting
 

@@ -9,7 +9,7 @@ import aiosqlite
 
 from authstore.backends.sqlite.units import RUN, UnitConnection
 from authstore.backends.turn import closed
-from authstore.observers import Asker, Statistic, Watch, logging_watch
+from authstore.observers import Asker, Statistic, Watch, answered, asker, logging_watch
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class ConnectionThread:
         watch = self.watch or logging_watch()
         if watch is None:
             return await self._run(work)
-        noted = _Noted(work, askers or (Asker.now(),))
+        noted = _Noted(work, askers or (asker(),))
         try:
             return await self._run(noted)
         finally:
@@ -71,9 +71,8 @@ class _Noted(Generic[T]):
 
     def __call__(self, connection: UnitConnection) -> T:
         begun = monotonic()
-        for asker in self._askers:
-            asker.is_answered()
-        connection.executed, connection.waited, connection.locked = self.executed, begun - self._askers[0].since, 0.0
+        answered(self._askers, begun)
+        connection.executed, connection.waited, connection.locked = self.executed, begun - self._askers[0][0], 0.0
         try:
             return self._work(connection)
         finally:

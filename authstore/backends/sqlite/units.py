@@ -48,7 +48,7 @@ class UnitConnection(sqlite3.Connection):
 
     def rows(self, statement: Statement) -> list[Row]:
         """What `fetch` gives, noted."""
-        if self.executed is None:
+        if self.executed is None or not statement.query.sqlite:  # what PostgreSQL alone has a text for asks nothing
             return fetch(self, statement)
         return self.noting(statement.query, partial(fetch, self, statement), statement.parameters.get("reason"))
 

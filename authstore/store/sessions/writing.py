@@ -208,7 +208,8 @@ class SessionStore(SessionReader, SlicingStore):
             if (yield queries.get_user(id=session.user_id)):
                 raise UserDisabledError("this user is disabled")
             raise UserNotFoundError("no user has this id")
-        if self._policy.max_per_user is not None:
+        # One that is dead from the start (`expires` has passed) takes nobody's place.
+        if self._policy.max_per_user is not None and self._is_alive(session, session.created_at):
             ending, keep = Ending("limit", session.created_at, None, self._policy), self._policy.max_per_user - 1
             yield from refuse_many(session.user_id, ending, except_id=session.id, keep=keep)
             excess = yield queries.list_excess_sessions(

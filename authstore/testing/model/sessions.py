@@ -106,6 +106,27 @@ class SessionsModel(ModelBase):
         self.expected.rotate(token, rotated.token, grace)
         return rotated.token
 
+    @rule(
+        target=sessions,
+        name=st.sampled_from(NAMES),
+        grace=GRACES,
+        times=st.integers(1, 2),
+        wait=st.sampled_from([timedelta(0), timedelta(seconds=5), timedelta(minutes=9), timedelta(hours=2)]),
+        how=st.sampled_from(["look_up", "touch_session", "delete_session", "ask_why_it_ended"]),
+    )
+    def come_with_a_replaced_token(self, name: str, grace: timedelta, times: int, wait: timedelta, how: str) -> Any:
+        """In its grace or after it, once replaced or twice."""
+        user = self.expected.users.get(name)
+        if user is None or user.disabled:
+            return multiple()
+        tokens = [self.create_session(name, {}, None, None)]
+        while len(tokens) <= times and isinstance(tokens[-1], str):
+            tokens.append(self.rotate_session(tokens[-1], grace))
+        self.clock.advance(wait)
+        getattr(self, how)(tokens[0])
+        self.ask_why_it_ended(tokens[0])
+        return multiple(*(token for token in tokens if isinstance(token, str)))
+
     @rule(token=sessions)
     def look_up(self, token: str) -> None:
         """By whatever token there ever was."""

@@ -1,26 +1,33 @@
 """Your devices: where a user is signed in, and in which ways. `/sessions`, `/sessions/revoke`, `/accounts/unlink`."""
 
+import base64
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from authstore.models import Account, Authenticator, Session
+from authstore.models import Account, Authenticator, Session, User
+from authstore.web.account.passkeys import RenamesAuthenticators, maker_of, user_handle
 from authstore.web.account.sessions import shown_session
 from authstore.web.account.sign_in import Shown, provider_buttons
 from authstore.web.account.user_agents import device_kind, device_name
 from authstore.web.account.ways_in import WaysIn, ways_in
 from authstore.web.refusals import RefusedError
 from authstore.web.routing.asked import Asked, redirect
+from authstore.web.routing.flows import take_word
 from authstore.web.routing.routes import get, post
+from authstore.web.settings import relying_party
 from authstore.web.site import Site
+from authstore.web.wording import worded
 
 log = logging.getLogger("authstore.web")
 
+_MAX_CALLED: Final = 254
 _MANY = 10_000  # sessions of one user, among which the one to end is looked for
 
 
@@ -47,15 +54,19 @@ class Devices:
         sessions = await self.site.store.list_sessions(user.id)
         ways = await ways_in(self.site, self.site.store, user, self.providers)
         if asked.wants_json:
-            return JSONResponse(self._json(sessions, session, ways))
+            return JSONResponse(self._json(asked, sessions, session, ways))
         linked = {account.provider for account in ways.accounts}
+        word = await take_word(self.site.store, self.site.visitors.browser_of(asked.request.scope))
         missing = [provider for name, provider in self.providers.items() if name not in linked]
         return asked.page(
             "devices.html",
             is_fresh=self.site.source.is_fresh(session, self.site.settings.limits.fresh_for),
-            sessions=[{**self._session(each, session), **_times(each)} for each in sessions],
+            messages=[] if word is None else [{"kind": "success", "text": getattr(asked.texts, f"done_{word}")}],
+            sessions=[{**self._session(asked, each, session), **_times(each)} for each in sessions],
             accounts=[self._account(account, ways) for account in ways.accounts],
             passkeys=[{**_passkey(passkey, ways), **_times(passkey)} for passkey in ways.passkeys],
+            can_rename=isinstance(self.site.store, RenamesAuthenticators),
+            accepted=self._accepted(user, ways),
             providers=provider_buttons(asked, missing, intent="link", next=self.site.path("/sessions")),
         )
 
@@ -64,12 +75,12 @@ class Devices:
         session, user = asked.freshly_signed_in()
         if asked.text("all") == "others":
             number = await self.site.store.revoke_sessions(user.id, except_token=asked.presence.token)
-            return asked.done(self.site.path("/sessions"), revoked=number)
+            return await asked.told("revoked_others", self.site.path("/sessions"), revoked=number)
         wanted = asked.text("session_id")
         if all(each.id != wanted for each in await self.site.store.list_sessions(user.id, limit=_MANY)):
             raise RefusedError("not_found", 404)
         number = int(await self.site.store.revoke_session(wanted))
-        response = asked.done(self.site.path("/sessions"), revoked=number)
+        response = await asked.told("revoked", self.site.path("/sessions"), revoked=number)
         return self.site.sign_ins.dismiss(response, asked.presence) if wanted == session.id else response
 
     async def unlink(self, asked: Asked) -> Response:
@@ -84,11 +95,19 @@ class Devices:
             ways.check_account(account)
             await store.unlink_account(*named)
         log.info("account unlinked: user %r, %s", user.id, account.provider)
-        return asked.done(self.site.path("/sessions"), unlinked=True)
+        return await asked.told("unlinked", self.site.path("/sessions"), unlinked=True)
 
-    def _json(self, sessions: list[Session], current: Session, ways: WaysIn) -> dict[str, Any]:
+    def _accepted(self, user: User, ways: WaysIn) -> str | None:
+        """What a browser is told so that it forgets passkeys that were removed here (WebAuthn Level 3 §5.1.10)."""
+        ids = [each.credential_id for each in ways.passkeys]
+        if not ways.by_passkey:
+            return None
+        rp_id = relying_party(self.site.address, self.site.settings.http)
+        return json.dumps({"rpId": rp_id, "userId": user_handle(user), "allAcceptedCredentialIds": ids})
+
+    def _json(self, asked: Asked, sessions: list[Session], current: Session, ways: WaysIn) -> dict[str, Any]:
         return {
-            "sessions": [{**shown_session(each), **self._session(each, current)} for each in sessions],
+            "sessions": [{**shown_session(each), **self._session(asked, each, current)} for each in sessions],
             "accounts": [self._account(account, ways) for account in ways.accounts],
             "passkeys": [
                 {**_passkey(each, ways), **each.model_dump(mode="json", include={"created_at", "last_used_at"})}
@@ -96,11 +115,11 @@ class Devices:
             ],
         }
 
-    def _session(self, session: Session, current: Session) -> dict[str, Any]:
+    def _session(self, asked: Asked, session: Session, current: Session) -> dict[str, Any]:
         return {
             "id": session.id,
             "current": session.id == current.id,
-            "device": device_name(session.user_agent, self.site.pages.texts.device_on),
+            "device": device_name(session.user_agent, asked.texts.device_on),
             "kind": device_kind(session.user_agent),
             "ip": session.ip,
         }
@@ -110,14 +129,29 @@ class Devices:
         return {
             "provider": account.provider,
             "provider_account_id": account.provider_account_id,
+            "called": _called(account),
             "label": provider.label if provider else account.provider,
             "icon": provider.icon if provider else account.provider,
             "can_unlink": ways.number > int(ways.counts(account)),
         }
 
 
+def _called(account: Account) -> str | None:
+    """What its owner calls the account: the address or name in the ID token that was kept with it."""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode((account.id_token or "").split(".")[1] + "=="))
+        return next((worded(claims[name], _MAX_CALLED) for name in ("email", "name") if claims.get(name)), None)
+    except (AttributeError, IndexError, RecursionError, TypeError, ValueError):
+        return None
+
+
 def _passkey(passkey: Authenticator, ways: WaysIn) -> dict[str, Any]:
-    return {"credential_id": passkey.credential_id, "name": passkey.name, "can_delete": ways.number > 1}
+    return {
+        "credential_id": passkey.credential_id,
+        "name": passkey.name,
+        "maker": maker_of(passkey),
+        "can_delete": ways.number > 1,
+    }
 
 
 def _times(thing: Session | Authenticator) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from authstore.web.site import Site
 from authstore.web.visitors.presence import Presence
 
 _ANSWERABLE: Final = "answerable_by_authstore"  # of an error
+_OURS: Final = "is_of_authstore"  # of a function that describes an application
+_BEARER: Final = "authstoreBearer"  # name of a security scheme
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
 
 
@@ -41,9 +43,35 @@ def install(app: Starlette, site: Site, route: OwnRoutes) -> None:
     _keep_outermost(app)
     routes = app.router.routes
     routes.insert(route.place_in(routes), route)
+    _describe(app, site.visitors.cookies.session_name)
     app.add_exception_handler(SignInNeededError, _sign_in_needed)
     # The application's own answers to these, made before or after, come first.
     app.exception_handlers.setdefault(AuthStoreError, _refusing(site))
+
+
+def _describe(app: Any, cookie: str) -> None:
+    """FastAPI's description names the cookie that this site sets, and the other way to send a token.
+
+    Of several sites the one that was installed first speaks, whose `request.state.user` is.
+    """
+    describe = getattr(app, "openapi", None)
+    if describe is None or getattr(describe, _OURS, False):
+        return
+
+    def described() -> dict[str, Any]:
+        schema: dict[str, Any] = describe()
+        schemes = schema.get("components", {}).get("securitySchemes", {})
+        if "authstore" in schemes and _BEARER not in schemes:
+            schemes["authstore"]["name"] = cookie
+            schemes[_BEARER] = {"type": "http", "scheme": "bearer", "description": "A session's token."}
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    if {"authstore": []} in operation.get("security", ()):
+                        operation["security"].append({_BEARER: []})
+        return schema
+
+    setattr(described, _OURS, True)
+    app.openapi = described
 
 
 def _keep_outermost(app: Starlette) -> None:

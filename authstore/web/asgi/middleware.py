@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from authstore.errors import StoreError
 from authstore.web.asgi.health import is_probe
 from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
+from authstore.web.pages import error_text
 from authstore.web.refusals import RETRY_AFTER, RefusedError
 from authstore.web.site import Site
 from authstore.web.visitors.cookies import cookie_line
@@ -114,7 +115,7 @@ class PresenceMiddleware:
         return {**message, "headers": [(name, ours if name == b"location" else value) for name, value in headers]}
 
     def _unavailable(self, scope: Scope) -> Response:
-        text = self._site.pages.error_text("unavailable")
+        text = error_text(self._site.texts_for(HTTPConnection(scope)), "unavailable")
         headers = {"cache-control": "no-store", "retry-after": RETRY_AFTER, **self._cross_origin(scope)}
         return PlainTextResponse(text, 503, headers)
 

@@ -43,7 +43,7 @@ class Invitations:
             post(self.site, "/invitation", self.accept, "invitation_accepted"),
         ]
 
-    async def invite(self, email: str, roles: Sequence[str], by: str | None, next: str | None) -> bool:
+    async def invite(self, email: str, roles: Sequence[str], by: str | None, next: str | None, language: str) -> bool:
         """See `Auth.invite`."""
         address, store, limits = canonical_email(email), self.site.store, self.site.settings.limits
         for name in roles:
@@ -58,7 +58,10 @@ class Invitations:
         )
         url = f"{self.site.url('/invitation')}?{urlencode({'email': address, 'token': made.token})}"
         days = max(1, round(limits.invitation_lifetime.total_seconds() / 86_400))
-        await self.mail.send(invitation_letter(self.site, sender=self.mail.sender, to=address, url=url, days=days))
+        texts = self.site.pages.texts_for(language)
+        await self.mail.send(
+            invitation_letter(self.site, texts, sender=self.mail.sender, to=address, url=url, days=days)
+        )
         return True
 
     async def show(self, asked: Asked) -> Response:
@@ -79,7 +82,7 @@ class Invitations:
             user = await self._joined(store, asked, found)
             session = await self.site.sign_ins.begin(store, asked.request, user)
         where = self.site.target(found.data.get("next"))
-        return self.site.sign_ins.greet(asked.done(where, next=where), session)
+        return self.site.sign_ins.greet(asked.done(where, next=where), session, "email")
 
     async def _joined(self, store: Adapter, asked: Asked, found: VerificationToken) -> User:
         user = await proved_user(store, asked, found.identifier, may_be_made=True)

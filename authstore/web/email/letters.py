@@ -7,6 +7,7 @@ from email.utils import format_datetime
 from authstore.errors import ConfigurationError
 from authstore.tokens import new_secret
 from authstore.web.site import Site
+from authstore.web.texts import Texts
 
 
 def checked_sender(sender: str) -> str:
@@ -22,9 +23,11 @@ def checked_sender(sender: str) -> str:
     return sender
 
 
-def sign_in_letter(site: Site, *, sender: str, to: str, url: str, code: str, minutes: int) -> EmailMessage:
+def sign_in_letter(
+    site: Site, texts: Texts, *, sender: str, to: str, url: str, code: str, minutes: int
+) -> EmailMessage:
     """The letter to `to` (a canonical address) that signs in by `url`, or by `code` in the browser that asked."""
-    texts, name = site.pages.texts, site.settings.name
+    name = site.settings.name
     said = {
         "intro": texts.mail_intro.format(site=name),
         "button": texts.mail_button.format(site=name),
@@ -33,22 +36,24 @@ def sign_in_letter(site: Site, *, sender: str, to: str, url: str, code: str, min
         "expiry": texts.mail_expiry.format(minutes=minutes),
         "ignore": texts.mail_ignore,
     }
-    return _letter(site, sender, to, texts.mail_subject.format(site=name), url, said)
+    return _letter(site, texts, sender, to, texts.mail_subject.format(site=name), url, said)
 
 
-def invitation_letter(site: Site, *, sender: str, to: str, url: str, days: int) -> EmailMessage:
+def invitation_letter(site: Site, texts: Texts, *, sender: str, to: str, url: str, days: int) -> EmailMessage:
     """The letter to `to` (a canonical address) that makes a user by `url`."""
-    texts, name = site.pages.texts, site.settings.name
+    name = site.settings.name
     said = {
         "intro": texts.invitation_intro.format(site=name),
         "button": texts.invitation_button,
         "expiry": texts.invitation_expiry.format(days=days),
         "ignore": texts.invitation_ignore,
     }
-    return _letter(site, sender, to, texts.invitation_subject.format(site=name), url, said)
+    return _letter(site, texts, sender, to, texts.invitation_subject.format(site=name), url, said)
 
 
-def _letter(site: Site, sender: str, to: str, subject: str, url: str, said: dict[str, str]) -> EmailMessage:
+def _letter(
+    site: Site, texts: Texts, sender: str, to: str, subject: str, url: str, said: dict[str, str]
+) -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = subject
     message["From"] = sender
@@ -58,7 +63,15 @@ def _letter(site: Site, sender: str, to: str, subject: str, url: str, said: dict
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
     parts = (said["intro"], url, said.get("code_intro"), said.get("code"), said["expiry"], said["ignore"])
     message.set_content("\n\n".join(part for part in parts if part) + "\n")
-    values = {"subject": subject, "url": url, "site": site.settings.name, "code": None, "code_intro": None, **said}
+    values = {
+        "texts": texts,
+        "subject": subject,
+        "url": url,
+        "site": site.settings.name,
+        "code": None,
+        "code_intro": None,
+        **said,
+    }
     message.add_alternative(site.pages.text("mail.html", values), subtype="html")
     return message
 

@@ -18,6 +18,7 @@ from authstore.web.account.sign_in import Shown, sign_in_page
 from authstore.web.counts import client_of
 from authstore.web.email.codes import (
     Asker,
+    NewLetter,
     is_spent,
     look_at_note,
     note_letter,
@@ -29,11 +30,13 @@ from authstore.web.email.codes import (
 from authstore.web.email.letters import sign_in_letter
 from authstore.web.email.post import Post
 from authstore.web.email.proving import may_come, proved_user
+from authstore.web.pages import error_text
 from authstore.web.reading import sends_json
 from authstore.web.refusals import RefusedError
 from authstore.web.routing.asked import Asked
 from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
+from authstore.web.texts import Texts
 from authstore.web.visitors.cookies import new_browser
 from authstore.web.visitors.signing import ip_of
 
@@ -80,7 +83,7 @@ class EmailLinks:
         response = asked.done(self.site.path("/email/sent"), **told)
         if is_allowed:
             letter = await note_letter(self.site.store, asker, address, asked.next, self.site.deadline())
-            response.background = BackgroundTask(self._write_to, address, letter.id, letter.code, asked.next)
+            response.background = BackgroundTask(self._write_to, asked.texts, address, letter, asked.next)
         return response
 
     async def sent(self, asked: Asked) -> Response:
@@ -113,7 +116,7 @@ class EmailLinks:
             user = await proved_user(store, asked, found.identifier, may_be_made=may_be_made)
             session = await self.site.sign_ins.begin(store, asked.request, user)
         where = self.site.target(found.data.get("next"))
-        return self.site.sign_ins.greet(asked.done(where, next=where), session)
+        return self.site.sign_ins.greet(asked.done(where, next=where), session, "email")
 
     async def type_code(self, asked: Asked) -> Response:
         """Signs in the browser in which the code is typed, where that is the one that asked for the letter."""
@@ -127,9 +130,9 @@ class EmailLinks:
         if session is None:
             if asked.wants_json:
                 raise RefusedError("code")
-            text = self.site.pages.error_text("code")
+            text = error_text(asked.texts, "code")
             return await self._sent_page(asked, status=400, messages=[{"kind": "error", "text": text}])
-        return self.site.sign_ins.greet(asked.done(where, next=where), session)
+        return self.site.sign_ins.greet(asked.done(where, next=where), session, "email")
 
     async def token(self, asked: Asked) -> Response:
         """For native clients: a session's token, to be sent as `Authorization: Bearer`; no cookie is set."""
@@ -158,18 +161,18 @@ class EmailLinks:
     def _retyped(self, asked: Asked) -> Response:
         if asked.wants_json:
             raise RefusedError("email")
-        message: Mapping[str, str] = {"kind": "error", "text": self.site.pages.error_text("email")}
+        message: Mapping[str, str] = {"kind": "error", "text": error_text(asked.texts, "email")}
         email = asked.text("email", MAX_LENGTH)
         return sign_in_page(asked, self.providers, status=400, email=email, messages=[message])
 
-    async def _write_to(self, address: str, letter: str, code: str, next: str) -> None:
+    async def _write_to(self, texts: Texts, address: str, letter: NewLetter, next: str) -> None:
         """Apart from the answer, which takes as long whoever has the address and whoever may come."""
         try:
             if not await may_come(self.site, address):
                 log.info("no letter: not allowed")
                 return
             made = await self.site.store.create_verification_token(
-                address, purpose=_PURPOSE, data={"next": next, "letter": letter}, expires=self.site.deadline()
+                address, purpose=_PURPOSE, data={"next": next, "letter": letter.id}, expires=self.site.deadline()
             )
         except StoreError as error:
             log.error("no letter: %s", type(error).__name__)
@@ -178,10 +181,11 @@ class EmailLinks:
         await self.mail.try_to_send(
             sign_in_letter(
                 self.site,
+                texts,
                 sender=self.mail.sender,
                 to=address,
                 url=f"{self.site.url('/email/verify')}?{query}",
-                code=code,
+                code=letter.code,
                 minutes=self._minutes,
             )
         )

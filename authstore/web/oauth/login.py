@@ -24,7 +24,7 @@ from authstore.web.oauth.origins import Origin, remember_origin
 from authstore.web.oauth.provider import Provider
 from authstore.web.refusals import RefusedError, refusal_of
 from authstore.web.routing.asked import Asked, redirect
-from authstore.web.routing.flows import finish_flow, start_flow
+from authstore.web.routing.flows import finish_flow, leave_word, start_flow
 from authstore.web.routing.routes import get, post
 from authstore.web.site import Site
 from authstore.web.visitors.cookies import MAX_AGE
@@ -96,8 +96,10 @@ class Login:
             session = await self.site.sign_ins.begin(store, asked.request, signed_in.user)
             await self._remember_origin(store, client, session, arrival)
         if signed_in.linked_account:
+            if flow["links_to"] is not None:
+                await leave_word(self.site.store, self.site.visitors.browser_of(asked.request.scope), "linked")
             log.info("account linked: user %r, %s", signed_in.user.id, client.provider.name)
-        return self.site.sign_ins.greet(redirect(str(flow["next"])), session)
+        return self.site.sign_ins.greet(redirect(str(flow["next"])), session, client.provider.name)
 
     async def posted_back(self, asked: Asked) -> Response:
         """A provider's form, posted across sites and so without our cookies: repeated as a GET, with them."""

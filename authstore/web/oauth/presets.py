@@ -68,7 +68,7 @@ def gitlab(
 
 
 def apple(client_id: str, client_secret: ClientSecret, **options: Unpack[ProviderOptions]) -> Provider:
-    """Apple; `client_secret` is the JWT made with your key, at most six months old, or a function that makes it."""
+    """Apple; `client_secret` is `apple_secret(…)`, which makes the token that Apple wants from your key."""
     more = {**(options.get("authorize_params") or {}), "response_mode": "form_post"}
     options = {"scope": "openid email name", **options, "authorize_params": more}
     return replace(_openid("apple", client_id, client_secret, "https://appleid.apple.com", options), vouches=True)

@@ -60,9 +60,10 @@ class ProviderKeys:
         return KeySet([key for data in document["keys"] for key in _imported(data)])
 
 
-def signed(claims: Mapping[str, Any], key: PrivateKey, algorithm: str) -> str:
-    """The claims as a token of ours."""
-    return jwt.encode({"alg": algorithm}, dict(claims), key, registry=_Registry(algorithms=[algorithm]))
+def signed(claims: Mapping[str, Any], key: PrivateKey, algorithm: str, key_id: str | None = None) -> str:
+    """The claims as a token of ours; `key_id`: as the reader knows the key."""
+    header = {"alg": algorithm} if key_id is None else {"alg": algorithm, "kid": key_id}
+    return jwt.encode(header, dict(claims), key, registry=_Registry(algorithms=[algorithm]))
 
 
 class _Registry(JWSRegistry):

@@ -2,24 +2,26 @@
 
 Every template gets `texts` (`authstore.web.texts.Texts`), `site` (its name), `prefix` (path of our routes, no slash at
 the end; static files are under `{prefix}/static`), `home` (where the site starts), `csrf_token` (for the form field
-`csrf_token` and the header `X-CSRF-Token`), `user` (`User` or `None`), `now` and `messages`: a list of
+`csrf_token` and the header `X-CSRF-Token`), `user` (`User` or `None`), `now`, `logo` (a URL or `None`), `links`
+(`[{label, url}]`), `coloured` (whether `{prefix}/colour.css` is there) and `messages`: a list of
 `{kind: "error" | "info" | "success", text}`. Times are aware datetimes.
 
 | template | also gets |
 |---|---|
-| `sign_in.html` | `providers`: `[{name, label, icon, url}]`, `email_enabled`, `passkeys_enabled`, `next`, `email` (as typed, when refused, else "") |
-| `check_mail.html` | `minutes` (how long a link lives); the same for everybody, so no address |
+| `sign_in.html` | `providers`: `[{name, label, icon, url}]`, `email_enabled`, `passkeys_enabled`, `next`, `email` (as typed, when refused, else ""), `last` (the way in that this browser took last: a provider's name, "email", "passkey" or `None`), `as_icons` (whether there are many providers), `who` (whoever is signed in, by name, or `None`) |
+| `check_mail.html` | `minutes` (how long a link lives), `email` (as this browser typed it, or `None`), `next` |
+| `invitation.html` | `email`, `token`: to be posted, with `csrf_token`, to `{prefix}/invitation` |
 | `confirm.html` | `email`, `token`, `next`: to be posted, with `csrf_token`, to `{prefix}/email/verify`; `minutes` |
-| `devices.html` | `sessions`: `[{id, current, device, kind: "phone" | "laptop", ip, created_at, last_used_at}]`, `accounts`: `[{provider, provider_account_id, label, icon, can_unlink}]`, `passkeys`: `[{credential_id, name, created_at, last_used_at, can_delete}]`, `providers` (as above: those not linked yet), `email_enabled`, `passkeys_enabled`, `is_fresh`: whether what stands here may be changed |
+| `devices.html` | `sessions`: `[{id, current, device, kind: "phone" | "laptop", ip, created_at, last_used_at}]`, `accounts`: `[{provider, provider_account_id, called, label, icon, can_unlink}]`, `passkeys`: `[{credential_id, name, maker, created_at, last_used_at, can_delete}]`, `providers` (as above: those not linked yet), `email_enabled`, `passkeys_enabled`, `is_fresh`: whether what stands here may be changed |
 | `confirm_it_is_you.html` | `providers` (as above: those that sign this user in), `email` (theirs, or `None`), `by_passkey`, `next` |
 | `again.html` | `action`, `fields`: what to post there, with `csrf_token`; `goes_on`: whether it is sent by itself |
 | `again_link.html` | `url`, `icon_name`, `label`: of the provider to link |
-| `error.html` | `code` (what follows `error_` in `Texts`), `text`, `status`, `sign_in_url` |
-| `mail.html` | `url`, `minutes` |
+| `error.html` | `code` (what follows `error_` in `Texts`), `title`, `text`, `status`, `sign_in_url`, `reference` (in the log too), `is_alarming` |
+| `mail.html` | `url`, `subject`, `intro`, `button`, `code_intro` and `code` (or `None`), `expiry`, `ignore` |
 
 Forms post to `{prefix}/email` (`email`, `next`), `{prefix}/logout`, `{prefix}/sessions/revoke` (`session_id`, or
 `all=others`), `{prefix}/accounts/unlink` (`provider`, `provider_account_id`), `{prefix}/passkeys/delete`
-(`credential_id`). Providers are plain links. Nothing is inline: the policy is `default-src 'none'`, and `'self'` for
+(`credential_id`), `{prefix}/passkeys/rename` (`credential_id`, `name`), `{prefix}/email/code` (`email`, `code`). Providers are plain links. Nothing is inline: the policy is `default-src 'none'`, and `'self'` for
 styles, scripts, images, fonts, connections and forms.
 
 JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/register/options` → creation options;
@@ -28,7 +30,7 @@ JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/regist
 `{error: code, message: text}` with a 4xx status.
 """  # noqa: E501 - a table row is one line
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from os import PathLike
 from os.path import isdir
@@ -38,7 +40,7 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, Pack
 from starlette.responses import HTMLResponse
 
 from authstore.errors import ConfigurationError
-from authstore.web.texts import ENGLISH, Texts
+from authstore.web.texts import LANGUAGES, Texts, chosen
 
 STATIC_FILES: Final = files("authstore.web.pages") / "static"
 
@@ -56,11 +58,19 @@ PAGE_HEADERS: Final[Mapping[str, str]] = {
 class Pages:
     """Renders the templates; those in `directory` come before ours."""
 
-    def __init__(self, directory: str | PathLike[str] | None = None, texts: Texts = ENGLISH) -> None:
+    def __init__(
+        self,
+        directory: str | PathLike[str] | None = None,
+        texts: Texts | Sequence[Texts] = LANGUAGES,
+        pictures: Collection[str] = (),
+    ) -> None:
         if directory is not None and not isdir(directory):
             raise ConfigurationError(f"templates: there is no folder {directory}")
         own: list[BaseLoader] = [] if directory is None else [FileSystemLoader(directory)]
-        self.texts = texts
+        self._languages = (texts,) if isinstance(texts, Texts) else tuple(texts)
+        if not self._languages or not all(isinstance(each, Texts) for each in self._languages):
+            raise ConfigurationError("texts is a Texts, or a list of one for each language")
+        self._pictures = "".join(f" {origin}" for origin in pictures)
         self._templates = Environment(
             loader=ChoiceLoader([*own, PackageLoader("authstore.web.pages")]),
             autoescape=True,
@@ -69,9 +79,13 @@ class Pages:
             lstrip_blocks=True,
         )
 
+    def texts_for(self, accepted: str) -> Texts:
+        """The sentences for whoever sends this `Accept-Language`."""
+        return chosen(self._languages, accepted)
+
     def text(self, template: str, context: Mapping[str, Any]) -> str:
-        """The filled-in template."""
-        return self._templates.get_template(template).render(texts=self.texts, **context)
+        """The filled-in template; `texts` are in the context."""
+        return self._templates.get_template(template).render(context)
 
     def page(
         self, template: str, context: Mapping[str, Any], status: int = 200, *, is_secure: bool = True
@@ -83,13 +97,13 @@ class Pages:
         so (not `is_secure`).
         """
         page = HTMLResponse(self.text(template, context), status, headers=PAGE_HEADERS)
-        own = "form-action 'self'"
-        page.headers[_POLICY] = PAGE_HEADERS[_POLICY].replace(
-            own, f"{own} https:" if is_secure else f"{own} https: http:"
-        )
+        policy, own, pictures = PAGE_HEADERS[_POLICY], "form-action 'self'", "img-src 'self'"
+        policy = policy.replace(own, f"{own} https:" if is_secure else f"{own} https: http:")
+        page.headers[_POLICY] = policy.replace(pictures, pictures + self._pictures)
         return page
 
-    def error_text(self, code: str, **names: str) -> str:
-        """What a person is told about this error."""
-        text: str = getattr(self.texts, f"error_{code}")
-        return text.format(**names)
+
+def error_text(texts: Texts, code: str, **names: str) -> str:
+    """What a person is told about this error."""
+    text: str = getattr(texts, f"error_{code}")
+    return text.format(**names)

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -26,6 +27,11 @@ class OwnFiles(StaticFiles):
         return response
 
 
-def static_mount() -> Mount:
-    """Serves them under `/static`."""
-    return Mount("/static", app=OwnFiles(directory=str(STATIC_FILES)), name="static")
+def static_routes(colours: str | None) -> list[BaseRoute]:
+    """Serves them under `/static`, and the site's own colours as `/colour.css` where it has some."""
+
+    async def colour(_: Request) -> Response:
+        return Response(colours, media_type="text/css", headers=_HEADERS)
+
+    mount = Mount("/static", app=OwnFiles(directory=str(STATIC_FILES)), name="static")
+    return [mount] if colours is None else [mount, Route("/colour.css", colour, name="colour")]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final, TypeVar
 
 from webauthn import (
@@ -24,6 +23,7 @@ from webauthn.helpers.structs import (
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 from authstore.models import Authenticator, User
+from authstore.web.account.passkeys import user_handle
 from authstore.web.address import Address
 from authstore.web.refusals import RefusedError
 
@@ -133,11 +133,6 @@ def challenge_of(credential: Credential, refusal: str) -> str:
         return bytes_to_base64url(data.challenge)
 
     return _guarded(refusal, parse)
-
-
-def user_handle(user: User) -> str:
-    """What a passkey remembers of its user: 32 bytes in base64url that tell nothing, whatever the id looks like."""
-    return bytes_to_base64url(sha256(b"authstore user handle:" + user.id.encode()).digest())
 
 
 def is_handle_known(credential: Credential, passkey: Authenticator) -> bool:

@@ -1,4 +1,4 @@
-"""Passkeys: `/passkeys/register`, `/passkeys/sign-in` (both with `/options` before them), `/passkeys/delete`."""
+"""Passkeys: `/passkeys/register`, `/passkeys/sign-in` (both with `/options` before them), `/delete`, `/rename`."""
 
 import logging
 from collections.abc import Collection
@@ -12,6 +12,7 @@ from authstore.adapter import JsonObject
 from authstore.errors import ConflictError
 from authstore.models import Authenticator, User
 from authstore.tokens import new_secret
+from authstore.web.account.passkeys import AAGUID, RenamesAuthenticators, maker, user_handle
 from authstore.web.account.user_agents import device_name
 from authstore.web.account.ways_in import ways_in
 from authstore.web.passkeys.ceremonies import (
@@ -21,12 +22,11 @@ from authstore.web.passkeys.ceremonies import (
     Credential,
     challenge_of,
     is_handle_known,
-    user_handle,
 )
 from authstore.web.reading import MAX_BODY, text_field
 from authstore.web.refusals import RefusedError
 from authstore.web.routing.asked import Asked
-from authstore.web.routing.flows import finish_flow, start_flow
+from authstore.web.routing.flows import finish_flow, leave_word, start_flow
 from authstore.web.routing.routes import post
 from authstore.web.site import Site
 from authstore.web.wording import worded
@@ -54,6 +54,7 @@ class Passkeys:
             post(self.site, "/passkeys/sign-in/options", self.sign_in_options, "passkey_sign_in_options"),
             post(self.site, "/passkeys/sign-in", self.sign_in, "passkey_sign_in"),
             post(self.site, "/passkeys/delete", self.delete, "passkey_delete", needs_session=True),
+            post(self.site, "/passkeys/rename", self.rename, "passkey_rename", needs_session=True),
         ]
 
     async def registration_options(self, asked: Asked) -> Response:
@@ -81,12 +82,14 @@ class Passkeys:
                 device_type=made.credential_device_type.value,
                 backed_up=made.credential_backed_up,
                 transports=[name for name in TRANSPORTS if isinstance(told, list) and name in told],
-                name=self._name(asked),
-                data={HANDLE: user_handle(user)},
+                name=self._name(asked, made.aaguid),
+                data={HANDLE: user_handle(user), AAGUID: made.aaguid},
             )
         except ConflictError:
             raise RefusedError("passkey_exists", 409) from None
         log.info("passkey added: user %r", user.id)
+        browser = self.site.visitors.browser_of(asked.request.scope)
+        await leave_word(self.site.store, browser, "added", self.site.deadline())
         return JSONResponse({"credential_id": passkey.credential_id, "name": passkey.name}, 201)
 
     async def sign_in_options(self, asked: Asked) -> Response:
@@ -102,7 +105,7 @@ class Passkeys:
         async with self.site.store.transaction() as store:
             await store.update_authenticator_counter(passkey.credential_id, proof.new_sign_count)
             session = await self.site.sign_ins.begin(store, asked.request, user)
-        return self.site.sign_ins.greet(JSONResponse({"next": asked.next}), session)
+        return self.site.sign_ins.greet(JSONResponse({"next": asked.next}), session, "passkey")
 
     async def delete(self, asked: Asked) -> Response:
         """Forgets a passkey of the user, never the last way in."""
@@ -115,7 +118,19 @@ class Passkeys:
             ways.check_passkey()
             await store.delete_authenticator(wanted)
         log.info("passkey removed: user %r", user.id)
-        return asked.done(self.site.path("/sessions"), deleted=True)
+        return await asked.told("deleted", self.site.path("/sessions"), deleted=True)
+
+    async def rename(self, asked: Asked) -> Response:
+        """Gives a passkey of the user another name."""
+        _, user = asked.signed_in()
+        wanted, name, store = asked.text("credential_id"), worded(asked.text("name"), _MAX_NAME), self.site.store
+        passkey = await store.get_authenticator(wanted)
+        if passkey is None or passkey.user_id != user.id or not isinstance(store, RenamesAuthenticators):
+            raise RefusedError("not_found", 404)
+        if name is None:
+            raise RefusedError("request")
+        await store.rename_authenticator(wanted, name)
+        return await asked.told("renamed", self.site.path("/sessions"), name=name)
 
     async def _begun(self, asked: Asked, purpose: str, data: JsonObject) -> str:
         await self.site.check_begins(asked.request, "passkey")
@@ -136,14 +151,16 @@ class Passkeys:
     async def _owner(self, credential: Credential) -> tuple[Authenticator, User]:
         passkey = await self.site.store.get_authenticator(credential["id"])
         user = await self.site.store.get_user(passkey.user_id) if passkey is not None else None
-        if passkey is None or user is None or not is_handle_known(credential, passkey):
+        if passkey is None:
+            raise RefusedError("passkey", is_unknown=True)
+        if user is None or not is_handle_known(credential, passkey):
             raise RefusedError("passkey")
         return passkey, user
 
-    def _name(self, asked: Asked) -> str | None:
-        given = worded(asked.text("name"), _MAX_NAME)
+    def _name(self, asked: Asked, aaguid: str) -> str | None:
+        given = worded(asked.text("name"), _MAX_NAME) or maker(aaguid)
         agent = asked.request.headers.get("user-agent")
-        return given or device_name(agent, self.site.pages.texts.device_on) or None
+        return given or device_name(agent, asked.texts.device_on) or None
 
 
 def _credential(asked: Asked, refusal: str) -> Credential:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from authstore.adapter import JsonObject
 from authstore.errors import AuthStoreError
 from authstore.tokens import new_secret
+from authstore.web.pages import error_text
 from authstore.web.refusals import RETRY_AFTER, RefusedError, refusal_of
 from authstore.web.routing.asked import Asked, redirect
 from authstore.web.routing.flows import start_flow
@@ -19,6 +20,14 @@ from authstore.web.visitors.signing import ip_of
 log = logging.getLogger("authstore.web")
 
 ACTION: Final = "confirmed-action"  # purpose of a token that keeps what was asked until somebody said who they are
+
+# What stands over an error that is nobody's fault; over any other: that it did not work.
+_TITLES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("link", "flow", "stale"), "error_title_over"),
+    **dict.fromkeys(("not_allowed", "disabled"), "error_title_closed"),
+    **dict.fromkeys(("unavailable", "too_many"), "error_title_later"),
+    "not_found": "error_title_missing",
+}
 
 _MAX_KEPT: Final = 4096  # characters of all fields
 _HEADERS: Final = {
@@ -35,8 +44,10 @@ _HEADERS: Final = {
 async def refused_answer(asked: Asked, refused: RefusedError) -> Response:
     """The answer to what was refused."""
     request = asked.request
-    log.info("refused: %s, %s %r, from %s", refused.code, request.method, request.url.path, ip_of(request))
-    response = await _leading_on(asked, refused) or _told(asked, refused)
+    reference = new_secret()[:8]
+    told = refused.code, request.method, request.url.path, ip_of(request), reference
+    log.info("refused: %s, %s %r, from %s, reference %s", *told)
+    response = await _leading_on(asked, refused) or _told(asked, refused, reference)
     if refused.status in (429, 503):
         response.headers["retry-after"] = RETRY_AFTER
     return response
@@ -91,10 +102,13 @@ async def _kept(asked: Asked, action: JsonObject) -> str:
     return secret
 
 
-def _told(asked: Asked, refused: RefusedError) -> Response:
-    text = asked.site.pages.error_text(refused.code, provider=refused.provider, site=asked.site.settings.name)
+def _told(asked: Asked, refused: RefusedError, reference: str) -> Response:
+    texts = asked.texts
+    text = error_text(texts, refused.code, provider=refused.provider, site=asked.site.settings.name)
     if asked.wants_json:
-        told = {"error": refused.code, "message": text}
+        told: dict[str, object] = {"error": refused.code, "message": text}
+        if refused.is_unknown:
+            told["unknown"] = True
         if refused.code == "fresh":
             told["confirm"] = f"{asked.site.path('/confirm')}?{urlencode({'next': asked.site.path('/sessions')})}"
         return JSONResponse(told, refused.status)
@@ -102,6 +116,9 @@ def _told(asked: Asked, refused: RefusedError) -> Response:
         "error.html",
         refused.status,
         code=refused.code,
+        title=getattr(texts, _TITLES.get(refused.code, "error_title")),
+        is_alarming=refused.code not in _TITLES,
+        reference=reference,
         text=text,
         status=refused.status,
         sign_in_url=_sign_in_url(asked.site, refused),

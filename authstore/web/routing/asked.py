@@ -9,7 +9,9 @@ from authstore.models import Session, User
 from authstore.web.reading import Fields, text_field, wants_json
 from authstore.web.redirects import MAX_LENGTH, leads_into
 from authstore.web.refusals import RefusedError
+from authstore.web.routing.flows import leave_word
 from authstore.web.site import Site
+from authstore.web.texts import Texts
 from authstore.web.visitors.presence import Presence
 
 
@@ -26,6 +28,11 @@ class Asked:
     def wants_json(self) -> bool:
         """Whether a script asks rather than a person."""
         return wants_json(self.request)
+
+    @property
+    def texts(self) -> Texts:
+        """The sentences, in the language that this browser asks for."""
+        return self.site.texts_for(self.request)
 
     @property
     def next(self) -> str:
@@ -58,12 +65,19 @@ class Asked:
 
     def page(self, template: str, http_status: int = 200, /, **values: object) -> Response:
         """A page of ours."""
-        context = self.site.context(self.request.scope, self.presence, values)
+        context = self.site.context(self.request, self.presence, values)
         return self.site.pages.page(template, context, http_status, is_secure=self.site.address.is_secure)
 
     def done(self, path: str, **values: object) -> Response:
         """The answer after a change: JSON for a script, a way back for a person."""
         return JSONResponse(values) if self.wants_json else redirect(path)
+
+    async def told(self, word: str, path: str, **values: object) -> Response:
+        """As `done`; the page that a person sees next says so (`done_<word>` of the texts)."""
+        if not self.wants_json:
+            browser = self.site.visitors.browser_of(self.request.scope)
+            await leave_word(self.site.store, browser, word, self.site.deadline())
+        return self.done(path, **values)
 
 
 def redirect(path: str) -> Response:

@@ -6,8 +6,11 @@ The secret travels through the outside world (`state`, a challenge); it is worth
 
 from datetime import datetime
 from hashlib import sha256
+from typing import Final
 
-from authstore.adapter import JsonObject, VerificationTokens
+from authstore.adapter import Adapter, JsonObject, VerificationTokens
+
+_WORD: Final = "word"
 
 
 async def start_flow(
@@ -36,3 +39,23 @@ async def look_at_flow(store: VerificationTokens, browser: str | None, purpose: 
 
 def _identifier(browser: str, secret: str) -> str:
     return "flow:" + sha256(f"{browser}.{secret}".encode()).hexdigest()
+
+
+async def leave_word(store: Adapter, browser: str | None, word: str, expires: datetime | None = None) -> None:
+    """What is said on the next page that this browser sees: that something was done."""
+    if browser is None:
+        return
+    identifier = _identifier(browser, _WORD)
+    async with store.transaction() as inner:
+        await inner.use_verification_token(identifier, _WORD, purpose=_WORD)
+        await inner.create_verification_token(
+            identifier, purpose=_WORD, token=_WORD, data={"word": word}, expires=expires
+        )
+
+
+async def take_word(store: VerificationTokens, browser: str | None) -> str | None:
+    """What is to be said, once."""
+    if await look_at_flow(store, browser, _WORD, _WORD) is None:
+        return None
+    said = await finish_flow(store, browser, _WORD, _WORD)
+    return None if said is None else str(said["word"])

@@ -29,6 +29,7 @@ MAX_AGE: Final = 400 * 86_400  # seconds; browsers keep no cookie longer
 BROWSER_AGE: Final = 86_400  # seconds
 
 _SIGNATURE_LENGTH: Final = 43
+_WAY: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -88,6 +89,7 @@ class Cookies:
         prefix = "__Host-" if is_secure else ""
         self.session_name = f"{prefix}{name}"
         self.browser_name = f"{prefix}{name}-browser"
+        self._last_name = f"{prefix}{name}-last"
         self.visit_name = f"{prefix}{name}-visit"
         self._former = tuple(former)
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if is_secure else "")
@@ -117,6 +119,15 @@ class Cookies:
         """What names this browser, if anything does yet."""
         value = (read_cookie(line, self.browser_name) or b"").decode("latin-1")
         return value if _BROWSER.fullmatch(value) else None
+
+    def presented_last(self, line: bytes) -> str | None:
+        """The way in that was taken last in this browser, where that is known."""
+        value = (read_cookie(line, self._last_name) or b"").decode("latin-1")
+        return value if _WAY.fullmatch(value) else None
+
+    def last_header(self, way: str) -> str:
+        """The Set-Cookie header that remembers the way in: a provider's name, "email" or "passkey"."""
+        return self._header(self._last_name, way, MAX_AGE)
 
     def signed(self, token: str) -> str:
         """The value of the session cookie for a token."""

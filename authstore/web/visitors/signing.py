@@ -37,8 +37,10 @@ class SignIns:
         log.info("signed in: user %r, session %r, from %s", user.id, session.id, session.ip)
         return session
 
-    def greet(self, response: Response, session: Session) -> Response:
-        """Puts the session's cookie into the answer; a former system's is ended."""
+    def greet(self, response: Response, session: Session, way: str | None = None) -> Response:
+        """Puts the session's cookie into the answer, and by which way one came; a former system's is ended."""
+        if way is not None:
+            response.headers.append("set-cookie", self.cookies.last_header(way))
         for header in self.cookies.farewell_headers()[1:]:
             response.headers.append("set-cookie", header)
         age = cookie_age(self.source.policy, session.created_at, session.expires)

@@ -58,6 +58,21 @@ def test_it_is_carried_when_told(source: Connection[Any]) -> None:
     assert stops(problems) == []
 
 
+@pytest.mark.parametrize("more", ['token text, "userId" text', '"userId" text'])
+def test_a_table_that_has_more_than_better_auths_verification_is_another(source: Connection[Any], more: str) -> None:
+    create(source, "pg_adapter")
+    source.execute(f'CREATE TABLE invitation (identifier text, value text, "expiresAt" timestamptz, {more})'.encode())
+    assert "invitation" not in {one.table.name for one in look(source)[0] if not one.moved}
+
+
+def test_a_table_that_its_columns_tell_comes_before_one_that_its_name_tells(source: Connection[Any]) -> None:
+    create(source, "pg_adapter")
+    source.execute('CREATE TABLE game_session (id int PRIMARY KEY, token text, "userId" int, expires timestamptz)')
+    found, problems = look(source)
+    assert tables(found)["sessions"] == "public.sessions"
+    assert [(kind, table) for kind, table, _ in stops(problems)] != [("ambiguous", "public.game_session")]
+
+
 class TestTwoCandidates:
     def test_in_two_schemas_are_decided_by_schema(self, source: Connection[Any]) -> None:
         create(source, "pg_adapter")

@@ -132,6 +132,18 @@ class TestWhoseFileItIs:
             await moved(source_url, target)
         assert (await make_plan(source_url, target, replace=True)).ok
 
+    async def test_rows_that_the_application_added_behind_all_others_are_seen_after_the_source_was_changed(
+        self, source: Connection, source_url: str, target: Path
+    ) -> None:
+        seed(source, "pg_adapter", users=2)
+        await moved(source_url, target)
+        async with connect(target) as store:
+            await store.create_user(id="zzz", email="mine@example.com")
+        source.execute("CREATE TABLE later (id int PRIMARY KEY)")
+        with pytest.raises(TargetChangedError, match=r"users \(1\)"):
+            await moved(source_url, target)
+        assert one(target, "SELECT count(*) FROM users") == 3
+
 
 class TestRollback:
     @pytest.mark.parametrize("there_before", [True, False])

@@ -166,3 +166,23 @@ async def test_sessions_are_ended_only_soon_after_signing_in(world: Any, browser
     await browser.submit("/auth/sessions/revoke", all="others")
     assert len(await world.store.list_sessions(await browser.who())) == 2
     assert (await browser.submit("/auth/logout")).status_code == 303
+
+
+async def test_the_page_says_once_what_was_done(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    await world.store.create_session(await browser.who())
+    answer = await browser.submit("/auth/sessions/revoke", all="others")
+    assert answer.headers["location"] == "/auth/sessions"
+    html = {"accept": "text/html"}
+    assert "Signed out on all other devices." in (await browser.get("/auth/sessions", headers=html)).text
+    assert "Signed out on all" not in (await browser.get("/auth/sessions", headers=html)).text
+
+
+async def test_an_account_is_called_as_its_provider_calls_it(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    [account] = (await browser.get("/auth/sessions", headers={"accept": "application/json"})).json()["accounts"]
+    assert account["called"] == "ada@example.com"
+    user = await browser.who()
+    await world.store.link_account(user, "other", "o-1", id_token="a.b.c")
+    accounts = (await browser.get("/auth/sessions", headers={"accept": "application/json"})).json()["accounts"]
+    assert [each["called"] for each in accounts if each["provider"] == "other"] == [None]

@@ -10,16 +10,20 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 import authstore.web
-from authstore import Adapter, User, connect
+from authstore import Adapter, ConfigurationError, User, connect
 from authstore.testing.web import OpenIDProvider, Outbox, sign_in
-from authstore.web import ENGLISH, Auth, Texts, github, oidc
+from authstore.web import ENGLISH, GERMAN, LANGUAGES, Auth, Texts, github, oidc
+from authstore.web.pages.colour import stylesheet_of
 
 WEB = Path(authstore.web.__file__).parent
 MARKED = Texts(**{field.name: f"[{field.name}]" for field in fields(Texts)})
 SPOKEN = {"alt", "aria-label", "data-cancelled", "data-exists", "data-failed", "placeholder", "title"}
+WORDS = re.compile(r'(?:told|leave_word)\([^"\n]*"(\w+)"')
 SCRIPT = '"><script>alert(1)</script>'
 
 Open = Callable[..., Awaitable[httpx2.AsyncClient]]
@@ -101,15 +105,121 @@ async def test_no_page_says_a_word_that_is_not_in_the_texts(open_site: Open, sto
 
 def test_every_text_is_said_somewhere() -> None:
     sources = [*WEB.rglob("*.py"), *WEB.rglob("*.html")]
-    code = "".join(source.read_text(encoding="utf-8") for source in sources if source.name != "texts.py")
+    code = "".join(source.read_text(encoding="utf-8") for source in sources if source.parent.name != "texts")
     said = set(re.findall(r"texts\.(\w+)", code))
+    said |= set(re.findall(r'"((?:ended_|error_title)\w*)"', code)) | {f"done_{each}" for each in WORDS.findall(code)}
+    said |= {"link_terms", "link_privacy", "link_imprint", "link_help"}
     refusals = {f"error_{code}" for code in re.findall(r'(?:RefusedError|error_text|:)\(?\s*\(?"(\w+)"', code)}
     assert {field.name for field in fields(Texts)} - said - refusals == set()
 
 
+def places_in(texts: Texts, field: str) -> list[str]:
+    return sorted(re.findall(r"{(\w*)}", getattr(texts, field)))
+
+
+@pytest.mark.parametrize("texts", LANGUAGES[1:], ids=lambda texts: texts.language)
+def test_every_language_says_everything_with_the_same_places(texts: Texts) -> None:
+    # The direction and what is the same in most languages apart.
+    same = {field.name for field in fields(Texts) if getattr(texts, field.name) == getattr(ENGLISH, field.name)}
+    assert same <= {"direction", "devices_passkeys", "devices_passkeys_unnamed", "email_placeholder"}
+    for field in fields(Texts):
+        assert places_in(texts, field.name) == places_in(ENGLISH, field.name), field.name
+        assert getattr(texts, field.name) == getattr(texts, field.name).strip()
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("", "en"),
+        ("de", "de"),
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("en;q=0.5, FR-ca;q=0.8", "fr"),
+        ("da, ja;q=0.1", "ja"),
+        ("da, *;q=0.1", "en"),
+        ("es;q=0, en", "en"),
+        ("es;q=zwei, de;q=0.1", "de"),
+        ("xx" * 5000 + ",de", "en"),
+    ],
+)
+async def test_a_browser_says_which_language_it_wants(open_site: Open, asked: str, language: str) -> None:
+    page = await (await open_site()).get("/auth/sign-in", headers={"accept-language": asked})
+    assert f'<html lang="{language}"' in page.text
+
+
+async def test_the_letter_is_in_the_language_of_who_asks(open_site: Open) -> None:
+    outbox = Outbox()
+    client = await open_site(mailer=outbox)
+    client.headers["accept-language"] = "de"
+    token = (await client.get("/auth/csrf")).json()["csrf_token"]
+    await client.post("/auth/email", data={"email": "ada@example.com", "csrf_token": token})
+    assert outbox.last()["Subject"] == "Bei 0 anmelden"
+
+
+async def test_only_the_languages_that_were_given_are_spoken(open_site: Open) -> None:
+    page = await (await open_site(texts=GERMAN)).get("/auth/sign-in", headers={"accept-language": "en"})
+    assert '<html lang="de"' in page.text
+    with pytest.raises(ConfigurationError, match="texts"):
+        await open_site(texts=[])
+
+
+async def test_a_site_shows_its_logo_its_links_and_its_colour(open_site: Open) -> None:
+    links = {"terms": "/terms", "Status": "https://status.example"}
+    client = await open_site(logo="https://cdn.example/logo.svg", links=links, accent="#AA0044")
+    page = await client.get("/auth/sign-in", headers={"accept-language": "de"})
+    assert '<img class="logo" src="https://cdn.example/logo.svg" alt="0">' in page.text
+    assert "img-src 'self' https://cdn.example;" in page.headers["content-security-policy"]
+    assert '<a href="/terms">Nutzungsbedingungen</a>' in page.text
+    assert '<a href="https://status.example">Status</a>' in page.text
+    assert 'href="/auth/colour.css"' in page.text
+    css = await client.get("/auth/colour.css")
+    assert (css.headers["content-type"], "--strong:#aa0044" in css.text) == ("text/css; charset=utf-8", True)
+    assert "colour.css" not in (await (await open_site()).get("/auth/sign-in")).text
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"accent": "red"}, {"accent": "#12"}, {"logo": "javascript:x"}, {"links": {"terms": "http://x"}}]
+)
+async def test_what_cannot_be_shown_is_refused(open_site: Open, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"accent|logo|links"):
+        await open_site(**wrong)
+
+
+def contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    darker, brighter = sorted((luminance(one), luminance(other)))
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+@given(st.integers(0, 0xFFFFFF))
+@settings(max_examples=100, deadline=None)
+def test_any_colour_can_be_read_on_light_and_on_dark(number: int) -> None:
+    light, dark = stylesheet_of(f"#{number:06x}").split("@media")
+    for sheet, rules in (("#ffffff", light), ("#151d1a", dark)):
+        colours = dict(re.findall(r"--([\w-]+):(#[0-9a-f]{6})", rules))
+        assert contrast(colours["strong"], sheet) >= 4.5
+        assert contrast(colours["on-strong"], colours["strong"]) >= 4.5
+        assert contrast(colours["on-tint"], colours["tint"]) >= 4.5
+
+
 def test_every_place_in_a_text_is_one_that_is_filled_in() -> None:
-    places = {name for field in fields(Texts) for name in re.findall(r"{(\w*)}", getattr(ENGLISH, field.name))}
-    assert places <= {"site", "provider", "minutes", "device", "passkey", "time", "browser", "system", "days"}
+    places = {name for field in fields(Texts) for name in places_in(ENGLISH, field.name)}
+    assert places <= {
+        "site",
+        "provider",
+        "minutes",
+        "device",
+        "passkey",
+        "time",
+        "browser",
+        "system",
+        "days",
+        "who",
+        "reference",
+    }
 
 
 async def test_a_template_of_ones_own_comes_before_ours(open_site: Open, tmp_path: Path) -> None:

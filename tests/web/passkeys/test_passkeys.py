@@ -1,7 +1,9 @@
 """Passkeys, answered by one in software."""
 
 import asyncio
+import json
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -333,3 +335,53 @@ async def test_a_passkey_is_called_in_any_script(world: Any, browser: Any, told:
     await world.sign_in(browser)
     made = await register(browser, SoftKey(), name=told)
     assert made.json()["name"] == kept
+
+
+async def test_a_passkey_can_be_renamed_by_its_owner(world: Any, browser: Any, key: SoftKey) -> None:
+    [passkey] = await world.store.list_authenticators(await browser.who())
+    answer = await browser.submit(
+        "/auth/passkeys/rename", credential_id=passkey.credential_id, name=" Müller\u2019s key "
+    )
+    assert answer.headers["location"] == "/auth/sessions"
+    renamed = await world.store.get_authenticator(passkey.credential_id)
+    assert renamed == passkey.model_copy(update={"name": "Müller\u2019s key"})
+    assert "The passkey is renamed." in (await browser.get("/auth/sessions", headers={"accept": "text/html"})).text
+    for name in ("", "\u202eevil", "   "):
+        assert (
+            await browser.submit("/auth/passkeys/rename", credential_id=passkey.credential_id, name=name)
+        ).status_code == 400
+    bob = world.new_browser()
+    await world.sign_in(bob, BOB)
+    answer = await bob.submit("/auth/passkeys/rename", credential_id=passkey.credential_id, name="Bob's")
+    assert answer.status_code == 404
+    assert (await world.store.get_authenticator(passkey.credential_id)).name == "Müller\u2019s key"
+
+
+async def test_a_passkey_that_is_unknown_may_be_forgotten_and_one_that_fails_may_not(
+    world: Any, browser: Any, key: SoftKey
+) -> None:
+    answer = (await sign_in(world.new_browser(), SoftKey())).json()
+    assert (answer["error"], answer["unknown"]) == ("passkey", True)
+    stranger = SoftKey()
+    stranger.credential_id, stranger.handle = key.credential_id, key.handle
+    answer = (await sign_in(world.new_browser(), stranger)).json()
+    assert (answer["error"], "unknown" in answer) == ("passkey", False)
+
+
+async def test_the_browser_is_told_which_passkeys_are_left(world: Any, browser: Any, key: SoftKey) -> None:
+    page = (await browser.get("/auth/sessions", headers={"accept": "text/html"})).text
+    told = json.loads(unescape(page.partition('data-passkeys-accepted="')[2].partition('"')[0]))
+    creation = (await browser.send_json("/auth/passkeys/register/options")).json()
+    assert told["rpId"] == "app.example"
+    assert told["userId"] == creation["user"]["id"]
+    assert told["allAcceptedCredentialIds"] == [creation["excludeCredentials"][0]["id"]]
+
+
+async def test_who_made_a_passkey_is_its_name(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    made = SoftKey(aaguid="ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4")
+    assert (await register(browser, made)).json()["name"] == "Google Password Manager"
+    unknown = SoftKey(aaguid="00000000-0000-0000-0000-000000000001")
+    assert (await register(browser, unknown)).json()["name"] == "Firefox on Linux"
+    [first, _] = (await browser.get("/auth/sessions", headers={"accept": "application/json"})).json()["passkeys"]
+    assert first["maker"] == "Google Password Manager"

@@ -17,9 +17,10 @@ const RENEWED = new Error("renewed");
 
 // The server's own words for the person at the screen.
 class RefusedError extends Error {
-  constructor({ error, message }) {
+  constructor({ error, message, unknown }) {
     super(message);
     this.code = error;
+    this.isUnknown = unknown === true;
   }
 }
 
@@ -65,6 +66,10 @@ function answerOf(credential) {
 // Ends the offer in the e-mail field: of two requests at once a browser refuses the second.
 let offer = new AbortController();
 
+// The browser stops offering what was removed here (WebAuthn Level 3 §5.1.10); not every one can, and none must.
+const forget = (unknown) => PublicKeyCredential.signalUnknownCredential?.(unknown).catch(() => {});
+const keepOnly = (accepted) => PublicKeyCredential.signalAllAcceptedCredentials?.(accepted).catch(() => {});
+
 async function signIn(button, more = {}) {
   const options = await post(button, "sign-in/options", {});
   const publicKey = {
@@ -73,7 +78,11 @@ async function signIn(button, more = {}) {
     allowCredentials: described(options.allowCredentials),
   };
   const credential = await navigator.credentials.get({ publicKey, ...more });
-  const signedIn = await post(button, "sign-in", { credential: answerOf(credential), next: button.dataset.next });
+  const answer = { credential: answerOf(credential), next: button.dataset.next };
+  const signedIn = await post(button, "sign-in", answer).catch((error) => {
+    if (error.isUnknown) forget({ rpId: options.rpId, credentialId: credential.id });
+    throw error;
+  });
   location.assign(signedIn.next);
 }
 
@@ -129,7 +138,9 @@ function reasonOf(error, { cancelled, exists, failed }) {
 function show(error) {
   const status = document.querySelector("[data-passkey-status]");
   status.hidden = !error;
-  if (error) status.textContent = reasonOf(error, status.dataset);
+  if (!error) return;
+  status.textContent = reasonOf(error, status.dataset);
+  status.scrollIntoView({ block: "nearest" });
 }
 
 async function run(ceremony, button) {
@@ -148,6 +159,8 @@ async function run(ceremony, button) {
 const CEREMONIES = { "sign-in": signIn, register };
 
 if (window.PublicKeyCredential) {
+  const known = document.querySelector("[data-passkeys-accepted]");
+  if (known) keepOnly(JSON.parse(known.dataset.passkeysAccepted));
   for (const button of document.querySelectorAll("[data-passkey]")) {
     const ceremony = CEREMONIES[button.dataset.passkey];
     button.addEventListener("click", () => button.hasAttribute("aria-busy") || run(ceremony, button));

@@ -1,7 +1,7 @@
 """Every sentence a person reads on the pages and in the letters, in English.
 
-Another language, or another voice: `dataclasses.replace(ENGLISH, sign_in_title="Anmelden", …)`. What stands in
-braces is filled in with `str.format`; plain text, never HTML.
+Another voice: `dataclasses.replace(ENGLISH, sign_in_title="Log in", …)`; another language: `Texts(…)` whole. What
+stands in braces is filled in with `str.format`; plain text, never HTML.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,22 @@ class Texts:
     sign_in_with: str = "Continue with {provider}"
     sign_in_passkey: str = "Sign in with a passkey"
     sign_in_or: str = "or"
+    sign_in_last_used: str = "Last used"
+    sign_in_already: str = "You are signed in here as {who}."
+    sign_in_continue: str = "Continue as {who}"
     sign_in_nothing: str = "No way to sign in is set up yet."
     email_label: str = "E-mail address"
     email_placeholder: str = "you@example.com"
     email_send: str = "E-mail me a link"
+
+    # why somebody is asked to sign in again
+    ended_expired: str = "You were signed in for a long time. Sign in again to go on."
+    ended_idle: str = "You were signed out because you had not been here for a while."
+    ended_revoked: str = "You were signed out on another device."
+    ended_limit: str = "You were signed out because you signed in on too many other devices."
+    ended_stolen: str = "You were signed out everywhere this session was used: it was used in two places at once."
+    ended_user_disabled: str = "You were signed out because this user has been disabled."
+    ended_otherwise: str = "You were signed out. Sign in again to go on."
 
     # check_mail.html
     check_mail_title: str = "Check your e-mail"
@@ -68,9 +80,22 @@ class Texts:
     devices_passkeys_added: str = "Added {time}"
     devices_passkeys_used: str = "last used {time}"
     devices_passkeys_unused: str = "not used yet"
+    devices_passkeys_rename: str = "Rename"
+    devices_passkeys_rename_named: str = "Rename {passkey}"
+    devices_passkeys_name: str = "Name of the passkey"
+    devices_passkeys_save: str = "Save"
     devices_remove: str = "Remove"
     devices_remove_named: str = "Remove {passkey}"
     devices_last_way: str = "Your only way in"
+
+    devices_sure: str = "Are you sure?"
+    done_revoked: str = "Signed out there."
+    done_revoked_others: str = "Signed out on all other devices."
+    done_unlinked: str = "The account is no longer linked."
+    done_deleted: str = "The passkey is removed. It is left on your device until you remove it there too."
+    done_renamed: str = "The passkey is renamed."
+    done_added: str = "The passkey is added."
+    done_linked: str = "The account is linked."
 
     devices_confirm: str = "To change anything here, confirm first that it is you."
     devices_confirm_link: str = "Confirm it is you"
@@ -80,6 +105,12 @@ class Texts:
     confirm_you_text: str = "You signed in a while ago. Confirm that it is you, and go on where you were."
     confirm_you_passkey: str = "Confirm with a passkey"
     confirm_you_leave: str = "Leave it"
+
+    # the foot of every page
+    link_terms: str = "Terms"
+    link_privacy: str = "Privacy"
+    link_imprint: str = "Legal notice"
+    link_help: str = "Help"
 
     # again.html, again_link.html
     again_title: str = "One more click"
@@ -96,6 +127,11 @@ class Texts:
 
     # error.html
     error_title: str = "That did not work"
+    error_title_over: str = "Too late"
+    error_title_missing: str = "There is nothing here"
+    error_title_closed: str = "No way in here"
+    error_title_later: str = "Not right now"
+    error_reference: str = "If you ask for help, quote {reference}."
     error_flow: str = "This sign-in was not started in this browser, took too long or was finished already."
     error_provider: str = "{provider} did not sign you in. Nothing has changed; you can try again."
     error_cancelled: str = "You did not continue at {provider}. Nothing has changed."
@@ -116,7 +152,7 @@ class Texts:
     error_passkey_add: str = "This passkey was not added: it must ask for a PIN, a fingerprint or a face first."
     error_passkey_exists: str = "This passkey is known already."
     error_request: str = "The request could not be understood."
-    error_not_found: str = "There is nothing here."
+    error_not_found: str = "The page is gone, or the link was not complete."
     error_email: str = "That is not an e-mail address."
     error_sign_in: str = "Sign in first."
     error_unavailable: str = "Signing in is not possible right now. Try again in a minute."
