@@ -1,23 +1,26 @@
 """The `Adapter` on Auth.js's tables: the store itself, but for sessions and tokens, which stand there as they are."""
 
 from collections import deque
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NoReturn, TypeVar, cast
 
-from authstore.adapter import JsonObject
-from authstore.backends.postgres.authjs.database import not_held
-from authstore.backends.postgres.authjs.sessions import AuthJsSessions
+from pydantic import JsonValue
+
+from authstore.adapter import UNSET, JsonObject, Unset
+from authstore.backends.postgres.authjs.database import AuthJsDatabase, not_held
+from authstore.backends.postgres.authjs.tokens import AuthJsTokens
 from authstore.database import Row, Unit
-from authstore.errors import ConflictError
-from authstore.expiry import end_of, is_alive
-from authstore.models import Account, PruneReport, SignIn, User, VerificationToken
+from authstore.errors import ConflictError, UserNotFoundError
+from authstore.expiry import END_OF_TIME, is_session_alive, session_expiry
+from authstore.models import Account, PruneReport, Session, SignIn, User
 from authstore.store import rows
-from authstore.store.base import checked_limit, is_storable
-from authstore.store.verification_tokens import canonical_identifier
-from authstore.tokens import new_secret
+from authstore.store.base import checked_limit, is_storable, json_object
+from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, is_presentable, new_secret
 
-_PURPOSE = "sign-in"
+T = TypeVar("T")
+
+_LAST_ID = "\U0010ffff"
 NOT_HELD = {
     "refresh_account": "leases",
     "why_ended": "why a session ended",
@@ -39,11 +42,15 @@ NOT_HELD = {
         ),
         "roles",
     ),
+    **dict.fromkeys(("open_visit", "get_visit", "change_visit", "delete_visit"), "visits"),
 }
 
 
-class AuthJsStore(AuthJsSessions):
+class AuthJsStore(AuthJsTokens):
     """A store whose sessions, users and accounts an application in JavaScript reads and writes too."""
+
+    def _has_numbers(self, role: str) -> bool:
+        return cast(AuthJsDatabase, self._db).tables.mapped[role].has_numbers
 
     # ── users and accounts: where ids are numbers, the database counts ───────────────────────────────────
 
@@ -86,72 +93,165 @@ class AuthJsStore(AuthJsSessions):
         user = await self.get_user(made.user.id)
         return made.model_copy(update={"user": user or made.user, "account": account or made.account})
 
-    # ── verification tokens ──────────────────────────────────────────────────────────────────────────────
+    # ── sessions ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def create_verification_token(
+    async def create_session(
         self,
-        identifier: str,
+        user_id: str,
         *,
-        purpose: str = _PURPOSE,
         expires: datetime | None = None,
         token: str | None = None,
+        ip: str | None = None,
+        user_agent: str | None = None,
         data: JsonObject | None = None,
-    ) -> VerificationToken:
-        """See `authstore.adapter.VerificationTokens.create_verification_token`. The token stands there as it is."""
-        self._refuse_purpose(purpose, data)
+    ) -> Session:
+        """See `authstore.adapter.Sessions.create_session`. `ip`, `user_agent` and `data` are dropped."""
         now = self._now()
-        made = VerificationToken(
-            identifier=canonical_identifier(identifier),
-            purpose=purpose,
+        if token is not None and not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
+            raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
+        limit = session_expiry(self._policy, created_at=now, now=now, wanted=expires)
+        session = Session(
+            id=self._new_id(now),
             token=new_secret() if token is None else token,
-            expires=end_of(now, self._policy.token_lifetime) if expires is None else expires,
-            data={},
+            user_id=user_id,
+            expires=limit,
+            created_at=now,
+            last_used_at=now,
+            authenticated_at=now,
+            ip=ip,
+            user_agent=user_agent,
+            data=json_object(data),
         )
-        return await self._write(lambda: self._insert_token(made, now), now)
+        return await self._write(lambda: self._insert(session), now)
 
-    def _insert_token(self, made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
-        key = {"identifier": made.identifier, "token": made.token}
-        yield self._mapped.delete_dead_token(**key, now=now)
-        if not (yield self._mapped.insert_token(**key, expires=made.expires, id=self._new_id(now))):
-            raise ConflictError("this identifier has this token already")
-        stored = yield self._mapped.get_token(**key)
-        return _token(stored[0])
+    def _insert(self, session: Session) -> Unit[Session]:
+        now = session.created_at
+        if not (yield self._mapped.get_user(id=session.user_id)):
+            raise UserNotFoundError("no user has this id")
+        yield self._mapped.delete_dead_session(token=session.token, now=now)
+        values = {name: getattr(session, name) for name in ("id", "token", "user_id", "expires", "created_at")}
+        made = yield self._mapped.insert_session(**values, updated_at=now)
+        if not made:
+            raise ConflictError("a session with this token exists")
+        return self._session(made[0], session.token)
 
-    async def peek_verification_token(
-        self, identifier: str, token: str, *, purpose: str = _PURPOSE
-    ) -> VerificationToken | None:
-        """See `authstore.adapter.VerificationTokens.peek_verification_token`."""
-        self._refuse_purpose(purpose, None)
-        key = _token_key(identifier, token)
-        row = await self._db.one(self._mapped.get_token(**key)) if key else None
-        found = _token(row) if row else None
-        return found if found and is_alive(found.expires, self._now()) else None
-
-    async def use_verification_token(
-        self, identifier: str, token: str, *, purpose: str = _PURPOSE
-    ) -> VerificationToken | None:
-        """See `authstore.adapter.VerificationTokens.use_verification_token`."""
-        self._refuse_purpose(purpose, None)
-        key, now = _token_key(identifier, token), self._now()
-        return await self._write(lambda: self._use(key, now), now) if key else None
-
-    def _use(self, key: Mapping[str, str], now: datetime) -> Unit[VerificationToken | None]:
-        taken = yield self._mapped.take_token(**key)
-        if not taken:
+    async def _living(self, token: str, now: datetime) -> tuple[Session, User] | None:
+        if not is_presentable(token) or not is_storable(token):
             return None
-        found = _token(taken[0])
-        if not is_alive(found.expires, now):
+        row = await self._db.one(self._mapped.session_and_user(token=token))
+        if row is None:
             return None
-        yield self._mapped.delete_verification_tokens(identifier=found.identifier)
-        return found
+        session = self._session(row, token)
+        user = rows.user({name[6:]: value for name, value in row.items() if name.startswith("user__")})
+        return (session, user) if self._is_alive(session, now) else None
 
-    def _refuse_purpose(self, purpose: str, data: JsonObject | None) -> None:
-        if purpose != _PURPOSE:
-            raise not_held("purposes")
-        if data:
-            raise not_held("data of a verification token")
-        if not self._has("verification_tokens"):
-            raise not_held("verification tokens")
+    def _session(self, row: Row, token: str | None) -> Session:
+        expires = rows.instant(row["expires"])
+        made = row["created_at"] or (expires - self._policy.lifetime if self._policy.lifetime else expires)
+        return Session(
+            id=row["id"],
+            token=token,
+            user_id=row["user_id"],
+            expires=expires,
+            created_at=made,
+            last_used_at=made,
+            authenticated_at=made,
+        )
+
+    def _is_alive(self, session: Session, now: datetime) -> bool:
+        return is_session_alive(
+            self._policy,
+            now,
+            expires=session.expires,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+        )
+
+    async def touch_session(self, token: str) -> Session | None:
+        """See `authstore.adapter.Sessions.touch_session`. There is no last use to note."""
+        return await self.get_session(token)
+
+    async def update_session(
+        self,
+        token: str,
+        *,
+        expires: datetime | Unset = UNSET,
+        data: JsonObject | Unset = UNSET,
+        merge: Mapping[str, JsonValue | Unset] | Unset = UNSET,
+    ) -> Session | None:
+        """See `authstore.adapter.Sessions.update_session`."""
+        if not (isinstance(data, Unset) and isinstance(merge, Unset)):
+            raise not_held("data of a session")
+        now = self._now()
+        found = await self._living(token, now)
+        if found is None or isinstance(expires, Unset):
+            return found and found[0]
+        wanted = Session(**{**found[0].__dict__, "expires": expires})
+        limit = session_expiry(self._policy, created_at=wanted.created_at, now=now, wanted=wanted.expires)
+        return await self._write(lambda: self._move(token, limit, now), now)
+
+    def _move(self, token: str, expires: datetime, now: datetime) -> Unit[Session | None]:
+        moved = yield self._mapped.move_expiry(token=token, expires=expires, now=now)
+        return self._session(moved[0], token) if moved else None
+
+    async def rotate_session(self, token: str, *, grace: timedelta | None = None) -> Session | None:
+        """See `authstore.adapter.Sessions.rotate_session`."""
+        now = self._now()
+        if grace is not None:
+            raise not_held("the token before")
+        if "id" not in cast(AuthJsDatabase, self._db).tables.mapped["sessions"].table.columns:
+            raise not_held("stable session ids")
+        return (
+            await self._write(lambda: self._replace(token, new_secret(), now), now) if is_presentable(token) else None
+        )
+
+    def _replace(self, token: str, new: str, now: datetime) -> Unit[Session | None]:
+        replaced = yield self._mapped.replace_token(token=token, new=new, now=now)
+        return self._session(replaced[0], new) if replaced else None
+
+    async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:  # noqa: ARG002 - there is no place for it
+        """See `authstore.adapter.Sessions.delete_session`."""
+        if not is_presentable(token) or not is_storable(token):
+            return False
+        return bool(await self._deleted(lambda: self._mapped.delete_session_by_token(token=token)))
+
+    async def list_sessions(self, user_id: str, *, after: Session | None = None, limit: int = 100) -> list[Session]:
+        """See `authstore.adapter.Sessions.list_sessions`."""
+        if not (after is None or isinstance(after, Session)):
+            raise TypeError("after is the last session of the page before")
+        checked_limit(limit)
+        if not is_storable(user_id):
+            return []
+        has_instant = "created_at" in cast(AuthJsDatabase, self._db).tables.mapped["sessions"].table.columns
+        before = END_OF_TIME if after is None else after.created_at if has_instant else after.expires
+        statement = self._mapped.list_sessions_of_user(
+            user_id=user_id,
+            now=self._now(),
+            before=before,
+            before_id=_LAST_ID if after is None else after.id,
+            limit=limit,
+        )
+        found = [self._session(row, None) for row in await self._db.all(statement)]
+        return [session for session in found if self._is_alive(session, self._now())]
+
+    async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:  # noqa: ARG002 - as above
+        """See `authstore.adapter.Sessions.revoke_session`."""
+        if not is_storable(session_id):
+            return False
+        return bool(await self._deleted(lambda: self._mapped.delete_session(id=session_id)))
+
+    async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:  # noqa: ARG002 - as above
+        """See `authstore.adapter.Sessions.revoke_sessions`."""
+        if not is_storable(user_id):
+            return 0
+        spared = except_token if is_presentable(except_token) else ""
+        return await self._deleted(lambda: self._mapped.delete_sessions_of_user(user_id=user_id, except_token=spared))
+
+    async def _deleted(self, make: Callable[[], Any]) -> int:
+        def unit() -> Unit[int]:
+            return len((yield make()))
+
+        return await self._db.unit(unit)
 
     # ── keeping it in order ──────────────────────────────────────────────────────────────────────────────
 
@@ -169,24 +269,6 @@ class AuthJsStore(AuthJsSessions):
             ):
                 deleted[table] += count
         return PruneReport(deleted=deleted, remaining=0)
-
-
-def _token(row: Row) -> VerificationToken:
-    return VerificationToken(
-        identifier=row["identifier"],
-        purpose=_PURPOSE,
-        token=row["token"],
-        expires=rows.instant(row["expires"]),
-        data={},
-    )
-
-
-def _token_key(identifier: str, token: str) -> dict[str, str] | None:
-    try:
-        canonical = canonical_identifier(identifier)
-    except ValueError:
-        return None
-    return {"identifier": canonical, "token": token} if token and is_storable(token) else None
 
 
 def _refusing(what: str) -> Any:
