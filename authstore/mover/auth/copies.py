@@ -48,7 +48,7 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     To be answered inside the snapshot from which the rows will be read: rejects that no row of it has are left out.
     `ConfigurationError` where `naive_tz` is no time zone of the server.
     """
-    roles = {one.role: one for one in recognised if one.moved}
+    roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
     builders = yield from _read(roles, options)
     users = builders.get("users")
     verified = _verified(users.fields) if users else None
