@@ -52,8 +52,11 @@ class NewLetter:
     code: str
 
 
-async def note_letter(store: Adapter, asker: Asker, address: str, next: str, expires: datetime | None) -> NewLetter:
-    """Notes a letter as the newest of who asked; the code of the one before is no good any more."""
+async def note_letter(
+    store: Adapter, asker: Asker, address: str, next: str, expires: datetime | None, *, browser: str | None
+) -> NewLetter:
+    """Notes a letter as the newest of who asked; the code of the one before is no good any more. For a `browser`, as
+    `remember_address` too."""
     letter = NewLetter(new_secret(), f"{randbelow(10**6):06}")
     note: JsonObject = {
         "letter": letter.id,
@@ -63,6 +66,8 @@ async def note_letter(store: Adapter, asker: Asker, address: str, next: str, exp
         "wrong": 0,
     }
     async with store.transaction() as inner:
+        if browser is not None:
+            await _remember(inner, browser, address, next, expires)
         await inner.use_verification_token(asker.identifier, _NEWEST, purpose=_LETTER)
         await inner.create_verification_token(
             asker.identifier, purpose=_LETTER, token=_NEWEST, data=note, expires=expires
@@ -72,12 +77,14 @@ async def note_letter(store: Adapter, asker: Asker, address: str, next: str, exp
 
 async def remember_address(store: Adapter, browser: str, address: str, next: str, expires: datetime | None) -> None:
     """What a browser asked for last, whether or not there was a letter, so that its pages can say so."""
-    asker, told = Asker(browser), {"address": address, "next": next}
     async with store.transaction() as inner:
-        await inner.use_verification_token(asker.identifier, _NEWEST, purpose=_ASKED)
-        await inner.create_verification_token(
-            asker.identifier, purpose=_ASKED, token=_NEWEST, data=told, expires=expires
-        )
+        await _remember(inner, browser, address, next, expires)
+
+
+async def _remember(store: VerificationTokens, browser: str, address: str, next: str, expires: datetime | None) -> None:
+    asker, told = Asker(browser), {"address": address, "next": next}
+    await store.use_verification_token(asker.identifier, _NEWEST, purpose=_ASKED)
+    await store.create_verification_token(asker.identifier, purpose=_ASKED, token=_NEWEST, data=told, expires=expires)
 
 
 async def remembered_address(store: VerificationTokens, browser: str) -> JsonObject | None:

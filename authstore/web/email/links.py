@@ -76,14 +76,15 @@ class EmailLinks:
         flow = new_browser() if is_native else None
         browser = flow or self.site.visitors.named_browser(asked.request.scope)
         asker = Asker(browser) if is_native else Asker.of_browser(browser, address)
-        is_allowed = await self._is_allowed(asked, address)
-        if not is_native:
-            await remember_address(self.site.store, browser, address, asked.next, self.site.deadline())
+        is_allowed, deadline = await self._is_allowed(asked, address), self.site.deadline()
         told = {"sent": True} if flow is None else {"flow": flow}
         response = asked.done(self.site.path("/email/sent"), **told)
+        seen = None if is_native else browser
         if is_allowed:
-            letter = await note_letter(self.site.store, asker, address, asked.next, self.site.deadline())
+            letter = await note_letter(self.site.store, asker, address, asked.next, deadline, browser=seen)
             response.background = BackgroundTask(self._write_to, asked.texts, address, letter, asked.next)
+        elif seen is not None:
+            await remember_address(self.site.store, seen, address, asked.next, deadline)
         return response
 
     async def sent(self, asked: Asked) -> Response:
