@@ -10,7 +10,7 @@ median counts.
 `naive` is what one would write by hand: a binary server cursor, `executemany`, the same schema, a synced commit with
 a progress row every 50,000 rows, indexes after the data, the same checks at the end. `db-to-sqlite` (pip install
 db-to-sqlite psycopg2-binary) carries tables over as they are, without constraints, indexes or checks. `back` is the way
-from the file to an empty database of the same server, keys, foreign keys, indexes and the proof included.
+from the file to an empty database of the same server, keys, foreign keys and indexes included.
 """
 
 import argparse
@@ -117,7 +117,7 @@ async def run_ours(name: str, url: str, folder: Path) -> dict[str, float]:
         await make_plan(url, target)
         return {}
     if name == "back":
-        await move(Plan(f"sqlite:///{target}", with_database(url, BACK), MoveOptions(), (), (), ()), prove=True)
+        await move(Plan(f"sqlite:///{target}", with_database(url, BACK), MoveOptions(), (), (), ()))
         return {}
     done = await move(Plan(url, target, MoveOptions(), (), (), ()))
     return {"changed": sum(table.copied + table.deleted for table in done.tables.values())}
