@@ -109,7 +109,7 @@ async def _go_back(story: Story, file: str, token: str, folder: Path) -> None:
         story.expect((await verify(file, url)).ok, "equal, row for row")
         story.step("the application opens PostgreSQL, and both cookies are good")
         async with connect(url) as store:
-            found = [await store.get_session_and_user(one) for one in (token, fresh.token)]
+            found = [await store.get_session_and_user(one) for one in (token, fresh.token or "")]
         story.expect(all(pair is not None for pair in found), "nobody was signed out")
 
 
