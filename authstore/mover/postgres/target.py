@@ -125,8 +125,8 @@ class PostgresTarget:
         self.execute("RELEASE SAVEPOINT trying")
         return None
 
-    def refused(self, statement: str) -> str | None:
-        """Likewise of a statement that is a transaction of its own, where the rows are what it is refused for."""
+    def broken_by(self, statement: str) -> str | None:
+        """Why the rows that are there break what a statement would make; None where it has made it."""
         try:
             self.execute(statement)
         except (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError) as error:

@@ -238,7 +238,7 @@ class Rebuild:
                 self._target.execute(f"ALTER TABLE {quote(BUILDING)}.{quote(one.name)} ENABLE TRIGGER USER")
 
     def _make(self, step: Step) -> None:
-        if refused := self._target.refused(step.sql):
+        if refused := self._target.broken_by(step.sql):
             raise TargetError(
                 f"{step.what} of {step.table}: {refused}",
                 hint="the rows break it: mend them in the file, or leave the table behind with `skip`, and move again",
