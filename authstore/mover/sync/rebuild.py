@@ -19,7 +19,7 @@ from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import WritingTransaction
 from authstore.mover.rebuilding.scheme import Incoming, RebuildScheme, rebuild_scheme
 from authstore.mover.rebuilding.steps import Step, placed
-from authstore.mover.rebuilding.trial import drop_later, lay_own
+from authstore.mover.rebuilding.trial import drop_later, lay_own, switch_triggers
 from authstore.mover.reports import MoveReport, Problem, ProblemEvent, ProgressEvent, RetryEvent, TableReport
 from authstore.mover.sqlite.ledger import options_note
 from authstore.mover.sqlite.source import SqliteSource, opened_source
@@ -233,9 +233,7 @@ class Rebuild:
             table = names.get(step.table, step.table) or step.name
             if (table, step.name) not in made:
                 self._make(step)
-        for one in self._scheme.tables:
-            if one.is_own:
-                self._target.execute(f"ALTER TABLE {quote(BUILDING)}.{quote(one.name)} ENABLE TRIGGER USER")
+        switch_triggers(self._target, "ENABLE")
 
     def _make(self, step: Step) -> None:
         if refused := self._target.broken_by(step.sql):
