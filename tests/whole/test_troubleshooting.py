@@ -176,7 +176,9 @@ async def test_an_empty_store_in_another_folder(
     monkeypatch.chdir(tmp_path / "elsewhere")
     await opened()
     trouble.sees(await trouble.types(f"authstore users list --url {URL}"))
-    assert "sessions: 0 alive" in await trouble.types(f"authstore inspect {URL}")
+    told = await trouble.types(f"authstore health {URL}")
+    trouble.sees(told)
+    assert f"file: {tmp_path}/elsewhere/auth.db" in told
     [program] = trouble.blocks
     await trouble.runs(program)
     assert capsys.readouterr().out == "there is no store at /srv/app/auth.db\n"
