@@ -12,7 +12,7 @@ QUICK := not postgres and not browser and not node and not processes and not slo
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger mutants clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -20,15 +20,7 @@ demo: $(READY)
 test: $(READY) browser certified postgres prometheus
 	$(BIN)/python -m pytest $(ARGS)
 
-test-# Debian's Prometheus, taken apart into the virtual environment so that no service is set up: it loads the rules and the
-# dashboard's queries in tests.
-prometheus: $(READY)
-	@command -v prometheus || test -x $(VENV)/prometheus/usr/bin/prometheus \
-	|| { command -v apt-get && { test "$$(id -u)" != 0 || apt-get update -qq; } && cd $(VENV) \
-	     && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb prometheus; } \
-	|| echo "no prometheus: install it to run the tests of the dashboard and the rules"
-
-quick: $(READY)
+test-quick: $(READY)
 	$(BIN)/python -m pytest -q -m "$(QUICK)" $(QUICKLY) $(ARGS)
 
 # What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
@@ -39,6 +31,14 @@ postgres: $(READY)
 	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; } \
 	|| echo "no pgbouncer: install it to run the tests through a pooler"
 	$(BIN)/python -m tests.backends.postgres.old_server
+
+# Debian's Prometheus, taken apart into the virtual environment so that no service is set up: it loads the rules and the
+# dashboard's queries in tests.
+prometheus: $(READY)
+	@command -v prometheus || test -x $(VENV)/prometheus/usr/bin/prometheus \
+	|| { command -v apt-get && { test "$$(id -u)" != 0 || apt-get update -qq; } && cd $(VENV) \
+	     && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb prometheus; } \
+	|| echo "no prometheus: install it to run the tests of the dashboard and the rules"
 
 # The whole suite, and the share of lines and branches that it ran; never less than pyproject.toml says.
 coverage: $(READY) browser certified postgres prometheus
@@ -104,6 +104,16 @@ benchmarks: $(READY)
 # A million look-ups while others revoke: not one may be stale; the result is benchmarks/results/ledger.md.
 ledger: $(READY)
 	$(BIN)/python -m benchmarks.ledger
+
+# A store on two nodes under Patroni with etcd, of which one is killed: benchmarks/results/patroni.md.
+patroni: $(READY)
+	@command -v patroni && command -v etcd || { test "$$(id -u)" = 0 && apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq patroni etcd-server postgresql >/dev/null; }
+	$(BIN)/python -m benchmarks.patroni
+
+# The tests' own fail-over, with half a minute in which no server takes writes.
+failover: $(READY)
+	AUTHSTORE_TEST_PAUSES=30 $(BIN)/python -m pytest -q tests/backends/postgres/test_failover.py -k takes_over
 
 # Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
 mutants: $(READY)

@@ -915,8 +915,8 @@ UPDATE change_log SET sealed = lost, sealed_hash = :hash, lost_hash = :hash
 -- time does it, the others leave it to the next.
 -- name: list_unsealed_changes
 -- dialect: sqlite
-SELECT changes.*, change_log.sealed_hash FROM change_log JOIN changes ON changes.seq > change_log.sealed
-WHERE changes.type IS NOT NULL AND change_log.audit_seconds IS NOT NULL
+SELECT changes.*, change_log.sealed_hash FROM changes CROSS JOIN change_log
+WHERE changes.seq > (SELECT sealed FROM change_log) AND changes.type IS NOT NULL AND change_log.audit_seconds IS NOT NULL
 ORDER BY changes.seq LIMIT :limit
 -- dialect: postgres
 WITH head AS (

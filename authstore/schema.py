@@ -15,6 +15,8 @@ APPLICATION_ID = 1096111176  # 'AUTH', in the header of every SQLite file of our
 _TRIGGER = re.compile(r"^CREATE TRIGGER (\w+)", re.MULTILINE)
 _TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 _FUNCTION = re.compile(r"^CREATE FUNCTION (\w+)", re.MULTILINE)
+_NOTE = "INSERT INTO authstore_migrations (version, name, sha256, applied_at)"
+_NOW: Mapping[Dialect, str] = {"sqlite": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')", "postgres": "now()"}
 _FILE = re.compile(r"(\d{4})_(\w+)\.(sqlite|postgres)\.sql")
 
 
@@ -62,6 +64,12 @@ def tables(dialect: Dialect) -> frozenset[str]:
 def functions(dialect: Dialect) -> frozenset[str]:
     """The names of the functions that the steps make."""
     return frozenset(name for step in migrations(dialect) for name in _FUNCTION.findall(step.sql))
+
+
+def script(step: Migration, dialect: Dialect) -> str:
+    """A step as it can be run by hand, with the line that notes in the ledger that it ran."""
+    values = f"{step.version}, '{step.name}', '{step.sha256}', {_NOW[dialect]}"
+    return f"{step.sql.rstrip()}\n\n{_NOTE} VALUES ({values});\n"
 
 
 def pending(ledger: Sequence[Mapping[str, Any]], known: Sequence[Migration]) -> tuple[Migration, ...]:

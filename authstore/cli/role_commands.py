@@ -7,21 +7,16 @@ import typer
 from authstore import Adapter, Permission, Role
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import as_json, confirm, find_user, with_store
+from authstore.cli.stores import as_events, as_json, confirm, find_user, with_store
 from authstore.cli.user_commands import WhichUser
 from authstore.errors import RoleNotFoundError
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The role's name.")]
 
-_roles = typer.Typer(help="Who may do what.", no_args_is_help=True)
+roles = typer.Typer(name="roles", help="Who may do what.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the group."""
-    app.add_typer(_roles, name="roles")
-
-
-@_roles.command("list")
+@roles.command("list")
 def list_roles(
     url: StoreUrl,
     json: Json = False,
@@ -32,14 +27,12 @@ def list_roles(
     async def work(store: Adapter) -> list[Role]:
         return await store.list_roles() if user is None else await store.get_roles((await find_user(store, user)).id)
 
-    roles = with_store(url, work)
+    found = with_store(url, work)
     output = Output(is_json=json)
-    for role in roles:
-        output.event("role", role=as_json(role))
-    output.event("done", ok=True, count=len(roles))
+    as_events(output, "role", found)
     output.table(
         ("role", "permissions", "description"),
-        ((role.name, ", ".join(_permissions(role)) or "-", role.description or "") for role in roles),
+        ((role.name, ", ".join(_permissions(role)) or "-", role.description or "") for role in found),
     )
     return 0
 
@@ -48,7 +41,7 @@ def _permissions(role: Role) -> list[str]:
     return sorted(f"{permission.resource}:{permission.action}" for permission in role.permissions)
 
 
-@_roles.command("create")
+@roles.command("create")
 def create_role(
     name: _Name,
     url: StoreUrl,
@@ -74,7 +67,7 @@ def _permission(text: str) -> Permission:
     return Permission(resource=resource, action=action)
 
 
-@_roles.command("delete")
+@roles.command("delete")
 def delete_role(
     name: _Name,
     url: StoreUrl,
@@ -92,7 +85,7 @@ def delete_role(
     return 0
 
 
-@_roles.command("grant")
+@roles.command("grant")
 def grant_role(user: WhichUser, name: _Name, url: StoreUrl, json: Json = False) -> int:
     """Gives a role to a user."""
 
@@ -106,7 +99,7 @@ def grant_role(user: WhichUser, name: _Name, url: StoreUrl, json: Json = False) 
     return 0
 
 
-@_roles.command("revoke")
+@roles.command("revoke")
 def revoke_role(user: WhichUser, name: _Name, url: StoreUrl, json: Json = False) -> int:
     """Takes a role from a user."""
 

@@ -9,30 +9,23 @@ import typer
 from authstore import Adapter, Session, ops
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import ALL_SESSIONS, as_json, find_user, with_store
+from authstore.cli.stores import ALL_SESSIONS, as_events, as_json, find_user, with_store
 from authstore.cli.user_commands import WhichUser
 from authstore.ops import Explanation
 
-_sessions = typer.Typer(help="Who is signed in where; end it.", no_args_is_help=True)
+sessions = typer.Typer(name="sessions", help="Who is signed in where; end it.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the group."""
-    app.add_typer(_sessions, name="sessions")
-
-
-@_sessions.command("list")
+@sessions.command("list")
 def list_sessions(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
     """A user's living sessions, newest first."""
 
     async def work(store: Adapter) -> list[Session]:
         return await store.list_sessions((await find_user(store, user)).id, limit=ALL_SESSIONS)
 
-    sessions = with_store(url, work)
+    found = with_store(url, work)
     output = Output(is_json=json)
-    for session in sessions:
-        output.event("session", session=as_json(session))
-    output.event("done", ok=True, count=len(sessions))
+    as_events(output, "session", found)
     output.table(
         ("id", "made", "last used", "ends", "address", "browser"),
         (
@@ -44,13 +37,13 @@ def list_sessions(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
                 s.ip or "-",
                 (s.user_agent or "-")[:60],
             )
-            for s in sessions
+            for s in found
         ),
     )
     return 0
 
 
-@_sessions.command("revoke")
+@sessions.command("revoke")
 def revoke_sessions(
     url: StoreUrl,
     session_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The session's id.")] = None,
@@ -75,7 +68,7 @@ def revoke_sessions(
     return 0 if count else 1
 
 
-@_sessions.command("explain")
+@sessions.command("explain")
 def explain_session(
     url: StoreUrl,
     session_id: Annotated[

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, counted
 from authstore.connect import file_of
 from authstore.errors import ConfigurationError, SchemaError
-from authstore.schema import Migration
+from authstore.schema import Migration, script
 
 
 def register(app: typer.Typer) -> None:
@@ -84,14 +85,14 @@ def migrate(
     steps = _pending(url)
     output = Output(is_json=json)
     if sql and not json:
-        sys.stdout.write("\n".join(step.sql for step in steps))
+        sys.stdout.write("\n".join(_scripts(url, steps)))
         return 0
     names = [f"{step.version:04} {step.name}" for step in steps]
     drift = _drift(url) if check else ()
     if not (check or sql):
         asyncio.run(_open(url, create=False))
     ok = not (check and (steps or drift))
-    scripts = [step.sql for step in steps] if sql else []
+    scripts = _scripts(url, steps) if sql else []
     output.event(
         "done", ok=ok, pending=names if check or sql else [], missing=list(drift), sql=scripts, tables={}, rejected=0
     )
@@ -99,6 +100,10 @@ def migrate(
     lines = [*(f"{verb}: {name}" for name in names), *(f"missing: {name}" for name in drift)]
     output.say("\n".join(lines) or "the schema is up to date")
     return 0 if ok else 1
+
+
+def _scripts(url: str, steps: Sequence[Migration]) -> list[str]:
+    return [script(step, "postgres" if file_of(url) is None else "sqlite") for step in steps]
 
 
 def _add_indexes(url: str, output: Output) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import typer
@@ -39,6 +39,13 @@ async def find_user(store: Adapter, user: str) -> User:
 def as_json(model: BaseModel) -> dict[str, Any]:
     """A model for machines; what is secret is never in it."""
     return model.model_dump(mode="json")
+
+
+def as_events(output: Output, kind: str, models: Sequence[BaseModel]) -> None:
+    """A list for machines: each of them, and how many."""
+    for model in models:
+        output.event(kind, **{kind: as_json(model)})
+    output.event("done", ok=True, count=len(models))
 
 
 def show_fields(output: Output, model: BaseModel) -> None:

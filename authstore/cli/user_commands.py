@@ -7,19 +7,14 @@ import typer
 from authstore import Account, Adapter, Authenticator, Role, Session, User
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import ALL_SESSIONS, as_json, confirm, find_user, show_fields, with_store
+from authstore.cli.stores import ALL_SESSIONS, as_events, as_json, confirm, find_user, show_fields, with_store
 
 WhichUser = Annotated[str, typer.Argument(metavar="USER", help="An id or an address.")]
 
-_users = typer.Typer(help="Who there is; disable, enable or delete one.", no_args_is_help=True)
+users = typer.Typer(name="users", help="Who there is; disable, enable or delete one.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the group."""
-    app.add_typer(_users, name="users")
-
-
-@_users.command("list")
+@users.command("list")
 def list_users(
     url: StoreUrl,
     json: Json = False,
@@ -34,17 +29,15 @@ def list_users(
             return await store.list_users(after=after, limit=limit)
         return await store.list_users_with_role(role, after=after, limit=limit)
 
-    users = with_store(url, work)
+    found = with_store(url, work)
     output = Output(is_json=json)
-    for user in users:
-        output.event("user", user=as_json(user))
-    output.event("done", ok=True, count=len(users))
+    as_events(output, "user", found)
     output.table(
         ("id", "email", "name", "made", ""),
-        ((u.id, u.email or "-", u.name or "-", f"{u.created_at:%Y-%m-%d}", _state(u)) for u in users),
+        ((u.id, u.email or "-", u.name or "-", f"{u.created_at:%Y-%m-%d}", _state(u)) for u in found),
     )
-    if len(users) == limit:
-        output.say(f"there may be more: --after {users[-1].id}")
+    if len(found) == limit:
+        output.say(f"there may be more: --after {found[-1].id}")
     return 0
 
 
@@ -52,7 +45,7 @@ def _state(user: User) -> str:
     return "disabled" if user.disabled else ""
 
 
-@_users.command("show")
+@users.command("show")
 def show_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
     """A user with accounts, passkeys, roles and living sessions."""
 
@@ -87,13 +80,13 @@ def show_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
     return 0
 
 
-@_users.command("disable")
+@users.command("disable")
 def disable_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
     """Keeps a user out, and ends all sessions."""
     return _set_disabled(user, url, json, disabled=True)
 
 
-@_users.command("enable")
+@users.command("enable")
 def enable_user(user: WhichUser, url: StoreUrl, json: Json = False) -> int:
     """Lets a disabled user in again."""
     return _set_disabled(user, url, json, disabled=False)
@@ -111,7 +104,7 @@ def _set_disabled(user: str, url: str, json: bool, *, disabled: bool) -> int:
     return 0
 
 
-@_users.command("delete")
+@users.command("delete")
 def delete_user(
     user: WhichUser,
     url: StoreUrl,

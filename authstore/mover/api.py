@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan
 from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
-from authstore.mover.sync.directions import Journey, direction, is_postgres
 from authstore.mover.sync.rebuild_plan import roll_rebuild_back
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
 from authstore.mover.tuning import DEFAULT, Tuning
+from authstore.mover.ways.directions import Journey, direction, is_postgres
 
 _Result = TypeVar("_Result")
 _PLAIN = MoveOptions()

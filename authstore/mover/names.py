@@ -2,21 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from typing import get_args
 
 from authstore.mover.catalog import SourceTable
+from authstore.mover.copies import Role
 from authstore.schema import migrations
 
-OWN_TABLES = (
-    "users",
-    "accounts",
-    "sessions",
-    "verification_tokens",
-    "authenticators",
-    "roles",
-    "permissions",
-    "role_permissions",
-    "user_roles",
-)
+OWN_TABLES: tuple[Role, ...] = get_args(Role)  # parents first
 ROW_IDS = ("rowid", "_rowid_", "oid")  # what SQLite calls the number of a row, where no column is called so
 _MADE = re.compile(r"^CREATE (?:UNIQUE )?(?:TABLE|INDEX|TRIGGER|VIEW) (\w+)", re.MULTILINE)
 _RESERVED = ("sqlite_", "authstore_")

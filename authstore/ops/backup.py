@@ -130,7 +130,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _refuse_taken(path: Path) -> None:
     if os.path.lexists(path):
-        raise ConfigurationError(f"{path} is there already: name another file, or keep several (--keep, keep=)")
+        raise ConfigurationError(f"{path} is there already: name another file, or say how many to keep")
 
 
 def _free(place: Path, instant: datetime) -> Path:

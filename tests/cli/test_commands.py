@@ -156,12 +156,15 @@ class TestStore:
         assert "there already" in run("init", target).stdout
         assert names(tmp_path) == ["auth.db"]
 
-    def test_migrate_shows_and_runs_what_is_pending(self, target: str) -> None:
+    def test_migrate_shows_and_runs_what_is_pending(self, target: str, tmp_path: Path) -> None:
         pending = run("migrate", target, "--check", "--json")
         assert pending.returncode == 1
         assert events(pending)[-1]["pending"][0] == "0001 initial"
         assert "CREATE TABLE users" in run("migrate", target, "--sql").stdout
         assert run("migrate", target).returncode == 1
+        with closing(sqlite3.connect(tmp_path / "by-hand.db")) as by_hand:
+            by_hand.executescript(run("migrate", target, "--sql").stdout)
+        assert run("migrate", f"sqlite:///{tmp_path}/by-hand.db", "--check").returncode == 0
         run("init", target)
         assert run("migrate", target, "--check").returncode == 0
         assert run("migrate", target).returncode == 0

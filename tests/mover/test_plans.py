@@ -23,7 +23,7 @@ from tests.mover.seeds import SCHEMAS
 PLANS = Path(__file__).parent / "plans"
 OTHERS = {path.stem: path.read_text("utf-8") for path in sorted(PLANS.glob("*.sql"))}  # with a row or two
 RENEWS = bool(os.environ.get("AUTHSTORE_RENEW_PLANS"))
-_CHANGES = re.compile(r"^(from .* to .*|about .* connections to the source)", re.MULTILINE)
+_CHANGES = re.compile(r"^(from .* to .*|about .* connections to PostgreSQL)", re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", [*SCHEMAS, *OTHERS])

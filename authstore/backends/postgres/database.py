@@ -1,7 +1,7 @@
 """The verbs of `Database` on PostgreSQL: a pool of connections to whichever server takes writes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from authstore.backends.ownership import Ownership
 from authstore.backends.postgres.backups.copying import copy_from
 from authstore.backends.postgres.connecting import Connector
 from authstore.backends.postgres.driver import Connection
@@ -18,25 +17,28 @@ from authstore.backends.postgres.inspecting import explain, facts
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.reads import Reads
 from authstore.backends.postgres.standby import Standby
-from authstore.backends.postgres.transaction import PostgresTransaction, uninterrupted
+from authstore.backends.postgres.transaction import PostgresTransaction
 from authstore.backends.postgres.units import Units, abandon, begin, begun, committed
 from authstore.backends.postgres.writes import Writes
-from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
-from authstore.errors import ConfigurationError, StoreClosedError, StoreError
+from authstore.backends.uninterrupted import uninterrupted
+from authstore.backends.verbs import OpenDatabase
+from authstore.database import BUSY_SECONDS, Database
+from authstore.errors import ConfigurationError, StoreError
 from authstore.observers import Watch
-from authstore.sql import Query, Statement
+from authstore.sql import Query
 
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 0.02
 
 
-class PostgresDatabase:
+class PostgresDatabase(OpenDatabase[Reads, Writes]):
     """An open PostgreSQL database."""
 
     def __init__(
         self, connector: Connector, pool: Pool, standby: Standby | None = None, *, gate: str = "'users'"
     ) -> None:
+        super().__init__()
         self.servers = connector.servers
         self._pool = pool
         self._standby = standby
@@ -46,28 +48,6 @@ class PostgresDatabase:
         self._begin = begin(connector.commit, is_exclusive=True, gate=gate)
         self._is_pooled = connector.is_pooled
         self._connect = connector.connect
-        self._owned = Ownership()
-        self._closing: asyncio.Task[None] | None = None
-
-    async def one(self, statement: Statement) -> Row | None:
-        """See `authstore.database.Database`."""
-        rows = await self.all(statement)
-        return rows[0] if rows else None
-
-    async def all(self, statement: Statement) -> list[Row]:
-        """See `authstore.database.Database`."""
-        self.check()
-        return await self._reads.read(statement)
-
-    def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
-        """See `authstore.database.Database`."""
-        self.check()
-        return self._reads.lookup(lookup, key)
-
-    async def unit(self, make: Callable[[], Unit[T]]) -> T:
-        """See `authstore.database.Database`."""
-        self.check()
-        return await self._writes.run(make)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Database]:
@@ -117,19 +97,6 @@ class PostgresDatabase:
         with translated():
             connection = await self._connect()
         await copy_from(connection, path)
-
-    async def close(self) -> None:
-        """See `authstore.database.Database`."""
-        self._owned.check()
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    def check(self) -> None:
-        """Raises `StoreClosedError` or `StoreMisuseError`."""
-        self._owned.check()
-        if self._closing is not None:
-            raise StoreClosedError("the store is closed")
 
     async def _open_transaction(self, deadline: float) -> Connection:
         loop = asyncio.get_running_loop()

@@ -1,9 +1,7 @@
 """The verbs of `Database` inside an open transaction, on a connection of its own."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -13,10 +11,9 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, is_lost_race, tran
 from authstore.backends.postgres.inspecting import explain
 from authstore.backends.postgres.reads import look_up
 from authstore.backends.postgres.units import drive, fetch
-from authstore.backends.turn import Turn
+from authstore.backends.transaction import OpenTransaction
+from authstore.backends.uninterrupted import uninterrupted
 from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
-from authstore.errors import StoreMisuseError
-from authstore.observers import Watch
 from authstore.sql import Query, Statement
 
 T = TypeVar("T")
@@ -24,23 +21,12 @@ T = TypeVar("T")
 _TRIES = 3  # of a unit that loses a race against plain SQL, which does not wait at the gate
 
 
-class PostgresTransaction:
+class PostgresTransaction(OpenTransaction):
     """One transaction or savepoint. Its calls run one after another; while a nested one is open, they wait."""
 
     def __init__(self, connection: Connection, check: Callable[[], None]) -> None:
+        super().__init__(check, BUSY_SECONDS)
         self._connection = connection
-        self._check = check
-        self._mine = Turn()
-        self._is_over = False
-
-    def end(self) -> None:
-        """From here on every call is refused."""
-        self._is_over = True
-
-    async def one(self, statement: Statement) -> Row | None:
-        """See `authstore.database.Database`."""
-        rows = await self.all(statement)
-        return rows[0] if rows else None
 
     async def all(self, statement: Statement) -> list[Row]:
         """See `authstore.database.Database`."""
@@ -78,12 +64,6 @@ class PostgresTransaction:
             nested.end()
             await uninterrupted(self._connection.script("RELEASE nested", None))
 
-    def watch(self, watch: Watch) -> None:
-        """Whoever watches the store watches its transactions."""
-
-    def change_log(self) -> None:
-        """A transaction sees what it wrote itself: nothing is kept for it."""
-
     async def explain(self, query: Query) -> list[str]:
         """See `authstore.database.Database`."""
         async with self._turn():
@@ -95,24 +75,11 @@ class PostgresTransaction:
             await uninterrupted(self._connection.script("SELECT 1", None))
         return {"backend": "postgresql", "in_transaction": True}
 
-    async def copy_to(self, path: Path) -> None:
-        """What is not committed is in no backup."""
-        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
-
-    async def close(self) -> None:
-        """A transaction ends with its block."""
-        raise StoreMisuseError("a transaction is ended by leaving its block; close the store it came from")
-
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        self._refuse_late()
-        await self._mine.take(asyncio.get_running_loop().time() + BUSY_SECONDS)
-        try:
-            self._refuse_late()
+        async with super()._turn():
             with translated():
                 yield
-        finally:
-            self._mine.give()
 
     async def _in_savepoint(self, work: Callable[[], Awaitable[T]]) -> T:
         """Whatever fails, fails alone."""
@@ -128,24 +95,3 @@ class PostgresTransaction:
             return result
 
         return await uninterrupted(run())
-
-    def _refuse_late(self) -> None:
-        self._check()
-        if self._is_over:
-            raise StoreMisuseError("this transaction is over")
-
-
-async def uninterrupted(work: Awaitable[T]) -> T:
-    """Runs this to its end, and only then lets a cancellation through."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()
-        raise cancelled
-    return task.result()

@@ -16,6 +16,7 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone,
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import Text, text
+from authstore.backends.uninterrupted import uninterrupted
 from authstore.database import BUSY_SECONDS, Row, Unit
 from authstore.errors import StoreBusyError
 from authstore.observers import Statistic, locking
@@ -58,17 +59,7 @@ class Units:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            if not task.cancelled():
-                task.exception()
-            raise cancelled
-        return task.result()
+        return await uninterrupted(task)
 
     async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float) -> T:
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from authstore.backends.postgres.errors import DRIVER_ERRORS
 from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import GATE, Units
+from authstore.backends.uninterrupted import ended
 from authstore.database import Row, Unit
 from authstore.errors import StoreMisuseError, UnknownOutcomeError
 from authstore.observers import WAITS, Asker, answered, asker
@@ -80,7 +81,7 @@ class Writes:
             if job.batch is None:
                 self._waiting[job.statement.query].remove(job)  # it never began
             else:
-                await _uninterrupted(job.batch)
+                await ended(job.batch)
             raise
 
     async def _write_alone(self, statement: Statement) -> bool:
@@ -179,11 +180,3 @@ def _again(error: BaseException) -> BaseException:
         made.__cause__ = error.__cause__
         return made
     return error
-
-
-async def _uninterrupted(future: "asyncio.Future[None]") -> None:
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue

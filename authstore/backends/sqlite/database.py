@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
-from authstore.backends.ownership import Ownership
 from authstore.backends.sqlite.backups import copying
 from authstore.backends.sqlite.changelog import FileChangeLog
 from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_forgotten
@@ -21,23 +20,26 @@ from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
 from authstore.backends.sqlite.units import UnitConnection, check_place, roll_back, try_begin
-from authstore.backends.sqlite.writes import Writes, uninterrupted
+from authstore.backends.sqlite.writes import Writes
 from authstore.backends.threads import in_thread
-from authstore.backends.turn import Turn, busy, closed
-from authstore.database import ChangeLog, Database, Found, Lookup, Row, Unit
+from authstore.backends.turn import Turn, busy
+from authstore.backends.uninterrupted import uninterrupted
+from authstore.backends.verbs import OpenDatabase
+from authstore.database import ChangeLog, Database
 from authstore.errors import StoreError
 from authstore.observers import Watch, locking
-from authstore.sql import Query, Statement
+from authstore.sql import Query
 
 T = TypeVar("T")
 
 
-class SqliteDatabase:
+class SqliteDatabase(OpenDatabase[Reads, Writes]):
     """An open SQLite database. `reader` is `writer` in memory, where there is only one connection."""
 
     def __init__(
         self, writer: ConnectionThread, reader: ConnectionThread, place: FilePlace | None, busy_seconds: float
     ) -> None:
+        super().__init__()
         self._writer = writer
         self._reader = reader
         self._place = place
@@ -45,32 +47,10 @@ class SqliteDatabase:
         self._turn = Turn()
         self._reads = Reads(reader)
         self._writes = Writes(writer, self._turn, busy_seconds)
-        self._owned = Ownership()
         self._log: FileChangeLog | None = None
-        self._closing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[Any]] = set()
         self._forgotten = stop_when_forgotten(self, writer, reader)
         stop_at_exit(self)
-
-    async def one(self, statement: Statement) -> Row | None:
-        """See `authstore.database.Database`."""
-        rows = await self.all(statement)
-        return rows[0] if rows else None
-
-    async def all(self, statement: Statement) -> list[Row]:
-        """See `authstore.database.Database`."""
-        self.check()
-        return await self._reads.read(statement)
-
-    def lookup(self, lookup: Lookup, key: str) -> Awaitable[Found | None]:
-        """See `authstore.database.Database`."""
-        self.check()
-        return self._reads.lookup(lookup, key)
-
-    async def unit(self, make: Callable[[], Unit[T]]) -> T:
-        """See `authstore.database.Database`."""
-        self.check()
-        return await self._writes.run(make)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Database]:
@@ -147,13 +127,6 @@ class SqliteDatabase:
         serialized = await self._run(self._writer, lambda connection: (connection.snapshot or connection).serialize())
         await in_thread(partial(copying.copy_bytes, serialized, path))
 
-    async def close(self) -> None:
-        """See `authstore.database.Database`."""
-        self._owned.check()
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
     def stop(self) -> None:
         """Lets the threads end, without an event loop."""
         for thread in {self._writer, self._reader}:
@@ -161,9 +134,7 @@ class SqliteDatabase:
 
     def check(self) -> None:
         """Raises `StoreClosedError`, `StoreMisuseError`, or `StoreNotFoundError` where a writer lost the file."""
-        self._owned.check()
-        if self._closing is not None:
-            raise closed()
+        super().check()
         if self._place is not None and self._place.is_lost:
             self._place.check()
 
@@ -189,14 +160,8 @@ class SqliteDatabase:
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
         self._ending.add(task)
-        task.add_done_callback(self._ended)
-        await uninterrupted(task)
-        return task.result()
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._ending.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller has it, or is gone
+        task.add_done_callback(self._ending.discard)
+        return await uninterrupted(task)
 
     async def _run(self, thread: ConnectionThread, work: Callable[[UnitConnection], T]) -> T:
         with translated():

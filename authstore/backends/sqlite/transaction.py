@@ -1,10 +1,8 @@
 """The verbs of `Database` inside an open transaction, on the writing connection."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -14,34 +12,21 @@ from authstore.backends.sqlite.inspecting import explain
 from authstore.backends.sqlite.reads import find
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, in_savepoint
-from authstore.backends.sqlite.writes import uninterrupted
-from authstore.backends.turn import Turn
+from authstore.backends.transaction import OpenTransaction
+from authstore.backends.uninterrupted import uninterrupted
 from authstore.database import Database, Found, Lookup, Row, Unit
-from authstore.errors import StoreError, StoreMisuseError
-from authstore.observers import Watch
+from authstore.errors import StoreError
 from authstore.sql import Query, Statement
 
 T = TypeVar("T")
 
 
-class SqliteTransaction:
+class SqliteTransaction(OpenTransaction):
     """One transaction or savepoint. Its calls run one after another; while a nested one is open, they wait."""
 
     def __init__(self, writer: ConnectionThread, check: Callable[[], None], busy_seconds: float) -> None:
+        super().__init__(check, busy_seconds)
         self._writer = writer
-        self._check = check
-        self._busy_seconds = busy_seconds
-        self._mine = Turn()
-        self._is_over = False
-
-    def end(self) -> None:
-        """From here on every call is refused."""
-        self._is_over = True
-
-    async def one(self, statement: Statement) -> Row | None:
-        """See `authstore.database.Database`."""
-        rows = await self.all(statement)
-        return rows[0] if rows else None
 
     async def all(self, statement: Statement) -> list[Row]:
         """See `authstore.database.Database`."""
@@ -65,16 +50,10 @@ class SqliteTransaction:
                 yield nested
             except BaseException:
                 nested.end()
-                await self._to_the_end(_undo)
+                await uninterrupted(self._run(_undo))
                 raise
             nested.end()
-            await self._to_the_end(_keep)
-
-    def watch(self, watch: Watch) -> None:
-        """Whoever watches the store watches its transactions."""
-
-    def change_log(self) -> None:
-        """A transaction sees what it wrote itself: nothing is kept for it."""
+            await uninterrupted(self._run(_keep))
 
     async def explain(self, query: Query) -> list[str]:
         """See `authstore.database.Database`."""
@@ -85,37 +64,9 @@ class SqliteTransaction:
         await self._call(_still_open)
         return {"backend": "sqlite", "in_transaction": True}
 
-    async def copy_to(self, path: Path) -> None:
-        """What is not committed is in no backup."""
-        raise StoreMisuseError(f"{path.name} would be a copy of what may be undone: back up the store itself")
-
-    async def close(self) -> None:
-        """A transaction ends with its block."""
-        raise StoreMisuseError("a transaction is ended by leaving its block; close the store it came from")
-
     async def _call(self, work: Callable[[UnitConnection], T]) -> T:
         async with self._turn():
             return await self._run(work)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        self._refuse_late()
-        await self._mine.take(asyncio.get_running_loop().time() + self._busy_seconds)
-        try:
-            self._refuse_late()
-            yield
-        finally:
-            self._mine.give()
-
-    async def _to_the_end(self, work: Callable[[UnitConnection], None]) -> None:
-        task = asyncio.create_task(self._run(work))
-        await uninterrupted(task)
-        task.result()
-
-    def _refuse_late(self) -> None:
-        self._check()
-        if self._is_over:
-            raise StoreMisuseError("this transaction is over")
 
     async def _run(self, work: Callable[[UnitConnection], T]) -> T:
         with translated():

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
 from authstore.backends.turn import Turn, busy, closed
+from authstore.backends.uninterrupted import ended
 from authstore.database import Unit
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError
 from authstore.observers import WAITS
@@ -47,7 +48,7 @@ class Writes:
             result: T = await job.future
         except asyncio.CancelledError:
             if self._batch is not None and job in self._batch.jobs:
-                await uninterrupted(self._batch.done)
+                await ended(self._batch.done)
             raise
         return result
 
@@ -120,18 +121,6 @@ class _Batch(NamedTuple):
 
     jobs: list[UnitJob]
     done: "asyncio.Future[None]"
-
-
-async def uninterrupted(future: "asyncio.Future[T]") -> None:
-    """Waits for the future, and only then lets a cancellation through."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
 
 
 def _note_turn(jobs: list[UnitJob], began: float) -> None:

@@ -15,25 +15,13 @@ from authstore.mover.auth.problems import about_columns, left_behind_problem
 from authstore.mover.auth.run_times import run_times
 from authstore.mover.auth.user_link import link_to_user
 from authstore.mover.copies import Role, TableCopy, UserChanges
-from authstore.mover.names import literal
+from authstore.mover.names import OWN_TABLES, literal
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.recognition.profile import is_named
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
 
-# Parents first.
-_ORDER: tuple[Role, ...] = (
-    "users",
-    "accounts",
-    "sessions",
-    "verification_tokens",
-    "authenticators",
-    "roles",
-    "permissions",
-    "role_permissions",
-    "user_roles",
-)
 # What a table says nothing without.
 _NEEDED: dict[Role, frozenset[Role]] = {
     "accounts": frozenset({"users"}),
@@ -60,14 +48,14 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     To be answered inside the snapshot from which the rows will be read: rejects that no row of it has are left out.
     `ConfigurationError` where `naive_tz` is no time zone of the server.
     """
-    roles = {one.role: one for one in recognised if one.moved}
-    builders = yield from _read(roles, options)
+    roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
+    builders: dict[Role, DraftBuilder] = yield from _read(roles, options)
     users = builders.get("users")
     verified = _verified(users.fields) if users else None
     done: dict[Role, Decided] = {}
     for role, builder in builders.items():
         done[role] = yield from decide(_draft(role, builder, roles, done), options, verified)
-    wanted = [role for role in builders if _is_wanted(roles[role], options)]
+    wanted: list[Role] = [role for role in builders if _is_wanted(roles[role], options)]
     problems: list[Problem] = []
     for role in wanted:
         problems += [*done[role].problems, *(yield from about_columns(builders[role].fields, options))]
@@ -81,8 +69,8 @@ def _read(roles: Mapping[Role, Recognised], options: MoveOptions) -> Asking[dict
     """All that the rows have to be asked before anything can be drawn up, parents first."""
     yield from _check_zone(options.naive_tz)
     times = yield from run_times(options)
-    builders = {}
-    for role in _ORDER:
+    builders: dict[Role, DraftBuilder] = {}
+    for role in OWN_TABLES:
         if {role, *_NEEDED.get(role, ())} <= set(roles):
             fields = Fields(roles[role], options.naive_tz)
             facts = Facts() if role in _OF_ROLES else (yield from read_facts(fields, options, times.judged))

@@ -17,7 +17,7 @@ from authstore.mover.postgres.spelling import Written, written_as
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
 from authstore.mover.postgres.types import Landing, land, land_with_nan
 from authstore.mover.postgres.writing import PostgresTable
-from authstore.mover.problems import SAMPLES
+from authstore.mover.problems import SAMPLES, rejected, sample
 from authstore.mover.rebuilding.grown import misfits
 from authstore.mover.rebuilding.tables import IncomingTables
 from authstore.mover.rebuilding.trial import (
@@ -214,7 +214,7 @@ def _incoming(
     numbered = TargetColumn(ROW_NUMBER, "INTEGER", f'"s".{quote(ROW_NUMBER)}')
     copy = TableCopy(
         target=file.name,
-        role=file.name if file.name in OWN_TABLES else None,  # type: ignore[arg-type]  # a role is a table's name
+        role=file.name if file.name in OWN_TABLES else None,
         source=(BUILDING, name),
         columns=tuple(columns if key else [numbered, *columns]),
         key=key or (ROW_NUMBER,),
@@ -303,11 +303,8 @@ def _with_rejects(
             if count := source.count(one.target, reject.where):
                 rejects.append(reject)
                 samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
-                stops = not reject.follows and options.is_undecided(reject.decision)
-                kind = "orphan" if reject.decision == "on_orphan" else "bad-row"
-                problems.append(
-                    Problem(kind, one.target, reject.reason, count, tuple(samples), reject.decision, stops=stops)
-                )
+                named = [sample(row_id) for row_id in samples]
+                problems.append(rejected(one.target, reject, count, named, options))
         decided[one.target] = replace(one, rejects=tuple(rejects))
     return list(decided.values()), problems
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from authstore.mover.catalog import SourceColumn, SourceTable
 from authstore.mover.copies import Role
-
-ROLES: tuple[Role, ...] = get_args(Role)
+from authstore.mover.names import OWN_TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def words(name: str) -> tuple[str, ...]:
 @cache
 def role_aliases() -> Mapping[Role, RoleAliases]:
     """The aliases of every role."""
-    return {role: _role(role, _file()[role]) for role in ROLES}
+    return {role: _role(role, _file()[role]) for role in OWN_TABLES}
 
 
 @cache

@@ -10,7 +10,8 @@ from typing import Any, cast
 from authstore.errors import ConfigurationError
 from authstore.mover.catalog import SourceTable
 from authstore.mover.copies import Role
-from authstore.mover.recognition.aliases import ROLES, role_aliases
+from authstore.mover.names import OWN_TABLES
+from authstore.mover.recognition.aliases import role_aliases
 from authstore.mover.recognition.recognised import Recognised
 
 VERSION = 1
@@ -92,10 +93,10 @@ def is_named(table: SourceTable, names: Iterable[str]) -> bool:
 
 
 def _role(key: str, origin: str) -> Role:
-    for role in ROLES:
+    for role in OWN_TABLES:
         if role == key:
             return role
-    raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(ROLES)}, carry and leave")
+    raise ConfigurationError(f"{origin}: {key!r} is no role; there are {', '.join(OWN_TABLES)}, carry and leave")
 
 
 def _table(role: str, entry: Any, origin: str) -> ProfileTable:

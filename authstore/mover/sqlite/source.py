@@ -116,13 +116,18 @@ class SqliteSource:
     def carried_tables(self) -> Sequence[str]:
         """All others that hold rows of somebody's."""
         ours = {*own_tables(), *TABLES}
+        return [name for name in self.plain_tables() if name not in ours]
+
+    def plain_tables(self) -> Sequence[str]:
+        """Every table, but for virtual ones and what these are made of."""
         virtual = {
             name
             for name, sql in self.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
             if sql and sql.upper().startswith("CREATE VIRTUAL")
         }
-        shadows = {name for name in tables_of(self.connection) for one in virtual if name.startswith(f"{one}_")}
-        return sorted(name for name in tables_of(self.connection) if name not in ours | virtual | shadows)
+        names = tables_of(self.connection)
+        shadows = {name for name in names for one in virtual if name.startswith(f"{one}_")}
+        return sorted(name for name in names if name not in virtual | shadows)
 
     def left_behind(self) -> Sequence[str]:
         """Views and triggers that somebody made, as "view name"."""
@@ -216,6 +221,27 @@ class SqliteSource:
         found = self.connection.execute(f"SELECT {shown} FROM {quote(table)} AS s WHERE {where} LIMIT {most}")
         return [", ".join(str(part) for part in row) for row in found]
 
+    def rows(self, table: FileTable) -> Iterator[dict[str, Any]]:
+        """Every row by its columns' names, those of the smallest key first."""
+        names = [column.name for column in table.columns]
+        order = ", ".join(map(quote, table.primary)) or "rowid"
+        found = self.connection.execute(
+            f"SELECT {', '.join(map(quote, names))} FROM {quote(table.name)} ORDER BY {order}"
+        )
+        for row in found:
+            yield dict(zip(names, row, strict=True))
+
+    def sample(self, table: str, column: str, most: int) -> list[Any]:
+        """Some values of a column."""
+        name = quote(column)
+        found = self.connection.execute(f"SELECT {name} FROM {quote(table)} WHERE {name} IS NOT NULL LIMIT {most}")
+        return [value for (value,) in found]
+
+    def made_of(self, *kinds: str) -> list[tuple[str, str]]:
+        """What there is of these kinds, each with its name."""
+        found = self.connection.execute("SELECT type, name FROM sqlite_master ORDER BY type DESC, name").fetchall()
+        return [(kind, name) for kind, name in found if kind in kinds]
+
     def rejected(self, table: FileTable, predicates: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         """The rows for which one of these holds, with which one."""
         whens = " ".join(f"WHEN {predicate} THEN {number}" for number, predicate in enumerate(predicates))
@@ -227,19 +253,30 @@ class SqliteSource:
 
 
 @contextmanager
-def opened_source(files: TargetFiles, system: str = "") -> Iterator[SqliteSource]:
-    """The file for the length of a block. Raises `SourceError` where it is none of authstore's, or not up to date."""
+def opened_source(files: TargetFiles, system: str = "", *, is_store: bool = True) -> Iterator[SqliteSource]:
+    """The file for the length of a block. Raises `SourceError` where it is none of authstore's, or not up to date;
+    `is_store`: it has to be one."""
     if not files.target.is_file():
         raise SourceError(f"there is no file {files.target}")
     try:
         with file.connect_to_read(files.target, sqlite3.Connection) as connection:
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("BEGIN")
-            _check(connection, files.target)
+            if is_store:
+                _check(connection, files.target)
             teach_digests(connection)
             yield SqliteSource(connection, files.target, system)
     except sqlite3.Error as error:
         raise SourceError(f"{files.target} cannot be read: {error}") from error
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is one of authstore's. Raises `SourceError` where it cannot be read."""
+    try:
+        with file.connect_to_read(path, sqlite3.Connection) as connection:
+            return file.is_ours(connection)
+    except sqlite3.Error as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -47,6 +47,7 @@ class RebuildRun:
     proves: bool = False
     tuning: Tuning = DEFAULT
     started: float = field(default_factory=time.monotonic)
+    was_there: bool = False  # the target answered once, so it is worth waiting for
     system: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,7 +65,7 @@ def run_rebuild(run: RebuildRun) -> MoveReport:
         try:
             return _attempt(run)
         except TargetUnavailableError as error:
-            seconds = next(waits, None)
+            seconds = next(waits, None) if run.was_there else None
             if seconds is None:
                 raise
             run.emit(RetryEvent(str(error), seconds))
@@ -78,6 +79,7 @@ def _attempt(run: RebuildRun) -> MoveReport:
         PostgresTarget(run.target, run.stop, run.tuning) as target,
         translated_target(),
     ):
+        run.was_there = True
         target.lock()
         scheme = rebuild_scheme(source, target, run.options)
         refuse_undecided(run, scheme.problems)

@@ -10,9 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from authstore.mover.copies import Reject
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.target_ledger import PostgresLedger
-from authstore.mover.problems import SAMPLES
+from authstore.mover.problems import SAMPLES, rejected, sample
 from authstore.mover.rebuilding.scheme import Incoming
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.source import SqliteSource
@@ -71,9 +72,8 @@ def as_problems(found: Sequence[Refusal], options: MoveOptions) -> list[Problem]
     grouped: dict[tuple[str, str], list[str]] = {}
     for one in found:
         grouped.setdefault((one.table, one.reason), []).append(one.key)
-    stops = options.is_undecided("on_bad_row")
     return [
-        Problem("bad-row", table, reason, len(keys), tuple(keys[:SAMPLES]), "on_bad_row", stops=stops)
+        rejected(table, Reject(reason, "TRUE"), len(keys), [sample(key) for key in keys[:SAMPLES]], options)
         for (table, reason), keys in grouped.items()
     ]
 

@@ -32,7 +32,7 @@ def sign_in_letter(
         "intro": texts.mail_intro.format(site=name),
         "button": texts.mail_button.format(site=name),
         "code_intro": texts.mail_code,
-        "code": f"{code[:3]} {code[3:]}",
+        "code": code,
         "expiry": texts.mail_expiry.format(minutes=minutes),
         "ignore": texts.mail_ignore,
     }

@@ -79,7 +79,7 @@ class EmailLinks:
         is_allowed = await self._is_allowed(asked, address)
         if not is_native:
             await remember_address(self.site.store, browser, address, asked.next, self.site.deadline())
-        told = {"sent": True} if flow is None else {"sent": True, "flow": flow}
+        told = {"sent": True} if flow is None else {"flow": flow}
         response = asked.done(self.site.path("/email/sent"), **told)
         if is_allowed:
             letter = await note_letter(self.site.store, asker, address, asked.next, self.site.deadline())

@@ -61,7 +61,8 @@ def post(
 def _check_csrf(asked: Asked, rule: CsrfRule) -> None:
     request, visitors = asked.request, asked.site.visitors
     is_anonymous = asked.presence.session is None and not visitors.is_foreign(request)
-    if rule == "never" or asked.presence.by_bearer or (rule == "signed-in" and is_anonymous):
+    by_bearer = asked.presence.by_bearer and asked.presence.session is not None
+    if rule == "never" or by_bearer or (rule == "signed-in" and is_anonymous):
         return
     if rule == "browsers" and is_anonymous and sends_json(request) and not visitors.has_cookies(request.scope):
         return

@@ -24,6 +24,15 @@ class TestOrphans:
         source.execute("""UPDATE next_auth.accounts SET "userId" = NULL""")
         assert move(source).problem("orphan", "accounts").count == 3
 
+    def test_are_found_behind_a_foreign_key_that_was_never_checked(self, source: Connection) -> None:
+        seed(source, "prisma_mapped", users=3)
+        source.execute("""
+            ALTER TABLE accounts DROP CONSTRAINT accounts_user_id_fkey;
+            UPDATE accounts SET user_id = 'gone' WHERE id = (SELECT min(id) FROM accounts);
+            ALTER TABLE accounts ADD FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID""")
+        problem = move(source).problem("orphan", "accounts")
+        assert (problem.stops, problem.count) == (True, 1)
+
     def test_that_have_expired_anyway_are_not_asked_about(self, source: Connection) -> None:
         seed(source, "pg_adapter", users=1)
         source.execute("""UPDATE sessions SET "userId" = 99, expires = now() - interval '1 day'""")

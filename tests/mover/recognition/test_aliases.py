@@ -2,7 +2,8 @@
 
 import pytest
 
-from authstore.mover.recognition.aliases import ROLES, normalised, role_aliases, words
+from authstore.mover.names import OWN_TABLES
+from authstore.mover.recognition.aliases import normalised, role_aliases, words
 
 
 @pytest.mark.parametrize("name", ["sessionToken", "session_token", "SESSION-TOKEN", "Session Token", '"session"token'])
@@ -24,7 +25,7 @@ def test_words_of_a_name(name: str, expected: tuple[str, ...]) -> None:
 
 
 def test_every_role_has_aliases_for_what_it_requires() -> None:
-    for role in ROLES:
+    for role in OWN_TABLES:
         aliases = role_aliases()[role]
         assert set(aliases.required) <= set(aliases.fields)
         assert aliases.doubtful <= set(aliases.fields)

@@ -173,7 +173,7 @@ def visitor_of(chromium: Browser, site: Site) -> Iterator[NewVisitor]:
     visitors: list[Visitor] = []
 
     def make(**options: Any) -> Visitor:
-        context = chromium.new_context(base_url=site.url, locale="en-GB", reduced_motion="reduce", **options)
+        context = chromium.new_context(base_url=site.url, reduced_motion="reduce", **{"locale": "en-GB", **options})
         context.set_default_timeout(10_000)
         visitor = Visitor(context, site)
         context.on("console", visitor.note_message)

@@ -51,6 +51,27 @@ def open_devices(visitor: Any, page: Page) -> None:
     page.goto("/auth/sessions")
 
 
+def open_questions(visitor: Any, page: Page) -> None:
+    """The account page, with every question asked."""
+    open_devices(visitor, page)
+    for question in page.locator("summary").all():
+        question.click()
+
+
+def open_wrong_code(visitor: Any, page: Page) -> None:
+    open_check_mail(visitor, page)
+    page.get_by_label("Or type the code from the letter").fill("000 000")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not the code")
+    visitor.forgive("400")
+
+
+def open_already_signed_in(visitor: Any, page: Page) -> None:
+    open_devices(visitor, page)
+    page.goto("/auth/sign-in?next=/me")
+    expect(page.get_by_role("link", name="Continue as Ada Lovelace")).to_be_visible()
+
+
 def open_error(visitor: Any, page: Page) -> None:
     page.goto("/auth/email/verify?email=ada%40example.com&token=spent-long-ago-spent-long-ago-spent-long")
     visitor.forgive("400", "410")
@@ -61,6 +82,9 @@ PAGES = {
     "check-mail": open_check_mail,
     "confirm": open_confirm,
     "devices": open_devices,
+    "questions": open_questions,
+    "wrong-code": open_wrong_code,
+    "already": open_already_signed_in,
     "error": open_error,
 }
 
@@ -78,6 +102,26 @@ def test_a_page_is_for_everybody_and_every_screen(visitor: Any, name: str) -> No
             page.screenshot(path=ARTEFACTS / f"{name}-{screen}-{scheme}.png", full_page=True)
             assert faults_of(page) == [], (screen, scheme)
     page.set_viewport_size(NARROWEST)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST["width"]
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es", "ja"])
+def test_every_language_fits_on_a_narrow_screen(visitor_of: Any, language: str) -> None:
+    visitor = visitor_of(viewport=NARROWEST, locale=language)
+    page = visitor.tab()
+    page.goto("/auth/sign-in?next=/auth/sessions")
+    expect(page.locator("html")).to_have_attribute("lang", language)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST["width"]
+    address = "a-rather-long-name-without-a-single-place-to-break-it@" + "sub." * 10 + "example.com"
+    page.locator("#email").fill(address)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/email/sent")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST["width"]
+    page.goto(visitor.site.outbox.link())
+    page.locator("main form button").click()
+    page.wait_for_url("**/auth/sessions")
+    for question in page.locator("summary").all():
+        question.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROWEST["width"]
 
 

@@ -76,3 +76,10 @@ async def test_a_session_that_ended_counts_no_more(world: Any) -> None:
     client = world.new_browser(authorization=f"Bearer {token}")
     await world.store.revoke_sessions(user.id)
     assert (await client.get("/public")).json() == {"user": None}
+
+
+async def test_a_bearer_of_nobody_spares_no_form_its_token(world: Any, browser: Any) -> None:
+    link = await world.letter_to(browser, "ada@example.com")
+    unknown = {"authorization": "Bearer no-token-of-ours-at-all"}
+    assert (await browser.post(link, headers=unknown)).status_code == 403
+    assert await world.store.list_users() == []

@@ -9,19 +9,17 @@ from pydantic import JsonValue
 
 from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.backends.postgres.authjs.database import AuthJsDatabase, not_held
+from authstore.backends.postgres.authjs.tokens import AuthJsTokens
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserNotFoundError
-from authstore.expiry import END_OF_TIME, end_of, is_alive, is_session_alive, session_expiry
-from authstore.models import Account, PruneReport, Session, SignIn, User, VerificationToken
-from authstore.sql import Queries
-from authstore.store import Store, rows
+from authstore.expiry import END_OF_TIME, is_session_alive, session_expiry
+from authstore.models import Account, PruneReport, Session, SignIn, User
+from authstore.store import rows
 from authstore.store.base import checked_limit, is_storable, json_object
-from authstore.store.verification_tokens import canonical_identifier
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, is_presentable, new_secret
 
 T = TypeVar("T")
 
-_PURPOSE = "sign-in"
 _LAST_ID = "\U0010ffff"
 NOT_HELD = {
     "refresh_account": "leases",
@@ -44,26 +42,15 @@ NOT_HELD = {
         ),
         "roles",
     ),
+    **dict.fromkeys(("open_visit", "get_visit", "change_visit", "delete_visit"), "visits"),
 }
 
 
-class AuthJsStore(Store):
+class AuthJsStore(AuthJsTokens):
     """A store whose sessions, users and accounts an application in JavaScript reads and writes too."""
-
-    @property
-    def _mapped(self) -> Queries:
-        return cast(AuthJsDatabase, self._db).tables.queries
 
     def _has_numbers(self, role: str) -> bool:
         return cast(AuthJsDatabase, self._db).tables.mapped[role].has_numbers
-
-    async def look_at_log(self) -> None:
-        """There is none."""
-
-    async def _write(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:  # noqa: ARG002 - as the store's own
-        return await self._db.unit(make)
-
-    _write_often = _write
 
     # ── users and accounts: where ids are numbers, the database counts ───────────────────────────────────
 
@@ -122,12 +109,12 @@ class AuthJsStore(Store):
         now = self._now()
         if token is not None and not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
             raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
-        limit = session_expiry(self._policy, created_at=now, now=now, wanted=expires)
+        limit = session_expiry(self._policy, created_at=now, now=now)
         session = Session(
             id=self._new_id(now),
             token=new_secret() if token is None else token,
             user_id=user_id,
-            expires=limit,
+            expires=limit if expires is None else expires,
             created_at=now,
             last_used_at=now,
             authenticated_at=now,
@@ -135,6 +122,7 @@ class AuthJsStore(Store):
             user_agent=user_agent,
             data=json_object(data),
         )
+        session = session.model_copy(update={"expires": min(session.expires, limit)})
         return await self._write(lambda: self._insert(session), now)
 
     def _insert(self, session: Session) -> Unit[Session]:
@@ -266,73 +254,6 @@ class AuthJsStore(Store):
 
         return await self._db.unit(unit)
 
-    # ── verification tokens ──────────────────────────────────────────────────────────────────────────────
-
-    async def create_verification_token(
-        self,
-        identifier: str,
-        *,
-        purpose: str = _PURPOSE,
-        expires: datetime | None = None,
-        token: str | None = None,
-        data: JsonObject | None = None,
-    ) -> VerificationToken:
-        """See `authstore.adapter.VerificationTokens.create_verification_token`. The token stands there as it is."""
-        self._refuse_purpose(purpose, data)
-        now = self._now()
-        made = VerificationToken(
-            identifier=canonical_identifier(identifier),
-            purpose=purpose,
-            token=new_secret() if token is None else token,
-            expires=end_of(now, self._policy.token_lifetime) if expires is None else expires,
-            data={},
-        )
-        return await self._write(lambda: self._insert_token(made, now), now)
-
-    def _insert_token(self, made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
-        key = {"identifier": made.identifier, "token": made.token}
-        yield self._mapped.delete_dead_token(**key, now=now)
-        if not (yield self._mapped.insert_token(**key, expires=made.expires, id=self._new_id(now))):
-            raise ConflictError("this identifier has this token already")
-        stored = yield self._mapped.get_token(**key)
-        return _token(stored[0])
-
-    async def peek_verification_token(
-        self, identifier: str, token: str, *, purpose: str = _PURPOSE
-    ) -> VerificationToken | None:
-        """See `authstore.adapter.VerificationTokens.peek_verification_token`."""
-        self._refuse_purpose(purpose, None)
-        key = _token_key(identifier, token)
-        row = await self._db.one(self._mapped.get_token(**key)) if key else None
-        found = _token(row) if row else None
-        return found if found and is_alive(found.expires, self._now()) else None
-
-    async def use_verification_token(
-        self, identifier: str, token: str, *, purpose: str = _PURPOSE
-    ) -> VerificationToken | None:
-        """See `authstore.adapter.VerificationTokens.use_verification_token`."""
-        self._refuse_purpose(purpose, None)
-        key, now = _token_key(identifier, token), self._now()
-        return await self._write(lambda: self._use(key, now), now) if key else None
-
-    def _use(self, key: Mapping[str, str], now: datetime) -> Unit[VerificationToken | None]:
-        taken = yield self._mapped.take_token(**key)
-        if not taken:
-            return None
-        found = _token(taken[0])
-        if not is_alive(found.expires, now):
-            return None
-        yield self._mapped.delete_verification_tokens(identifier=found.identifier)
-        return found
-
-    def _refuse_purpose(self, purpose: str, data: JsonObject | None) -> None:
-        if purpose != _PURPOSE:
-            raise not_held("purposes")
-        if data:
-            raise not_held("data of a verification token")
-        if "verification_tokens" not in cast(AuthJsDatabase, self._db).tables.mapped:
-            raise not_held("verification tokens")
-
     # ── keeping it in order ──────────────────────────────────────────────────────────────────────────────
 
     async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:  # noqa: ARG002 - each batch is short, and all of them are done
@@ -349,24 +270,6 @@ class AuthJsStore(Store):
             ):
                 deleted[table] += count
         return PruneReport(deleted=deleted, remaining=0)
-
-
-def _token(row: Row) -> VerificationToken:
-    return VerificationToken(
-        identifier=row["identifier"],
-        purpose=_PURPOSE,
-        token=row["token"],
-        expires=rows.instant(row["expires"]),
-        data={},
-    )
-
-
-def _token_key(identifier: str, token: str) -> dict[str, str] | None:
-    try:
-        canonical = canonical_identifier(identifier)
-    except ValueError:
-        return None
-    return {"identifier": canonical, "token": token} if token and is_storable(token) else None
 
 
 def _refusing(what: str) -> Any:

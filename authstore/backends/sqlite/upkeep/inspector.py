@@ -145,8 +145,7 @@ def _estimated(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
     """The same of a table with numbered rows: of a large one by how densely some places of it are filled."""
     (first,) = connection.execute(f"SELECT min(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
     (last,) = connection.execute(f"SELECT max(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
-    span = 0 if first is None else last - first + 1
-    if span <= COUNTED_ROWS:
+    if first is None or (span := last - first + 1) <= COUNTED_ROWS:
         return _counted(connection, table)
     count = f"SELECT count(*) FROM {table} WHERE _rowid_ BETWEEN ? AND ?"  # noqa: S608  # as above
     rows = 0

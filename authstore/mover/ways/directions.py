@@ -1,23 +1,28 @@
 """Which way a move goes, told by its two URLs, and what the commands do that way."""
 
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from authstore.errors import ConfigurationError
+from authstore.mover.errors import SourceError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, plan_of, scheme_of
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.reports import Event, MoveReport, VerifyReport
+from authstore.mover.sqlite.source import is_store
 from authstore.mover.sqlite.target_files import files_of
-from authstore.mover.sync.across import Across
 from authstore.mover.sync.move import run_move
 from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
 from authstore.mover.sync.rebuild_plan import plan_rebuild, verify_rebuild
 from authstore.mover.sync.target import target_problems
 from authstore.mover.sync.verify import run_verify
 from authstore.mover.tuning import Tuning
+from authstore.mover.ways.across import Across
+from authstore.mover.ways.from_file import FromFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,17 @@ class Direction(Protocol):
 
 def direction(journey: Journey) -> Direction:
     """By the URLs."""
-    if not is_postgres(journey.target):
-        return _Out(journey)
-    return _Back(journey) if journey.source.startswith("sqlite:") else _Across(journey)
+    to_postgres = is_postgres(journey.target)
+    if not journey.source.startswith("sqlite:"):
+        return _Across(journey) if to_postgres else _Out(journey)
+    path = files_of(journey.source).target
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}")
+    if is_store(path):
+        if to_postgres:
+            return _Back(journey)
+        raise ConfigurationError("the source is a store already: `authstore backup` makes a copy of it")
+    return _Overland(journey) if to_postgres else _from_file(journey)
 
 
 def is_postgres(url: str | Path) -> bool:
@@ -116,6 +129,35 @@ class _Across(_Way):
         our = self.journey
         with Snapshot(our.source, our.stop, tuning=our.tuning) as view:
             first = plan_of(scheme_of(view.main, our.options), our.source, our.target, our.options)
+        return self._halves.plan(first)
+
+    def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
+        return self._halves.move(table, proves=proves)
+
+    def verify(self) -> VerifyReport:
+        return self._halves.verify()
+
+
+def _from_file(journey: Journey) -> FromFile:
+    """From a file of another application's to one of authstore's."""
+    return FromFile(journey.source, journey.target, journey.options, journey.emit, journey.stop, journey.tuning)
+
+
+class _Overland(_Way):
+    """From a file of another application's to PostgreSQL."""
+
+    @property
+    def _halves(self) -> Across:
+        our = self.journey
+        return Across(our.source, self._there, our.options, our.emit, our.stop, our.tuning, self._bring)
+
+    def _bring(self, options: MoveOptions, file: Path, moments: Mapping[str, str]) -> MoveReport:
+        given: dict[str, Any] = dict(moments)
+        return _from_file(replace(self.journey, target=file, options=replace(options, **given))).move()
+
+    def plan(self) -> Plan:
+        with tempfile.TemporaryDirectory(prefix="authstore-moving-") as folder:
+            first = _from_file(replace(self.journey, target=Path(folder) / "half-way.db")).plan()
         return self._halves.plan(first)
 
     def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:

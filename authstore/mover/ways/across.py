@@ -7,7 +7,7 @@ two runs of a move must give alike (when sessions count as used, say) is kept in
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -32,6 +32,9 @@ _BOOKS = tuple(sorted(own_tables() - {*OWN_TABLES, "authstore_migrations"}))  # 
 _OF_SQLITE = ("type", "name", "weaker", "left-behind")  # kinds of problems that are about what SQLite can say
 
 
+Bring = Callable[[MoveOptions, Path, Mapping[str, str]], MoveReport]
+
+
 @dataclass(frozen=True, slots=True)
 class Across:
     """One call, from `source` to `target`, both of PostgreSQL."""
@@ -42,6 +45,7 @@ class Across:
     emit: Emit
     stop: threading.Event
     tuning: Tuning = DEFAULT
+    bring: Bring | None = None  # what makes the file half-way, where that is not a move from PostgreSQL
 
     def plan(self, first: Plan) -> Plan:
         """`first`: what the first half would do. Where it would stop, nothing more can be said."""
@@ -110,9 +114,11 @@ class Across:
             moments.pop("judged_at", None)
         with tempfile.TemporaryDirectory(prefix="authstore-moving-") as folder:
             file = Path(folder) / "half-way.db"
-            report = run_move(
-                self.source, file, replace(options, replace=False), self.emit, self.stop, tuning=tuning, moments=moments
-            )
+            plain = replace(options, replace=False)
+            if self.bring is not None:
+                report = self.bring(plain, file, moments)
+            else:
+                report = run_move(self.source, file, plain, self.emit, self.stop, tuning=tuning, moments=moments)
             yield _HalfWay(file, report, notes_in(file))
 
 
@@ -131,7 +137,7 @@ class _HalfWay:
     @property
     def system(self) -> str:
         """Which database the rows are from: the file is another every time."""
-        return f"postgresql/{self.ledger['source']}"
+        return f"by way of a file/{self.ledger['source']}"
 
     @property
     def notes(self) -> Mapping[str, str]:

@@ -1,0 +1,234 @@
+"""Another application's file made into a store's, table by table, in one pass over its rows."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from authstore.mover.copies import Reject, Role
+from authstore.mover.foreign.carried import CarriedTables
+from authstore.mover.foreign.catalog import SCHEMA, catalog_of, lucia
+from authstore.mover.foreign.conversion import Conversion, LeftOut
+from authstore.mover.foreign.roles import MADE, UNIQUE, Moments, Reading, Row, UnknownWordError
+from authstore.mover.foreign.values import BadValueError
+from authstore.mover.names import label, quote
+from authstore.mover.options import MoveOptions
+from authstore.mover.problems import SAMPLES, rejected, rows_said, sample
+from authstore.mover.recognition.profile import read_profile
+from authstore.mover.recognition.recognise import recognise
+from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.recognition.secrets import looks_random, may_hold_tokens, unrecognised
+from authstore.mover.reports import Problem
+from authstore.mover.sqlite.connection import TargetConnection
+from authstore.mover.sqlite.source import FileTable, SqliteSource
+
+Say = Callable[[str, int], None]
+
+
+class Converter:
+    """From an open file into an open store, whose tables are there and empty."""
+
+    def __init__(
+        self, source: SqliteSource, store: TargetConnection, options: MoveOptions, moments: Moments, say: Say
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._options = options
+        self._moments = moments
+        self._say = say
+        self._done = Conversion()
+        self._users: dict[str, str] = {}  # each user's id → under which it is in the store
+        self._gone: dict[str, str] = {}  # users that do not come, and by which decision
+
+    def convert(self) -> Conversion:
+        """Everything, in the transaction that is open."""
+        tables = {name: self._source.table(name) for name in self._source.plain_tables()}
+        recognised = self._recognise(tables)
+        roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
+        for role in MADE:
+            if role in roles:
+                self._bring(roles[role], tables[roles[role].table.name])
+        for role, one in roles.items():
+            if role not in MADE:
+                self._done.problems.append(_no_maker(one))
+        known = {one.table.name for one in recognised}
+        carried = {name: table for name, table in tables.items() if name not in known and self._is_wanted(name)}
+        CarriedTables(
+            self._source, self._store, carried, roles, self._users, self._done, self._options, self._say
+        ).bring()
+        return self._done
+
+    def _is_wanted(self, name: str) -> bool:
+        options = self._options
+        return name not in options.skip and (not options.only or name in options.only)
+
+    def _recognise(self, tables: Mapping[str, FileTable]) -> Sequence[Recognised]:
+        catalog = catalog_of(self._source, tables)
+        profile = read_profile(self._options.profile) if self._options.profile else lucia(tables)
+        recognised, problems = recognise(catalog, self._options, profile)
+        self._done.recognised = recognised
+        self._done.problems += problems
+        known = {one.table.name for one in recognised} | {problem.table for problem in problems}
+        for table in catalog.tables:
+            if table.name not in known and label(SCHEMA, table.name) not in known and self._is_wanted(table.name):
+                raw = tuple(c.name for c in may_hold_tokens(table) if looks_random(self._sample(table.name, c.name)))
+                self._done.problems += [unrecognised(table, raw)] if raw else []
+        return recognised
+
+    def _sample(self, table: str, column: str) -> list[str]:
+        return [str(value) for value in self._source.sample(table, column, 200)]
+
+    def _bring(self, one: Recognised, table: FileTable) -> None:
+        bringing = _Bringing(one, table, Reading(one, self._moments, self._options.naive_tz, self._options.secrets))
+        self._done.sources[one.role] = table.name
+        if secret := bringing.reading.secret:
+            self._done.problems.append(self._about_secrets(one, secret))
+        rows = self._source.rows(table)
+        if one.role == "users":
+            self._put(bringing, self._decided_users(bringing, rows))
+        else:
+            self._put(bringing, self._living(bringing, rows))
+        self._done.problems += bringing.problems(self._options)
+        self._done.left_out += bringing.left_out
+
+    def _about_secrets(self, one: Recognised, names: Sequence[str]) -> Problem:
+        table = label(SCHEMA, one.table.name)
+        message = f"{', '.join(names)} of {table} hold secrets for which authstore has no field"
+        return Problem("secret", table, message, decision="secrets", stops=self._options.is_undecided("secrets"))
+
+    def _put(self, bringing: "_Bringing", made: Iterator[Row]) -> None:
+        role, count = bringing.one.role, 0
+        statement = ""
+        for row in made:
+            if not statement:
+                names = ", ".join(map(quote, row))
+                statement = f"INSERT INTO {quote(role)} ({names}) VALUES ({', '.join('?' * len(row))})"
+            self._store.execute(statement, tuple(row.values()))
+            count += 1
+            if count % 5000 == 0:
+                self._say(role, count)
+        self._done.rows[role] = count
+
+    def _made(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[tuple[Row, Row]]:
+        """Each row with what it becomes; what cannot become anything is left out."""
+        for row in rows:
+            try:
+                made = bringing.reading.made(row)
+                is_shut = bringing.one.role != "users" and bringing.reading.is_shut(row)
+            except UnknownWordError as error:
+                bringing.leave(row, str(error), "profile")
+                continue
+            except BadValueError as error:
+                bringing.leave(row, str(error), "on_bad_row")
+                continue
+            if is_shut:
+                bringing.shut += 1
+            elif bringing.reading.is_over(made) and not self._options.with_expired:
+                bringing.over += 1
+            else:
+                yield row, made
+
+    def _decided_users(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[Row]:
+        """The oldest of each address first, so that it is the one that stays."""
+        found = sorted(self._made(bringing, rows), key=lambda pair: (pair[1]["created_at"], pair[1]["id"]))
+        by_address: dict[str, Row] = {}
+        kept = []
+        for row, made in found:
+            oldest = by_address.setdefault(made["email"], made) if made["email"] else made
+            if oldest is made and made["id"] not in self._users:
+                self._users[made["id"]] = made["id"]
+                kept.append(made)
+                bringing.disabled += made["disabled"]
+            elif oldest is made:
+                bringing.leave(row, "the same id as an older row", "on_duplicate")
+            else:
+                self._leave_twin(bringing, row, made, oldest)
+        ids = {made["id"] for made in kept}
+        for left in bringing.left_out:
+            if (gone := str(left.row[bringing.one.fields["id"]])) not in ids and gone not in self._users:
+                self._gone[gone] = left.reason
+        yield from sorted(kept, key=lambda made: str(made["id"]))
+
+    def _leave_twin(self, bringing: "_Bringing", row: Row, made: Row, oldest: Row) -> None:
+        merges = self._options.on_duplicate == "merge" and made["email_verified"] and oldest["email_verified"]
+        if merges:
+            self._users[made["id"]] = oldest["id"]
+        reason = "merged into the oldest" if merges else "the same e-mail address as an older row"
+        stays = self._options.on_duplicate == "merge" and not merges
+        bringing.leave(row, reason, "" if merges else "on_duplicate", stops=stays or None)
+
+    def _living(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[Row]:
+        """Those whose user comes, each only once."""
+        seen: dict[str, set[Any]] = {name: set() for name, _ in UNIQUE[bringing.one.role]}
+        for row, made in self._made(bringing, rows):
+            if "user_id" in made and not self._follow(bringing, row, made):
+                continue
+            keys = {name: tuple(made[column] for column in columns) for name, columns in UNIQUE[bringing.one.role]}
+            twin = next((name for name, key in keys.items() if key in seen[name]), None)
+            if twin is not None:
+                bringing.leave(row, f"the same {twin} as an older row", "on_duplicate")
+                continue
+            for name, key in keys.items():
+                seen[name].add(key)
+            yield made
+
+    def _follow(self, bringing: "_Bringing", row: Row, made: Row) -> bool:
+        """Whether the row's user comes, and under which id."""
+        user = made["user_id"]
+        if user in self._users:
+            made["user_id"] = self._users[user]
+            return True
+        if user in self._gone:
+            bringing.leave(row, f"its user is rejected: {self._gone[user]}", "", stops=False)
+        else:
+            bringing.leave(row, "orphan", "on_orphan")
+        return False
+
+
+@dataclass(slots=True)
+class _Bringing:
+    """One recognised table on its way."""
+
+    one: Recognised
+    table: FileTable
+    reading: Reading
+    over: int = 0
+    shut: int = 0
+    disabled: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
+    why: dict[tuple[str, str, bool | None], list[str]] = field(default_factory=dict)
+
+    def leave(self, row: Row, reason: str, decision: str, *, stops: bool | None = None) -> None:
+        """The row stays behind. `stops`: whatever is decided."""
+        names = self.table.primary or tuple(self.one.fields.values())[:1]
+        hidden = {self.one.fields.get(name) for name in ("token", "access_token", "refresh_token", "id_token")}
+        key = ", ".join("…" if name in hidden else str(row[name]) for name in names)
+        secrets = (*(name for name in hidden if name), *self.reading.secret)
+        self.left_out.append(LeftOut(self.one.role, self.table.name, key, reason, row, secrets))
+        self.why.setdefault((reason, decision, stops), []).append(key)
+
+    def problems(self, options: MoveOptions) -> Iterator[Problem]:
+        """What was counted on the way."""
+        table = label(SCHEMA, self.table.name)
+        for (reason, decision, stops), keys in self.why.items():
+            samples = tuple(sample(key) for key in keys[:SAMPLES])
+            if decision == "profile":
+                yield Problem("unrecognised", table, reason, len(keys), samples, decision, stops=True)
+            elif stops:
+                said = f"{rows_said(len(keys))} of {table} cannot be merged: an address of theirs is not verified"
+                yield Problem("duplicate", table, said, len(keys), samples, "on_duplicate", stops=True)
+            else:
+                follows = stops is False or not decision
+                reject = Reject(reason, "", decision or "on_orphan", follows=follows)
+                yield rejected(table, reject, len(keys), samples, options)
+        if self.over:
+            yield Problem("expired", table, f"{rows_said(self.over)} of {table} have expired", self.over)
+        if self.shut or self.disabled:
+            done = "arrive disabled" if self.one.role == "users" else "are left behind"
+            count = self.shut or self.disabled
+            yield Problem("shut-out", table, f"{rows_said(count)} of {table} shut out there {done}", count)
+
+
+def _no_maker(one: Recognised) -> Problem:
+    table = label(SCHEMA, one.table.name)
+    message = f"{table} is {one.role}, which is not brought from a file: leave it with `skip` {one.table.name}"
+    return Problem("unrecognised", table, message, decision="skip", stops=True)

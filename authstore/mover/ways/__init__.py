@@ -1,0 +1,1 @@
+"""Which way a move goes: the directions, and those that are made of two."""

@@ -1,0 +1,263 @@
+"""Another application's SQLite file becomes a store: Auth.js with Prisma or Drizzle, Better Auth, Lucia."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authstore import connect
+from authstore.errors import ConfigurationError
+from authstore.mover import TargetChangedError, UndecidedError, make_plan, move, rollback, verify
+from tests.mover.moving import change, one
+
+TOKEN, LATER = "token-of-a-session-{}", 4_000_000_000  # seconds: the year 2096
+
+PRISMA = """
+CREATE TABLE "User" (id TEXT NOT NULL PRIMARY KEY, name TEXT, email TEXT, "emailVerified" DATETIME,
+    image TEXT, "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE "Account" (id TEXT NOT NULL PRIMARY KEY, "userId" TEXT NOT NULL, type TEXT NOT NULL,
+    provider TEXT NOT NULL, "providerAccountId" TEXT NOT NULL, refresh_token TEXT, access_token TEXT,
+    expires_at INTEGER, scope TEXT,
+    CONSTRAINT "Account_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" (id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE "Session" (id TEXT NOT NULL PRIMARY KEY, "sessionToken" TEXT NOT NULL, "userId" TEXT NOT NULL,
+    expires DATETIME NOT NULL, FOREIGN KEY ("userId") REFERENCES "User" (id));
+CREATE TABLE "VerificationToken" (identifier TEXT NOT NULL, token TEXT NOT NULL, expires DATETIME NOT NULL);
+CREATE TABLE "Post" (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, "authorId" TEXT REFERENCES "User" (id));
+CREATE UNIQUE INDEX "Session_sessionToken_key" ON "Session" ("sessionToken");
+CREATE INDEX "Post_title_idx" ON "Post" (title);
+INSERT INTO "User" VALUES ('u1', 'Ada', 'Ada@Example.com', 1700000000123, NULL, '2024-01-02 03:04:05'),
+    ('u2', NULL, 'bob@example.com', NULL, NULL, 1700000000000);
+INSERT INTO "Account" VALUES ('a1', 'u1', 'oauth', 'github', '42', NULL, 'gho_x', 1900000000, 'read:user');
+INSERT INTO "Session" VALUES ('s1', 'token-of-a-session-1', 'u1', 4000000000000),
+    ('s2', 'token-of-a-session-2', 'u2', '2096-10-02T07:06:40.000Z'), ('s3', 'token-of-a-session-3', 'u2', 1000);
+INSERT INTO "VerificationToken" VALUES ('ada@example.com', 'a-verification-token-1', 4000000000000);
+INSERT INTO "Post" VALUES (7, 'Hello', 'u1');
+"""
+DRIZZLE = """
+CREATE TABLE user (id text PRIMARY KEY NOT NULL, name text, email text UNIQUE, "emailVerified" integer,
+    image text);
+CREATE TABLE account ("userId" text NOT NULL, type text NOT NULL, provider text NOT NULL,
+    "providerAccountId" text NOT NULL, access_token text, expires_at integer,
+    PRIMARY KEY (provider, "providerAccountId"),
+    FOREIGN KEY ("userId") REFERENCES user (id) ON UPDATE no action ON DELETE cascade);
+CREATE TABLE session ("sessionToken" text PRIMARY KEY NOT NULL, "userId" text NOT NULL, expires integer NOT NULL,
+    FOREIGN KEY ("userId") REFERENCES user (id) ON DELETE cascade);
+CREATE TABLE "verificationToken" (identifier text NOT NULL, token text NOT NULL, expires integer NOT NULL,
+    PRIMARY KEY (identifier, token));
+CREATE TABLE authenticator ("credentialID" text NOT NULL UNIQUE, "userId" text NOT NULL,
+    "providerAccountId" text NOT NULL, "credentialPublicKey" text NOT NULL, counter integer NOT NULL,
+    "credentialDeviceType" text NOT NULL, "credentialBackedUp" integer NOT NULL, transports text,
+    PRIMARY KEY ("userId", "credentialID"), FOREIGN KEY ("userId") REFERENCES user (id));
+INSERT INTO user VALUES ('u1', 'Ada', 'ada@example.com', 1700000000000, NULL),
+    ('u2', NULL, 'bob@example.com', NULL, NULL);
+INSERT INTO account VALUES ('u1', 'oauth', 'github', '42', 'gho_x', 1900000000);
+INSERT INTO session VALUES ('token-of-a-session-1', 'u1', 4000000000000), ('token-of-a-session-2', 'u2', 4000000000);
+INSERT INTO authenticator VALUES ('AAEC-_8=', 'u1', 'x', 'AQID', 3, 'multiDevice', 1, 'usb,nfc');
+"""
+BETTER_AUTH = """
+create table "user" ("id" text not null primary key, "name" text not null, "email" text not null unique,
+    "emailVerified" integer not null, "image" text, "createdAt" date not null, "updatedAt" date not null);
+create table "session" ("id" text not null primary key, "expiresAt" date not null, "token" text not null unique,
+    "createdAt" date not null, "updatedAt" date not null, "ipAddress" text, "userAgent" text,
+    "userId" text not null references "user" ("id") on delete cascade);
+create table "account" ("id" text not null primary key, "accountId" text not null, "providerId" text not null,
+    "userId" text not null references "user" ("id") on delete cascade, "accessToken" text, "refreshToken" text,
+    "idToken" text, "accessTokenExpiresAt" date, "refreshTokenExpiresAt" date, "scope" text, "password" text,
+    "createdAt" date not null, "updatedAt" date not null);
+create table "verification" ("id" text not null primary key, "identifier" text not null, "value" text not null,
+    "expiresAt" date not null, "createdAt" date not null, "updatedAt" date not null);
+insert into "user" values
+    ('u1', 'Ada', 'ada@example.com', 1, null, '2024-01-02T03:04:05.000Z', '2024-01-02T03:04:05.000Z'),
+    ('u2', 'Bob', 'bob@example.com', 0, null, '2024-01-02T03:04:05.000Z', '2024-01-02T03:04:05.000Z');
+insert into "session" values ('s1', '2096-10-02T07:06:40.000Z', 'token-of-a-session-1', '2024-01-02T03:04:05.000Z',
+    '2024-01-02T03:04:05.000Z', '192.0.2.7', 'Firefox', 'u1'), ('s2', 4000000000000, 'token-of-a-session-2',
+    1700000000000, 1700000000000, null, null, 'u2');
+insert into "account" values ('a1', '42', 'github', 'u1', 'gho_x', null, null, null, null, null, 'scrypt:x', 1, 1);
+insert into "verification" values ('v', 'x', 'y', 1, 1, 1);
+"""
+LUCIA = """
+CREATE TABLE user (id TEXT NOT NULL PRIMARY KEY, username TEXT NOT NULL, email TEXT);
+CREATE TABLE session (id TEXT NOT NULL PRIMARY KEY, expires_at INTEGER NOT NULL,
+    user_id TEXT NOT NULL, FOREIGN KEY (user_id) REFERENCES user (id));
+CREATE TABLE oauth_account (provider_id TEXT NOT NULL, provider_user_id TEXT NOT NULL, user_id TEXT NOT NULL,
+    PRIMARY KEY (provider_id, provider_user_id), FOREIGN KEY (user_id) REFERENCES user (id));
+INSERT INTO user VALUES ('u1', 'ada', 'ada@example.com'), ('u2', 'bob', NULL);
+INSERT INTO oauth_account VALUES ('github', '42', 'u1');
+INSERT INTO session VALUES ('token-of-a-session-1', 4000000000, 'u1');
+"""
+SHAPES = {"prisma": PRISMA, "drizzle": DRIZZLE, "better-auth": BETTER_AUTH, "lucia": LUCIA}
+
+
+def made(folder: Path, shape: str, *more: str) -> str:
+    path = folder / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(shape)
+        if "oauth_account" in shape:  # as the later guides have it
+            hashed = hashlib.sha256(b"token-of-a-session-2").hexdigest()
+            connection.execute("INSERT INTO session VALUES (?, 4000000000, 'u2')", (hashed,))
+        for statement in more:
+            connection.execute(statement)
+        connection.commit()
+    return f"sqlite:///{path}"
+
+
+def stopping(problems: Sequence[Any]) -> set[tuple[str, int]]:
+    return {(problem.decision, problem.count) for problem in problems if problem.stops}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_whoever_was_signed_in_still_is(tmp_path: Path, name: str) -> None:
+    source, target = made(tmp_path, SHAPES[name]), f"sqlite:///{tmp_path / 'new.db'}"
+    before = (tmp_path / "old.db").read_bytes()
+    plan = await make_plan(source, target, secrets="keep")
+    assert plan.ok, plan.problems
+    assert not (tmp_path / "new.db").exists()
+    await move(plan)
+
+    async with connect(target, create=False) as store:
+        for number, user in ((1, "u1"), (2, "u2")):
+            found = await store.get_session_and_user(TOKEN.format(number))
+            assert found is not None
+            assert found[1].id == user
+            assert found[0].expires.timestamp() == LATER
+        owner = await store.get_user_by_account("github", "42")
+        assert owner is not None
+        assert (owner.id, owner.email) == ("u1", "ada@example.com")
+        assert await store.get_session_and_user(TOKEN.format(3)) is None
+        assert (owner.email_verified is None) == (name == "lucia")
+    assert (await verify(source, target)).ok
+    assert (tmp_path / "old.db").read_bytes() == before
+
+
+async def test_other_tables_come_with_what_refers_to_users(tmp_path: Path) -> None:
+    more = 'CREATE TABLE accounts (id INTEGER PRIMARY KEY, post INTEGER REFERENCES "Post", who TEXT REFERENCES [User])'
+    source = made(tmp_path, PRISMA, more, "INSERT INTO accounts VALUES (1, 7, 'u2')", "CREATE VIEW v AS SELECT 1 AS x")
+    target = tmp_path / "new.db"
+    plan = await make_plan(source, target)
+    await move(plan)
+
+    assert one(target, 'SELECT title FROM "Post" JOIN users ON users.id = "authorId"') == "Hello"
+    assert one(target, "SELECT who FROM source_accounts") == "u2"
+    assert one(target, "SELECT count(*) FROM sqlite_master WHERE name = 'Post_title_idx'") == 1
+    assert one(target, "SELECT count(*) FROM pragma_foreign_key_list('source_accounts') WHERE \"table\" = 'users'") == 1
+    assert [problem.message for problem in plan.problems if "view v" in problem.message]
+    change(target, "INSERT INTO \"Post\" (title) VALUES ('next')")
+    assert one(target, 'SELECT max(id) FROM "Post"') == 8
+
+
+async def test_passkeys_come(tmp_path: Path) -> None:
+    target = tmp_path / "new.db"
+    await move(await make_plan(made(tmp_path, DRIZZLE), target))
+    async with connect(target) as store:
+        found = await store.get_authenticator("AAEC-_8")
+        assert found is not None
+        assert (found.public_key, found.counter, found.device_type) == (b"\1\2\3", 3, "multi_device")
+        assert list(found.transports) == ["usb", "nfc"]
+
+
+BAD = (
+    "INSERT INTO \"User\" VALUES ('u3', 'Twin', 'ada@example.com', NULL, NULL, '2025-01-01')",
+    "INSERT INTO \"User\" VALUES ('u4', 'Odd', 'no address', NULL, NULL, 'soon')",
+    "INSERT INTO \"Session\" VALUES ('s4', 'token-of-a-session-4', 'u3', 4000000000000)",
+    "INSERT INTO \"Session\" VALUES ('s5', 'short', 'u1', 4000000000000)",
+    "INSERT INTO \"Session\" VALUES ('s6', 'token-of-a-session-6', 'nobody', 4000000000000)",
+    "INSERT INTO \"Post\" VALUES (8, 'Lost', 'nobody'), (9, 'Twin''s', 'u3')",
+)
+
+
+async def test_what_is_undecided_stops_and_nothing_is_written(tmp_path: Path) -> None:
+    source, target = made(tmp_path, PRISMA, *BAD), tmp_path / "new.db"
+    plan = await make_plan(source, target)
+    assert stopping(plan.problems) == {("on_duplicate", 1), ("on_bad_row", 1), ("on_orphan", 1), ("on_orphan", 2)}
+    with pytest.raises(UndecidedError):
+        await move(plan)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "old.db"] == []
+
+
+async def test_what_is_rejected_is_kept_without_its_secrets(tmp_path: Path) -> None:
+    source, target = made(tmp_path, PRISMA, *BAD), tmp_path / "new.db"
+    decided = {"on_duplicate": "keep-oldest", "on_bad_row": "reject", "on_orphan": "reject"}
+    report = await move(await make_plan(source, target, **decided))
+
+    assert report.rejected == 7
+    assert report.rejects is not None
+    lines = Path(report.rejects).read_text().splitlines()
+    assert sorted(json.loads(line)["key"] for line in lines) == ["8", "9", "s4", "s5", "s6", "u3", "u4"]
+    assert "token-of-a-session" not in "".join(lines)
+    assert one(target, "SELECT group_concat(id) FROM users") == "u1,u2"
+    assert (await verify(source, target)).ok
+
+
+async def test_users_who_are_one_become_one_where_both_addresses_are_verified(tmp_path: Path) -> None:
+    twin = "INSERT INTO \"User\" VALUES ('u3', 'Twin', 'ADA@example.com', 1700000000000, NULL, '2025-01-01')"
+    more = (twin, BAD[2], "INSERT INTO \"Post\" VALUES (9, 'Twin''s', 'u3')")
+    target = tmp_path / "new.db"
+    await move(await make_plan(made(tmp_path, PRISMA, *more), target, on_duplicate="merge"))
+    assert one(target, "SELECT user_id FROM sessions WHERE id = 's4'") == "u1"
+    assert one(target, 'SELECT "authorId" FROM "Post" WHERE id = 9') == "u1"
+
+
+async def test_a_door_that_was_shut_stays_shut(tmp_path: Path) -> None:
+    banned = ('ALTER TABLE "User" ADD COLUMN banned BOOLEAN', "UPDATE \"User\" SET banned = 1 WHERE id = 'u2'")
+    target = tmp_path / "new.db"
+    plan = await make_plan(made(tmp_path, PRISMA, *banned), target)
+    await move(plan)
+    assert [problem.count for problem in plan.problems if problem.kind == "shut-out"] == [1]
+    async with connect(target) as store:
+        assert await store.get_session_and_user(TOKEN.format(2)) is None
+        assert await store.get_session_and_user(TOKEN.format(1)) is not None
+
+
+async def test_secrets_without_a_field_are_asked_for(tmp_path: Path) -> None:
+    source, target = made(tmp_path, BETTER_AUTH), tmp_path / "new.db"
+    assert {problem.decision for problem in (await make_plan(source, target)).problems if problem.stops} == {"secrets"}
+    await move(await make_plan(source, target, secrets="drop"))
+    assert b"scrypt:x" not in target.read_bytes()
+
+
+async def test_moving_again_catches_up_and_never_goes_over_what_was_written(tmp_path: Path) -> None:
+    source, target = made(tmp_path, PRISMA), tmp_path / "new.db"
+    await move(await make_plan(source, target))
+    change(
+        tmp_path / "old.db",
+        "UPDATE \"User\" SET name = 'Grace' WHERE id = 'u1'",
+        "DELETE FROM \"Session\" WHERE id = 's2'",
+    )
+    assert not (await verify(source, target)).ok
+    await move(await make_plan(source, target))
+    assert one(target, "SELECT name FROM users WHERE id = 'u1'") == "Grace"
+    assert (await verify(source, target)).ok
+    change(target, "UPDATE users SET name = 'Mine' WHERE id = 'u1'")
+    assert not (await make_plan(source, target)).ok
+    with pytest.raises(TargetChangedError):
+        await move(await make_plan(source, target))
+    await move(await make_plan(source, target, replace=True))
+    await rollback(target)
+    assert one(target, "SELECT name FROM users WHERE id = 'u1'") == "Mine"
+
+
+async def test_a_store_is_no_source_for_a_store(tmp_path: Path) -> None:
+    async with connect(tmp_path / "store.db"):
+        pass
+    with pytest.raises(ConfigurationError, match="a store already"):
+        await make_plan(f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "new.db")
+
+
+async def test_it_comes_into_postgres_too(tmp_path: Path, source_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = made(tmp_path, PRISMA)
+    await move(await make_plan(source, source_url))
+    async with connect(source_url, create=False) as store:
+        found = await store.get_session_and_user(TOKEN.format(1))
+        assert found is not None
+        assert found[1].email == "ada@example.com"
+    change(tmp_path / "old.db", "UPDATE \"User\" SET name = 'Grace' WHERE id = 'u1'")
+    assert not (await verify(source, source_url)).ok
+    again = await move(await make_plan(source, source_url))
+    assert again.tables["users"].copied == 1
+    assert (await verify(source, source_url)).ok
