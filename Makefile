@@ -12,7 +12,7 @@ QUICK := not postgres and not browser and not node and not processes and not slo
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni mutants clean
+.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -110,6 +110,10 @@ patroni: $(READY)
 	@command -v patroni && command -v etcd || { test "$$(id -u)" = 0 && apt-get update -qq \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq patroni etcd-server postgresql >/dev/null; }
 	$(BIN)/python -m benchmarks.patroni
+
+# The tests' own fail-over, with half a minute in which no server takes writes.
+failover: $(READY)
+	AUTHSTORE_TEST_PAUSES=30 $(BIN)/python -m pytest -q tests/backends/postgres/test_failover.py -k takes_over
 
 # Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
 mutants: $(READY)

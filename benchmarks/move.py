@@ -1,6 +1,6 @@
 """The mover against its peers, in one run on one machine.
 
-    python -m benchmarks.move [--scale 1.0] [--only move,naive,move,db-to-sqlite,move,verify,again] [--json]
+    python -m benchmarks.move [--scale 1.0] [--only move,naive,move,db-to-sqlite,move,verify,again,back] [--json]
     python -m benchmarks.move --only large     # the move alone, of four times the rows: is its memory the same?
 
 Data: 200 k users, 300 k accounts, 1 M sessions, 50 k verification tokens (times the scale), in the shape that
@@ -9,7 +9,8 @@ The move runs before, between and after the slow ones, so that a machine which c
 median counts.
 `naive` is what one would write by hand: a binary server cursor, `executemany`, the same schema, a synced commit with
 a progress row every 50,000 rows, indexes after the data, the same checks at the end. `db-to-sqlite` (pip install
-db-to-sqlite psycopg2-binary) carries tables over as they are, without constraints, indexes or checks.
+db-to-sqlite psycopg2-binary) carries tables over as they are, without constraints, indexes or checks. `back` is the way
+from the file to an empty database of the same server, keys, foreign keys and indexes included.
 """
 
 import argparse
@@ -29,7 +30,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import move_report
-from tests.postgres import SETTINGS, embedded_server
+from tests.postgres import SETTINGS, embedded_server, with_database
 
 TABLES = """
 CREATE TABLE "User" (id text PRIMARY KEY, name text, email text NOT NULL UNIQUE, "emailVerified" timestamp(3),
@@ -64,7 +65,8 @@ UPDATE "Session" SET expires = expires + interval '1 hour' WHERE hashtext("sessi
 UPDATE "User" SET name = name || '!' WHERE hashtext(id) % 100 = 0;
 UPDATE "Account" SET access_token = 'gho_' || md5(access_token) WHERE hashtext("providerAccountId") % 100 = 0;
 """
-CONTENDERS = ("move", "naive", "move", "db-to-sqlite", "move", "verify", "again")
+CONTENDERS = ("move", "naive", "move", "db-to-sqlite", "move", "verify", "again", "back")
+BACK = "authstore_back"  # the database to which the way back leads
 LARGE = 4.0  # times the scale
 
 
@@ -113,6 +115,9 @@ async def run_ours(name: str, url: str, folder: Path) -> dict[str, float]:
         return {}
     if name == "plan":
         await make_plan(url, target)
+        return {}
+    if name == "back":
+        await move(Plan(f"sqlite:///{target}", with_database(url, BACK), MoveOptions(), (), (), ()))
         return {}
     done = await move(Plan(url, target, MoveOptions(), (), (), ()))
     return {"changed": sum(table.copied + table.deleted for table in done.tables.values())}
@@ -245,6 +250,10 @@ def race(url: str, folder: Path, names: list[str], rows: int) -> dict[str, dict[
         if name == "again":
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(ONE_PER_CENT)
+        if name == "back":
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE IF EXISTS {BACK}".encode())
+                connection.execute(f"CREATE DATABASE {BACK}".encode())
         found = contend("move" if name == "large" else name, url, folder)
         runs.setdefault(name, []).append(found)
         seconds = found["seconds"]

@@ -18,6 +18,7 @@ _RATIOS = [
     ("naive", "move", "naive / move", ">= 1.3"),
     ("verify", "move", "verify / move", "<= 0.8"),
     ("again", "move", "second move / move", "<= 0.6"),
+    ("move", "back", "move / the way back", ">= 1"),
 ]
 
 

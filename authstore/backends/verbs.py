@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from authstore.backends.ownership import Ownership
 from authstore.backends.turn import closed
@@ -26,11 +26,15 @@ class Writes(Protocol):
     async def run(self, make: Callable[[], Unit[T]]) -> T: ...
 
 
-class OpenDatabase:
+ReadsT = TypeVar("ReadsT", bound=Reads)
+WritesT = TypeVar("WritesT", bound=Writes)
+
+
+class OpenDatabase(Generic[ReadsT, WritesT]):
     """The verbs of `Database` that only hand on."""
 
-    _reads: Reads
-    _writes: Writes
+    _reads: ReadsT
+    _writes: WritesT
 
     def __init__(self) -> None:
         self._owned = Ownership()

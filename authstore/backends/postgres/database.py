@@ -32,7 +32,7 @@ T = TypeVar("T")
 _PAUSE_SECONDS = 0.02
 
 
-class PostgresDatabase(OpenDatabase):
+class PostgresDatabase(OpenDatabase[Reads, Writes]):
     """An open PostgreSQL database."""
 
     def __init__(
@@ -43,8 +43,8 @@ class PostgresDatabase(OpenDatabase):
         self._pool = pool
         self._standby = standby
         self._units = Units(self._pool, begin(connector.commit, is_exclusive=False, gate=gate))
-        self._reads: Reads = Reads(self._pool, standby)
-        self._writes: Writes = Writes(self._units, is_pooled=connector.is_pooled)
+        self._reads = Reads(self._pool, standby)
+        self._writes = Writes(self._units, is_pooled=connector.is_pooled)
         self._begin = begin(connector.commit, is_exclusive=True, gate=gate)
         self._is_pooled = connector.is_pooled
         self._connect = connector.connect

@@ -33,7 +33,7 @@ from authstore.sql import Query
 T = TypeVar("T")
 
 
-class SqliteDatabase(OpenDatabase):
+class SqliteDatabase(OpenDatabase[Reads, Writes]):
     """An open SQLite database. `reader` is `writer` in memory, where there is only one connection."""
 
     def __init__(
@@ -45,8 +45,8 @@ class SqliteDatabase(OpenDatabase):
         self._place = place
         self._busy_seconds = busy_seconds
         self._turn = Turn()
-        self._reads: Reads = Reads(reader)
-        self._writes: Writes = Writes(writer, self._turn, busy_seconds)
+        self._reads = Reads(reader)
+        self._writes = Writes(writer, self._turn, busy_seconds)
         self._log: FileChangeLog | None = None
         self._ending: set[asyncio.Task[Any]] = set()
         self._forgotten = stop_when_forgotten(self, writer, reader)

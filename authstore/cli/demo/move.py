@@ -1,4 +1,5 @@
-"""The move chapter: an Auth.js database in a real PostgreSQL becomes one SQLite file, and a cookie stays good."""
+"""The move chapters: an Auth.js database in a real PostgreSQL becomes one SQLite file, a cookie stays good, and the way
+back is open."""
 
 import secrets
 import time
@@ -13,6 +14,7 @@ import httpx2
 import psycopg
 from fastapi import FastAPI
 
+from authstore import connect
 from authstore.cli.demo.story import Story
 from authstore.mover import make_plan, move, verify
 from authstore.web import Auth
@@ -34,6 +36,7 @@ async def tour(story: Story, folder: Path) -> None:
         await _catch_up(story, url, target)
         await _prove(story, url, target)
     await _open_with_old_cookie(story, target, token)
+    await _go_back(story, target, token, folder / "another-postgres")
 
 
 async def _move(story: Story, source: str, target: str) -> None:
@@ -85,6 +88,29 @@ async def _open_with_old_cookie(story: Story, target: str, token: str) -> None:
         story.expect("Person Seven" in answer.text, f"GET /me: {answer.text}")
         answer = await browser.get("http://localhost/me", headers={"cookie": f"{_COOKIE}={token}x"})
         story.expect(answer.status_code == 401, "and one with a letter more gets 401")
+
+
+async def _go_back(story: Story, file: str, token: str, folder: Path) -> None:
+    """Moves the file into an empty PostgreSQL, and finds the same session there."""
+    story.chapter("The way back: from the file to PostgreSQL")
+    story.step("somebody signs up in the file meanwhile")
+    async with connect(file) as store:
+        user = await store.create_user(email="new@example.com")
+        fresh = await store.create_session(user.id)
+    story.step("start another PostgreSQL, and plan: everything is tried there, and taken back")
+    with _postgres(folder) as url:
+        plan = await make_plan(file, url)
+        story.expect(plan.ok, f"{len(plan.tables)} tables would be made, and each row has its place")
+        story.step("move: COPY into a schema aside, which takes its place in one transaction")
+        started = time.perf_counter()
+        report = await move(plan)
+        rows = sum(table.rows for table in report.tables.values())
+        story.shows(f"{rows:,} rows in {time.perf_counter() - started:.1f} s")
+        story.expect((await verify(file, url)).ok, "equal, row for row")
+        story.step("the application opens PostgreSQL, and both cookies are good")
+        async with connect(url) as store:
+            found = [await store.get_session_and_user(one) for one in (token, fresh.token or "")]
+        story.expect(all(pair is not None for pair in found), "nobody was signed out")
 
 
 def _told(url: str, question: str) -> str:

@@ -49,13 +49,13 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     `ConfigurationError` where `naive_tz` is no time zone of the server.
     """
     roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
-    builders = yield from _read(roles, options)
+    builders: dict[Role, DraftBuilder] = yield from _read(roles, options)
     users = builders.get("users")
     verified = _verified(users.fields) if users else None
     done: dict[Role, Decided] = {}
     for role, builder in builders.items():
         done[role] = yield from decide(_draft(role, builder, roles, done), options, verified)
-    wanted = [role for role in builders if _is_wanted(roles[role], options)]
+    wanted: list[Role] = [role for role in builders if _is_wanted(roles[role], options)]
     problems: list[Problem] = []
     for role in wanted:
         problems += [*done[role].problems, *(yield from about_columns(builders[role].fields, options))]
@@ -69,7 +69,7 @@ def _read(roles: Mapping[Role, Recognised], options: MoveOptions) -> Asking[dict
     """All that the rows have to be asked before anything can be drawn up, parents first."""
     yield from _check_zone(options.naive_tz)
     times = yield from run_times(options)
-    builders = {}
+    builders: dict[Role, DraftBuilder] = {}
     for role in OWN_TABLES:
         if {role, *_NEEDED.get(role, ())} <= set(roles):
             fields = Fields(roles[role], options.naive_tz)

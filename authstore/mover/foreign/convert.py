@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from authstore.mover.copies import Reject
+from authstore.mover.copies import Reject, Role
 from authstore.mover.foreign.carried import CarriedTables
 from authstore.mover.foreign.catalog import SCHEMA, catalog_of, lucia
 from authstore.mover.foreign.conversion import Conversion, LeftOut
@@ -43,7 +43,7 @@ class Converter:
         """Everything, in the transaction that is open."""
         tables = {name: self._source.table(name) for name in self._source.plain_tables()}
         recognised = self._recognise(tables)
-        roles = {one.role: one for one in recognised if one.moved}
+        roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
         for role in MADE:
             if role in roles:
                 self._bring(roles[role], tables[roles[role].table.name])

@@ -31,12 +31,15 @@ BUILDING = "authstore_moving"
 BEFORE = "authstore_before"
 ASIDE = "authstore_set_aside"
 _LOCK = "SELECT pg_try_advisory_lock(1096111178, 0)"  # 'AUTH' + 2, beside those of migrations and of units
+_LOCK_TRIES, _LOCK_SECONDS = 12, 0.25
 _SETTINGS = (
+    "SET client_connection_check_interval = '1s'",  # a move that was killed lets go
     "SET synchronous_commit = off",  # until the end, whose commit takes all that was before it onto the disk
     "SET maintenance_work_mem = '128MB'",
     "SET check_function_bodies = off",
     "SET client_min_messages = warning",
 )
+_MARK = "being moved into by authstore"
 MIN_VERSION = 140000
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -46,6 +49,7 @@ class PostgresTarget:
 
     def __init__(self, url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> None:
         """Raises `ConfigurationError`, `TargetError`, `TargetBusyError`."""
+        self._stop = stop
         with translated_target():
             self.connection: SourceConnection = connect(checked_url(url, "target"), stop, tuning)
         try:
@@ -73,9 +77,15 @@ class PostgresTarget:
         return str(schema)
 
     def lock(self) -> None:
-        """Nobody else moves into this database while the connection lives. Raises `TargetBusyError`."""
-        if not self.rows(_LOCK)[0][0]:
-            raise TargetBusyError("another move into this database is at work", hint="wait for it, or stop it")
+        """Nobody else moves into this database while the connection lives. Raises `TargetBusyError`.
+
+        The server may need a moment to notice that a move was killed, so the lock is waited for a little.
+        """
+        for _ in range(_LOCK_TRIES):
+            if self.rows(_LOCK)[0][0]:
+                return
+            self._stop.wait(_LOCK_SECONDS)
+        raise TargetBusyError("another move into this database is at work", hint="wait for it, or stop it")
 
     def execute(self, statement: str, parameters: Parameters = None) -> None:
         """One statement, or a script without parameters."""
@@ -115,8 +125,8 @@ class PostgresTarget:
         self.execute("RELEASE SAVEPOINT trying")
         return None
 
-    def refused(self, statement: str) -> str | None:
-        """Likewise of a statement that is a transaction of its own, where the rows are what it is refused for."""
+    def broken_by(self, statement: str) -> str | None:
+        """Why the rows that are there break what a statement would make; None where it has made it."""
         try:
             self.execute(statement)
         except (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError) as error:
@@ -138,7 +148,10 @@ class PostgresTarget:
         return bool(self.rows(query, [schema, name]))
 
     def drop_building(self) -> None:
-        """What a move has begun and will not go on with."""
+        """What a move has begun and will not go on with. Raises `TargetError` where it is somebody else's."""
+        ours = "SELECT 1 FROM pg_description WHERE objoid = %s::regnamespace AND description = %s"
+        if self.has_schema(BUILDING) and not self.rows(ours, [BUILDING, _MARK]):
+            raise TargetError(f"the schema {BUILDING} was made by no move", hint="rename it, or drop it")
         self.execute(f"DROP SCHEMA IF EXISTS {quote(BUILDING)} CASCADE")
 
     def make_building(self) -> None:
@@ -147,7 +160,7 @@ class PostgresTarget:
             raise TargetError(
                 f"the role may not make a schema: {refused}", hint="GRANT CREATE ON DATABASE … TO the role"
             )
-        self.execute(f"COMMENT ON SCHEMA {quote(BUILDING)} IS {literal('being moved into by authstore')}")
+        self.execute(f"COMMENT ON SCHEMA {quote(BUILDING)} IS {literal(_MARK)}")
 
     def _refused_schema(self) -> str | None:
         try:

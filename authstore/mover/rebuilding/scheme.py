@@ -198,21 +198,36 @@ def _incoming(
     is_own: bool = False,
 ) -> Incoming:
     """The table with its columns on both sides, in the order of the file's."""
-    table = tried.tables[name]
-    there = {column.name: column for column in table.columns}
-    pairs = [
-        (column.name, there[names.get(column.name, column.name)])
-        for column in file.columns
-        if names.get(column.name, column.name) in there
-    ]
-    pairs = [(own, column) for own, column in pairs if column.generated is None]
-    landings = {own: _landing(column, naive_tz, is_any=file.column(own).declared == "ANY") for own, column in pairs}
-    columns = [
-        TargetColumn(own, landing.storage, landing.expression, landing.otherwise) for own, landing in landings.items()
-    ]
+    there = {column.name: column for column in tried.tables[name].columns if column.generated is None}
+    pairs = {column.name: names.get(column.name, column.name) for column in file.columns}
+    both = {own: there[called] for own, called in pairs.items() if called in there}
+    landings = {
+        own: _landing(column, naive_tz, is_any=file.column(own).declared == "ANY") for own, column in both.items()
+    }
+    copy = _copy(file, name, landings)
+    layout = reader_of(copy, target.connection, 1, DEFAULT).layout
+    if not is_own and (strangers := _strangers(file, layout)):
+        raise _StrangersError(strangers)
+    return Incoming(
+        file,
+        name,
+        layout,
+        copy,
+        {own: column.name for own, column in both.items()},
+        {own: made for own, column in both.items() if (made := written_as(column, naive_tz)) is not None},
+        is_numbered=copy.key == (ROW_NUMBER,),
+        secrets=_SECRETS if is_own else tuple(own for own, column in both.items() if is_secret(column)),
+        readings={own: (landings[own].reading, column.base) for own, column in both.items()},
+        is_own=is_own,
+    )
+
+
+def _copy(file: FileTable, name: str, landings: Mapping[str, Landing]) -> TableCopy:
+    """What the rows of the new table are, as the file writes them."""
+    columns = [TargetColumn(own, one.storage, one.expression, one.otherwise) for own, one in landings.items()]
     key = _key(file, columns)
     numbered = TargetColumn(ROW_NUMBER, "INTEGER", f'"s".{quote(ROW_NUMBER)}')
-    copy = TableCopy(
+    return TableCopy(
         target=file.name,
         role=file.name if file.name in OWN_TABLES else None,
         source=(BUILDING, name),
@@ -220,27 +235,14 @@ def _incoming(
         key=key or (ROW_NUMBER,),
         source_from=_source_from(name, columns if not key else ()),
     )
-    layout = reader_of(copy, target.connection, 1, DEFAULT).layout
-    strangers = frozenset(
+
+
+def _strangers(file: FileTable, layout: Layout) -> frozenset[tuple[str, str]]:
+    """The columns that the file declares otherwise than their types in Postgres land."""
+    return frozenset(
         (file.name, column.name)
         for column in layout.columns
-        if column.name != ROW_NUMBER and not is_own and _is_strange(file, column.name, _STORED[column.kind])
-    )
-    if strangers:
-        raise _StrangersError(strangers)
-    written = {own: made for own, column in pairs if (made := written_as(column, naive_tz)) is not None}
-    secrets = _SECRETS if is_own else tuple(own for own, column in pairs if is_secret(column))
-    return Incoming(
-        file,
-        name,
-        layout,
-        copy,
-        {own: column.name for own, column in pairs},
-        written,
-        is_numbered=not key,
-        secrets=secrets,
-        readings={own: (landings[own].reading, column.base) for own, column in pairs},
-        is_own=is_own,
+        if column.name != ROW_NUMBER and _is_strange(file, column.name, _STORED[column.kind])
     )
 
 

@@ -212,7 +212,10 @@ class IncomingTables:
                 yield Problem("type", name, f"column {column} was not in Postgres before")
         for name, table in self.files.items():
             if name not in self.sources:
-                shown = ", ".join(f"{one.name} {grown_type(self.storages(name)[one.name])}" for one in table.columns)
+                shown = ", ".join(
+                    f"{one.name} {grown_type(self.storages(name)[one.name]).split(' COLLATE')[0]}"
+                    for one in table.columns
+                )
                 yield Problem("type", name, f"was never in Postgres: {shown}")
 
 

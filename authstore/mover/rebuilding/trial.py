@@ -40,15 +40,20 @@ def lay_own(target: PostgresTarget, coming: Collection[str]) -> None:
             "INSERT INTO authstore_migrations (version, name, sha256, applied_at) VALUES (%s, %s, %s, %s)",
             [step.version, step.name, step.sha256, utc_now()],
         )
+    switch_triggers(target, "DISABLE")
+    for table in {"changes", "change_log"} & set(coming):  # the migrations give them a row each
+        target.execute(f"DELETE FROM {quote(table)}")
+    target.execute("SET search_path = 'pg_catalog'")
+
+
+def switch_triggers(target: PostgresTarget, how: str) -> None:
+    """DISABLE or ENABLE, on every table in the schema that is being filled."""
     for (table,) in target.rows(
         "SELECT DISTINCT c.relname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
         " WHERE c.relnamespace = %s::regnamespace AND NOT t.tgisinternal",
         [BUILDING],
     ):
-        target.execute(f"ALTER TABLE {quote(table)} DISABLE TRIGGER USER")
-    for table in {"changes", "change_log"} & set(coming):  # the migrations give them a row each
-        target.execute(f"DELETE FROM {quote(table)}")
-    target.execute("SET search_path = 'pg_catalog'")
+        target.execute(f"ALTER TABLE {quote(BUILDING)}.{quote(table)} {how} TRIGGER USER")
 
 
 def own_later(target: PostgresTarget, tables: Sequence[str]) -> list[Step]:

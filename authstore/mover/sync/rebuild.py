@@ -19,7 +19,7 @@ from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import WritingTransaction
 from authstore.mover.rebuilding.scheme import Incoming, RebuildScheme, rebuild_scheme
 from authstore.mover.rebuilding.steps import Step, placed
-from authstore.mover.rebuilding.trial import drop_later, lay_own
+from authstore.mover.rebuilding.trial import drop_later, lay_own, switch_triggers
 from authstore.mover.reports import MoveReport, Problem, ProblemEvent, ProgressEvent, RetryEvent, TableReport
 from authstore.mover.sqlite.ledger import options_note
 from authstore.mover.sqlite.source import SqliteSource, opened_source
@@ -47,6 +47,7 @@ class RebuildRun:
     proves: bool = False
     tuning: Tuning = DEFAULT
     started: float = field(default_factory=time.monotonic)
+    was_there: bool = False  # the target answered once, so it is worth waiting for
     system: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,7 +65,7 @@ def run_rebuild(run: RebuildRun) -> MoveReport:
         try:
             return _attempt(run)
         except TargetUnavailableError as error:
-            seconds = next(waits, None)
+            seconds = next(waits, None) if run.was_there else None
             if seconds is None:
                 raise
             run.emit(RetryEvent(str(error), seconds))
@@ -78,6 +79,7 @@ def _attempt(run: RebuildRun) -> MoveReport:
         PostgresTarget(run.target, run.stop, run.tuning) as target,
         translated_target(),
     ):
+        run.was_there = True
         target.lock()
         scheme = rebuild_scheme(source, target, run.options)
         refuse_undecided(run, scheme.problems)
@@ -231,12 +233,10 @@ class Rebuild:
             table = names.get(step.table, step.table) or step.name
             if (table, step.name) not in made:
                 self._make(step)
-        for one in self._scheme.tables:
-            if one.is_own:
-                self._target.execute(f"ALTER TABLE {quote(BUILDING)}.{quote(one.name)} ENABLE TRIGGER USER")
+        switch_triggers(self._target, "ENABLE")
 
     def _make(self, step: Step) -> None:
-        if refused := self._target.refused(step.sql):
+        if refused := self._target.broken_by(step.sql):
             raise TargetError(
                 f"{step.what} of {step.table}: {refused}",
                 hint="the rows break it: mend them in the file, or leave the table behind with `skip`, and move again",

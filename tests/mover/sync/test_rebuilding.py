@@ -16,7 +16,9 @@ import pytest
 
 from authstore import connect
 from authstore.mover import (
+    MoveOptions,
     MoveReport,
+    Plan,
     ProgressEvent,
     TargetBusyError,
     TargetChangedError,
@@ -271,14 +273,31 @@ async def test_a_move_killed_anywhere_goes_on_and_arrives(file: Path, there: _Li
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert "note" not in tables(there) or process.returncode == 0
-    for _ in range(50):  # the killed one's connection may live on for a moment
-        try:
-            await brought(file, url)
-            break
-        except TargetBusyError:
-            await asyncio.sleep(0.2)
+    await brought(file, url)
     await assert_equal(file, url)
     assert there.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'authstore_moving'").fetchone() is None
+
+
+async def test_two_moves_into_one_database_are_not_at_work_at_once(file: Path, there: _Link, url: str) -> None:
+    there.execute("SELECT pg_advisory_lock(1096111178, 0)")
+    with pytest.raises(TargetBusyError, match="another move"):
+        await brought(file, url)
+    there.execute("SELECT pg_advisory_unlock_all()")
+
+
+async def test_a_schema_of_somebody_s_with_our_name_is_not_dropped(file: Path, there: _Link, url: str) -> None:
+    there.execute("CREATE SCHEMA authstore_moving CREATE TABLE precious (x int)")
+    with pytest.raises(TargetError, match="made by no move"):
+        await make_plan(at(file), url)
+    assert tables(there, "authstore_moving") == {"precious"}
+
+
+async def test_a_target_that_is_not_there_is_said_at_once(file: Path) -> None:
+    with pytest.raises(TargetError, match="refused"):
+        await make_plan(at(file), "postgresql://nobody:secret@127.0.0.1:1/none")
+    with pytest.raises(TargetError, match="refused") as refused:
+        await move(Plan(at(file), "postgresql://nobody:secret@127.0.0.1:1/none", MoveOptions(), (), (), ()))
+    assert "secret" not in str(refused.value) + refused.value.hint
 
 
 async def test_what_was_copied_before_is_not_copied_again(file: Path, there: _Link, url: str) -> None:

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import MoveReport, Plan, UndecidedError, make_plan, move, verify
+from authstore.mover import MoveOptions, MoveReport, Plan, UndecidedError, make_plan, move, verify
 from authstore.mover.names import quote
 from authstore.mover.postgres.definitions import read_definitions
+from authstore.mover.sqlite.building import own_tables
 from tests.mover.emptying import emptied
 from tests.mover.moving import DECIDED, change, moved, people
 from tests.mover.postgres.test_types import SETUP
@@ -200,20 +201,19 @@ async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
 async def test_every_schema_comes_back(trip: Trip, name: str) -> None:
     seeded = seed(trip.here, name, users=10)
     await trip.out()
-    plan = await trip.back()
+    report = await move(Plan(trip.file_url, trip.there_url, MoveOptions(), (), (), ()), prove=True)
 
-    await assert_equal(trip)
     async with connect(trip.there_url) as store:
         for session in seeded.sessions:
             found = await store.get_session_and_user(session.token)
             assert found is not None
             assert found[1].id == session.user_id
-    files = {table.source for table in plan.tables if table.role is None}
+    files = report.tables.keys() - own_tables()
     before = carried(trip.here, sorted(files))
     after = carried(trip.there, sorted(files))
     for table in files:
         assert rows(trip.there, table) == rows(trip.here, table)
-        said = " ".join(problem.message for problem in plan.problems if problem.table == table)
+        said = " ".join(problem.message for problem in report.problems if problem.table == table)
         for part in ("constraints", "indexes", "sequences", "columns"):
             lost = [one for one in before[table][part] if one not in after[table][part]]
             assert [one for one in lost if not _is_told(one, said)] == []

@@ -50,6 +50,8 @@ async def test_an_application_s_database_becomes_a_store_in_another(links: tuple
         found = await store.get_session_and_user("token-of-session-7")
         assert found is not None
         assert found[1].id == "u8"
+    triggers = "SELECT bool_and(tgenabled = 'O') FROM pg_trigger WHERE NOT tgisinternal"
+    assert target.execute(triggers).fetchone() == (True,)
     kept = "SELECT note::text FROM note ORDER BY id"
     assert target.execute(kept).fetchall() == source.execute(kept).fetchall()
     types = (

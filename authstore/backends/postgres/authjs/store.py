@@ -109,12 +109,12 @@ class AuthJsStore(AuthJsTokens):
         now = self._now()
         if token is not None and not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH:
             raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} characters")
-        limit = session_expiry(self._policy, created_at=now, now=now, wanted=expires)
+        limit = session_expiry(self._policy, created_at=now, now=now)
         session = Session(
             id=self._new_id(now),
             token=new_secret() if token is None else token,
             user_id=user_id,
-            expires=limit,
+            expires=limit if expires is None else expires,
             created_at=now,
             last_used_at=now,
             authenticated_at=now,
@@ -122,6 +122,7 @@ class AuthJsStore(AuthJsTokens):
             user_agent=user_agent,
             data=json_object(data),
         )
+        session = session.model_copy(update={"expires": min(session.expires, limit)})
         return await self._write(lambda: self._insert(session), now)
 
     def _insert(self, session: Session) -> Unit[Session]:
