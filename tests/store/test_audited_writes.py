@@ -52,7 +52,7 @@ def test_what_is_a_whole_unit_by_itself_is_a_part_where_more_follows(wrapper: st
 
     log = LogState()
     log.note({"audit_seconds": 1})
-    unit = log.keeping(alone) if wrapper == "an audit" else said(alone, datetime.now(UTC), None)
+    unit = log.keeping(alone, look=False) if wrapper == "an audit" else said(alone, datetime.now(UTC), None)
     told = [next(unit)]
     while told[-1].query.name != "get_user":
         told.append(unit.send([]))
