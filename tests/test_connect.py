@@ -25,6 +25,9 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "get_account": ("google", "1"),
     "list_accounts": ("id",),
     "unlink_account": ("google", "1"),
+    "open_visit": (),
+    "get_visit": ("t" * 32,),
+    "delete_visit": ("t" * 32,),
     "create_session": ("id",),
     "get_session_and_user": ("t" * 43,),
     "get_session": ("t" * 43,),
@@ -172,7 +175,7 @@ async def test_it_may_be_awaited_and_closed_by_hand(tmp_path: Path) -> None:
 
 def test_every_call_of_the_contract_is_tried_on_a_closed_store() -> None:
     methods = {name for name, _ in inspect.getmembers(Adapter, inspect.iscoroutinefunction)}
-    assert methods - {"close"} - set(CALLS) == {"sign_in_with_account", "refresh_account"}
+    assert methods - {"close"} - set(CALLS) == {"sign_in_with_account", "refresh_account", "change_visit"}
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "file"])
@@ -186,6 +189,8 @@ async def test_a_closed_store_says_so_whatever_is_asked(url: str, tmp_path: Path
         await store.sign_in_with_account(provider="google", provider_account_id="1")
     with pytest.raises(StoreClosedError):
         await store.refresh_account("google", "1", _never)
+    with pytest.raises(StoreClosedError):
+        await store.change_visit("t" * 32, merge={})
     with pytest.raises(StoreClosedError):
         async with store.transaction():
             pass

@@ -122,7 +122,7 @@ def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path)
         ("nonsense",),
         ("move",),
         ("move", "mysql://h/db", "sqlite:///x.db"),
-        ("move", "postgresql://h/db", "postgresql://h/other"),
+        ("move", "postgresql://h/db", "postgresql://h/other", "--prefix"),
         ("move", "postgresql://h/db", "sqlite://"),
         ("move", "postgresql://h/db", "sqlite:///x.db", "--on-orphan", "maybe"),
         ("init", "redis://h"),

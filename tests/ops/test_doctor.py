@@ -88,11 +88,11 @@ BY_HAND: dict[str, tuple[Harm, Harm]] = {
         lambda path: sql(path, "PRAGMA application_id = 1096111176"),
     ),
     "E007": (
-        lambda path: sql(path, "UPDATE authstore_migrations SET version = 99 WHERE version = 4"),
-        lambda path: sql(path, "UPDATE authstore_migrations SET version = 4 WHERE version = 99"),
+        lambda path: sql(path, "UPDATE authstore_migrations SET version = 99 WHERE version = 5"),
+        lambda path: sql(path, "UPDATE authstore_migrations SET version = 5 WHERE version = 99"),
     ),
     "W008": (
-        lambda path: sql(path, "DROP TABLE authstore_notes", "DELETE FROM authstore_migrations WHERE version = 4"),
+        lambda path: sql(path, "DROP TABLE visits", "DELETE FROM authstore_migrations WHERE version = 5"),
         lambda path: _opened(path),
     ),
     "E009": (

@@ -108,11 +108,11 @@ BY_HAND = {
         _alone("ALTER TABLE kept RENAME TO authstore_migrations"),
     ),
     "E007": (
-        _alone("UPDATE authstore_migrations SET version = 99 WHERE version = 4"),
-        _alone("UPDATE authstore_migrations SET version = 4 WHERE version = 99"),
+        _alone("UPDATE authstore_migrations SET version = 99 WHERE version = 5"),
+        _alone("UPDATE authstore_migrations SET version = 5 WHERE version = 99"),
     ),
     "W008": (
-        _alone("DROP TABLE authstore_notes", "DELETE FROM authstore_migrations WHERE version = 4"),
+        _alone("DROP TABLE visits", "DELETE FROM authstore_migrations WHERE version = 5"),
         lambda url: asyncio.run(_opened(url)),
     ),
     "E009": (

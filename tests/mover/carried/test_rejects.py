@@ -6,13 +6,13 @@ from tests.mover.carried.planning import TREE, Move, copy_of, rows, said
 
 
 def test_ids_of_users_that_say_so_nowhere_are_pointed_out_once_it_matters(move: Move) -> None:
-    move.seed('CREATE TABLE visits (id int PRIMARY KEY, "userId" int); INSERT INTO visits VALUES (1, 2)')
-    before = said(move.plan().problems, "visits")
+    move.seed('CREATE TABLE calls (id int PRIMARY KEY, "userId" int); INSERT INTO calls VALUES (1, 2)')
+    before = said(move.plan().problems, "calls")
     move.changes = UserChanges(merged={"2": "1"})
 
     assert before == []
-    assert [problem.stops for problem in said(move.plan().problems, "visits", '"userId"')] == [False]
-    assert rows(move.arrive(), "visits") == [(1, 2)]
+    assert [problem.stops for problem in said(move.plan().problems, "calls", '"userId"')] == [False]
+    assert rows(move.arrive(), "calls") == [(1, 2)]
 
 
 def test_what_hangs_on_a_rejected_user_stays_behind_over_any_number_of_steps(move: Move) -> None:
@@ -95,17 +95,17 @@ def test_a_column_that_refers_to_a_token_is_a_secret(move: Move) -> None:
     move.seed(
         """
         INSERT INTO sessions VALUES (1, 'raw-token-0123456789', 1);
-        CREATE TABLE visits (id int PRIMARY KEY, token text UNIQUE REFERENCES sessions (token));
-        INSERT INTO visits VALUES (1, 'raw-token-0123456789')
+        CREATE TABLE calls (id int PRIMARY KEY, token text UNIQUE REFERENCES sessions (token));
+        INSERT INTO calls VALUES (1, 'raw-token-0123456789')
         """
     )
-    asked = said(move.plan().problems, "public.visits", '"token"', "in the clear")
-    kept = rows(move.arrive(), "visits")
+    asked = said(move.plan().problems, "public.calls", '"token"', "in the clear")
+    kept = rows(move.arrive(), "calls")
     move.options = MoveOptions(schemas=("public",), secrets="drop")
 
     assert [(problem.decision, problem.stops) for problem in asked] == [("secrets", True)]
     assert kept == [(1, "raw-token-0123456789")]
-    assert rows(move.arrive(), "visits") == [(1,)]
+    assert rows(move.arrive(), "calls") == [(1,)]
 
 
 def test_what_refers_to_tables_that_lose_nothing_is_not_asked_about_them(move: Move) -> None:

@@ -139,7 +139,7 @@ class VisitsContract(ContractBase):
         assert used is not None
         assert (used.data, used.last_used_at) == (merged.data, clock())
 
-    async def test_looking_is_no_use(self, adapter: Adapter, clock: Clock) -> None:
+    async def test_looking_at_a_visit_is_no_use(self, adapter: Adapter, clock: Clock) -> None:
         visit = await adapter.open_visit()
         end = _end(adapter, visit)
         clock.set(visit.created_at + (end - visit.created_at) / 2)
@@ -200,7 +200,7 @@ class VisitsContract(ContractBase):
                 await adapter.change_visit(secret(visit), merge=merge)
             with pytest.raises((ValidationError, ValueError, TypeError)):
                 await adapter.open_visit(data=merge)
-        with pytest.raises(TypeError):
+        with pytest.raises((TypeError, ValueError)):
             await adapter.change_visit(secret(visit), merge="a")  # type: ignore[arg-type] # on purpose
         assert await adapter.get_visit(secret(visit)) == visit
 
