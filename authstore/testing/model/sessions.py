@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis.stateful import Bundle, invariant, multiple, rule
 
 from authstore.adapter import UNSET
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
+from authstore.models import Event
 from authstore.testing.model.expected import ExpectedSession
 from authstore.testing.model.machine import DATA, JSON, NAMES, STEPS, TEXTS, ModelBase
 
@@ -163,9 +165,10 @@ class SessionsModel(ModelBase):
 
     @rule()
     def read_the_events(self) -> None:
-        """Each once, in their order, and of what ended all."""
+        """Each once, in their order, and of what ended all. A store without a change log raises
+        `NotImplementedError`."""
         seen: Counter[tuple[str, str | None, str | None]] = Counter()
-        while page := self.do(self.store.events(after=self.seen, limit=7)):
+        while page := self._page_of_events():
             assert [event.seq for event in page] == sorted({event.seq for event in page})
             assert page[0].seq > self.seen
             self.seen = page[-1].seq
@@ -175,6 +178,13 @@ class SessionsModel(ModelBase):
                     seen[event.type, whose, event.reason] += 1
         assert seen == self.expected.events
         self.expected.events.clear()
+
+    def _page_of_events(self) -> Sequence[Event]:
+        try:
+            return self.do(self.store.events(after=self.seen, limit=7))
+        except NotImplementedError:
+            self.expected.events.clear()
+            return []
 
     @invariant()
     def sessions_are_the_same(self) -> None:
