@@ -71,7 +71,11 @@ BEGIN
         UPDATE change_log SET lost = coalesce(
             (SELECT max(changes.seq) FROM changes WHERE changes.seq <= number - 10000 AND changes.type IS NOT NULL), lost)
         WHERE audit_seconds IS NULL;
-        DELETE FROM changes WHERE changes.seq <= number - 10000 AND (changes.type IS NULL OR NOT is_audited());
+        IF is_audited() THEN
+            DELETE FROM changes WHERE changes.seq BETWEEN number - 12560 AND number - 10000 AND changes.type IS NULL;
+        ELSE
+            DELETE FROM changes WHERE changes.seq <= number - 10000;
+        END IF;
     END IF;
 END $$;
 

@@ -134,6 +134,30 @@ async def test_without_an_audit_the_last_ten_thousand_rows_are_kept(path: Path) 
     assert [event.seq for event in events] == list(range(first, first + len(events)))
 
 
+async def test_under_an_audit_what_is_no_event_goes_without_a_walk_through_what_stays(path: Path) -> None:
+    async with connect(path, audit=AUDIT):
+        pass
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO changes (at, type, user_id) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+            " WHERE i < 100000) SELECT '2031-01-01T00:00:00.000000Z', iif(i % 2, 'user.updated', NULL), 'ada' FROM n"
+        )
+        [(events, others)] = connection.execute(
+            "SELECT count(*) FILTER (WHERE type IS NOT NULL), count(*) FILTER (WHERE type IS NULL) FROM changes"
+        ).fetchall()
+        assert events == 50_000
+        assert others <= 5_000 + 128 + 1
+        steps = [0]
+
+        def count() -> None:
+            steps[0] += 100
+
+        connection.set_progress_handler(count, 100)  # of SQLite's machine: it calls after so many instructions
+        for _ in range(256):
+            connection.execute("INSERT INTO changes (at, type) VALUES ('2031-01-01T00:00:00.000000Z', 'user.updated')")
+        assert steps[0] < 100_000
+
+
 async def test_what_plain_sql_did_is_told_with_the_time_of_the_database(path: Path, clock: Clock) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     async with connect(path, clock=clock) as store:
