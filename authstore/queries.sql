@@ -1031,6 +1031,10 @@ SELECT * FROM accounts WHERE id > :after ORDER BY id LIMIT :limit
 -- name: scan_all_sessions
 SELECT * FROM sessions WHERE id > :after ORDER BY id LIMIT :limit
 
+-- A page of all visits.
+-- name: scan_all_visits
+SELECT * FROM visits WHERE id > :after ORDER BY id LIMIT :limit
+
 -- A page of all verification tokens.
 -- name: scan_all_verification_tokens
 SELECT * FROM verification_tokens WHERE id > :after ORDER BY id LIMIT :limit

@@ -87,6 +87,7 @@ def _others(rules: Rules) -> Unit[list[Symptom]]:
     tables = (
         _Table("accounts", queries.scan_accounts, "id", "", lambda row: rows.account_as_readable(row, cipher)),
         _Table("sessions", queries.scan_all_sessions, "id", "", rows.session),
+        _Table("visits", queries.scan_all_visits, "id", "", rows.visit),
         _Table(
             "verification_tokens",
             queries.scan_all_verification_tokens,
@@ -159,7 +160,8 @@ def dead_rows(rules: Rules) -> Unit[list[Symptom]]:
     [tokens] = yield queries.count_dead_verification_tokens(
         now=rules.now, after=-(2**63), until=2**63 - 1, limit=1_000_000
     )
-    found = [("sessions", dead, alive), ("verification tokens", tokens["dead"], 0)]
+    [visits] = yield queries.count_dead_visits(**cut, after="", until="\U0010ffff", limit=1_000_000)
+    found = [("sessions", dead, alive), ("visits", visits["dead"], 0), ("verification tokens", tokens["dead"], 0)]
     return [
         Symptom("dead-rows", f"{count:,} {name} are dead, {living:,} live")
         for name, count, living in found

@@ -375,6 +375,26 @@ async def test_what_is_ignored_is_neither_told_nor_mended(path: Path) -> None:
         await ops.doctor(path, ignore=["W999"])
 
 
+async def test_visits_are_looked_at_too(path: Path) -> None:
+    at = "'2001-01-01T00:00:00.000000Z'"
+    sql(
+        path,
+        f"INSERT INTO visits VALUES ('v1', zeroblob(32), 0, '2031-19-01T00:00:00.000000Z', NULL, {at}, {at}, '{{}}')",
+    )
+    [unreadable] = [each for each in await ops.doctor(path) if "visits" in each.detail]
+    assert "v1" in unreadable.detail
+    sql(
+        path,
+        "DELETE FROM visits",
+        "INSERT INTO visits WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
+        f" SELECT 'v' || i, zeroblob(32), 0, {at}, NULL, {at}, {at}, '{{}}' FROM n",
+    )
+    [dead] = [each for each in await ops.doctor(path) if "visits" in each.detail]
+    assert "1,500 visits are dead" in dead.detail
+    assert [each.fixed for each in await ops.doctor(path, fix=True) if "visits" in each.detail] == [True]
+    assert not any("visits" in each.detail for each in await ops.doctor(path))
+
+
 async def test_the_worst_comes_first_and_no_detail_holds_an_address(path: Path) -> None:
     path.chmod(0o640)
     BY_HAND["E025"][0](path)
