@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cache
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
@@ -503,3 +504,20 @@ class Maintenance(Protocol):
 @runtime_checkable
 class Adapter(Users, Accounts, Sessions, Visits, VerificationTokens, Authenticators, Roles, Maintenance, Protocol):
     """A whole store."""
+
+
+def offers(thing: object, protocol: type) -> bool:
+    """Whether it has everything that a protocol names, by itself or handed on by its `__getattr__`: from Python 3.12 on
+    `isinstance` asks for the former alone (gh-102433), and a store in a wrapper would be none."""
+    return all(hasattr(thing, name) for name in _members(protocol))
+
+
+@cache
+def _members(protocol: type) -> frozenset[str]:
+    return frozenset(
+        name
+        for kind in protocol.__mro__
+        if getattr(kind, "_is_protocol", False) and kind is not Protocol
+        for name in vars(kind)
+        if not name.startswith("_")
+    )

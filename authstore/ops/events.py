@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
+from authstore.adapter import offers
 from authstore.models import Event
 from authstore.store.log.changes import ChainReport
 
@@ -21,7 +22,6 @@ class HasEvents(Protocol):
         ...
 
 
-@runtime_checkable
 class KeepsEvents(HasEvents, Protocol):
     """A store of authstore's own."""
 
@@ -76,6 +76,6 @@ async def verify_events(store: HasEvents) -> ChainReport:
 
 
 def _keeper(store: HasEvents) -> KeepsEvents:
-    if not isinstance(store, KeepsEvents):
+    if not offers(store, KeepsEvents):
         raise TypeError("this store keeps no change log of its own")
-    return store
+    return cast(KeepsEvents, store)

@@ -5,8 +5,9 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, log2
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
+from authstore.adapter import offers
 from authstore.observers import Observer, Statistic
 
 _log = logging.getLogger("authstore.slow")
@@ -27,7 +28,6 @@ class QueryStats:
     errors: int
 
 
-@runtime_checkable
 class Explains(Protocol):
     """A store of authstore's own."""
 
@@ -77,9 +77,9 @@ class SlowQueries(Observer):
 
     async def explain(self, name: str, store: object) -> str:
         """How the database goes about the query of this name. Raises `ValueError` where there is none."""
-        if not isinstance(store, Explains):
+        if not offers(store, Explains):
             raise TypeError("this store has no named queries of its own")
-        return "\n".join(await store.explain(name))
+        return "\n".join(await cast(Explains, store).explain(name))
 
     def clear(self) -> None:
         """Forgets everything so far."""

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, cast
 
-from authstore.adapter import Adapter, Clock
+from authstore.adapter import Adapter, Clock, offers
 from authstore.connect import connect
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy, utc_now
@@ -22,7 +22,6 @@ _NOT_OPEN: Final = (
 )
 
 
-@runtime_checkable
 class TimedStore(Protocol):
     """A store that tells its limits and its clock, as those of `authstore.connect` do."""
 
@@ -48,7 +47,7 @@ class Source:
         self.timed: TimedStore | None = None
         if isinstance(store, (str, PathLike)):
             self._url = store if isinstance(store, str) else Path(store)
-        elif isinstance(store, Adapter):
+        elif offers(store, Adapter):
             _check_unused(storage)
             self._open(store)
         else:
@@ -107,7 +106,7 @@ class Source:
     def _open(self, store: Adapter) -> None:
         self._telling.listen_to(store)
         self._opened = store
-        self.timed = store if isinstance(store, TimedStore) else None
+        self.timed = cast(TimedStore, store) if offers(store, TimedStore) else None
 
 
 def _check_unused(storage: Storage) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol, cast
 
+from authstore.adapter import offers
 from authstore.errors import ConfigurationError
 from authstore.models import Event
 
@@ -17,7 +18,6 @@ _SECONDS: Final = 10.0  # for one event
 _MOST_WAITING: Final = 10_000
 
 
-@runtime_checkable
 class Listened(Protocol):
     """A store that tells what it wrote, as those of `authstore.connect` do."""
 
@@ -38,9 +38,9 @@ class Telling:
         """Begins. Raises `ConfigurationError` for a store that tells nothing."""
         if self._on_event is None:
             return
-        if not isinstance(store, Listened):
+        if not offers(store, Listened):
             raise ConfigurationError("on_event needs a store of authstore.connect: this adapter does not tell events")
-        store.listen(self._take)
+        cast(Listened, store).listen(self._take)
 
     async def finish(self) -> None:
         """What is waiting is handed on, for as long as one event may take."""

@@ -315,3 +315,23 @@ async def test_a_site_is_called_in_any_script(name: str) -> None:
 async def test_a_name_that_plays_tricks_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="name"):
         Auth("sqlite://", base_url=BASE, secrets=[SECRET], name=name)
+
+
+class Wrapped:
+    """A store in a wrapper that hands everything on."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+async def test_a_store_in_a_wrapper_is_a_store_on_every_python() -> None:
+    async with connect("sqlite://", policy=SessionPolicy(lifetime=timedelta(hours=1))) as store:
+        wrapped: Any = Wrapped(store)
+        auth = Auth(wrapped, base_url=BASE, secrets=[SECRET])
+        assert auth.site.source.policy == store.policy  # type: ignore[attr-defined] # of those of connect
+    nothing: Any = object()
+    with pytest.raises(ConfigurationError, match="open store"):
+        Auth(nothing, base_url=BASE, secrets=[SECRET])

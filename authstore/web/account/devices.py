@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from authstore.adapter import offers
 from authstore.models import Account, Authenticator, Session, User
 from authstore.web.account.passkeys import RenamesAuthenticators, maker_of, user_handle
 from authstore.web.account.sessions import shown_session
@@ -65,7 +66,7 @@ class Devices:
             sessions=[{**self._session(asked, each, session), **_times(each)} for each in sessions],
             accounts=[self._account(account, ways) for account in ways.accounts],
             passkeys=[{**_passkey(passkey, ways), **_times(passkey)} for passkey in ways.passkeys],
-            can_rename=isinstance(self.site.store, RenamesAuthenticators),
+            can_rename=offers(self.site.store, RenamesAuthenticators),
             accepted=self._accepted(user, ways),
             providers=provider_buttons(asked, missing, intent="link", next=self.site.path("/sessions")),
         )

@@ -1,7 +1,7 @@
 """What is said of a passkey: who made it, what it calls its user, what it is called."""
 
 from hashlib import sha256
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 from webauthn.helpers import bytes_to_base64url
 
@@ -33,7 +33,6 @@ _MAKERS: Final = {
 }
 
 
-@runtime_checkable
 class RenamesAuthenticators(Protocol):
     """A store that can give a passkey another name, as those of `authstore.connect` can."""
 

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from authstore.adapter import JsonObject
+from authstore.adapter import JsonObject, offers
 from authstore.errors import ConflictError
 from authstore.models import Authenticator, User
 from authstore.tokens import new_secret
@@ -125,11 +125,11 @@ class Passkeys:
         _, user = asked.signed_in()
         wanted, name, store = asked.text("credential_id"), worded(asked.text("name"), _MAX_NAME), self.site.store
         passkey = await store.get_authenticator(wanted)
-        if passkey is None or passkey.user_id != user.id or not isinstance(store, RenamesAuthenticators):
+        if passkey is None or passkey.user_id != user.id or not offers(store, RenamesAuthenticators):
             raise RefusedError("not_found", 404)
         if name is None:
             raise RefusedError("request")
-        await store.rename_authenticator(wanted, name)
+        await cast(RenamesAuthenticators, store).rename_authenticator(wanted, name)
         return await asked.told("renamed", self.site.path("/sessions"), name=name)
 
     async def _begun(self, asked: Asked, purpose: str, data: JsonObject) -> str:
