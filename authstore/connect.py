@@ -142,16 +142,7 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,
     `StoreUnavailableError`.
     """
-    if durability not in ("full", "relaxed"):
-        raise ConfigurationError('durability is "full" or "relaxed"')
-    if not isinstance(policy, SessionPolicy):
-        raise ConfigurationError("policy is a SessionPolicy")
-    if not callable(clock):
-        raise ConfigurationError("clock is a function that gives an aware datetime")
-    if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
-        raise ValueError("cache is a whole number of sessions, 0 for none")
-    if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
-        raise ConfigurationError("audit is a timedelta longer than nothing, or None")
+    _check(durability, policy, clock, cache, audit)
     watching = _checked_observers(observers)
     if tables is not None:
         needs = {"keys": keys, "cache": cache, "audit": audit, "read_url": read_url, "observers": watching}
@@ -168,6 +159,19 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
         place = ("sqlite", path.name if path else ":memory:")
     opener = partial(opener, durability=durability, create=create, migrate=migrate, clock=clock)
     return Connecting(opener, policy, clock, Cipher(keys), audit, cache, watching, place, tables)
+
+
+def _check(durability: object, policy: object, clock: object, cache: object, audit: object) -> None:
+    if durability not in ("full", "relaxed"):
+        raise ConfigurationError('durability is "full" or "relaxed"')
+    if not isinstance(policy, SessionPolicy):
+        raise ConfigurationError("policy is a SessionPolicy")
+    if not callable(clock):
+        raise ConfigurationError("clock is a function that gives an aware datetime")
+    if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
+        raise ValueError("cache is a whole number of sessions, 0 for none")
+    if audit is not None and (not isinstance(audit, timedelta) or audit <= timedelta(0)):
+        raise ConfigurationError("audit is a timedelta longer than nothing, or None")
 
 
 def _postgres_opener(

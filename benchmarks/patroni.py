@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
 
-from authstore import Adapter, StoreError, UnknownOutcomeError, connect
+from authstore import connect
+from tests.backends.postgres.ledger import Ledger
 
 RESULT = Path(__file__).parent / "results" / "patroni.md"
 TEMPLATE = Template((Path(__file__).parents[1] / "examples" / "patroni" / "patroni.yml").read_text())
@@ -174,30 +175,6 @@ def wait_for(node: Node, role: str, folder: Path | None = None, seconds: float =
             raise RuntimeError(f"{node.name} is {node.role()}, not {role}: {log}")
         time.sleep(0.2)
     return time.monotonic() - began
-
-
-class Ledger:
-    """What the writers were told."""
-
-    def __init__(self) -> None:
-        self.acknowledged: dict[str, float] = {}
-        self.failed: set[str] = set()
-        self.in_doubt: set[str] = set()
-        self.is_over = False
-
-    async def write(self, store: Adapter, me: int) -> None:
-        step = 0
-        while not self.is_over:
-            step += 1
-            name = f"{me}-{step}"
-            try:
-                await store.create_user(id=name)
-            except UnknownOutcomeError:
-                self.in_doubt.add(name)
-            except StoreError:
-                self.failed.add(name)
-            else:
-                self.acknowledged[name] = time.monotonic()
 
 
 async def measure(first: Node, second: Node) -> str:

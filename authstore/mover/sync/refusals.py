@@ -1,7 +1,6 @@
 """The rows of a file that do not get into PostgreSQL: as problems, and in a file that only its owner may read."""
 
 import json
-import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,6 +17,7 @@ from authstore.mover.rebuilding.scheme import Incoming
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.sqlite.source_reading import SqliteReader
+from authstore.mover.sync.rejects import write_lines
 from authstore.mover.tuning import Tuning
 
 
@@ -82,21 +82,8 @@ def write_refusals(
     source: SqliteSource, tables: Sequence[Incoming], refused: Sequence[Refusal], path: Path
 ) -> dict[str, int]:
     """Writes all rows that stay out, one JSON object a line, and counts them by table. Without any there is no file."""
-    counts: dict[str, int] = {}
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        for one, refusal in _all(source, tables, refused):
-            file.write(json.dumps(_entry(one, refusal), ensure_ascii=False) + "\n")
-            counts[one.target] = counts.get(one.target, 0) + 1
-        file.flush()
-        os.fsync(file.fileno())
-    if counts:
-        part.replace(path)
-    else:
-        part.unlink()
-        path.unlink(missing_ok=True)
-    return counts
+    found = _all(source, tables, refused)
+    return write_lines(path, ((one.target, json.dumps(_entry(one, each), ensure_ascii=False)) for one, each in found))
 
 
 def _all(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,19 @@ def write_rejects(connection: SourceConnection, copies: Sequence[TableCopy], pat
 
     Without any there is no file, and one of an earlier move goes.
     """
+    return write_lines(path, ((copy.target, line) for copy in copies for line in _lines(connection, copy)))
+
+
+def write_lines(path: Path, lines: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Writes lines, each of a target table, for the owner's eyes alone, and counts them by table; without any there is
+    no file, and one of an earlier move goes."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     counts: dict[str, int] = {}
     with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-        for copy in copies:
-            for line in _lines(connection, copy):
-                file.write(line + "\n")
-                counts[copy.target] = counts.get(copy.target, 0) + 1
+        for target, line in lines:
+            file.write(line + "\n")
+            counts[target] = counts.get(target, 0) + 1
         file.flush()
         os.fsync(file.fileno())
     if counts:
