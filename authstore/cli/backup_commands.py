@@ -1,6 +1,5 @@
 """backup, restore, drill."""
 
-import asyncio
 import os
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from authstore import ops
 from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, human_bytes, human_seconds
+from authstore.cli.running import run_to_end
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` made.", show_default=False)]
 
@@ -35,7 +35,7 @@ def backup(
 ) -> int:
     """Copies a store that is in use into a file."""
     store, path = _told(url, file)
-    report = asyncio.run(ops.backup(store, path, keep=keep))
+    report = run_to_end(ops.backup(store, path, keep=keep))
     output = Output(is_json=json)
     _tell_problems(report.problems, output)
     said = {"ok": report.ok, "path": report.path, "bytes": report.bytes, "sha256": report.sha256}
@@ -70,7 +70,7 @@ def restore(
 ) -> int:
     """Puts a backup in the place of a store; what was there is set aside."""
     since = None if revoke_since is None else _instant(revoke_since)
-    report = asyncio.run(ops.restore(file, url, revoke_since=since))
+    report = run_to_end(ops.restore(file, url, revoke_since=since))
     output = Output(is_json=json)
     _tell_problems(report.problems, output)
     said = {"ok": report.ok, "place": report.place, "set_aside": report.set_aside, "revoked": report.revoked}
@@ -95,7 +95,7 @@ def _instant(text: str) -> datetime:
 
 def drill(file: File, json: Json = False) -> int:
     """Proves that a backup can be put back: puts it back where it harms nobody, and checks all of it."""
-    report = asyncio.run(ops.drill(file))
+    report = run_to_end(ops.drill(file))
     output = Output(is_json=json)
     _tell_problems(report.problems, output)
     tables = {name: {"rows": rows} for name, rows in report.counts.items()}

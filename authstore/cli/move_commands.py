@@ -9,6 +9,7 @@ import typer
 
 from authstore.cli.arguments import Json, Source, Target, as_typed, needs_the_mover, takes_move_options
 from authstore.cli.output import Output, human_seconds, masked, one_or_many
+from authstore.cli.running import run_to_end
 from authstore.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def move(
     plan = Plan(source, target, options, (), (), ())
     try:
         with ProgressView(output) as view:
-            report = asyncio.run(start(plan, view, prove=verify_after))
+            report = run_to_end(start(plan, view, prove=verify_after))
     except UndecidedError as error:
         show_undecided(output, error.problems)
         error.hint = how_to_decide(error.problems)
@@ -157,7 +158,7 @@ def recover(
 
     output = Output(is_json=json)
     with ProgressView(output) as view:
-        report = asyncio.run(again(source, target, table, options, view))
+        report = run_to_end(again(source, target, table, options, view))
     _show_move(output, report)
     return 0
 
@@ -168,7 +169,7 @@ def rollback(target: Target, json: Json = False) -> int:
     from authstore.mover import rollback as back
 
     output = Output(is_json=json)
-    report = asyncio.run(back(target))
+    report = run_to_end(back(target))
     output.event("done", ok=True, restored=report.restored, set_aside=report.set_aside, tables={}, rejected=0)
     output.say(
         f"{report.target}: {'restored from ' + report.restored if report.restored else 'nothing was there before'}"

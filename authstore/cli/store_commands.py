@@ -11,6 +11,7 @@ from authstore import connect, ops
 from authstore.backends.sqlite import inspecting as files
 from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, counted
+from authstore.cli.running import run_to_end
 from authstore.connect import file_of
 from authstore.errors import ConfigurationError, SchemaError
 from authstore.schema import Migration, script
@@ -49,7 +50,7 @@ def init(url: Url, json: Json = False) -> int:
     """Makes the store, or upgrades the one that is there."""
     path = file_of(url)
     was_there = path.exists() if path else _is_there(url)
-    asyncio.run(_open(url, create=True))
+    run_to_end(_open(url, create=True))
     place = str(path) if path else asyncio.run(ops.inspect(url)).place
     output = Output(is_json=json)
     output.event("done", ok=True, created=not was_there, path=place, tables={}, rejected=0)
@@ -90,7 +91,7 @@ def migrate(
     names = [f"{step.version:04} {step.name}" for step in steps]
     drift = _drift(url) if check else ()
     if not (check or sql):
-        asyncio.run(_open(url, create=False))
+        run_to_end(_open(url, create=False))
     ok = not (check and (steps or drift))
     scripts = _scripts(url, steps) if sql else []
     output.event(
@@ -111,7 +112,7 @@ def _add_indexes(url: str, output: Output) -> int:
         raise ConfigurationError("--add-indexes is for the tables of Auth.js on PostgreSQL: write postgresql://…")
     from authstore.backends.postgres.authjs import add_indexes
 
-    made = asyncio.run(add_indexes(url))
+    made = run_to_end(add_indexes(url))
     output.event("done", ok=True, indexes=made, tables={}, rejected=0)
     output.say("\n".join(f"made: {name}" for name in made) or "every unique index is there")
     return 0
@@ -131,7 +132,7 @@ def prune(
             report = await store.prune(batch=batch, max_seconds=max_seconds)
             return report.deleted, report.remaining
 
-    deleted, remaining = asyncio.run(work())
+    deleted, remaining = run_to_end(work())
     output = Output(is_json=json)
     tables = {name: {"deleted": count} for name, count in deleted.items()}
     output.event("done", ok=True, tables=tables, remaining=remaining, rejected=0)

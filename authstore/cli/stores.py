@@ -1,6 +1,5 @@
 """Work on one open store, for commands; and how its models are shown."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from pydantic import BaseModel
 
 from authstore import Adapter, User, connect
 from authstore.cli.output import Output
+from authstore.cli.running import run_to_end
 from authstore.errors import UserNotFoundError
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ def with_store(url: str, work: Callable[[Adapter], Awaitable[T]]) -> T:
         async with connect(url, create=False) as store:
             return await work(store)
 
-    return asyncio.run(run())
+    return run_to_end(run())
 
 
 ALL_SESSIONS = 1_000_000  # of one user

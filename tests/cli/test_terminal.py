@@ -5,6 +5,7 @@ import pty
 import re
 import signal
 import struct
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.mover.moving import people
 
@@ -80,3 +82,38 @@ def test_who_stops_it_when_it_is_in_place_is_told_that_it_is(source: _Link, sour
     said = "\n".join(lines)
     assert "run the same command again" not in said
     assert "rows in 3 tables" in said
+
+
+LATE = """
+import os, signal, sys
+from authstore.cli import main, {module}
+told = {module}.{shown}
+def interrupted(*given, **named):
+    os.kill(os.getpid(), signal.SIGINT)
+    return told(*given, **named)
+{module}.{shown} = interrupted
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "shown", "arguments", "said"),
+    [
+        ("move_commands", "_show_move", ("move", "{source}", "{target}"), "rows in 3 tables"),
+        ("store_commands", "counted", ("prune", "{store}"), "deleted"),
+        ("backup_commands", "human_bytes", ("backup", "{store}", "{copy}"), "copy.db"),
+    ],
+)
+def test_who_stops_it_while_it_reports_is_not_told_to_run_it_again(
+    module: str, shown: str, arguments: tuple[str, ...], said: str, source: _Link, source_url: str, tmp_path: Path
+) -> None:
+    people(source, users=3)
+    places = {"source": source_url} | {name: f"sqlite:///{tmp_path}/{name}.db" for name in ("target", "store")}
+    places["copy"] = str(tmp_path / "copy.db")
+    subprocess.run([sys.executable, "-m", "authstore.cli", "init", places["store"]], check=True)
+    code = LATE.format(module=module, shown=shown)
+    command = [sys.executable, "-c", code, *(argument.format(**places) for argument in arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    assert "stopped" not in done.stderr
