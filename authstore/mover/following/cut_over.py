@@ -28,7 +28,7 @@ from authstore.mover.sqlite.integrity import references_of
 
 _LOCK_MS, _LONGEST_LOCK_MS = 500, 4000  # milliseconds that the application may be kept waiting by one try
 _TRIES, _PAUSE = 30, 0.5
-_CLOSE = 0.25  # seconds behind, with which the tables are closed
+_CLOSE = 0.5  # seconds behind, with which the tables are closed
 _DRAIN = 60.0  # seconds
 
 
@@ -60,8 +60,17 @@ def _level(following: Following) -> None:
         following.applying.equalise(copy.target, following.place.view)
     following.place.view.rest()
     following.look()
-    while following.step() or ((behind := following.log.behind).rows and time.time() - behind.since > _CLOSE):
-        following.log.wait(_CLOSE)
+    near = _CLOSE
+    while _drained_in(following) > near:  # where the source is never still for so long, a little more is enough
+        near *= 1.2
+
+
+def _drained_in(following: Following) -> float:
+    """Seconds that the log takes from where the source stands to the target: what a standstill would begin with."""
+    began = time.monotonic()
+    following.log.reach(following.place.slot.end(), _DRAIN)
+    following.step()
+    return time.monotonic() - began
 
 
 def _close(following: Following) -> tuple[float, int]:

@@ -16,9 +16,9 @@ from authstore.mover.reports import LagEvent
 from authstore.mover.sqlite.followed import FollowedFile
 
 _WAIT = 0.2  # seconds that news are waited for
-_SAY, _LOOK, _NOTE = 1.0, 2.0, 5.0  # seconds between lags told, looks at the source, notes of a quiet log
+_SAY, _LOOK, _NOTE = 1.0, 1.0, 5.0  # seconds between lags told, looks at the source, notes of a quiet log
 _SHARE = 10  # of the time, at most one part goes into comparing tables as a whole
-_REST = 30.0  # seconds at least between two looks at tables of which the log does not tell
+_REST = 2.0  # seconds at least between two looks at tables of which the log does not tell
 
 
 class PlanChangedError(Exception):

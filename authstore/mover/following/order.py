@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from authstore.mover.errors import MoveStoppedError
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.snapshot import Identity
-from authstore.mover.reports import Event
+from authstore.mover.reports import Event, Problem, ProblemEvent
 from authstore.mover.sqlite.ledger import as_moved
 from authstore.mover.sqlite.target_files import TargetFiles
 from authstore.mover.tuning import Tuning
@@ -31,7 +31,15 @@ class Order:
     max_slot_wal: int = 0
     identity: Identity | None = None
     applied: int = 0
+    told: set[Problem] = field(default_factory=set)  # what the operator knows already
     started: float = field(default_factory=time.monotonic)
+
+    def tell(self, problems: Iterable[Problem]) -> None:
+        """Each problem once, however often it is planned anew."""
+        for problem in problems:
+            if problem not in self.told:
+                self.told.add(problem)
+                self.emit(ProblemEvent(problem))
 
     def heed_stop(self) -> None:
         if self.stop.is_set():

@@ -15,7 +15,7 @@ from authstore.mover.postgres.connection import SourceConnection, connect
 from authstore.mover.postgres.replication.slots import Slot
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.postgres.url import checked_url
-from authstore.mover.reports import ProblemEvent, RetryEvent
+from authstore.mover.reports import RetryEvent
 from authstore.mover.sqlite.target_files import TargetFiles
 
 _SETTLING = 0.01  # seconds between two looks, while a transaction is in the log and not yet to be seen
@@ -51,8 +51,7 @@ def slot_name(files: TargetFiles) -> str:
 def planned(order: Order, view: Snapshot, options: MoveOptions) -> Scheme:
     """The scheme as the view shows the source. Raises `UndecidedError` where a move would."""
     scheme = scheme_of(view.main, options)
-    for problem in scheme.problems:
-        order.emit(ProblemEvent(problem))
+    order.tell(scheme.problems)
     if scheme.undecided:
         decisions = sorted({f"`{problem.decision}`" for problem in scheme.undecided if problem.decision})
         raise UndecidedError(
