@@ -77,7 +77,7 @@ class Stream:
         try:
             yield from self._received(seconds)
         except psycopg.Error as error:
-            raise SourceUnavailableError(f"the connection to the source's log is lost: {error}".strip()) from error
+            raise SourceUnavailableError(f"the connection to the source's log is lost: {_first_line(error)}") from error
 
     def _received(self, seconds: float) -> Iterator[tuple[int, bytes | None, bool]]:
         length, data = self._link.get_copy_data(1)
@@ -114,7 +114,7 @@ class Stream:
             self._link.put_copy_data(_STATUS.pack(b"r", done, done, done, at, asks))
             self._link.flush()
         except psycopg.Error as error:
-            raise SourceUnavailableError(f"the connection to the source's log is lost: {error}".strip()) from error
+            raise SourceUnavailableError(f"the connection to the source's log is lost: {_first_line(error)}") from error
 
     def close(self) -> None:
         with suppress(psycopg.Error):
@@ -123,6 +123,10 @@ class Stream:
     def _said(self) -> str:
         lines = self._link.error_message.decode("utf-8", "replace").strip().splitlines()
         return lines[0].removeprefix("ERROR:  ") if lines else "no reason given"
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def lsn_text(lsn: int) -> str:
