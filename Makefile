@@ -85,7 +85,7 @@ check: quick
 docs: $(READY)
 	test -x $(VENV)-docs/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)-docs
 	$(BIN)/uv pip install --quiet --python $(VENV)-docs/bin/python --constraint constraints.txt --editable ".[web,testing]" --group docs
-	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 	$(VENV)-docs/bin/python .ci/run_page.py docs/tutorial-litestar.md
 
 # What would be published, built and used: the wheel alone, the wheel under the contract, the sources.
