@@ -139,7 +139,7 @@ async def test_what_is_no_url_of_a_store_is_refused_without_showing_it(url: Any)
         {"keys": ("k" * 64 for _ in range(1))},
         {"keys": None},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_a_setting_that_cannot_work_is_refused_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as refused:
