@@ -23,7 +23,7 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: object) -> s
         if target.is_relative_to(config["docs_dir"]) or not target.exists():
             return match[0]  # a page of ours; or broken, as MkDocs will say
         kind = "tree" if target.is_dir() else "blob"
-        return f"{match[1]}{config['repo_url']}/{kind}/main/{target.relative_to(root).as_posix()}"
+        return f"{match[1]}{config['extra']['repository']}/{kind}/main/{target.relative_to(root).as_posix()}"
 
     return _OUT.sub(led, markdown)
 

@@ -86,3 +86,8 @@ def test_the_site_has_every_page_once() -> None:
     settings = (ROOT / "mkdocs.yml").read_text("utf-8")
     _, _, nav = settings.partition("\nnav:\n")
     assert sorted(re.findall(r"[\w/-]+\.md", nav)) == sorted(PAGES)
+
+
+def test_the_recipe_shows_the_dockerfile_that_is_written() -> None:
+    written = (ROOT / "authstore/cli/new/files/dockerfile.txt").read_text("utf-8")
+    assert f"```text\n{written}```" in PAGES["recipes.md"]
