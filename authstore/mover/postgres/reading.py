@@ -7,9 +7,9 @@ from typing import Any
 
 from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
 from authstore.mover.copies import TableCopy
+from authstore.mover.decoding import Decoding
 from authstore.mover.layout import Kind, Layout
 from authstore.mover.postgres.connection import SourceConnection, streamed, translated
-from authstore.mover.postgres.decoding import Decoding
 from authstore.mover.postgres.queries import SourceQueries, heading_query, layout_of
 from authstore.mover.reading_ahead import ReadAhead
 from authstore.mover.tuning import Tuning
