@@ -61,7 +61,6 @@ SESSION = "INSERT INTO user_session VALUES ('0123456789abcdefghijklmnopqrstuvwxy
             "From Lucia",
             "lucia",
             f"ALTER TABLE auth_user ADD COLUMN email text; DELETE FROM user_session; {SESSION}",
-            (),
             check_lucia,
         ),
         ("From Django", "django", "", check_django),
