@@ -93,11 +93,12 @@ def feeds_of(
             speaks = _speaks_of(query, tables[at])
             mentions[at] = (*mentions.get(at, ()), Mention(copy.target, speaks))
         watched |= {at for at in tables if _name(at) in watching}
-        if any(_DECIDED in reject.where for reject in copy.rejects):
+        is_decoded = any(column.decode for column in copy.columns)  # the plan has looked into every row
+        if is_decoded or any(_DECIDED in reject.where for reject in copy.rejects):
             decided.add(copy.source)
         if not {copy.source, *others} <= set(published):
             unpublished.append(copy.target)
-        elif rows := _keyed(copy, readers[copy.target], tables[copy.source], query):
+        elif not is_decoded and (rows := _keyed(copy, readers[copy.target], tables[copy.source], query)):
             keyed[copy.target] = rows
     return Feeds(
         readers, keyed, own, mentions, frozenset(watched), frozenset(decided), tuple(unpublished), leaves

@@ -84,7 +84,7 @@ class KeyedRows:
     @cached_property
     def _rows(self) -> str:
         narrowed = replace(self.copy, where=f"{self._among} AND ({self.copy.where})")
-        return replace(self.reader.queries, copy=narrowed).all_rows(after=False)
+        return replace(self.reader.queries, copy=narrowed).all_rows()
 
     @cached_property
     def _keys(self) -> str:
