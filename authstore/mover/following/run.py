@@ -46,8 +46,8 @@ def run_follow(order: Order) -> FollowReport:
                 order.emit(ProblemEvent(Problem("slot", "", f"{error}; a new one is made, and everything compared")))
                 _drop_slot(order)
             except (SourceUnavailableError, TargetBusyError) as error:
-                if order.identity is None:
-                    raise
+                if order.identity is None and "following" not in _notes(order):
+                    raise  # nobody has ever answered at this URL
                 wait = _FIRST_WAIT if order.applied > before else min(_LONGEST_WAIT, wait * 2)
                 order.emit(RetryEvent(str(error), wait))
                 order.stop.wait(wait)

@@ -123,7 +123,7 @@ async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
         await asyncio.sleep(0.05)
 
 
-async def equal(url: str, target: Path, seconds: float = 20.0) -> bool:
+async def equal(url: str, target: Path, seconds: float = 40.0) -> bool:
     """Whether it comes to be what the source is."""
     end = time.monotonic() + seconds
     while not (found := await verify(url, target)).ok:
