@@ -185,6 +185,8 @@ def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str
         {"mails_per_address": 0},
         {"allowed_origins": ["spa.example"]},
         {"allowed_origins": ["http://spa.example"]},
+        {"allowed_origins": ["https://spa.example/app"]},
+        {"allowed_origins": "https://spa.example"},
         {"prune_every": timedelta(0)},
         {"link_lifetime": timedelta(0)},
         {"prefix": "//evil.example"},
