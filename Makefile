@@ -88,6 +88,11 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 	$(VENV)-docs/bin/python .ci/run_page.py docs/tutorial-litestar.md
 
+# Pictures for the documents: plots of benchmarks/results/, and the pages as Chromium shows them, light and dark.
+pictures: $(READY) browser
+	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python .ci/pictures.py
+
 # What would be published, built and used: the wheel alone, the wheel under the contract, the sources.
 wheel: $(READY)
 	rm -rf build dist

@@ -118,16 +118,17 @@ def test_what_is_typed_exists() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", page.read_text("utf-8")):
+    for target in re.findall(r"(?:\]\(|\bsrc=\"|\bsrcset=\")(?!https?:|mailto:|#)([^)#\"]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), f"{page.name} → {target}"
 
 
 def test_the_page_that_an_index_shows_has_links_that_work_there() -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     text = (ROOT / "README.md").read_text("utf-8")
-    targets = re.findall(r"\]\(([^)#]+)", text)
+    pictures = f"{urls['Source']}/main/".replace("github.com", "raw.githubusercontent.com")
+    targets = re.findall(r"(?:\]\(|\bsrc=\"|\bsrcset=\")([^)#\"]+)", text)
     assert targets
     for target in targets:
-        within = target.removeprefix(f"{urls['Source']}/blob/main/")
+        within = target.removeprefix(f"{urls['Source']}/blob/main/").removeprefix(pictures)
         assert within != target, f"README.md → {target}: an index page shows it without the files beside it"
         assert (ROOT / within).exists(), f"README.md → {target}"

@@ -10,6 +10,7 @@ import pytest
 
 import authstore
 from authstore.errors import AuthStoreError
+from benchmarks import plots
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -91,3 +92,15 @@ def test_the_site_has_every_page_once() -> None:
 def test_the_recipe_shows_the_dockerfile_that_is_written() -> None:
     written = (ROOT / "authstore/cli/new/files/dockerfile.txt").read_text("utf-8")
     assert f"```text\n{written}```" in PAGES["recipes.md"]
+
+
+def test_the_plots_are_of_what_was_measured_last() -> None:
+    kept = {path.name: path.read_text("utf-8") for path in (DOCS / "pictures").glob("*.svg")}
+    assert kept == plots.drawn(), "the results have changed: python -m benchmarks.plots"
+
+
+def test_every_picture_is_small_and_shown_somewhere() -> None:
+    texts = "\n".join([*PAGES.values(), (ROOT / "README.md").read_text("utf-8")])
+    for path in (DOCS / "pictures").iterdir():
+        assert path.name in texts
+        assert path.stat().st_size < 64 * 1024, path.name
