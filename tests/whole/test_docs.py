@@ -70,11 +70,19 @@ def test_a_program_runs(block: Block, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What was said of the tests of each block that did not pass. One pytest for all: it starts longer than most run."""
+    """What was said of the tests of each block that did not pass. One pytest for all, since starting one takes long."""
     folder = tmp_path_factory.mktemp("blocks")
     for number, block in enumerate(TESTS):
         (folder / f"test_block_{number}.py").write_text(block.text)
-    options = ["-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", "--junitxml=report.xml"]
+    options = [
+        "-q",
+        "-o",
+        "asyncio_mode=auto",
+        "-p",
+        "no:cacheprovider",
+        "--continue-on-collection-errors",
+        "--junitxml=report.xml",
+    ]
     subprocess.run([sys.executable, "-m", "pytest", *options, folder], cwd=folder, capture_output=True, check=False)
     told: dict[str, str] = {}
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
