@@ -12,6 +12,7 @@ import typer
 
 from authstore.cli import (
     backup_commands,
+    console_commands,
     demo,
     event_commands,
     health_commands,
@@ -49,6 +50,7 @@ monitor_commands.register(app)
 for group in (user_commands.users, session_commands.sessions, role_commands.roles):
     app.add_typer(group)
 event_commands.register(app)
+console_commands.register(app)
 shell_commands.register(app)
 move_commands.register(app)
 new.register(app)

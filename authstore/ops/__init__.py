@@ -8,7 +8,7 @@ from authstore.ops.alerts import Alert, log_alert
 from authstore.ops.backup import BackupReport, backup
 from authstore.ops.diagnosing import doctor
 from authstore.ops.drill import DrillReport, drill
-from authstore.ops.events import follow, set_retention, verify_events
+from authstore.ops.events.following import follow, set_retention, verify_events
 from authstore.ops.explaining import Explanation, explain_session
 from authstore.ops.findings import Finding
 from authstore.ops.inspecting import Growth, Inspection, inspect
