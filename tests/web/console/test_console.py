@@ -83,7 +83,7 @@ async def test_it_tells_what_the_store_is_like(office: Office) -> None:
     assert "11-22 13:00: 1, 1 living" in answer.text
     assert "Sessions that ended, by hour, the last two days: 1 in all, at most 1" in answer.text
     assert "session.ended revoked" in page
-    assert "get_user_and_roles" in page or "get_roles" in page  # of the slowest queries
+    assert re.search(r" insert_\w+ [\d.]+ [\d.]+ [\d.]+ \d+ 0 ", page)  # of the slowest queries
     assert "user_roles 1" in page
 
 
@@ -96,7 +96,7 @@ async def test_its_pages_are_kept_by_nobody_and_load_nothing_from_elsewhere(smal
     assert "frame-ancestors 'none'" in policy
     assert "<script" not in answer.text
     assert " style=" not in answer.text
-    assert {url.partition("?")[0] for url in re.findall(r'(?:href|src|action)="([^"#]*)', answer.text)} <= {
+    assert {url.partition("?")[0] for url in re.findall(r'(?:href|src|action)="([^"#]+)', answer.text)} <= {
         "/",
         "/auth/console",
         "/auth/console/events",
@@ -282,7 +282,7 @@ async def test_the_timing_that_a_store_has_is_used_and_not_doubled() -> None:
 async def test_a_store_that_is_not_authstores_own_is_refused_at_once() -> None:
     async with connect("sqlite://") as store, store.transaction() as transaction:
         auth = Auth(transaction, base_url=BASE, secrets=[SECRET])
-        with pytest.raises(ConfigurationError, match="authstore.connect"):
+        with pytest.raises(ConfigurationError, match=r"authstore\.connect"):
             auth.console()
     with pytest.raises(ConfigurationError, match="role"):
         Auth("sqlite://", base_url=BASE, secrets=[SECRET]).console(role="")
