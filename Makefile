@@ -12,7 +12,7 @@ QUICK := not postgres and not browser and not node and not processes and not slo
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
 
-.PHONY: demo test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants clean
+.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -80,6 +80,19 @@ fix: $(READY)
 check: quick
 	$(BIN)/pyright
 
+# The documents as a site, in site/: a link, an anchor or a public name that leads nowhere ends it. Its tools have an environment
+# of their own, in which the tutorial of a framework that the tests do without runs too.
+docs: $(READY)
+	test -x $(VENV)-docs/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)-docs
+	$(BIN)/uv pip install --quiet --python $(VENV)-docs/bin/python --constraint constraints.txt --editable ".[web,testing]" --group docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
+	$(VENV)-docs/bin/python .ci/run_page.py docs/tutorial-litestar.md
+
+# Pictures for the documents: plots of benchmarks/results/, and the pages as Chromium shows them, light and dark.
+pictures: $(READY) browser
+	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python .ci/pictures.py
+
 # What would be published, built and used: the wheel alone, the wheel under the contract, the sources.
 wheel: $(READY)
 	rm -rf build dist
@@ -94,7 +107,7 @@ release: wheel
 lock: $(READY)
 	grep -v '^-c' benchmarks/requirements.txt > $(VENV)/benchmarks.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header \
-	  --extra demo --group dev pyproject.toml $(VENV)/benchmarks.txt --output-file constraints.txt
+	  --extra demo --group dev --group docs pyproject.toml $(VENV)/benchmarks.txt --output-file constraints.txt
 	touch pyproject.toml
 
 benchmarks: $(READY)
@@ -127,4 +140,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) $(VENV)-* build dist artefacts *.egg-info
+	rm -rf $(VENV) $(VENV)-* build dist site artefacts *.egg-info

@@ -1,5 +1,6 @@
 """From a URL to an `Adapter`."""
 
+import os
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -12,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from authstore.encryption import Cipher
 from authstore.errors import ConfigurationError, NotSupportedError, StoreMisuseError
 from authstore.expiry import SessionPolicy, utc_now
+from authstore.extras import NOT_POSIX
 
 if TYPE_CHECKING:  # importing authstore takes a third of the time so: what opening needs is loaded by opening
     from authstore.adapter import Adapter, Clock, Durability, Keys
@@ -143,6 +145,8 @@ def connect(  # noqa: PLR0913 - what a user may say about a store, each by its n
     newer, or older with `migrate=False`), `StoreCorruptError`, `StoreReadOnlyError`, `StoreFullError`,
     `StoreUnavailableError`.
     """
+    if os.name != "posix":
+        raise ConfigurationError(NOT_POSIX)
     _check(durability, policy, clock, cache, audit)
     watching = _checked_observers(observers)
     if tables is not None:

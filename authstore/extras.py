@@ -1,4 +1,6 @@
-"""What a room says when the extra that it needs is not installed."""
+"""What is said where something that is needed is not there: an extra, or the kind of system."""
+
+NOT_POSIX = "authstore stands on POSIX (locks, links and modes of files): on Windows run it in WSL 2 or a container"
 
 
 def missing(error: ModuleNotFoundError, extra: str) -> ModuleNotFoundError:
@@ -6,4 +8,6 @@ def missing(error: ModuleNotFoundError, extra: str) -> ModuleNotFoundError:
     package = (error.name or "").partition(".")[0]
     if package in ("", "authstore"):
         return error
+    if package == "fcntl":
+        return ModuleNotFoundError(NOT_POSIX, name=package)
     return ModuleNotFoundError(f"{package} is not installed: pip install 'authstore[{extra}]'", name=error.name)

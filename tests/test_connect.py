@@ -10,6 +10,7 @@ import pytest
 
 import authstore
 from authstore import Adapter, SessionPolicy, connect
+from authstore.cli import main
 from authstore.errors import ConfigurationError, StoreClosedError, StoreMisuseError, StoreNotFoundError
 
 PASSWORD = "hunter2-in-the-url"
@@ -138,7 +139,7 @@ async def test_what_is_no_url_of_a_store_is_refused_without_showing_it(url: Any)
         {"keys": ("k" * 64 for _ in range(1))},
         {"keys": None},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_a_setting_that_cannot_work_is_refused_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -219,6 +220,20 @@ async def test_without_create_a_wrong_path_is_never_an_empty_store(tmp_path: Pat
         async with connect(f"sqlite:///{tmp_path}/typo.db", create=False):
             pass
     assert not await asyncio.to_thread((tmp_path / "typo.db").exists)
+
+
+def test_where_files_have_no_locks_links_and_modes_it_says_what_to_run_instead(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.name", "nt")
+    for url in ("sqlite://", "postgresql://localhost/auth"):
+        with pytest.raises(ConfigurationError, match="WSL 2"):
+            connect(url)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    monkeypatch.undo()
+    assert ended.value.code == 2
+    assert "WSL 2" in capsys.readouterr().err
 
 
 def test_every_public_name_is_there() -> None:

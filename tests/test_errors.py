@@ -73,6 +73,13 @@ def test_every_error_is_exported_and_explained(kind: type[AuthStoreError]):
 
 
 @pytest.mark.parametrize("kind", OURS)
+def test_every_error_says_in_a_sentence_of_its_own_what_to_do(kind: type[AuthStoreError]):
+    assert "hint" in vars(kind)
+    assert _made(kind).hint == kind.hint
+    assert [other for other in OURS if other.hint == kind.hint] == [kind]
+
+
+@pytest.mark.parametrize("kind", OURS)
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_every_error_survives_the_way_to_another_process(kind: type[AuthStoreError], copied):
     error = _made(kind)
@@ -80,6 +87,13 @@ def test_every_error_survives_the_way_to_another_process(kind: type[AuthStoreErr
     assert type(again) is kind
     assert str(again) == "told so"
     assert again.__dict__ == error.__dict__
+
+
+def test_a_nearer_hint_goes_with_its_error():
+    error = AuthStoreError("told so")
+    error.hint = "do this"
+    assert pickle.loads(pickle.dumps(error)).hint == "do this"
+    assert AuthStoreError("told so").hint != "do this"
 
 
 def test_the_owner_of_a_linked_account_is_told():

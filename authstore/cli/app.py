@@ -90,7 +90,9 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
         return _stopped(is_json)
     except AuthStoreError as error:
-        _complain(masked(as_typed(str(error))), as_typed(getattr(error, "hint", "")), is_json)
+        # The text of a ConfigurationError itself says what to write.
+        hint = "" if isinstance(error, ConfigurationError) and not is_json else as_typed(error.hint)
+        _complain(masked(as_typed(str(error))), hint, is_json)
         return 2 if isinstance(error, ConfigurationError) else 1
     except Exception as error:
         if is_json:  # whoever reads events sees the last one, whatever happens; people see where it happened

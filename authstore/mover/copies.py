@@ -1,5 +1,6 @@
 """What a table becomes: the columns of the target, and the query that says what must stand in them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +13,7 @@ Role = Literal[
     "users",
     "accounts",
     "sessions",
+    "visits",
     "verification_tokens",
     "authenticators",
     "roles",
@@ -31,6 +33,8 @@ class TargetColumn:
     # Of an ANY column only: a second expression, of type text, null wherever the first is not. The target holds
     # coalesce(expression, otherwise): numbers, and the text 'NaN', which no number of SQLite's is.
     otherwise: str = ""
+    # What makes the value of the text that the expression gives, where the source's SQL cannot.
+    decode: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

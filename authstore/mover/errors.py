@@ -21,13 +21,18 @@ from authstore.mover.reports import Problem
 class MoverError(AuthStoreError):
     """The move did not happen; what was at the target is as it was. `hint` says what to do about it."""
 
+    hint = "run the same again when the cause is gone"
+
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.hint = hint
+        if hint:
+            self.hint = hint
 
 
 class UndecidedError(MoverError):
     """Something in the source needs a decision first. `problems` says what, and which option decides it."""
+
+    hint = "decide with the options that `problems` name"
 
     def __init__(self, message: str, *, problems: Sequence[Problem] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -37,29 +42,43 @@ class UndecidedError(MoverError):
 class SourceError(MoverError):
     """The source cannot be read."""
 
+    hint = "see that the source can be read, and run the same again"
+
 
 class SourceUnavailableError(SourceError):
     """The source is gone or does not answer; safe to try again."""
+
+    hint = "see that the server runs and the URL is right, and run the same again"
 
 
 class SourceChangedError(SourceError):
     """The server that answers is not the one the move began with."""
 
+    hint = "name the server that the move began with"
+
 
 class TargetError(MoverError):
     """The target cannot be written."""
+
+    hint = "see that the target can be written, or choose another one"
 
 
 class TargetUnavailableError(TargetError):
     """The target is gone or does not answer; safe to try again."""
 
+    hint = "see that the server runs and the URL is right, and run the same again"
+
 
 class TargetBusyError(TargetError):
     """Somebody else has the target open, or moves into it at this moment."""
 
+    hint = "stop what has the target open, or wait for the other move"
+
 
 class TargetChangedError(TargetError):
     """The target holds what no move put there. `changes`: rows that differ, by table."""
+
+    hint = "keep what is there, or give `replace` to move over it"
 
     def __init__(self, message: str, *, changes: Mapping[str, int] | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -68,3 +87,5 @@ class TargetChangedError(TargetError):
 
 class MoveStoppedError(MoverError):
     """Stopped from outside, cleanly; run the same again to go on."""
+
+    hint = "run the same again to go on"

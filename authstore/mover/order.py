@@ -12,16 +12,18 @@ def in_order(copies: Sequence[TableCopy], source: Source) -> tuple[tuple[TableCo
     Within what is free, the given order stays.
     """
     parents = _parents(copies, source)
-    waiting = {copy.source: copy for copy in copies}
+    waiting: dict[QualifiedName, list[TableCopy]] = {}
+    for copy in copies:
+        waiting.setdefault(copy.source, []).append(copy)  # what names users in a session store comes as sessions too
     ordered: list[TableCopy] = []
     circles: list[tuple[str, ...]] = []
     while waiting:
         free = [at for at in waiting if not parents[at] & waiting.keys()]
         if not free:
             circle = _circle(waiting, parents)
-            circles.append(tuple(waiting[at].target for at in circle))
+            circles.append(tuple(copy.target for at in circle for copy in waiting[at]))
             free = circle
-        ordered += [waiting.pop(at) for at in free]
+        ordered += [copy for at in free for copy in waiting.pop(at)]
     return tuple(ordered), tuple(circles)
 
 
@@ -36,7 +38,7 @@ def _parents(copies: Sequence[TableCopy], source: Source) -> dict[QualifiedName,
 
 
 def _circle(
-    waiting: dict[QualifiedName, TableCopy], parents: dict[QualifiedName, set[QualifiedName]]
+    waiting: dict[QualifiedName, list[TableCopy]], parents: dict[QualifiedName, set[QualifiedName]]
 ) -> list[QualifiedName]:
     """Walks up until a table comes again: what lies between is a circle."""
     path: list[QualifiedName] = [next(iter(waiting))]

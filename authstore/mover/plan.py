@@ -8,8 +8,7 @@ from pathlib import Path
 
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
-from authstore.mover.auth.copies import auth_plan
-from authstore.mover.auth.draft import Fields
+from authstore.mover.auth.copies import auth_plan, fields_of
 from authstore.mover.auth.unrecognised import suspects
 from authstore.mover.carried.tables import carried_plan
 from authstore.mover.catalog import Source, SourceTable
@@ -205,12 +204,19 @@ def _width(table: SourceTable | None) -> int:
 
 def plan_of(scheme: Scheme, source: str, target: str | Path, options: MoveOptions) -> Plan:
     """The scheme as the operator sees it."""
-    why = {(one.table.schema, one.table.name): one.why for one in scheme.recognised}
+    why: dict[tuple[str | None, ...], str] = {
+        (one.role, one.table.schema, one.table.name): one.why for one in scheme.recognised
+    }
     tables = tuple(
         TablePlan(
-            copy.target, copy.role, ".".join(copy.source), scheme.rows[copy.target], why.get(copy.source, ""), types
+            copy.target,
+            copy.role,
+            ".".join(copy.source),
+            scheme.rows[copy.target],
+            why.get((copy.role, *copy.source), ""),
+            _types(scheme, copy, options),
         )
-        for copy, types in ((copy, _types(scheme, copy, options)) for copy in scheme.copies)
+        for copy in scheme.copies
     )
     rows = sum(table.rows for table in tables)
     bytes_there = {(table.schema, table.name): table.bytes for table in scheme.source.tables}
@@ -249,7 +255,12 @@ def _types(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> dict[str, t
     table = next((one for one in scheme.source.tables if (one.schema, one.name) == copy.source), None)
     declared = {column.name: column.type for column in table.columns} if table else {}
     fields: Mapping[str, str] = next(
-        (one.fields for one in scheme.recognised if (one.table.schema, one.table.name) == copy.source), {}
+        (
+            one.fields
+            for one in scheme.recognised
+            if (one.role, one.table.schema, one.table.name) == (copy.role, *copy.source)
+        ),
+        {},
     )
     types = {
         column.name: (declared.get(fields.get(column.name, column.name), ""), column.storage) for column in copy.columns
@@ -263,5 +274,5 @@ def _kept_in_data(scheme: Scheme, copy: TableCopy, options: MoveOptions) -> list
     one = next((one for one in scheme.recognised if one.moved and one.role == copy.role), None)
     if one is None or not any(column.name == "data" for column in copy.columns):
         return []
-    fields = Fields(one, options.naive_tz)
+    fields = fields_of(one, options.naive_tz)
     return [column.name for column in fields.kept(options.secrets)]

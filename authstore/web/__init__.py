@@ -5,6 +5,7 @@ from authstore import extras
 try:
     from authstore.web.auth import Auth
     from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
+    from authstore.web.former import FormerCookie, express_cookie, flask_cookie
     from authstore.web.guards import page_user
     from authstore.web.identity import Identity, invited_only
     from authstore.web.oauth.apple import apple_secret
@@ -46,6 +47,7 @@ __all__ = [
     "BrowserSession",
     "ConsoleMailer",
     "Flash",
+    "FormerCookie",
     "Hooks",
     "Http",
     "Identity",
@@ -63,7 +65,9 @@ __all__ = [
     "auth0",
     "cognito",
     "discord",
+    "express_cookie",
     "facebook",
+    "flask_cookie",
     "github",
     "gitlab",
     "google",

@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict, TypeVar
 from authstore.adapter import Clock, Keys
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy
+from authstore.web.former import FormerCookie
 from authstore.web.identity import Allow
 from authstore.web.telling import OnEvent
 from authstore.web.texts import LANGUAGES, Texts
@@ -102,7 +103,8 @@ class Look:
 class Http:
     """What browsers are told and believed.
 
-    former_cookies: names of the cookies of a former system whose values are session tokens that were moved.
+    former_cookies: cookies of a former system whose sessions or visits were moved: names, where the bare token is in
+        them, `express_cookie(…)` or `flask_cookie(…)`, where it is signed.
     allowed_origins: other origins whose pages may act for signed-in users ("https://spa.example"); everybody else's
         unsafe requests and WebSockets count as anonymous. `next` may lead there.
     cookie_name: of every cookie of the site; another for each of several sites on one host, or in one application.
@@ -112,7 +114,7 @@ class Http:
     visits: whether `request.session` is a mapping that the site keeps for each browser (see `BrowserSession`).
     """
 
-    former_cookies: Sequence[str] = ()
+    former_cookies: Sequence[str | FormerCookie] = ()
     allowed_origins: Sequence[str] = ()
     cookie_name: str = "authstore"
     rp_id: str | None = None
@@ -172,7 +174,7 @@ class Options(TypedDict, total=False):
     logo: str | None
     links: Mapping[str, str]
     accent: str | None
-    former_cookies: Sequence[str]
+    former_cookies: Sequence[str | FormerCookie]
     allowed_origins: Sequence[str]
     cookie_name: str
     rp_id: str | None

@@ -202,7 +202,7 @@ def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str
         {"mailer": ConsoleMailer(), "mail_from": "a@b.example, c@d.example"},
         {"templates": "no such folder"},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

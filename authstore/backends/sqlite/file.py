@@ -15,6 +15,7 @@ Errors of the driver and of the file system become ours in `errors`.
 import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -134,8 +135,11 @@ def copy(path: Path, made: Path) -> None:
     """A private copy of a file that nobody in this process has open. Raises `OSError`."""
     make_private(made)
     with path.open("rb") as old, made.open("r+b") as new:
-        while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
-            pass
+        if hasattr(os, "copy_file_range"):
+            while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+                pass
+        else:  # macOS
+            shutil.copyfileobj(old, new)
 
 
 def put_in_place(made: Path, path: Path) -> None:

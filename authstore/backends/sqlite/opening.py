@@ -188,6 +188,8 @@ def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA journal_size_limit = 67108864").fetchall()
     connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
+    if durability == "full":
+        connection.execute("PRAGMA fullfsync = ON")  # macOS: a flush ends in the disk's own cache otherwise
 
 
 def _create(path: Path, options: FileOptions) -> None:

@@ -14,6 +14,7 @@ from authstore.mover.auth.facts import Facts, read_facts
 from authstore.mover.auth.problems import about_columns, left_behind_problem
 from authstore.mover.auth.run_times import run_times
 from authstore.mover.auth.user_link import link_to_user
+from authstore.mover.auth.visits import ReadVisits, VisitFields, read_visits, visits_draft
 from authstore.mover.copies import Role, TableCopy, UserChanges
 from authstore.mover.names import OWN_TABLES, literal
 from authstore.mover.options import MoveOptions
@@ -49,12 +50,12 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     `ConfigurationError` where `naive_tz` is no time zone of the server.
     """
     roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
-    builders: dict[Role, DraftBuilder] = yield from _read(roles, options)
+    builders, visits = yield from _read(roles, options)
     users = builders.get("users")
     verified = _verified(users.fields) if users else None
     done: dict[Role, Decided] = {}
     for role, builder in builders.items():
-        done[role] = yield from decide(_draft(role, builder, roles, done), options, verified)
+        done[role] = yield from decide(_draft(role, builder, roles, done, visits), options, verified)
     wanted: list[Role] = [role for role in builders if _is_wanted(roles[role], options)]
     problems: list[Problem] = []
     for role in wanted:
@@ -65,26 +66,40 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     return AuthPlan(tuple(done[role].copy for role in wanted), tuple(problems), _changes(done.get("users")))
 
 
-def _read(roles: Mapping[Role, Recognised], options: MoveOptions) -> Asking[dict[Role, DraftBuilder]]:
+def _read(
+    roles: Mapping[Role, Recognised], options: MoveOptions
+) -> Asking[tuple[dict[Role, DraftBuilder], ReadVisits]]:
     """All that the rows have to be asked before anything can be drawn up, parents first."""
     yield from _check_zone(options.naive_tz)
     times = yield from run_times(options)
+    store = roles.get("visits")
+    visits = (yield from read_visits(store, options.naive_tz)) if store else ReadVisits()
     builders: dict[Role, DraftBuilder] = {}
     for role in OWN_TABLES:
         if {role, *_NEEDED.get(role, ())} <= set(roles):
-            fields = Fields(roles[role], options.naive_tz)
+            fields = fields_of(roles[role], options.naive_tz, visits.user)
             facts = Facts() if role in _OF_ROLES else (yield from read_facts(fields, options, times.judged))
+            if role == "sessions" and roles[role].user_in:  # who is not named by a row is nobody's session
+                facts = replace(facts, shut=visits.nobodys(facts.shut))
             builders[role] = DraftBuilder(fields, facts, times, with_expired=options.with_expired)
-    return builders
+    return builders, visits
 
 
-def _draft(role: Role, builder: DraftBuilder, roles: Mapping[Role, Recognised], done: Mapping[Role, Decided]) -> Draft:
+def _draft(
+    role: Role,
+    builder: DraftBuilder,
+    roles: Mapping[Role, Recognised],
+    done: Mapping[Role, Decided],
+    visits: ReadVisits,
+) -> Draft:
     """A table's copy. `done`: the tables before it, for what hangs on their rows follows them."""
     match role:
         case "users":
             return auth_fields.users_draft(builder)
         case "verification_tokens":
             return auth_fields.verification_tokens_draft(builder)
+        case "visits":
+            return visits_draft(builder, visits)
         case "roles":
             return role_fields.roles_draft(builder)
         case "permissions":
@@ -102,6 +117,11 @@ def _draft(role: Role, builder: DraftBuilder, roles: Mapping[Role, Recognised], 
         case "user_roles":
             draft = role_fields.user_roles_draft(builder, link, roles["roles"], done["roles"].gone)
     return replace(draft, rejects=(*draft.rejects, *link.rejects))
+
+
+def fields_of(one: Recognised, zone: str, user: str = "NULL::text") -> Fields:
+    """A recognised table's columns. `user`: SQL text of the user whom a row of a session store names."""
+    return VisitFields(one, zone, user) if one.role == "visits" or one.user_in else Fields(one, zone)
 
 
 def _is_wanted(one: Recognised, options: MoveOptions) -> bool:

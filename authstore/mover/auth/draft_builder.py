@@ -59,6 +59,16 @@ class DraftBuilder:
         self.reject("bad date", found.bad, name)
         return found.sql
 
+    def put_expiry(self) -> str:
+        """When the row expires; the predicate for those that have, "" where they come too."""
+        found = self.fields.instant("expires")
+        if found is None:
+            raise KeyError("expires")
+        self.put("expires", "TEXT", found.sql)
+        self.reject("bad date", found.bad, "expires")
+        self.reject("no expiry", f"NOT ({found.given})", "expires")
+        return "" if self.with_expired else found.is_over(self.times.judged)
+
     def put_data(self) -> None:
         """What has no field; secrets only where they are to be kept."""
         self.put("data", "TEXT", data_object(self.facts.kept, self.fields.zone, self.fields.alias))

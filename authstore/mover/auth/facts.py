@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from authstore.mover.auth.addresses import Addresses, read_addresses, read_identifiers
 from authstore.mover.auth.draft import Fields
-from authstore.mover.auth.json_data import doubtful_json, is_storable_json
+from authstore.mover.auth.json_data import doubtful_json
 from authstore.mover.auth.shut_out import ShutOut, shut_out
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import Role
 from authstore.mover.names import quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
+from authstore.mover.storable import is_storable_json
 
 _NO_ADDRESSES = Addresses("NULL::text")
 _ADDRESSES: dict[Role, tuple[str, Callable[[str, str], Asking[Addresses]]]] = {

@@ -90,7 +90,7 @@ def sessions_draft(builder: DraftBuilder, link: UserLink) -> Draft:
     builder.put("token_indexed", "INTEGER", "1::int8")
     builder.reject("no usable token", token_is_bad(token), "token")
     builder.put("user_id", "TEXT", link.user_id)
-    over = _put_expiry(builder)
+    over = builder.put_expiry()
     used = literal(builder.times.used)
     builder.put("created_at", "TEXT", f"{used}::text")
     builder.put("last_used_at", "TEXT", f"{used}::text")
@@ -129,7 +129,7 @@ def verification_tokens_draft(builder: DraftBuilder) -> Draft:
     builder.put("purpose", "TEXT", purpose)
     builder.put("token_hash", "BLOB", token_hash(token))
     builder.reject("no usable token", token_is_bad(token), "token")
-    over = _put_expiry(builder)
+    over = builder.put_expiry()
     builder.put_data()
     builder.put("created_at", "TEXT", f"COALESCE({builder.instant('created_at')}, {literal(builder.times.moved)})")
     return Draft(
@@ -210,16 +210,6 @@ def _row_name(fields: Fields, *parts: str) -> str:
         if column.name.lower() == "id":
             return field_values.text(column, f"{fields.alias}.{quote(column.name)}").sql
     return derived_id("row", *(f"COALESCE({part}, '')" for part in parts))
-
-
-def _put_expiry(builder: DraftBuilder) -> str:
-    found = builder.fields.instant("expires")
-    if found is None:
-        raise KeyError("expires")
-    builder.put("expires", "TEXT", found.sql)
-    builder.reject("bad date", found.bad, "expires")
-    builder.reject("no expiry", f"NOT ({found.given})", "expires")
-    return "" if builder.with_expired else found.is_over(builder.times.judged)
 
 
 def is_verified(fields: Fields) -> str:

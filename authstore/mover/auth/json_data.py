@@ -5,17 +5,15 @@ Numbers of unlimited size become text, instants ISO text, bytes base64; JSON sta
 
 import json
 from collections.abc import Iterable, Sequence
-from math import isfinite
-from typing import Any
 
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.names import literal, quote
 from authstore.mover.postgres.dates import instant
+from authstore.mover.storable import DEEPEST
 from authstore.mover.type_names import INTEGERS, JSONS, TIMESTAMPS
 
 _AS_IT_IS = INTEGERS | JSONS | {"bool"}
 _SPECIAL = ("'NaN'", "'Infinity'", "'-Infinity'")
-_DEEPEST = 100  # levels: what reads it again (Python, SQLite, pydantic) has limits of its own
 
 
 def data_object(columns: Sequence[SourceColumn], zone: str, alias: str = "s") -> str:
@@ -77,27 +75,4 @@ def doubtful_json(columns: Iterable[SourceColumn], alias: str = "s") -> dict[str
 def _is_doubtful(sql: str) -> str:
     odd = r"\\u(0000|[dD][89a-fA-F])|[0-9][eE]\+?[0-9]{3}|[0-9]{250}"
     brackets = f"length({sql}) - length(translate({sql}, '[{{', ''))"
-    return f"COALESCE({sql} ~ '{odd}' OR {brackets} > {_DEEPEST}, FALSE)"
-
-
-def is_storable_json(text: str) -> bool:
-    """Whether JSON can be kept and read again: no NUL, no lone surrogate, no infinite number, not too deep."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return _is_storable(value, _DEEPEST)
-
-
-def _is_storable(value: Any, depth: int) -> bool:
-    match value:
-        case str():
-            return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-        case float():
-            return isfinite(value)
-        case dict():
-            return depth > 0 and all(_is_storable(k, depth) and _is_storable(v, depth - 1) for k, v in value.items())
-        case list():
-            return depth > 0 and all(_is_storable(item, depth - 1) for item in value)
-        case _:
-            return True
+    return f"COALESCE({sql} ~ '{odd}' OR {brackets} > {DEEPEST}, FALSE)"

@@ -99,11 +99,14 @@ def _left_columns(fields: Fields) -> Iterable[Problem]:
         names = ", ".join(column.name for column in fields.of_no_use)
         yield Problem("left-behind", table, f"{names} of {table} is of no use and left behind")
     extra = {column.name for column in fields.extra}
-    if fields.one.role in ("roles", "permissions", "role_permissions", "user_roles") and extra:
+    if fields.one.role in ("roles", "permissions", "role_permissions", "user_roles", "visits") and extra:
         names = ", ".join(column.name for column in fields.extra)
         kept = " (kept in data only)" if fields.one.role == "roles" else ""
         yield Problem("left-behind", table, f"columns of {table} without a field are left behind{kept}: {names}")
-    keeps = fields.one.role not in ("permissions", "role_permissions", "user_roles")  # which have no data
+    # Those of roles have no data, that of visits is the site's.
+    keeps = (
+        fields.one.role not in ("permissions", "role_permissions", "user_roles", "visits") and not fields.one.user_in
+    )
     for reference in fields.table.references:
         if keeps and extra & set(reference.columns):
             there = label(*reference.table)

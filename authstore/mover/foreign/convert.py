@@ -45,10 +45,10 @@ class Converter:
         recognised = self._recognise(tables)
         roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
         for role in MADE:
-            if role in roles:
+            if role in roles and not (role == "sessions" and roles[role].user_in):
                 self._bring(roles[role], tables[roles[role].table.name])
         for role, one in roles.items():
-            if role not in MADE:
+            if role not in MADE or (role == "sessions" and one.user_in):
                 self._done.problems.append(_no_maker(one))
         known = {one.table.name for one in recognised}
         carried = {name: table for name, table in tables.items() if name not in known and self._is_wanted(name)}
@@ -230,5 +230,8 @@ class _Bringing:
 
 def _no_maker(one: Recognised) -> Problem:
     table = label(SCHEMA, one.table.name)
+    if one.user_in:
+        said = f"user_in of {table} is for a database in PostgreSQL: take it out, and its rows come as visits alone"
+        return Problem("unrecognised", table, said, decision="profile", stops=True)
     message = f"{table} is {one.role}, which is not brought from a file: leave it with `skip` {one.table.name}"
     return Problem("unrecognised", table, message, decision="skip", stops=True)

@@ -13,6 +13,7 @@ from authstore.mover.recognition.aliases import normalised, role_aliases
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.recognition.shut import OPEN_WORDS, SHUT_WORDS, Shut, shutting
+from authstore.mover.session_data import FLASKS_KEY, UnreadableDataError, data_of_bytes, data_of_text, json_of
 
 Row = dict[str, Any]
 UNKNOWN = "1970-01-01T00:00:00.000000Z"  # when a session was authenticated that does not say
@@ -154,6 +155,25 @@ class Reading:
             "data": self._data(row),
         }
 
+    def visit(self, row: Row) -> Row:
+        raw, token = self._get(row, "data"), self._get(row, "token")
+        if normalised(self.one.fields["token"]) == FLASKS_KEY:
+            token = str(token).rpartition(":")[2]
+        hashed = values.token_hash(token)
+        try:
+            data = data_of_bytes(raw) if isinstance(raw, bytes) else data_of_text(str(raw))
+        except UnreadableDataError as error:
+            raise BadValueError(str(error)) from error
+        return {
+            "id": hashed[:16].hex(),
+            "token_hash": hashed,
+            "token_indexed": 1,
+            "expires": self._expiry(row),
+            "created_at": self.moments.used,
+            "last_used_at": self.moments.used,
+            "data": json_of(data),
+        }
+
     def verification_token(self, row: Row) -> Row:
         return {
             "identifier": values.identifier(self._get(row, "identifier")),
@@ -190,14 +210,16 @@ _MAKERS = {
     "users": Reading.user,
     "accounts": Reading.account,
     "sessions": Reading.session,
+    "visits": Reading.visit,
     "verification_tokens": Reading.verification_token,
     "authenticators": Reading.authenticator,
 }
-MADE: tuple[Role, ...] = ("users", "accounts", "sessions", "verification_tokens", "authenticators")
+MADE: tuple[Role, ...] = ("users", "accounts", "sessions", "visits", "verification_tokens", "authenticators")
 UNIQUE: Mapping[Role, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "users": (("id", ("id",)), ("e-mail address", ("email",))),
     "accounts": (("id", ("id",)), ("provider and account id", ("provider", "provider_account_id"))),
     "sessions": (("id", ("id",)), ("token", ("token_hash",))),
+    "visits": (("token", ("token_hash",)),),
     "verification_tokens": (("identifier and token", ("identifier", "purpose", "token_hash")),),
     "authenticators": (("credential id", ("credential_id",)),),
 }

@@ -112,9 +112,11 @@ class SourceQueries:
         names = [f"b.c{number}" for number in self.layout.first] + [f"b.o{number}" for number in self.layout.other]
         return f"SELECT {self._digest} AS digest, {', '.join(names)} FROM ({self.base}) AS b"
 
-    def all_rows(self, after: bool) -> str:
-        """Every row in key order, its digest first; `after`: of keys greater than the parameters."""
-        where = f"WHERE ROW({self._key}) > ROW({self._placeholders()})" if after else ""
+    def all_rows(self, *, after: bool = False, until: bool = False) -> str:
+        """Every row in key order, its digest first; `after`, `until`: of keys greater than the parameters, or not
+        beyond them."""
+        beside = ">" if after else "<=" if until else ""
+        where = f"WHERE ROW({self._key}) {beside} ROW({self._placeholders()})" if beside else ""
         return _escaped(f"{self._select} {where} ORDER BY {self._key}")
 
     def some_rows(self) -> str:

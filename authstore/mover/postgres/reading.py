@@ -7,6 +7,7 @@ from typing import Any
 
 from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
 from authstore.mover.copies import TableCopy
+from authstore.mover.decoding import Decoding
 from authstore.mover.layout import Kind, Layout
 from authstore.mover.postgres.connection import SourceConnection, streamed, translated
 from authstore.mover.postgres.queries import SourceQueries, heading_query, layout_of
@@ -25,6 +26,7 @@ class PostgresReader:
     connection: SourceConnection
     row_bytes: int
     tuning: Tuning
+    decoding: Decoding | None = None
 
     @property
     def layout(self) -> Layout:
@@ -36,7 +38,7 @@ class PostgresReader:
 
     def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
         """Every row in key order, or those behind a key."""
-        return ReadAhead(lambda: self._batches(self.queries.all_rows(after is not None), after or ()))
+        return ReadAhead(lambda: self._batches(self.queries.all_rows(after=after is not None), after or ()))
 
     def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
         """The rows with these keys."""
@@ -48,9 +50,13 @@ class PostgresReader:
         return ReadAhead(lambda: self._packs(until))
 
     def _packs(self, until: Key | None) -> Iterator[Pack]:
-        query = self.queries.digests(until is not None).encode()
+        decoding = self.decoding
+        is_bounded = until is not None
+        wanted = self.queries.digests(is_bounded) if decoding is None else self.queries.all_rows(until=is_bounded)
         with translated(), self.connection.cursor(binary=True) as cursor:
-            found = streamed(cursor, query, until or None, size=PACK)
+            found: Iterator[tuple[Any, ...]] = streamed(cursor, wanted.encode(), until or None, size=PACK)
+            if decoding is not None:
+                found = ((*self.layout.key_of(row[1:]), row[0]) for row in decoding.rows(found))
             while rows := list(islice(found, PACK)):
                 yield pack(rows)
 
@@ -62,7 +68,8 @@ class PostgresReader:
         row: tuple[Any, ...] = ()
         waiting = weight = 0
         with translated(), self.connection.cursor(binary=True) as cursor:
-            for row in streamed(cursor, query.encode(), parameters or None, size=size):
+            found: Iterator[tuple[Any, ...]] = streamed(cursor, query.encode(), parameters or None, size=size)
+            for row in found if self.decoding is None else self.decoding.rows(found):
                 flat += row
                 waiting += 1
                 weight += 0 if size == _FETCH_ROWS else _weight(row)
@@ -80,7 +87,10 @@ def reader_of(copy: TableCopy, connection: SourceConnection, row_bytes: int, tun
     types = [column.type_code for column in cursor.description or ()]
     kinds: tuple[Kind, ...] = tuple(_KINDS.get(type_, "text") for type_ in types[: len(copy.columns)])
     is_utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
-    return PostgresReader(SourceQueries(copy, layout_of(copy, kinds), is_utf8), connection, row_bytes, tuning)
+    layout = layout_of(copy, kinds)
+    decoders = {number: column.decode for number, column in enumerate(copy.columns) if column.decode is not None}
+    decoding = Decoding(layout, decoders) if decoders else None
+    return PostgresReader(SourceQueries(copy, layout, is_utf8), connection, row_bytes, tuning, decoding)
 
 
 def _weight(row: tuple[Any, ...]) -> int:

@@ -7,11 +7,12 @@ from authstore.mover.catalog import SourceColumn, SourceTable
 from authstore.mover.copies import Role
 from authstore.mover.recognition.aliases import RoleAliases, by_normalised_name, normalised, role_aliases, words
 from authstore.mover.recognition.recognised import Recognised
-from authstore.mover.type_names import TEXTS
+from authstore.mover.type_names import JSONS, TEXTS
 
 _TEXT = TEXTS | {"uuid"}
 # What may be a secret that a browser presents; anything else under the same name is something else.
 _MUST_BE_TEXT = frozenset({"token", "identifier", "email"})
+_DATA = _TEXT | JSONS | {"bytea"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class _Finder:
 
 
 def _fits(field: str, column: SourceColumn) -> bool:
+    if field == "data":
+        return column.base in _DATA
     return field not in _MUST_BE_TEXT or is_texty(column)
 
 

@@ -1,6 +1,7 @@
 """A profile: the operator's own word on which table and column plays which part, as a small TOML file."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from authstore.mover.recognition.aliases import role_aliases
 from authstore.mover.recognition.recognised import Recognised
 
 VERSION = 1
+_STEP = re.compile(r'\.(?:(\w+)|"([^"]+)")')
+_PATH = re.compile(rf"\$({_STEP.pattern})+")
 
 _HEAD = """\
 # How authstore understands this database. Give it to plan, move, verify and recover as `profile`.
@@ -22,6 +25,7 @@ _HEAD = """\
 # [role] table   the table that plays the role, as "schema.table" (the schema may be left out where one table is meant)
 # [role.columns] field of authstore = "column of the table"; a field that is not named is looked for by its usual names,
 #                one that is "" is taken from no column. Columns without a field go into the row's data.
+# [visits] user_in  where a row of a session store names who is signed in, "$.passport.user": these become sessions too
 # carry          tables with secrets of their own, to be carried over as they are
 # leave          tables to be left behind
 """
@@ -29,10 +33,14 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True)
 class ProfileTable:
-    """The table that plays a role, as written ("table" or "schema.table"), and its columns by field."""
+    """The table that plays a role, as written ("table" or "schema.table"), and its columns by field.
+
+    `user_in`: of visits, the keys in their data, one in another, that lead to the id of a user who is signed in.
+    """
 
     table: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    user_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,8 @@ def write_profile(
     open_ = list(undecided)
     lists = f"carry = {_array(carry, open_)}\nleave = {_array(leave, open_)}"
     head = f"{_HEAD}\nauthstore_profile = {VERSION}\n{lists}\n"
-    return "\n".join([head, *(_section(one) for one in recognised if one.moved)])
+    told = [one for one in recognised if one.moved and not (one.role == "sessions" and one.user_in)]  # visits say it
+    return "\n".join([head, *map(_section, told)])
 
 
 def is_named(table: SourceTable, names: Iterable[str]) -> bool:
@@ -100,15 +109,25 @@ def _role(key: str, origin: str) -> Role:
 
 
 def _table(role: str, entry: Any, origin: str) -> ProfileTable:
-    if not isinstance(entry, dict) or not isinstance(entry.get("table"), str) or set(entry) - {"table", "columns"}:
+    known = {"table", "columns", "user_in"} if role == "visits" else {"table", "columns"}
+    if not isinstance(entry, dict) or not isinstance(entry.get("table"), str) or set(entry) - known:
         raise ConfigurationError(f'{origin}: [{role}] needs table = "schema.table" and may have columns, no more')
     columns = entry.get("columns", {})
-    known = role_aliases()[cast(Role, role)].fields
+    fields = role_aliases()[cast(Role, role)].fields
     if not isinstance(columns, dict) or not all(isinstance(column, str) for column in columns.values()):
         raise ConfigurationError(f'{origin}: [{role}.columns] is field = "column" lines')
-    if unknown := sorted(set(columns) - set(known)):
-        raise ConfigurationError(f"{origin}: {role} has no field {unknown[0]!r}; there are {', '.join(known)}")
-    return ProfileTable(entry["table"], columns)
+    if unknown := sorted(set(columns) - set(fields)):
+        raise ConfigurationError(f"{origin}: {role} has no field {unknown[0]!r}; there are {', '.join(fields)}")
+    return ProfileTable(entry["table"], columns, _path(entry.get("user_in"), origin))
+
+
+def _path(said: Any, origin: str) -> tuple[str, ...]:
+    """`$.passport.user` as its keys; one with other characters in double quotes, `$."user id"`."""
+    if said is None:
+        return ()
+    if not isinstance(said, str) or not _PATH.fullmatch(said):
+        raise ConfigurationError(f'{origin}: user_in is a path into the data, such as "$.passport.user"')
+    return tuple(quoted or plain for plain, quoted in _STEP.findall(said))
 
 
 def _names(value: Any, key: str, origin: str) -> tuple[str, ...]:
@@ -120,7 +139,9 @@ def _names(value: Any, key: str, origin: str) -> tuple[str, ...]:
 def _section(one: Recognised) -> str:
     columns = "".join(f"{name} = {_text(column)}\n" for name, column in one.fields.items())
     table = _text(f"{one.table.schema}.{one.table.name}")
-    return f"# {_comment(one.why)}\n[{one.role}]\ntable = {table}\n\n[{one.role}.columns]\n{columns}"
+    path = "".join(f'."{key}"' for key in one.user_in)
+    user_in = f"user_in = {_text(f'${path}')}\n" if path else ""
+    return f"# {_comment(one.why)}\n[{one.role}]\ntable = {table}\n{user_in}\n[{one.role}.columns]\n{columns}"
 
 
 def _array(names: Iterable[str], undecided: Iterable[tuple[str, str]] = ()) -> str:

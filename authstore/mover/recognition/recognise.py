@@ -1,6 +1,7 @@
 """Which tables are the auth tables: by the columns they have and by who refers to whom, never by a guess."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from authstore.errors import ConfigurationError
 from authstore.mover.catalog import Source, SourceTable
@@ -17,9 +18,9 @@ from authstore.mover.recognition.secrets import suspicions
 from authstore.mover.recognition.users import choose_users
 from authstore.mover.reports import Problem
 
-_BY_COLUMNS: tuple[Role, ...] = ("accounts", "sessions", "verification_tokens", "authenticators")
+_BY_COLUMNS: tuple[Role, ...] = ("accounts", "sessions", "visits", "verification_tokens", "authenticators")
 # Rivals with these roles hold what signs somebody in: left behind, never carried as ordinary tables.
-_SECRET: frozenset[Role] = frozenset({"accounts", "sessions", "verification_tokens"})
+_SECRET: frozenset[Role] = frozenset({"accounts", "sessions", "visits", "verification_tokens"})
 
 
 def recognise(
@@ -50,6 +51,7 @@ class _Recognition:
         for role in _BY_COLUMNS:
             self._choose(role)
         self._choose_users()
+        self._make_sessions()
         self._choose_roles()
         self._suspect()
         return (*self._found.values(), *self._left), tuple(self._problems)
@@ -64,6 +66,8 @@ class _Recognition:
                 missing = ", ".join(missing_fields(role, table, told.columns))
                 raise ConfigurationError(f"{self._profile.origin}: {told.table} has no column for {missing} of {role}")
             self._take(found, "named by the profile")
+            if told.user_in and role in self._found:
+                self._found[role] = replace(self._found[role], user_in=told.user_in)
 
     def _table_named(self, name: str) -> SourceTable:
         fitting = [table for table in self._tables if is_named(table, [name])]
@@ -84,7 +88,10 @@ class _Recognition:
         return [table for table in self._tables if table not in taken]
 
     def _choose(self, role: Role) -> None:
-        matches = [found for table in self._free() if (found := match(role, table))]
+        tables = self._free()
+        if role == "visits":  # what is carried as it is, is no session store to us
+            tables = [table for table in tables if not is_named(table, self._profile.carry)]
+        matches = [found for table in tables if (found := match(role, table))]
         if role not in self._found:
             self._decide(role, [found for found in matches if self._is_ours(found.table)])
         for found in matches:
@@ -121,12 +128,28 @@ class _Recognition:
         if "users" in self._found:
             return
         candidates = [found for table in self._free() if self._is_ours(table) and (found := match("users", table))]
-        users, problem = choose_users(candidates, self._found, self._tables)
+        visits = self._found.get("visits")
+        children: dict[Role, Recognised] = {role: one for role, one in self._found.items() if role != "visits"}
+        users, problem = choose_users(candidates, children, self._tables)
         if users:
             self._take(*users)
+        elif problem and visits and not children and not visits.user_in and problem.kind == "unrecognised":
+            self._problems.append(replace(problem, message=f"{problem.message}; visits come without", stops=False))
         elif problem and not (self._undecided and problem.kind == "unrecognised"):
             self._problems.append(problem)
             self._undecided += [found.table for found in candidates] if problem.kind == "ambiguous" else []
+
+    def _make_sessions(self) -> None:
+        """Of a session store whose rows name users, by the profile's word."""
+        visits = self._found.get("visits")
+        if visits is None or not visits.user_in:
+            return
+        if "sessions" in self._found:
+            both = f"{visits.table.name} (by user_in) and {self._found['sessions'].table.name}"
+            raise ConfigurationError(f"{self._profile.origin}: {both} are of sessions; leave one of them")
+        fields = {name: visits.fields[name] for name in ("token", "expires")}
+        why = f"its {visits.fields['data']} names users"
+        self._found["sessions"] = Recognised("sessions", visits.table, fields, why, user_in=visits.user_in)
 
     def _choose_roles(self) -> None:
         users = self._found.get("users")

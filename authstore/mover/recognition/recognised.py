@@ -20,3 +20,4 @@ class Recognised:
     # references.
     moved: bool = True
     told: Mapping[str, str] = field(default_factory=dict)  # what a profile says of its fields; "": of no column
+    user_in: tuple[str, ...] = ()  # of a session store: the keys in its data, one in another, that lead to a user's id

@@ -66,8 +66,7 @@ def _target_problems(target: PostgresTarget, scheme: RebuildScheme, options: Mov
         judge_target(target, scheme, options)
     except MoverError as error:
         decision = "replace" if isinstance(error, TargetChangedError) else ""
-        said = f"{error}; {error.hint}" if error.hint else str(error)
-        return [Problem("target", "", said, decision=decision, stops=True)]
+        return [Problem("target", "", f"{error}; {error.hint}", decision=decision, stops=True)]
     return []
 
 

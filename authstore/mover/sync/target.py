@@ -24,8 +24,7 @@ def target_problems(files: TargetFiles, scheme: Scheme, size: int, options: Move
             _refuse_full(files, size)
     except MoverError as error:
         decision = "replace" if isinstance(error, TargetChangedError) else ""
-        said = f"{error}; {error.hint}" if error.hint else str(error)
-        return [Problem("target", "", said, decision=decision, stops=True)]
+        return [Problem("target", "", f"{error}; {error.hint}", decision=decision, stops=True)]
     return []
 
 

@@ -43,6 +43,8 @@ _T = TypeVar("_T")
 class ProviderError(AuthStoreError):
     """The provider did not answer, or not as it must; the cause says what."""
 
+    hint = "let the user sign in there again; if it lasts, look at the cause and at the client's settings there"
+
 
 @dataclass(frozen=True, slots=True)
 class Issuer:

@@ -21,6 +21,7 @@ from starlette.types import Scope
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy
 from authstore.tokens import MAX_TOKEN_LENGTH, new_secret
+from authstore.web.former import FormerCookie, former_cookies
 
 log = logging.getLogger("authstore.web")
 
@@ -76,14 +77,14 @@ def checked_secrets(secrets: str | bytes | Sequence[str | bytes]) -> tuple[str |
 
 
 class Cookies:
-    """Reads and writes our cookies, and reads those of a former system (`former`: names; values are bare tokens)."""
+    """Reads and writes our cookies, and reads those of a former system."""
 
     def __init__(
         self,
         secrets: Sequence[str | bytes],
         *,
         is_secure: bool,
-        former: Sequence[str] = (),
+        former: Sequence[str | FormerCookie] = (),
         name: str = "authstore",
     ) -> None:
         prefix = "__Host-" if is_secure else ""
@@ -91,29 +92,40 @@ class Cookies:
         self.browser_name = f"{prefix}{name}-browser"
         self._last_name = f"{prefix}{name}-last"
         self.visit_name = f"{prefix}{name}-visit"
-        self._former = tuple(former)
+        self._former = former_cookies(former)
+        self._ended = (self.session_name, *(former.name for former in self._former))
         self._attributes = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if is_secure else "")
         self._signer = signer(secrets, f"{name}.session")
         self._visit_signer = signer(secrets, f"{name}.visit")
 
     def presented_token(self, line: bytes) -> str | None:
-        """The session token among these cookies, if there is one that we signed, or one of a former system."""
+        """The session token among these cookies that counts first, if there is any."""
+        return next(iter(self.presented_tokens(line)), None)
+
+    def presented_tokens(self, line: bytes) -> Sequence[str]:
+        """The session token among these cookies that we signed; without a cookie of ours, those of a former system."""
         signed = read_cookie(line, self.session_name)
-        if signed is not None:
-            token = _unsigned(self._signer, signed)
-            if token is None:
-                log.debug("no session: the cookie is not signed by any of the secrets")
-            return token
-        for name in self._former:
-            former = read_cookie(line, name)
-            if former is not None and len(former) <= MAX_TOKEN_LENGTH:
-                return former.decode("latin-1")
-        return None
+        if signed is None:
+            return self.former_tokens(line)
+        token = _unsigned(self._signer, signed)
+        if token is None:
+            log.debug("no session: the cookie is not signed by any of the secrets")
+        return [] if token is None else [token]
+
+    def brings_visit(self, line: bytes) -> bool:
+        """Whether there is a cookie of ours for a visit among these, whoever signed it."""
+        return read_cookie(line, self.visit_name) is not None
 
     def presented_visit(self, line: bytes) -> str | None:
         """The token of a visit among these cookies, if there is one that we signed."""
         signed = read_cookie(line, self.visit_name)
         return None if signed is None else _unsigned(self._visit_signer, signed)
+
+    def former_tokens(self, line: bytes) -> Sequence[str]:
+        """The tokens in cookies of a former system; where one is signed there, those whose signature is good."""
+        found = [(former, read_cookie(line, former.name)) for former in self._former]
+        tokens = [former.token(value) for former, value in found if value is not None]
+        return [token for token in tokens if token is not None]
 
     def presented_browser(self, line: bytes) -> str | None:
         """What names this browser, if anything does yet."""
@@ -151,7 +163,7 @@ class Cookies:
 
     def farewell_headers(self) -> list[str]:
         """The Set-Cookie headers that end the cookies of a session, a former system's included."""
-        return [self._header(name, "", 0) for name in (self.session_name, *self._former)]
+        return [self._header(name, "", 0) for name in self._ended]
 
     def _header(self, name: str, value: str, max_age: int) -> str:
         # A former system's cookie with such a prefix can only be ended with the attribute Secure.

@@ -87,11 +87,10 @@ class Visitors:
         if known is not None:
             return known
         line, bearer = cookie_line(scope) if cookies is None else cookies, bearer_token(scope)
-        token = self._presented(scope, line) if bearer is None else bearer
+        tokens = self._presented(scope, line) if bearer is None else [bearer]
         if bearer is not None:
             await self._check_alone(line)
-        found = None if token is None else await self.source.store.get_session_and_user(token)
-        session, user = found or (None, None)
+        token, session, user = await self._look_up(tokens)
         if token is not None and session is None:
             log.debug("no session: the token is unknown, or its session has ended or expired")
         if token is not None and session is not None and self._is_touch_due(session):
@@ -117,10 +116,18 @@ class Visitors:
         """See `Visits.keep`."""
         return [] if self.visits is None else await self.visits.keep(visit, can_answer=can_answer)
 
+    async def _look_up(self, tokens: Sequence[str]) -> tuple[str | None, Session | None, User | None]:
+        """The first token that finds a session; several come from cookies of a former system alone."""
+        for token in tokens:
+            found = await self.source.store.get_session_and_user(token)
+            if found is not None:
+                return (token, *found)
+        return (tokens[0] if tokens else None, None, None)
+
     async def _check_alone(self, cookies: bytes) -> None:
         """Raises `RefusedError` where a living session's cookie stands beside a bearer: whose request is it?"""
-        token = self.cookies.presented_token(cookies)
-        if token is not None and await self.source.store.get_session_and_user(token) is not None:
+        _, session, _ = await self._look_up(self.cookies.presented_tokens(cookies))
+        if session is not None:
             raise RefusedError("request")
 
     def known(self, scope: Scope) -> Presence | None:
@@ -128,13 +135,13 @@ class Visitors:
         known: Presence | None = scope.get(f"authstore:{self.name}")
         return known if known is not None and known.visitors is self else None
 
-    def _presented(self, scope: Scope, cookies: bytes) -> str | None:
-        """The session token, where it counts."""
-        token = self.cookies.presented_token(cookies)
-        if token is not None and self._is_abused(scope):
+    def _presented(self, scope: Scope, cookies: bytes) -> Sequence[str]:
+        """The session's token, where it counts; of a former system's there may be several."""
+        tokens = self.cookies.presented_tokens(cookies)
+        if tokens and self._is_abused(scope):
             log.debug("no session: another site made the browser send this, so its cookie does not count")
-            return None
-        return token
+            return []
+        return tokens
 
     def _is_abused(self, scope: Scope) -> bool:
         """Whether another site makes this browser change something, or opens a WebSocket: cookies count for nothing

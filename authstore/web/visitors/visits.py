@@ -31,11 +31,13 @@ class BrowserSession(MutableMapping[str, Any]):
 
     Only keys that changed are written, each by itself, so that two tabs lose nothing of each other's. What another site
     makes a browser send finds an empty one that is not kept: its cookie would take the place of the real one.
+    `is_former`: a cookie of a former system named it; with the answer ours takes its place.
     """
 
-    def __init__(self, visit: Visit | None, *, is_kept: bool = True) -> None:
+    def __init__(self, visit: Visit | None, *, is_kept: bool = True, is_former: bool = False) -> None:
         self.visit = visit
         self.is_kept = is_kept
+        self.is_former = is_former
         self._data: dict[str, Any] = {} if visit is None else json.loads(json.dumps(visit.data))
         self._kept = {key: _text(value) for key, value in self._data.items()}
         self.is_renewed = False
@@ -93,8 +95,13 @@ class Visits:
 
     async def find(self, line: bytes) -> BrowserSession:
         """The visit that these cookies name, or a new one that is not in the store yet. Raises `StoreError`."""
+        is_former = not self.cookies.brings_visit(line)
         token = self.cookies.presented_visit(line)
-        return BrowserSession(None if token is None else await self.source.store.get_visit(token))
+        for each in self.cookies.former_tokens(line) if is_former else [token] if token is not None else []:
+            visit = await self.source.store.get_visit(each)
+            if visit is not None:
+                return BrowserSession(visit, is_former=is_former)
+        return BrowserSession(None)
 
     async def keep(self, session: BrowserSession, *, can_answer: bool = True) -> Sequence[str]:
         """Writes down what changed; the Set-Cookie headers that the browser needs to know.
@@ -107,7 +114,8 @@ class Visits:
         changes, visit = session.changes, session.visit
         if visit is not None:
             if not (changes or session.is_renewed or self._is_touch_due(visit)):
-                return []
+                # Under the token it has: whatever this browser asked for at the same time still brings the old cookie.
+                return self._headers(visit) if session.is_former and visit.data else []
             changed = await self._change(visit, changes, session)
             if changed is not None:
                 return self._headers(changed)

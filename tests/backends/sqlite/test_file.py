@@ -1,7 +1,10 @@
 """Files of SQLite put over each other, and copied, while nobody has them open."""
 
+import os
 import stat
 from pathlib import Path
+
+import pytest
 
 from authstore.backends.sqlite import file
 
@@ -23,7 +26,12 @@ def test_where_nothing_is_it_only_takes_the_name(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["auth.db"]
 
 
-def test_a_copy_has_every_byte_and_is_its_owners(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_copies", [True, False], ids=["Linux", "macOS"])
+def test_a_copy_has_every_byte_and_is_its_owners(
+    has_copies: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_copies:
+        monkeypatch.delattr(os, "copy_file_range")
     path, made = tmp_path / "auth.db", tmp_path / "copy"
     path.write_bytes(bytes(range(256)) * 5000)
     path.chmod(0o644)

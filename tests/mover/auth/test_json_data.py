@@ -6,7 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from authstore.mover.auth.json_data import data_object, doubtful_json, is_storable_json
+from authstore.mover.auth.json_data import data_object, doubtful_json
+from authstore.mover.storable import is_storable_json
 from tests.mover.postgres.evaluating import column, evaluate
 
 Connection = psycopg.Connection[Any]

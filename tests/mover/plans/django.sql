@@ -18,4 +18,4 @@ INSERT INTO auth_user (password, is_superuser, username, first_name, last_name, 
     ('!', false, 'bob', '', '', 'bob@example.com', false, false, '2025-01-02');
 INSERT INTO auth_group (name) VALUES ('editors');
 INSERT INTO auth_user_groups (user_id, group_id) VALUES (1, 1);
-INSERT INTO django_session VALUES ('k1', 'e30:x', '2099-01-01');
+INSERT INTO django_session VALUES ('k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j1', 'eyJjYXJ0IjpbMSwyXX0:1vP6X2:x', '2099-01-01');

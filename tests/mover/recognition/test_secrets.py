@@ -18,8 +18,7 @@ class TestSuspiciousTables:
             "password_reset_tokens (id int, user_id int REFERENCES users, token text, expires_at timestamptz)",
             "user_session (id text PRIMARY KEY, user_id int REFERENCES users, expires_at timestamptz)",  # Lucia
             "user_session (id text PRIMARY KEY, user_id int REFERENCES users, idle_expires bigint)",  # Lucia 2
-            "session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)",  # connect-pg-simple
-            "django_session (session_key varchar(40) PRIMARY KEY, session_data text, expire_date timestamptz)",
+            "ci_sessions (id varchar(128) PRIMARY KEY, ip_address inet, timestamp timestamptz, data bytea)",  # PHP
             "invitations (id int, email text, token text, expires_at timestamptz)",
             "magic_links (email text, code text, expires_at timestamptz)",
             '"passwordResetToken" (id text, "hashedToken" text, "expiresAt" timestamp)',

@@ -1,14 +1,17 @@
 """The cookies, and the secrets that sign them."""
 
+import hmac
 import string
+from base64 import b64encode
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from itsdangerous import Signer
 
 from authstore.errors import ConfigurationError
-from authstore.web import Auth
+from authstore.web import Auth, express_cookie, flask_cookie
 from authstore.web.visitors.cookies import Cookies, cookie_line, read_cookie, signer
 
 OLD, NEW = "o" * 32, "n" * 32
@@ -131,3 +134,57 @@ def test_a_signature_has_one_spelling() -> None:
     signature = ours.get_signature(b"the-token").decode()
     others = {signature[:-1] + last for last in string.ascii_letters + string.digits + "-_="} | {signature + "="}
     assert [each for each in others if ours.verify_signature(b"the-token", each)] == [signature]
+
+
+def test_a_former_cookie_that_is_signed_needs_its_own_signature() -> None:
+    """Signed by npm's cookie-signature 1.0.7 and by Flask-Session 0.8."""
+    cookies = Cookies([NEW], is_secure=True, former=[express_cookie(["new", "keyboard cat"]), flask_cookie("a key")])
+    sid, mark = "zGCqJZT0GbFr8HQ3Pt5h0nqzTkZ4M2aD", "s%3A"
+    signature = b64encode(hmac.digest(b"keyboard cat", sid.encode(), "sha256")).decode().rstrip("=")
+    flask = Signer("a key", salt="flask-session", key_derivation="hmac").sign("f" * 43).decode()
+    assert cookies.former_tokens(presented(f"connect.sid={mark}{sid}.{quote(signature, safe='')}")) == [sid]
+    assert cookies.former_tokens(presented(f"connect.sid=s:{sid}.{signature}")) == [sid]
+    assert cookies.former_tokens(presented(f"session={flask}")) == ["f" * 43]
+    assert cookies.former_tokens(presented(f"a=b; session={flask}; connect.sid=s:{sid}.{signature}")) == [sid, "f" * 43]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "s:", "s:.", "SID", "SID.SIG", "j:SID.SIG", "s:SID", "s:SID.", "s:SID.SIG=", "s:SID.SIGx", "s:xSID.SIG"),
+        *("s:SID.ÿ", "s%3ASID.SIG%3D", "s%253ASID.SIG", "s:SID.SIG.SIG", "s:" + "x" * 2000 + ".SIG"),
+    ],
+)
+def test_a_former_cookie_that_was_forged_is_nobodys(value: str) -> None:
+    cookies = Cookies([NEW], is_secure=True, former=[express_cookie("keyboard cat"), flask_cookie("key", name="flask")])
+    sid = "zGCqJZT0GbFr8HQ3Pt5h0nqzTkZ4M2aD"
+    signature = b64encode(hmac.digest(b"keyboard cat", sid.encode(), "sha256")).decode().rstrip("=")
+    forged = value.replace("SID", sid).replace("SIG", signature)
+    assert cookies.former_tokens(presented(f"connect.sid={forged}")) == []
+    assert cookies.former_tokens(presented(f"flask={forged}")) == []
+    assert cookies.former_tokens(presented(f"connect.sid=s:{sid}.{signature}")) == [sid]
+
+
+@pytest.mark.parametrize("given", ["sessionid", [7], [b"sessionid"], [None]])
+def test_former_cookies_are_a_list_of_cookies(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="former_cookies"):
+        Auth("sqlite://", base_url="https://app.example", secrets=NEW, former_cookies=given)
+
+
+@pytest.mark.parametrize("given", ["", [], [""], [None], None, 7])
+def test_a_former_cookie_that_is_signed_has_a_secret_and_does_not_show_it(given: Any) -> None:
+    for make in (express_cookie, flask_cookie):
+        with pytest.raises((ConfigurationError, TypeError)):
+            make(given)
+        assert "keyboard" not in repr(make("keyboard cat"))
+
+
+async def test_of_several_former_cookies_the_one_counts_that_finds_a_session(make_world: Any) -> None:
+    world = await make_world(former_cookies=[express_cookie("keyboard cat"), "__Secure-authjs.session-token"])
+    browser, user = world.new_browser(), await world.store.create_user()
+    token, cart = "4f5c2d1e-8f0b-4a52-9f3e-moved-token", "zGCqJZT0GbFr8HQ3Pt5h0nqzTkZ4M2aD"
+    signature = b64encode(hmac.digest(b"keyboard cat", cart.encode(), "sha256")).decode().rstrip("=")
+    await world.store.create_session(user.id, token=token)
+    browser.cookies.set("connect.sid", quote(f"s:{cart}.{signature}", safe=""), domain="app.example")
+    browser.cookies.set("__Secure-authjs.session-token", token, domain="app.example")
+    assert await browser.who() == user.id

@@ -277,3 +277,67 @@ def test_a_session_shows_nothing_of_what_is_in_it() -> None:
     assert "4111" not in repr(session)
     with pytest.raises(TypeError, match="text"):
         session[1] = 2  # type: ignore[index] # on purpose
+
+
+SID = "zGCqJZT0GbFr8HQ3Pt5h0nqzTkZ4M2aD"
+
+
+async def test_a_former_systems_cookie_finds_its_visit_until_ours_is_there(make_world: MakeWorld) -> None:
+    world = await make_world(visits=True, former_cookies=["sessionid"])
+    world.app.add_route("/cart", _cart)
+    world.app.add_route("/add/{what}", _add)
+    await world.store.open_visit(token=SID, data={"tea": 2})
+    browser = world.new_browser()
+    browser.cookies.set("sessionid", SID, domain="app.example")
+    answers = await asyncio.gather(*(browser.get("/cart", headers={"cookie": f"sessionid={SID}"}) for _ in range(3)))
+    assert [answer.json() for answer in answers] == [{"tea": 2}] * 3  # at the same time: none is too late
+    assert all(f"{COOKIE}={SID}." in answer.headers["set-cookie"] for answer in answers)
+    assert (await browser.get("/cart")).headers.get_list("set-cookie") == []
+    await browser.get("/add/milk")
+    browser.cookies.delete("sessionid")
+    assert await cart(browser) == {"tea": 2, "milk": True}
+
+
+async def test_signing_in_ends_what_the_former_systems_cookie_finds(make_world: MakeWorld) -> None:
+    world = await make_world(visits=True, former_cookies=["sessionid"])
+    world.app.add_route("/cart", _cart)
+    await world.store.create_user(email="ada@example.com", email_verified=world.clock.now)
+    await world.store.open_visit(token=SID, data={"tea": 2})
+    browser = world.new_browser()
+    browser.cookies.set("sessionid", SID, domain="app.example")
+    await browser.submit(await world.letter_to(browser, "ada@example.com"))
+    assert await cart(browser) == {"tea": 2}
+    assert await world.store.get_visit(SID) is None
+    assert browser.cookie("sessionid") is None
+
+
+@pytest.mark.parametrize("value", ["", "x" * 15, SID[:-1], SID + "a", "x" * 5000])
+async def test_a_former_cookie_that_finds_no_visit_is_a_new_visitors(make_world: MakeWorld, value: str) -> None:
+    world = await make_world(visits=True, former_cookies=["sessionid"])
+    world.app.add_route("/cart", _cart)
+    world.app.add_route("/add/{what}", _add)
+    await world.store.open_visit(token=SID, data={"tea": 2})
+    browser = world.new_browser()
+    browser.cookies.set("sessionid", value, domain="app.example")
+    assert await cart(browser) == {}
+    await browser.get("/add/milk")
+    assert await cart(browser) == {"milk": True}
+
+
+async def test_beside_a_cookie_of_ours_a_former_one_counts_for_nothing(make_world: MakeWorld) -> None:
+    world = await make_world(visits=True, former_cookies=["sessionid"])
+    world.app.add_route("/cart", _cart)
+    await world.store.open_visit(token=SID, data={"tea": 2})
+    answer = await world.new_browser().get("/cart", headers={"cookie": f"{COOKIE}={SID}.forged; sessionid={SID}"})
+    assert answer.json() == {}
+    assert answer.headers.get_list("set-cookie") == []
+
+
+async def test_another_site_cannot_spend_a_former_cookie(make_world: MakeWorld) -> None:
+    world = await make_world(visits=True, former_cookies=["sessionid"])
+    world.app.add_route("/add/{what}", _add, methods=["POST"])
+    visit = await world.store.open_visit(token=SID, data={"tea": 2})
+    headers = {"cookie": f"sessionid={SID}", "origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    answer = await world.new_browser().post("/add/milk", headers=headers)
+    assert answer.json() == {"milk": True}
+    assert await world.store.get_visit(SID) == visit

@@ -1,0 +1,81 @@
+"""Cookies of the system that a site had before: how the token in them is read, and whose signature it needs.
+
+A name alone is a cookie that holds the bare token: Auth.js, Django (`sessionid`), starsessions, Flask-Session.
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+from urllib.parse import unquote
+
+from itsdangerous import BadSignature, Signer
+
+from authstore.errors import ConfigurationError
+from authstore.tokens import MAX_TOKEN_LENGTH
+
+_MOST: Final = 3 * MAX_TOKEN_LENGTH  # characters of a value: signed, and every character escaped
+
+
+@dataclass(frozen=True, slots=True)
+class FormerCookie:
+    """A cookie of a former system. `read`: the token in its value, or `None` where that is not as it was signed."""
+
+    name: str
+    read: Callable[[str], str | None] = field(default=lambda value: value, repr=False)
+
+    def token(self, value: bytes) -> str | None:
+        """The token in a value that a browser sent; a too long one is none."""
+        token = self.read(value.decode("latin-1")) if len(value) <= _MOST else None
+        return token if token is not None and len(token) <= MAX_TOKEN_LENGTH else None
+
+
+def express_cookie(secrets: str | Sequence[str], *, name: str = "connect.sid") -> FormerCookie:
+    """The cookie of express-session: `s:ID.SIGNATURE`, by HMAC-SHA-256 (npm's cookie-signature) under one of `secrets`.
+
+    Raises `ConfigurationError` where there is no secret.
+    """
+    return FormerCookie(name, partial(_unsigned_by_express, _listed(secrets)))
+
+
+def flask_cookie(secrets: str | Sequence[str], *, name: str = "session") -> FormerCookie:
+    """The cookie of Flask-Session with `SESSION_USE_SIGNER`, under one of the application's `SECRET_KEY`s.
+
+    Without that setting it holds the bare id: then its name alone is enough. Raises `ConfigurationError` where there is
+    no secret.
+    """
+    keys = [secret.encode() for secret in _listed(secrets)]
+    return FormerCookie(name, partial(_unsigned_by_flask, Signer(keys, salt="flask-session", key_derivation="hmac")))
+
+
+def former_cookies(listed: Sequence[str | FormerCookie]) -> tuple[FormerCookie, ...]:
+    """What was given as `former_cookies`. Raises `ConfigurationError`."""
+    if isinstance(listed, str) or not all(isinstance(each, str | FormerCookie) for each in listed):
+        raise ConfigurationError("former_cookies is a list of names, express_cookie(…) and flask_cookie(…)")
+    return tuple(FormerCookie(each) if isinstance(each, str) else each for each in listed)
+
+
+def _listed(secrets: str | Sequence[str]) -> tuple[str, ...]:
+    listed = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+    if not listed or not all(isinstance(secret, str) and secret for secret in listed):
+        raise ConfigurationError("the secrets of a former cookie are texts, and at least one")
+    return listed
+
+
+def _unsigned_by_express(secrets: Sequence[str], value: str) -> str | None:
+    marked = unquote(value)
+    token, _, signature = marked.removeprefix("s:").rpartition(".")
+    if not token or not marked.startswith("s:"):
+        return None
+    given = signature.encode("utf-8", "replace")
+    made = [b64encode(hmac.digest(secret.encode(), token.encode(), "sha256")).rstrip(b"=") for secret in secrets]
+    return token if True in [hmac.compare_digest(each, given) for each in made] else None
+
+
+def _unsigned_by_flask(signer: Signer, value: str) -> str | None:
+    try:
+        return signer.unsign(value).decode()
+    except (BadSignature, UnicodeDecodeError):
+        return None
