@@ -1,6 +1,5 @@
 """Events in the words of other systems: CloudEvents 1.0 (CNCF), and the Open Cybersecurity Schema Framework's classes
-of
-identity and access management. What each type of event is there stands in one table."""
+of identity and access management. What each type of event is there stands in one table."""
 
 import re
 from collections.abc import Mapping
