@@ -7,10 +7,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECK ?=
+WORKERS ?= 2
+# The tests of a file run in one worker, one after another: they share its servers. WORKERS=0: all in this process.
+PYTEST := -m pytest -n $(WORKERS) --dist loadfile
 # What needs neither a server nor a browser nor patience; and what other Pythons and lowest versions are tried with.
 QUICK := not postgres and not browser and not node and not processes and not slow
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
+# Of these, what is no answer within a minute: whole command lines, faults put in, leases that run out.
+QUICKEST := $(addprefix --ignore=tests/,cli ops testing store/sessions/test_cache.py store/test_unreadable.py \
+  store/test_refreshing.py store/test_many_sessions.py store/test_many_rows.py store/test_kept_roles.py \
+  backends/sqlite/test_store.py backends/sqlite/test_revocation.py web/oauth/test_providers.py)
 
 .PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants clean
 
@@ -18,10 +25,10 @@ demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
 
 test: $(READY) browser certified postgres prometheus
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 test-quick: $(READY)
-	$(BIN)/python -m pytest -q -m "$(QUICK)" $(QUICKLY) $(ARGS)
+	$(BIN)/python $(PYTEST) -q -m "$(QUICK)" $(QUICKLY) $(QUICKEST) $(ARGS)
 
 # What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
 # 14 from npm.

@@ -15,6 +15,7 @@ from authstore.cli import (
     console_commands,
     demo,
     event_commands,
+    follow_commands,
     health_commands,
     monitor_commands,
     move_commands,
@@ -53,6 +54,7 @@ event_commands.register(app)
 console_commands.register(app)
 shell_commands.register(app)
 move_commands.register(app)
+follow_commands.register(app)
 new.register(app)
 demo.register(app)
 

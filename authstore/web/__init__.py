@@ -5,7 +5,7 @@ from authstore import extras
 try:
     from authstore.web.auth import Auth
     from authstore.web.email.mailers import ConsoleMailer, Mailer, SmtpMailer
-    from authstore.web.former import FormerCookie, express_cookie, flask_cookie
+    from authstore.web.former import FormerCookie, better_auth_cookie, express_cookie, flask_cookie
     from authstore.web.guards import page_user
     from authstore.web.identity import Identity, invited_only
     from authstore.web.oauth.apple import apple_secret
@@ -63,6 +63,7 @@ __all__ = [
     "apple",
     "apple_secret",
     "auth0",
+    "better_auth_cookie",
     "cognito",
     "discord",
     "express_cookie",

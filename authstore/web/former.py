@@ -40,6 +40,17 @@ def express_cookie(secrets: str | Sequence[str], *, name: str = "connect.sid") -
     return FormerCookie(name, partial(_unsigned_by_express, _listed(secrets)))
 
 
+def better_auth_cookie(
+    secrets: str | Sequence[str], *, name: str = "__Secure-better-auth.session_token"
+) -> FormerCookie:
+    """The cookie of Better Auth: `TOKEN.SIGNATURE`, by HMAC-SHA-256 under one of its `secret`s; its `name` begins with
+    `__Secure-` where that site was on https.
+
+    Raises `ConfigurationError` where there is no secret.
+    """
+    return FormerCookie(name, partial(_unsigned_by_better_auth, _listed(secrets)))
+
+
 def flask_cookie(secrets: str | Sequence[str], *, name: str = "session") -> FormerCookie:
     """The cookie of Flask-Session with `SESSION_USE_SIGNER`, under one of the application's `SECRET_KEY`s.
 
@@ -53,7 +64,7 @@ def flask_cookie(secrets: str | Sequence[str], *, name: str = "session") -> Form
 def former_cookies(listed: Sequence[str | FormerCookie]) -> tuple[FormerCookie, ...]:
     """What was given as `former_cookies`. Raises `ConfigurationError`."""
     if isinstance(listed, str) or not all(isinstance(each, str | FormerCookie) for each in listed):
-        raise ConfigurationError("former_cookies is a list of names, express_cookie(…) and flask_cookie(…)")
+        raise ConfigurationError("former_cookies is a list of names and of what express_cookie(…) and its like make")
     return tuple(FormerCookie(each) if isinstance(each, str) else each for each in listed)
 
 
@@ -67,11 +78,23 @@ def _listed(secrets: str | Sequence[str]) -> tuple[str, ...]:
 def _unsigned_by_express(secrets: Sequence[str], value: str) -> str | None:
     marked = unquote(value)
     token, _, signature = marked.removeprefix("s:").rpartition(".")
-    if not token or not marked.startswith("s:"):
-        return None
+    made = [each.rstrip("=") for each in _signatures(secrets, token)]
+    return token if marked.startswith("s:") and _is_one_of(signature, made) else None
+
+
+def _unsigned_by_better_auth(secrets: Sequence[str], value: str) -> str | None:
+    token, _, signature = unquote(value).rpartition(".")
+    return token if _is_one_of(signature, _signatures(secrets, token)) else None
+
+
+def _signatures(secrets: Sequence[str], token: str) -> list[str]:
+    signed = token.encode("utf-8", "replace")
+    return [b64encode(hmac.digest(secret.encode(), signed, "sha256")).decode() for secret in secrets]
+
+
+def _is_one_of(signature: str, made: Sequence[str]) -> bool:
     given = signature.encode("utf-8", "replace")
-    made = [b64encode(hmac.digest(secret.encode(), token.encode(), "sha256")).rstrip(b"=") for secret in secrets]
-    return token if True in [hmac.compare_digest(each, given) for each in made] else None
+    return True in [hmac.compare_digest(each.encode(), given) for each in made]
 
 
 def _unsigned_by_flask(signer: Signer, value: str) -> str | None:

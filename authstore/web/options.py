@@ -104,7 +104,7 @@ class Http:
     """What browsers are told and believed.
 
     former_cookies: cookies of a former system whose sessions or visits were moved: names, where the bare token is in
-        them, `express_cookie(…)` or `flask_cookie(…)`, where it is signed.
+        them, `express_cookie(…)` and its like, where it is signed.
     allowed_origins: other origins whose pages may act for signed-in users ("https://spa.example"); everybody else's
         unsafe requests and WebSockets count as anonymous. `next` may lead there.
     cookie_name: of every cookie of the site; another for each of several sites on one host, or in one application.

@@ -45,6 +45,9 @@ async def check_django(store: Adapter) -> None:
     assert ada is not None
     assert (ada.name, ada.data["username"], ada.data["password"]) == ("Ada", "ada", "pbkdf2_sha256$1$a$b")
     assert [role.name for role in await store.get_roles(ada.id)] == ["editors"]
+    visit = await store.get_visit("k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j1")
+    assert visit is not None
+    assert visit.data == {"cart": [1, 2]}
 
 
 ACCOUNT = f"""

@@ -100,6 +100,12 @@ def is_ours(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,))
 
 
+def is_followed(connection: sqlite3.Connection) -> bool:
+    """Whether `authstore follow` keeps the file equal to a PostgreSQL, and alone writes to it."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
+    return bool(there and connection.execute("SELECT 1 FROM authstore_move WHERE name = 'following'").fetchone())
+
+
 def logs(path: Path) -> tuple[Path, Path, Path]:
     """The files that SQLite keeps beside this one: `-wal`, `-shm`, `-journal`."""
     wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))

@@ -62,13 +62,12 @@ async def test_every_row_is_found_by_what_the_browser_holds(
         assert await store.get_visit(token(0)) is None
 
 
-@pytest.mark.parametrize("type_", ["json", "bytea"])
 async def test_moving_again_catches_up_and_a_table_can_be_recovered(
-    source: Connection, source_url: str, target: Path, type_: str
+    source: Connection, source_url: str, target: Path
 ) -> None:
-    fill(source, *(b'{"n": %d}' % n if type_ == "bytea" else f'{{"n": {n}}}' for n in range(5)), type_=type_)
+    fill(source, *(b'{"n": %d}' % number for number in range(5)), type_="bytea")
     await moved(source_url, target)
-    source.execute("UPDATE session SET sess = %s WHERE sid = %s", (b"{}" if type_ == "bytea" else "{}", token(1)))
+    source.execute("UPDATE session SET sess = '{}' WHERE sid = %s", (token(1),))
     source.execute("DELETE FROM session WHERE sid = %s", (token(2),))
     assert not (await verified(source_url, target)).ok
     again = (await moved(source_url, target)).tables["visits"]

@@ -87,8 +87,12 @@ def rows(link: _Link, name: str, schema: str = "public") -> list[Any]:
 
 async def test_the_application_goes_back_with_nobody_signed_out(trip: Trip) -> None:
     people(trip.here)
+    trip.here.execute("CREATE TABLE web_session (sid text PRIMARY KEY, sess text, expire timestamptz)")
+    signed = "eyJjYXJ0IjpbMSwyXX0:1vP6X2:x"  # as Django signs {"cart":[1,2]}
+    trip.here.execute("INSERT INTO web_session VALUES ('an-old-cookie-of-a-cart', %s, '2099-01-01')", (signed,))
     await trip.out()
     async with connect(trip.file_url) as store:
+        cart = await store.open_visit(data={"cart": ["tea"]})
         user = await store.create_user(email="new@example.com")
         fresh = await store.create_session(user.id)
         await store.create_role("admin")
@@ -114,6 +118,10 @@ async def test_the_application_goes_back_with_nobody_signed_out(trip: Trip) -> N
         assert ended.reason == "revoked"
         again = await store.create_session("u1")
         assert await store.get_session_and_user(again.token) is not None
+        for token, things in (("an-old-cookie-of-a-cart", [1, 2]), (cart.token or "", ["tea"])):
+            visit = await store.get_visit(token)
+            assert visit is not None
+            assert visit.data == {"cart": things}
 
 
 async def test_what_hangs_on_a_user_comes_with_its_key_and_its_numbers(trip: Trip) -> None:

@@ -37,11 +37,14 @@ def url(link: _Link) -> str:
 async def test_an_application_s_database_becomes_a_store_in_another(links: tuple[_Link, _Link]) -> None:
     source, target = links
     source.execute("ALTER TABLE note ADD made timestamptz DEFAULT now(), ADD kind varchar(5) CHECK (kind <> '')")
+    source.execute("CREATE TABLE web_session (sid text PRIMARY KEY, sess bytea, expire timestamptz)")
+    source.execute("INSERT INTO web_session VALUES ('an-old-cookie-of-a-cart', '{\"cart\": [1]}', '2099-01-01')")
     plan = await make_plan(url(source), url(target))
     assert plan.ok
     assert {table.table: table.source for table in plan.tables if table.source.startswith("public")} == {
         "users": "public.User",
         "sessions": "public.Session",
+        "visits": "public.web_session",
         "note": "public.note",
     }
     await move(plan, prove=True)
@@ -50,6 +53,9 @@ async def test_an_application_s_database_becomes_a_store_in_another(links: tuple
         found = await store.get_session_and_user("token-of-session-7")
         assert found is not None
         assert found[1].id == "u8"
+        visit = await store.get_visit("an-old-cookie-of-a-cart")
+        assert visit is not None
+        assert visit.data == {"cart": [1]}
     triggers = "SELECT bool_and(tgenabled = 'O') FROM pg_trigger WHERE NOT tgisinternal"
     assert target.execute(triggers).fetchone() == (True,)
     kept = "SELECT note::text FROM note ORDER BY id"

@@ -261,3 +261,47 @@ async def test_it_comes_into_postgres_too(tmp_path: Path, source_url: str, monke
     again = await move(await make_plan(source, source_url))
     assert again.tables["users"].copied == 1
     assert (await verify(source, source_url)).ok
+
+
+DJANGO = """
+CREATE TABLE django_session (session_key varchar(40) NOT NULL PRIMARY KEY, session_data text NOT NULL,
+    expire_date datetime NOT NULL);
+INSERT INTO django_session VALUES
+    ('k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j1', 'eyJjYXJ0IjpbMSwyXX0:1vP6X2:x', '2096-10-02 07:06:40.5'),
+    ('k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j2', 'no session', '2096-10-02 07:06:40'),
+    ('k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j3', 'e30:1vP6X2:x', '2006-10-02 07:06:40'),
+    ('short', 'e30:1vP6X2:x', '2096-10-02 07:06:40');
+"""
+FLASK = """
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, session_id VARCHAR(255) UNIQUE, data BLOB, expiry DATETIME);
+INSERT INTO sessions VALUES
+    (1, 'session:k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j1', X'81A463617274920102', '2096-10-02 07:06:40.5'),
+    (2, 'session:k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j2', X'80049500', '2096-10-02 07:06:40'),
+    (3, 'session:short', X'80', '2096-10-02 07:06:40');
+"""
+
+
+@pytest.mark.parametrize("schema", [DJANGO, FLASK], ids=["Django", "Flask-Session"])
+async def test_a_session_store_becomes_visits(tmp_path: Path, schema: str) -> None:
+    source, target = tmp_path / "old.db", tmp_path / "auth.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.executescript(schema)
+    plan = await make_plan(f"sqlite:///{source}", target)
+    assert sum(problem.count for problem in plan.problems if problem.decision == "on_bad_row") == 2
+    report = await move(await make_plan(f"sqlite:///{source}", target, on_bad_row="reject"))
+    assert (report.tables["visits"].rows, report.rejected) == (1, 2)
+    async with connect(target, create=False) as store:
+        visit = await store.get_visit("k2f7q0x9v4b8n1m6z3c5a7s2d9g4h8j1")
+        assert visit is not None
+        assert (visit.data, visit.expires.isoformat()) == ({"cart": [1, 2]}, "2096-10-02T07:06:40.500000+00:00")
+    assert "k2f7q0x9v4b8" not in Path(report.rejects or "").read_text("utf-8")
+    assert (await verify(f"sqlite:///{source}", target)).ok
+
+
+async def test_who_is_named_in_a_session_store_is_for_a_source_in_postgres(tmp_path: Path) -> None:
+    source, profile = tmp_path / "old.db", tmp_path / "profile.toml"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.executescript(DJANGO + "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT)")
+    profile.write_text('authstore_profile = 1\n[visits]\ntable = "django_session"\nuser_in = "$._auth_user_id"\n')
+    plan = await make_plan(f"sqlite:///{source}", tmp_path / "auth.db", profile=str(profile), on_bad_row="reject")
+    assert [(each.kind, each.decision) for each in plan.problems if each.stops] == [("unrecognised", "profile")]

@@ -11,7 +11,7 @@ import pytest
 from itsdangerous import Signer
 
 from authstore.errors import ConfigurationError
-from authstore.web import Auth, express_cookie, flask_cookie
+from authstore.web import Auth, better_auth_cookie, express_cookie, flask_cookie
 from authstore.web.visitors.cookies import Cookies, cookie_line, read_cookie, signer
 
 OLD, NEW = "o" * 32, "n" * 32
@@ -165,6 +165,23 @@ def test_a_former_cookie_that_was_forged_is_nobodys(value: str) -> None:
     assert cookies.former_tokens(presented(f"connect.sid=s:{sid}.{signature}")) == [sid]
 
 
+def test_better_auths_signature_is_taken_off_and_looked_at() -> None:
+    """As better-call 2 signs: base64 with its padding, the whole of it escaped."""
+    name, token = "__Secure-better-auth.session_token", "Jx8qPz0vWm3nYt5rKc2hLd7sBf4gNa9e"
+    cookies = Cookies([NEW], is_secure=True, former=[better_auth_cookie(["other", "a secret"])])
+    signature = b64encode(hmac.digest(b"a secret", token.encode(), "sha256")).decode()
+    assert cookies.former_tokens(presented(f"{name}={quote(f'{token}.{signature}', safe='')}")) == [token]
+    for forged in (
+        token,
+        f"{token}.",
+        f"{token}.{signature[:-1]}",
+        f"x{token}.{signature}",
+        f"s:{token}.{signature}",
+        ".",
+    ):
+        assert cookies.former_tokens(presented(f"{name}={quote(forged, safe='')}")) == []
+
+
 @pytest.mark.parametrize("given", ["sessionid", [7], [b"sessionid"], [None]])
 def test_former_cookies_are_a_list_of_cookies(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="former_cookies"):
@@ -173,7 +190,7 @@ def test_former_cookies_are_a_list_of_cookies(given: Any) -> None:
 
 @pytest.mark.parametrize("given", ["", [], [""], [None], None, 7])
 def test_a_former_cookie_that_is_signed_has_a_secret_and_does_not_show_it(given: Any) -> None:
-    for make in (express_cookie, flask_cookie):
+    for make in (express_cookie, flask_cookie, better_auth_cookie):
         with pytest.raises((ConfigurationError, TypeError)):
             make(given)
         assert "keyboard" not in repr(make("keyboard cat"))
