@@ -12,7 +12,6 @@ import typer
 
 from authstore.cli import (
     backup_commands,
-    console_commands,
     demo,
     event_commands,
     follow_commands,
@@ -51,7 +50,6 @@ monitor_commands.register(app)
 for group in (user_commands.users, session_commands.sessions, role_commands.roles):
     app.add_typer(group)
 event_commands.register(app)
-console_commands.register(app)
 shell_commands.register(app)
 move_commands.register(app)
 follow_commands.register(app)
