@@ -105,9 +105,10 @@ async def measure(path: Path, count: int) -> str:
     return f"""# The console over {count:,} sessions
 
 {len(opened)} openings of `/auth/console`, whole: {median(opened):.2f} s in the median, {max(opened):.2f} s at most; in
-{sum(late)} of them something was left out, since it was not told in time. Look-ups of the application in the same process and event loop, one after another, without and with
-somebody who opens it all the time; in turns, {ROUNDS} rounds. Milliseconds. Load of the machine before it began (one
-minute): {load:.1f} on {os.cpu_count()} cores; Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.
+{sum(late)} of them something was left out, since the database did not tell it in time. Look-ups of the application in
+the same process and event loop, one after another, without and with somebody who opens it all the time; in turns,
+{ROUNDS} rounds. Milliseconds. Load of the machine before it began (one minute): {load:.1f} on {os.cpu_count()} cores;
+Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}.
 `python -m benchmarks.console [SESSIONS]`
 
 | | look-ups | median | 99 % | longest |
