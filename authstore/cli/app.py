@@ -14,6 +14,7 @@ from authstore.cli import (
     backup_commands,
     demo,
     event_commands,
+    follow_commands,
     health_commands,
     monitor_commands,
     move_commands,
@@ -51,6 +52,7 @@ for group in (user_commands.users, session_commands.sessions, role_commands.role
 event_commands.register(app)
 shell_commands.register(app)
 move_commands.register(app)
+follow_commands.register(app)
 new.register(app)
 demo.register(app)
 

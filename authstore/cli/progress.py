@@ -7,11 +7,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from authstore.cli.arguments import as_typed
 from authstore.cli.output import Output, one_or_many
-from authstore.mover import Event, ProblemEvent, ProgressEvent, RetryEvent, TableEvent
+from authstore.mover import Event, LagEvent, ProblemEvent, ProgressEvent, RetryEvent, TableEvent
 
 _JSON_SECONDS = 0.5  # between two progress events of one table
 _LINE_SECONDS = 5.0
 
+_FOLLOWING = "following"
 _PHASES = {
     "index": "building indexes",
     "check": "checking",
@@ -50,6 +51,8 @@ class ProgressView:
             self._table(event)
         elif isinstance(event, ProgressEvent):
             self._progress(event)
+        elif isinstance(event, LagEvent):
+            self._lag(event)
         elif isinstance(event, RetryEvent):
             self._output.event("problem", kind="retry", message=event.message, seconds=event.seconds)
             self._output.say(f"{event.message}; trying again in {event.seconds:g} s")
@@ -62,6 +65,22 @@ class ProgressView:
                 message=as_typed(problem.message),
                 count=problem.count,
             )
+
+    def _lag(self, event: LagEvent) -> None:
+        """Rows that wait, of all that came since the last time nothing did."""
+        self._output.event(
+            "progress", table="", phase="follow", rows=event.applied, lag_rows=event.rows, lag_seconds=event.seconds
+        )
+        if self._bars:
+            self._bar(_FOLLOWING, event.applied, event.applied + event.rows)
+            return
+        now = time.monotonic()
+        if now - self._last.get(_FOLLOWING, 0.0) >= _LINE_SECONDS:
+            self._last[_FOLLOWING] = now
+            behind = (
+                f"{one_or_many(event.rows, 'row')} and {event.seconds:.1f} s behind" if event.rows else "nothing waits"
+            )
+            self._output.say(f"following: {one_or_many(event.applied, 'row')} applied, {behind}")
 
     def _table(self, event: TableEvent) -> None:
         self._output.event(

@@ -11,7 +11,7 @@ the target catches up with a source that has changed. Needs the extra `authstore
 from authstore import extras
 
 try:
-    from authstore.mover.api import make_plan, move, recover, rollback, verify
+    from authstore.mover.api import follow, make_plan, move, recover, rollback, verify
     from authstore.mover.errors import (
         MoverError,
         MoveStoppedError,
@@ -28,6 +28,8 @@ try:
     from authstore.mover.plan import Plan, TablePlan
     from authstore.mover.reports import (
         Event,
+        FollowReport,
+        LagEvent,
         MoveReport,
         OnProgress,
         Problem,
@@ -45,6 +47,8 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "Event",
+    "FollowReport",
+    "LagEvent",
     "MoveOptions",
     "MoveReport",
     "MoveStoppedError",
@@ -69,6 +73,7 @@ __all__ = [
     "TargetUnavailableError",
     "UndecidedError",
     "VerifyReport",
+    "follow",
     "make_plan",
     "move",
     "recover",

@@ -8,9 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from authstore.errors import ConfigurationError
+from authstore.mover.following.finishing import run_drop, run_reopen
+from authstore.mover.following.order import FollowAction, Order
+from authstore.mover.following.run import run_follow
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan
-from authstore.mover.reports import Event, MoveReport, OnProgress, VerifyReport
+from authstore.mover.reports import Event, FollowReport, MoveReport, OnProgress, VerifyReport
+from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.rebuild_plan import roll_rebuild_back
 from authstore.mover.sync.rollback import RollbackReport, run_rollback
 from authstore.mover.tuning import DEFAULT, Tuning
@@ -88,6 +93,38 @@ async def recover(
 
     def work(emit: OnProgress, stop: threading.Event) -> MoveReport:
         return direction(Journey(source, target, options, emit, stop, tuning)).move(table)
+
+    return await _in_thread(work, on_progress, may_be_done=True)
+
+
+async def follow(
+    source: str,
+    target: str | Path,
+    options: MoveOptions = _PLAIN,
+    on_progress: OnProgress | None = None,
+    *,
+    do: FollowAction = "follow",
+    max_slot_wal: int = 0,
+    tuning: Tuning = DEFAULT,
+    **changes: Any,
+) -> FollowReport:
+    """Moves, and then keeps the target equal to a source that is at work, by PostgreSQL's logical replication.
+
+    `do`: "follow" runs until it is cancelled; "cut-over" ends it for good: closes the source's tables, drains, proves,
+    and opens the target; "reopen" takes the guards off the source's tables again, "drop" gives slot and publication
+    up. `max_slot_wal`: bytes of log that the source may be made to keep (0: as many as the server will); beyond it the
+    slot is made anew and everything compared. Lost connections are waited for and told as `RetryEvent`s; `LagEvent`s
+    tell how far it is behind. Raises `SourceError` for a server or role that cannot be followed, before anything is
+    written, `UndecidedError` where a move would, `TargetError` for a bad verdict (the source is open again then).
+    """
+    if is_postgres(target) or not is_postgres(source):
+        raise ConfigurationError("follow goes from PostgreSQL to a file: postgresql://… sqlite:///auth.db")
+    options = replace(options, **changes)
+
+    def work(emit: OnProgress, stop: threading.Event) -> FollowReport:
+        cuts_over = do == "cut-over"
+        order = Order(source, files_of(target), options, emit, stop, tuning, cuts_over, max_slot_wal)
+        return {"reopen": run_reopen, "drop": run_drop}.get(do, run_follow)(order)
 
     return await _in_thread(work, on_progress, may_be_done=True)
 

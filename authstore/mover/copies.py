@@ -70,6 +70,9 @@ class TableCopy:
     sequence: tuple[str, str] | None = None  # (target column, source sequence): AUTOINCREMENT goes on from it
     secrets: tuple[str, ...] = ()  # columns of the source table that hold one: never written beside the store
     common: str = ""  # WITH clause before the SELECT, without the word WITH, or ""
+    # Predicates, over the same aliases, that no row fulfilled which the plan has not taken into account: were there
+    # one now, the plan would be another. What follows the source looks for such rows among those that change.
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

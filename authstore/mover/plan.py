@@ -20,6 +20,7 @@ from authstore.mover.postgres.asking import Asking, answered
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
+from authstore.mover.postgres.queries import base_query
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
@@ -49,6 +50,11 @@ class Scheme:
     @property
     def undecided(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.stops)
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """By target table, a digest of the query that says what must stand in it."""
+        return {copy.target: hashlib.sha256(base_query(copy).encode()).hexdigest() for copy in self.copies}
 
     @property
     def fingerprint(self) -> str:

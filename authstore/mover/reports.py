@@ -60,7 +60,17 @@ class RetryEvent:
     seconds: float
 
 
-Event = TableEvent | ProgressEvent | ProblemEvent | RetryEvent
+@dataclass(frozen=True, slots=True)
+class LagEvent:
+    """How far a follower is behind: changed rows that are known and not yet applied, and how long ago the first of them
+    was committed. `applied`: since the follower began."""
+
+    rows: int
+    seconds: float
+    applied: int
+
+
+Event = TableEvent | ProgressEvent | ProblemEvent | RetryEvent | LagEvent
 OnProgress = Callable[[Event], None]
 
 
@@ -117,3 +127,21 @@ class VerifyReport:
     @property
     def ok(self) -> bool:
         return not self.findings and all(table.ok for table in self.tables.values())
+
+
+@dataclass(frozen=True, slots=True)
+class FollowReport:
+    """What became of a follower.
+
+    `applied`: changed rows. `tables`: rows in each, at a cut-over. `standstill`: seconds from the lock on the source's
+    tables to the verdict of a cut-over. `dropped`: the name of the slot and publication that were given up.
+    `reopened`: tables whose guard was taken off.
+    """
+
+    target: str
+    applied: int = 0
+    tables: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    standstill: float | None = None
+    dropped: str = ""
+    reopened: tuple[str, ...] = ()

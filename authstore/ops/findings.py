@@ -243,7 +243,13 @@ KINDS: Mapping[str, Kind] = {
         "authstore.W044",
         "warning",
         "A replication slot of ours is left over, and keeps the server's log",
-        "`SELECT pg_drop_replication_slot('…')`, unless `authstore follow` goes on",
+        "`authstore follow SOURCE TARGET --drop`, or `SELECT pg_drop_replication_slot('…')`, unless `follow` goes on",
+    ),
+    "guarded": _by_hand(
+        "authstore.W046",
+        "warning",
+        "Tables refuse every write since a cut-over",
+        "none where the application has moved; else `authstore follow SOURCE TARGET --reopen`",
     ),
     "unflushed": _by_hand(
         "authstore.I045",

@@ -143,6 +143,13 @@ BY_HAND = {
         _alone("SELECT pg_create_physical_replication_slot('authstore_left', true)"),
         _alone("SELECT pg_drop_replication_slot('authstore_left')"),
     ),
+    "W046": (
+        _alone(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE read_only_sql_transaction; END'",
+            "CREATE TRIGGER authstore_guard BEFORE INSERT ON roles EXECUTE FUNCTION refuse()",
+        ),
+        _alone("DROP FUNCTION refuse() CASCADE"),
+    ),
 }  # fmt: skip
 
 

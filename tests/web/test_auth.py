@@ -185,6 +185,8 @@ def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str
         {"mails_per_address": 0},
         {"allowed_origins": ["spa.example"]},
         {"allowed_origins": ["http://spa.example"]},
+        {"allowed_origins": ["https://spa.example/app"]},
+        {"allowed_origins": "https://spa.example"},
         {"prune_every": timedelta(0)},
         {"link_lifetime": timedelta(0)},
         {"prefix": "//evil.example"},
@@ -311,7 +313,7 @@ async def test_a_site_is_called_in_any_script(name: str) -> None:
     assert auth.site.settings.name == name
 
 
-@pytest.mark.parametrize("name", [" ", "\u200b", "a\nb", "a\u202eb", "\u2066a", "a\u2028"])
+@pytest.mark.parametrize("name", [" ", "\u200b", "a\nb", "a\u202eb", "\u2066a", "a\u2028b"])
 async def test_a_name_that_plays_tricks_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="name"):
         Auth("sqlite://", base_url=BASE, secrets=[SECRET], name=name)

@@ -18,13 +18,13 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
-from authstore.backends.sqlite.errors import is_busy
+from authstore.backends.sqlite.errors import files_translated, is_busy
 from authstore.database import BUSY_SECONDS
 from authstore.errors import StoreNotFoundError
 
@@ -98,6 +98,12 @@ def connect_to_read(path: Path, factory: type[C], *, timeout: float = BUSY_SECON
 def is_ours(connection: sqlite3.Connection) -> bool:
     """Whether the file says that it is a store."""
     return bool(connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,))
+
+
+def is_followed(connection: sqlite3.Connection) -> bool:
+    """Whether `authstore follow` keeps the file equal to a PostgreSQL, and alone writes to it."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
+    return bool(there and connection.execute("SELECT 1 FROM authstore_move WHERE name = 'following'").fetchone())
 
 
 def logs(path: Path) -> tuple[Path, Path, Path]:
@@ -211,3 +217,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_reachable(path: Path) -> None:
+    """Raises an error of ours where the file system does not even say whether the file is there."""
+    with files_translated(), suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()

@@ -229,6 +229,11 @@ def _check(path: Path, options: FileOptions) -> None:
         fork.note(connection)
         if not file.is_ours(connection):
             raise SchemaError(f"{path} is a SQLite database, but no authstore")
+        if file.is_followed(connection):
+            raise StoreReadOnlyError(
+                f"{path} is kept equal to a PostgreSQL: `authstore follow SOURCE TARGET --cut-over` makes it the store,"
+                " `--drop` ends the following"
+            )
         if is_all_there_is and status.st_size % connection.execute("PRAGMA page_size").fetchone()[0]:
             # SQLite itself counts a page that is cut off as whole.
             raise StoreCorruptError(f"{path} is cut off")

@@ -4,7 +4,7 @@ Plain ASCII addresses are lower-cased by SQL. All others (a handful among a mill
 `canonical_email`, and given to the server again as a constant, so that rows need not pass through Python.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from authstore.email import canonical_email
@@ -27,6 +27,7 @@ class Addresses:
     odd: Mapping[str, str] = field(default_factory=dict)  # what SQL would get wrong → canonical, "" for nothing
     none: tuple[str, ...] = ()  # what is no address
     as_written: bool = False  # every address is canonical already
+    unseen: str = "FALSE"  # predicate: an address that SQL may get wrong, and that has not been looked at
 
     @property
     def canonical(self) -> str:
@@ -47,7 +48,8 @@ def read_addresses(value: str, source_from: str) -> Asking[Addresses]:
     odd = {text: canonical for text, canonical in found.items() if canonical is not None}
     none = tuple(text for text, canonical in found.items() if canonical is None)
     changed = f'SELECT 1 FROM {source_from} WHERE {value} <> lower({value} COLLATE "C") LIMIT 1'
-    return Addresses(value, odd, none, as_written=not found and not (yield changed))
+    as_written = not found and not (yield changed)
+    return Addresses(value, odd, none, as_written, _unseen(value, found))
 
 
 def read_identifiers(value: str, source_from: str) -> Asking[Addresses]:
@@ -55,13 +57,21 @@ def read_identifiers(value: str, source_from: str) -> Asking[Addresses]:
     odd = {}
     for text in (yield from _not_plain(value, source_from)):
         odd[text] = _canonical(text) or text
-    return Addresses(value, odd)
+    return Addresses(value, odd, unseen=_unseen(value, odd))
 
 
 def _not_plain(value: str, source_from: str) -> Asking[list[str]]:
-    plain = f"octet_length({value}) <= {_PLAIN_LENGTH} AND {value} ~ {_PLAIN}"
-    statement = f"SELECT DISTINCT {value} FROM {source_from} WHERE {value} <> '' AND NOT ({plain})"
+    statement = f"SELECT DISTINCT {value} FROM {source_from} WHERE {_is_not_plain(value)}"
     return [text for (text,) in (yield statement)]
+
+
+def _is_not_plain(value: str) -> str:
+    plain = f"octet_length({value}) <= {_PLAIN_LENGTH} AND {value} ~ {_PLAIN}"
+    return f"{value} <> '' AND NOT ({plain})"
+
+
+def _unseen(value: str, seen: Iterable[str]) -> str:
+    return f"COALESCE({_is_not_plain(value)}, FALSE) AND NOT {is_any(value, sorted(seen))}"
 
 
 def _canonical(text: str) -> str | None:

@@ -55,7 +55,8 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     verified = _verified(users.fields) if users else None
     done: dict[Role, Decided] = {}
     for role, builder in builders.items():
-        done[role] = yield from decide(_draft(role, builder, roles, done, visits), options, verified)
+        draft = replace(_draft(role, builder, roles, done, visits), watched=builder.facts.unseen)
+        done[role] = yield from decide(draft, options, verified)
     wanted: list[Role] = [role for role in builders if _is_wanted(roles[role], options)]
     problems: list[Problem] = []
     for role in wanted:

@@ -46,6 +46,7 @@ class _Deciding:
         self._where = f"({self._living} AND NOT COALESCE({draft.over}, FALSE))" if draft.over else self._living
         self._rejects: list[Reject] = []
         self._problems: list[Problem] = list(draft.noted)
+        self._watched = list(draft.watched)
         self._gone: dict[tuple[str, str], list[str]] = {}
         self._merged: dict[str, str] = {}
 
@@ -58,6 +59,7 @@ class _Deciding:
             self._problems.append(expired_problem(draft, over))
         else:
             self._where = self._living
+            self._watched += [draft.over] if draft.over else []
         for reject, count in zip(draft.rejects, counts, strict=True):
             if count:
                 where = " AND ".join([reject.where, *(f"NOT ({earlier.where})" for earlier in self._rejects)])
@@ -66,6 +68,8 @@ class _Deciding:
                 self._problems.append(rejected(where_from(draft.one), reject, count, samples, self._options))
                 yield from self._note_gone(reject, seen)
                 self._rejects.append(Reject(reject.reason, f"({where})", reject.decision, reject.column))
+            elif reject.where != "FALSE":
+                self._watched.append(reject.where)
 
     def _samples(self, where: str) -> Asking[list[str]]:
         columns = f"{self._draft.name}, {self._draft.shown}"
@@ -119,6 +123,7 @@ class _Deciding:
             rejects=tuple(self._rejects),
             row_id=draft.name,
             secrets=draft.secrets,
+            watched=tuple(self._watched),
         )
         gone = {why: tuple(ids) for why, ids in self._gone.items()}
         return Decided(copy, tuple(self._problems), gone, self._merged)

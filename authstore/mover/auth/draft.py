@@ -46,6 +46,7 @@ class Draft:
     user: str = "NULL::text"  # the user the row belongs to, as text
     verified: str = "FALSE"
     shown: str = "NULL::text"  # an address, to be masked
+    watched: tuple[str, ...] = ()  # predicates: what no row holds that was looked at
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class Facts:
     addresses: Addresses = _NO_ADDRESSES
     kept: tuple[SourceColumn, ...] = ()
     unstorable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()  # predicates: what no row holds that was looked at
 
 
 def read_facts(fields: Fields, options: MoveOptions, judged: str) -> Asking[Facts]:
@@ -40,7 +41,9 @@ def read_facts(fields: Fields, options: MoveOptions, judged: str) -> Asking[Fact
         addresses = yield from read(fields.text(name), fields.source_from())
     shut = yield from shut_out(fields, judged)
     kept = fields.kept(options.secrets)
-    return Facts(shut, addresses, kept, (yield from _unstorable(fields, kept)))
+    unstorable = yield from _unstorable(fields, kept)
+    unseen = (addresses.unseen, *shut.unseen, *doubtful_json(kept, fields.alias).values())
+    return Facts(shut, addresses, kept, unstorable, tuple(where for where in unseen if where != "FALSE"))
 
 
 def _unstorable(fields: Fields, kept: Sequence[SourceColumn]) -> Asking[dict[str, tuple[str, ...]]]:

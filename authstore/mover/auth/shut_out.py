@@ -10,10 +10,10 @@ from authstore.mover.postgres.counting import count_rows
 from authstore.mover.postgres.dates import instant
 from authstore.mover.postgres.values import text
 from authstore.mover.problems import rows_said
-from authstore.mover.recognition.shut import OPEN_WORDS, SHUT_WORDS, Shut, shutting
+from authstore.mover.recognition.shut import BAD_STANDINGS, NO_WORDS, OPEN_WORDS, SHUT_WORDS, Shut, shutting
 from authstore.mover.reports import Problem
+from authstore.mover.type_names import INTEGERS
 
-_NO = "('', '0', 'f', 'false', 'n', 'no', 'off')"
 _YES = "('1', 't', 'true', 'y', 'yes', 'on')"
 _MANY_WORDS = 20  # more different ones are what people wrote, not a state
 
@@ -24,18 +24,21 @@ class ShutOut:
 
     where: str = "FALSE"
     problems: tuple[Problem, ...] = ()
+    unseen: tuple[str, ...] = ()  # predicates, never null: a word of which nobody knew what it means
 
 
 def shut_out(fields: Fields, judged: str) -> Asking[ShutOut]:
     """Which rows of a recognised table are shut out at the source, at the moment `judged`."""
-    parts, problems = [], []
+    parts, problems, unseen = [], [], []
     for shut in _columns(fields):
         predicate, problem = yield from _predicate(fields, judged, shut)
         if predicate:
             parts.append(predicate)
             problems += yield from _counted(fields, shut, predicate)
         problems += [problem] if problem else []
-    return ShutOut(f"({' OR '.join(parts)})" if parts else "FALSE", tuple(problems))
+        if shut.kind == "word" and predicate and "disabled" not in fields.one.told:
+            unseen.append(f"COALESCE({_said(fields, shut)} NOT IN ({_literals((*OPEN_WORDS, *SHUT_WORDS))}), TRUE)")
+    return ShutOut(f"({' OR '.join(parts)})" if parts else "FALSE", tuple(problems), tuple(unseen))
 
 
 def _columns(fields: Fields) -> Iterable[Shut]:
@@ -58,11 +61,14 @@ def _predicate(fields: Fields, judged: str, shut: Shut) -> Asking[tuple[str, Pro
         when = instant(column, value, fields.zone)
         over = when.is_over(judged)
         past = f"COALESCE({over}, TRUE)" if shut.kind == "since" else f"NOT COALESCE({over}, FALSE)"
-        return f"({when.given} AND {past})", None
+        given = f"{when.given} AND {value} <> 0" if column.base in INTEGERS else when.given  # GORM: 0 is never
+        return f"({given} AND {past})", None
     said = f"COALESCE(lower(btrim({text(column, value).sql})), '')"
+    if shut.kind == "standing":
+        return f"{said} IN ({_literals(BAD_STANDINGS)})", None
     if shut.kind == "no":
         return (f"NOT COALESCE({value}, FALSE)" if column.base == "bool" else f"{said} NOT IN {_YES}"), None
-    is_shut = f"COALESCE({value}, FALSE)" if column.base == "bool" else f"{said} NOT IN {_NO}"
+    is_shut = f"COALESCE({value}, FALSE)" if column.base == "bool" else f"{said} NOT IN {NO_WORDS}"
     if shut.ends is None:
         return is_shut, None
     end = instant(shut.ends, f"{fields.alias}.{quote(shut.ends.name)}", fields.zone).is_over(judged)
@@ -70,7 +76,7 @@ def _predicate(fields: Fields, judged: str, shut: Shut) -> Asking[tuple[str, Pro
 
 
 def _by_word(fields: Fields, shut: Shut) -> Asking[tuple[str, Problem | None]]:
-    said = f"lower(btrim({text(shut.column, f'{fields.alias}.{quote(shut.column.name)}').sql}))"
+    said = _said(fields, shut)
     if fields.one.told.get("disabled") == shut.column.name:
         return f"COALESCE({said}, '') NOT IN ({_literals(OPEN_WORDS)})", None
     query = f"SELECT {said} AS word, count(*) FROM {fields.source_from()} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 21"
@@ -81,6 +87,10 @@ def _by_word(fields: Fields, shut: Shut) -> Asking[tuple[str, Problem | None]]:
     unknown = {word: count for word, count in counts.items() if word not in known}
     predicate = f"COALESCE({said} IN ({_literals(SHUT_WORDS)}), FALSE)"
     return predicate, _not_understood(fields, shut, unknown) if unknown else None
+
+
+def _said(fields: Fields, shut: Shut) -> str:
+    return f"lower(btrim({text(shut.column, f'{fields.alias}.{quote(shut.column.name)}').sql}))"
 
 
 def _literals(words: Iterable[str]) -> str:

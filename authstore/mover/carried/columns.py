@@ -62,6 +62,7 @@ class CarriedTable:
     source: SourceTable
     target: str
     columns: Mapping[str, CarriedColumn]
+    watched: tuple[str, ...] = ()  # predicates: a column would land otherwise for such a row
 
     @property
     def at(self) -> tuple[str, str]:
@@ -91,6 +92,7 @@ class Values:
 
     odd: tuple[tuple[str, Oddity, int], ...]
     colliding: tuple[tuple[str, tuple[str, ...]], ...]
+    unseen: tuple[str, ...] = ()  # predicates: oddities that no row has
 
 
 def source_value(name: str, alias: str = "s") -> str:
@@ -125,7 +127,7 @@ def settle_columns(table: CarriedTable, values: Values) -> tuple[CarriedTable, l
             columns[name] = replace(columns[name], landing=replace(columns[name].landing, collation=""))
         message = f'unique key "{key}" holds texts that differ in the case of ASCII letters: its case is kept apart'
         problems.append(Problem("type", table.label, message))
-    return replace(table, columns=columns), [*_notes(table), *_renamed(table), *problems]
+    return replace(table, columns=columns, watched=values.unseen), [*_notes(table), *_renamed(table), *problems]
 
 
 def _settled(column: CarriedColumn, odd: Oddity) -> Landing:

@@ -20,6 +20,7 @@ def read_values(table: CarriedTable) -> Asking[Values]:
     asked = [(name, odd) for name, column in table.columns.items() for odd in column.landing.oddities]
     counts = yield from count_where(relation(table.source), [odd.where for _, odd in asked])
     odd = tuple((name, odd, count) for (name, odd), count in zip(asked, counts, strict=True) if count)
+    unseen = tuple(odd.where for (_, odd), count in zip(asked, counts, strict=True) if not count)
     colliding = []
     folding = {name for name, column in table.columns.items() if column.landing.collation == "NOCASE"}
     for key in table.source.keys:
@@ -27,7 +28,7 @@ def read_values(table: CarriedTable) -> Asking[Values]:
         if names and (yield from _collides(table.source, key, names)):
             colliding.append((key.name, names))
             folding -= set(names)
-    return Values(odd, tuple(colliding))
+    return Values(odd, tuple(colliding), unseen)
 
 
 def _collides(table: SourceTable, key: SourceKey, names: Sequence[str]) -> Asking[bool]:
@@ -42,14 +43,18 @@ def _collides(table: SourceTable, key: SourceKey, names: Sequence[str]) -> Askin
 
 
 def counted(table: CarriedTable, copy: TableCopy, options: MoveOptions) -> Asking[tuple[TableCopy, list[Problem]]]:
-    """The copy with those of its rejects that hold for any row of the snapshot, and a problem for each."""
+    """The copy with those of its rejects that hold for any row of the snapshot, and a problem for each; for the others
+    it watches, but for those that only follow from what is watched elsewhere."""
     counts = yield from count_where(copy.source_from, [reject.where for reject in copy.rejects])
     found = [(reject, count) for reject, count in zip(copy.rejects, counts, strict=True) if count]
     problems = []
     for reject, count in found:
         samples = yield from _samples(copy, reject.where)
         problems.append(rejected(table.label, reject, count, samples, options))
-    return replace(copy, rejects=tuple(reject for reject, _ in found)), problems
+    pairs = zip(copy.rejects, counts, strict=True)
+    watched = [reject.where for reject, count in pairs if not count and not reject.follows]
+    rejects = tuple(reject for reject, _ in found)
+    return replace(copy, rejects=rejects, watched=(*copy.watched, *watched)), problems
 
 
 def unreadable_texts(source: Source, tables: Sequence[SourceTable]) -> Asking[list[Problem]]:

@@ -245,6 +245,7 @@ def _copy(
         indexes=(*keys.indexes(space), *said.indexes(space)),
         sequence=keys.sequence,
         secrets=tuple(column.name for column in table.source.columns if is_secret(column)),
+        watched=table.watched,
     )
     return copy, [*said.problems, *keys.problems]
 

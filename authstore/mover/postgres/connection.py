@@ -22,7 +22,7 @@ _LOOKS = 2  # in vain, before the connection is given up
 NEEDED = 3  # connections: one that holds the snapshot, one that reads, and one that looks after a silent one
 _TICK_SECONDS = 0.5  # how soon a stop is noticed
 
-_NETWORK: dict[str, Any] = {
+NETWORK: dict[str, Any] = {
     "keepalives": 1,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -105,7 +105,7 @@ def _is_at_work(url: str, pid: int, tuning: Tuning) -> bool:
 
 
 def _open(url: str, tuning: Tuning) -> PatientConnection:
-    return PatientConnection.connect(url, autocommit=True, connect_timeout=tuning.connect_seconds, **_NETWORK)
+    return PatientConnection.connect(url, autocommit=True, connect_timeout=tuning.connect_seconds, **NETWORK)
 
 
 def connect(url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> SourceConnection:

@@ -17,7 +17,7 @@ _FENCE = " OFFSET '0'"
 # Between columns, and in place of NULL.
 _BETWEEN, _NULL = "E'\\x1f'", "E'\\x1enull'"
 _CONSTANT = re.compile(r"('(?:[^']|'')*'|NULL)::text|(-?\d+)::int8")
-_PARAMETER = "\0"  # no query contains it otherwise
+PARAMETER = "\0"  # no query contains it otherwise
 
 
 def base_query(copy: TableCopy) -> str:
@@ -78,7 +78,7 @@ class SourceQueries:
 
     def _placeholders(self, array: str = "") -> str:
         columns = self.layout.columns
-        return ", ".join(f"{_PARAMETER}::{columns[number].kind}{array}" for number in self.layout.key_columns)
+        return ", ".join(f"{PARAMETER}::{columns[number].kind}{array}" for number in self.layout.key_columns)
 
     @cached_property
     def _digest(self) -> str:
@@ -117,7 +117,7 @@ class SourceQueries:
         beyond them."""
         beside = ">" if after else "<=" if until else ""
         where = f"WHERE ROW({self._key}) {beside} ROW({self._placeholders()})" if beside else ""
-        return _escaped(f"{self._select} {where} ORDER BY {self._key}")
+        return escaped(f"{self._select} {where} ORDER BY {self._key}")
 
     def some_rows(self) -> str:
         """The rows whose keys are in the parameters: one array for each column of the key."""
@@ -128,15 +128,15 @@ class SourceQueries:
         some = f"({keys}) IN (SELECT {wanted} FROM unnest({self._placeholders('[]')}) AS w({wanted}))"
         # Without the fence, so that of rows which are not wanted only the key is worked out.
         select = self._select.removesuffix(f"{_FENCE}) AS b") + ") AS b"
-        return _escaped(f"{select} WHERE {some} ORDER BY {self._key}")
+        return escaped(f"{select} WHERE {some} ORDER BY {self._key}")
 
     def digests(self, until: bool) -> str:
         """Keys and the digest of each row, in key order; `until`: of keys not beyond the parameters."""
         keys = ", ".join(f"c{number}" for number in self.layout.key_columns)
         where = f"WHERE ROW({self._key}) <= ROW({self._placeholders()})" if until else ""
-        return _escaped(f"SELECT {keys}, {self._digest} FROM ({self.base}) AS b {where} ORDER BY {self._key}")
+        return escaped(f"SELECT {keys}, {self._digest} FROM ({self.base}) AS b {where} ORDER BY {self._key}")
 
 
-def _escaped(query: str) -> str:
+def escaped(query: str) -> str:
     """psycopg takes every per cent sign for a parameter once there is one."""
-    return query.replace("%", "%%").replace(_PARAMETER, "%s") if _PARAMETER in query else query
+    return query.replace("%", "%%").replace(PARAMETER, "%s") if PARAMETER in query else query

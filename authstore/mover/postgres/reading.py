@@ -38,12 +38,12 @@ class PostgresReader:
 
     def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
         """Every row in key order, or those behind a key."""
-        return ReadAhead(lambda: self._batches(self.queries.all_rows(after=after is not None), after or ()))
+        return ReadAhead(lambda: self.batches(self.queries.all_rows(after=after is not None), after or ()))
 
     def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
         """The rows with these keys."""
         columns = tuple(list(column) for column in zip(*map(whole, keys), strict=True))
-        return ReadAhead(lambda: self._batches(self.queries.some_rows(), columns))
+        return ReadAhead(lambda: self.batches(self.queries.some_rows(), columns))
 
     def packs(self, until: Key | None = None) -> ReadAhead[Pack]:
         """Keys and digests in key order; `until`: the last key wanted."""
@@ -60,7 +60,7 @@ class PostgresReader:
             while rows := list(islice(found, PACK)):
                 yield pack(rows)
 
-    def _batches(self, query: str, parameters: tuple[Any, ...]) -> Iterator[Batch]:
+    def batches(self, query: str, parameters: tuple[Any, ...]) -> Iterator[Batch]:
         """A query's rows, at most a stretch (and about 8 MB) at a time."""
         size = max(1, min(_FETCH_ROWS, _FETCH_BYTES // max(1, self.row_bytes)))
         batch_rows = max(1, min(self.tuning.stretch_rows, _BATCH_BYTES // max(1, self.row_bytes)))
@@ -95,3 +95,12 @@ def reader_of(copy: TableCopy, connection: SourceConnection, row_bytes: int, tun
 
 def _weight(row: tuple[Any, ...]) -> int:
     return sum(len(value) for value in row if isinstance(value, str | bytes))
+
+
+def last_value(connection: SourceConnection, sequence: str) -> int:
+    """The last number that a sequence gave; 0 where it gave none."""
+    with translated():
+        row = connection.execute(
+            f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}".encode()
+        ).fetchone()
+    return max(0, int(row[0])) if row else 0

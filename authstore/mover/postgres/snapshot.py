@@ -5,7 +5,7 @@ instead of hiding rows.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -39,6 +39,7 @@ PINNED = (
     "SELECT set_config(name, LEAST(setting::int, 1)::text, FALSE) FROM pg_settings"
     " WHERE name = 'max_parallel_workers_per_gather'",
 )
+_NUMBERS = 1 << 32  # of transactions, as the log has them
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _IDENTITY = """
@@ -94,6 +95,34 @@ class Snapshot:
                     "the connection that holds the snapshot is lost", hint="run the same command again to go on"
                 ) from error
         return connection
+
+    def renew(self) -> None:
+        """The source as it stands now, over the same connection; the others end."""
+        self.rest()
+        with translated():
+            _begin(self.main)
+            self._name = _exported(self.main)
+
+    def rest(self) -> None:
+        """Lets go of the view, which would keep the source from clearing up, until it is renewed."""
+        for connection in self._connections[1:]:
+            connection.close()
+        del self._connections[1:]
+        with translated():
+            self.main.execute("COMMIT")
+
+    def shows(self, transactions: Collection[int]) -> bool:
+        """Whether these, by their numbers of 32 bits, are over for this view. Their commit may stand in the log before
+        that: a standby is waited for in between."""
+        with translated():
+            end, *running = [
+                int(number) % _NUMBERS
+                for (number,) in self.main.execute(
+                    "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+                    " UNION ALL SELECT pg_snapshot_xip(pg_current_snapshot())::text"
+                ).fetchall()
+            ]
+        return not any(number in running or (number - end) % _NUMBERS < _NUMBERS // 2 for number in transactions)
 
     def others(self, wanted: int) -> list[SourceConnection]:
         """Up to so many more, at least one: where a role or a pool has fewer to give, those that there are."""

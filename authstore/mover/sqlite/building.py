@@ -1,5 +1,6 @@
 """The file while it is being made: its schema without indexes, then its indexes, its checks, its end."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -168,6 +169,11 @@ def sequences_of(connection: sqlite3.Connection) -> dict[str, int]:
     """Where AUTOINCREMENT stands, by table."""
     there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone()
     return dict(connection.execute("SELECT name, seq FROM sqlite_sequence")) if there else {}
+
+
+def sequences_note(connection: sqlite3.Connection) -> dict[str, str]:
+    """The same, to be noted: by it the way back sees new numbers."""
+    return {"sequences": json.dumps(sequences_of(connection))}
 
 
 def tables_of(connection: sqlite3.Connection) -> list[str]:

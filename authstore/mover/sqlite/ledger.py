@@ -50,6 +50,9 @@ _KEPT = (
 )  # fmt: skip
 TABLES = ("authstore_move", "authstore_move_tables", "authstore_move_stretches", "authstore_move_sources", seal.TABLE)
 
+# Of a target that is followed: by which slot, up to where in the source's log, which tables' stretches are no longer as
+# they are noted, which tables have to be compared, and whether the plan has to be made anew.
+FOLLOW_NOTES = ("following", "follow_lsn", "follow_changed", "follow_stale", "follow_plan")
 
 _DIGITS = 32  # of each row's digest
 

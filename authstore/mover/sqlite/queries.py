@@ -115,6 +115,11 @@ class TargetQueries:
         return f"DELETE FROM {self.table} WHERE {self._same_key}"
 
     @cached_property
+    def where_key(self) -> str:
+        """The row with the key in the parameters."""
+        return f"WHERE {self._same_key}"
+
+    @cached_property
     def has_key(self) -> str:
         """Whether there is a row with the key in the parameters."""
         return f"SELECT 1 FROM {self.table} WHERE {self._same_key}"

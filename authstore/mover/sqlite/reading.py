@@ -36,6 +36,11 @@ def target_packs(target: sqlite3.Connection, table: str, query: str) -> Iterator
             yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
 
 
+def row_digest(text: bytes) -> str:
+    """Of a row, by the text to digest."""
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
 @contextmanager
 def decodable(file: sqlite3.Connection, table: str) -> Iterator[None]:
     """Names the row of this table whose key is text that is not UTF-8; the driver would quote what is in it."""

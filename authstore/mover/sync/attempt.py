@@ -15,13 +15,13 @@ from authstore.mover.copies import TableCopy
 from authstore.mover.errors import MoveStoppedError, TargetError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, iso
-from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.connection import SourceConnection
 from authstore.mover.postgres.definitions import read_definitions
-from authstore.mover.postgres.reading import PostgresReader, reader_of
+from authstore.mover.postgres.reading import PostgresReader, last_value, reader_of
 from authstore.mover.postgres.snapshot import Identity, Snapshot
 from authstore.mover.reading_ahead import read_tables_ahead
 from authstore.mover.reports import Event, MoveReport, Phase, ProgressEvent, TableEvent, TableReport
-from authstore.mover.sqlite.building import make_indexes, sequences_of, set_sequence, tables_of
+from authstore.mover.sqlite.building import make_indexes, sequences_note, set_sequence, tables_of
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.integrity import check
 from authstore.mover.sqlite.ledger import Backup, Ledger, backups_note, options_note
@@ -92,6 +92,8 @@ class Attempt:
 
     def do(self) -> MoveReport:
         self._ledger.note({"moved_at": self._options.moved_at, "sessions_at": self._options.sessions_at})
+        if self._run.table is None:
+            self._ledger.note({"contents": json.dumps(self._scheme.contents)})
         self._fill(self._wanted())
         self._refuse_changed()
         rejected = self._reject()
@@ -173,10 +175,8 @@ class Attempt:
     def _sequences(self) -> None:
         for copy in self._scheme.copies:
             if copy.sequence is not None:
-                set_sequence(self._building, copy.target, _last_value(self._view.main, copy.sequence[1]))
-        self._ledger.note(
-            {"sequences": json.dumps(sequences_of(self._building))}
-        )  # by it the way back sees new numbers
+                set_sequence(self._building, copy.target, last_value(self._view.main, copy.sequence[1]))
+        self._ledger.note(sequences_note(self._building))
 
     def _note_sources(self) -> None:
         """What every table is in the source: by it the way back can make it again."""
@@ -272,11 +272,3 @@ _Turn = tuple[Table, PostgresReader]
 def _begin(turn: _Turn, connection: SourceConnection) -> FirstRead:
     table, reader = turn
     return FirstRead(table, reader.on(connection))
-
-
-def _last_value(connection: SourceConnection, sequence: str) -> int:
-    with translated():
-        row = connection.execute(
-            f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {sequence}".encode()
-        ).fetchone()
-    return max(0, int(row[0])) if row else 0

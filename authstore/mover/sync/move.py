@@ -15,6 +15,7 @@ from authstore.mover.plan import Scheme, scheme_of
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.reports import MoveReport, ProblemEvent, RetryEvent
 from authstore.mover.sqlite.errors import dropped_if_useless, translated
+from authstore.mover.sqlite.followed import absorb_followed
 from authstore.mover.sqlite.ledger import as_moved
 from authstore.mover.sqlite.target_files import check_target, files_of, locked
 from authstore.mover.sync.attempt import Attempt, Emit, Run
@@ -40,7 +41,15 @@ def run_move(
     that the move before had, where its file is gone.
     """
     run = Run(url, files_of(target), options, emit, stop, table, proves, tuning, moments=moments or {})
-    with translated(), locked(run.files), dropped_if_useless(run.files):
+    with translated(), locked(run.files):
+        return move_locked(run)
+
+
+def move_locked(run: Run) -> MoveReport:
+    """As `run_move`, where the caller keeps others from this target already."""
+    with translated(), dropped_if_useless(run.files):
+        if run.files.target.is_file():
+            absorb_followed(run.files.target)
         return _persistently(run)
 
 
@@ -76,7 +85,8 @@ def _attempt(run: Run) -> MoveReport:
         options = _bound(run, start)
         scheme = scheme_of(view.main, options)
         _refuse_undecided(run, scheme)
-        with closing(begin(run.files, start, scheme, options, table=run.table)) as building:
+        begun = begin(run.files, start, scheme, options, table=run.table, tuning=run.tuning)
+        with closing(begun) as building:
             return Attempt(run, options, view, start, scheme, building).do()
 
 

@@ -22,7 +22,9 @@ from authstore.mover.sqlite.target_files import (
     fingerprint,
     new_building,
 )
+from authstore.mover.sync.folding import fold, unfolded
 from authstore.mover.sync.pieces import Side, count_foreign
+from authstore.mover.tuning import DEFAULT, Tuning
 
 
 @dataclass(slots=True)
@@ -78,7 +80,13 @@ class Start:
 
 
 def begin(
-    files: TargetFiles, start: Start, scheme: Scheme, options: MoveOptions, *, table: str | None = None
+    files: TargetFiles,
+    start: Start,
+    scheme: Scheme,
+    options: MoveOptions,
+    *,
+    table: str | None = None,
+    tuning: Tuning = DEFAULT,
 ) -> TargetConnection:
     """The building, open, with every table there. Raises `TargetChangedError`, `TargetError`."""
     system = scheme.source.system
@@ -92,7 +100,7 @@ def begin(
         raise TargetError("the target was not moved from this source as it is now", hint="run `authstore move` first")
     drop_building(files)
     if start.target and fits:
-        return _from_target(files, start, table)
+        return _from_target(files, start, table, tuning)
     if start.target and not options.replace:
         refuse_written(files)
     start.notes = {}
@@ -112,7 +120,7 @@ def refuse_foreign(start: Start, system: str) -> None:
         )
 
 
-def _from_target(files: TargetFiles, start: Start, table: str | None) -> TargetConnection:
+def _from_target(files: TargetFiles, start: Start, table: str | None, tuning: Tuning) -> TargetConnection:
     copy_to_building(files)
     start.is_copy, start.is_sealed = True, start.seal is not None and start.seal.result()
     building = _catching_up(files)
@@ -120,6 +128,7 @@ def _from_target(files: TargetFiles, start: Start, table: str | None) -> TargetC
     Ledger(building).note({"target": start.touched, "is_copy": "yes", "table": table or ""})
     building.execute("DELETE FROM authstore_move WHERE name IN ('finished_at', 'backups')")
     building.execute("COMMIT")
+    fold(building, tuning.stretch_rows)
     return building
 
 
@@ -145,7 +154,10 @@ def refuse_written(files: TargetFiles) -> None:
     with closing(file.connect(files.target, TargetConnection)) as connection:
         ledger = Ledger(connection)
         changes = {}
+        followed = unfolded(ledger.notes())  # nobody else could open it for writing
         for name, query in ledger.queries().items():
+            if name in followed:
+                continue
             foreign = count_foreign(Side(target_packs(connection, name, query)), ledger.stretches(name))
             if foreign:
                 changes[name] = foreign

@@ -34,6 +34,9 @@ _SLOTS = """
 SELECT slot_name AS name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) AS kept
 FROM pg_replication_slots WHERE slot_name LIKE 'authstore\\_%' AND NOT active ORDER BY slot_name
 """
+_GUARDS = """
+SELECT tgrelid::regclass::text AS name FROM pg_trigger WHERE tgname = 'authstore_guard' ORDER BY 1
+"""
 
 
 async def examine_schema(connection: Connection) -> list[Symptom]:
@@ -87,3 +90,5 @@ async def _grown(connection: Connection) -> AsyncIterator[Symptom]:
         yield Symptom("no-statistics", f"ANALYZE never ran on {', '.join(names)}")
     for row in await connection.fetch_tuples(_SLOTS, (), _SECONDS):
         yield Symptom("slot", f"{row['name']} keeps {row['kept'] or 'nothing yet'}")
+    if names := [row["name"] for row in await connection.fetch_tuples(_GUARDS, (), _SECONDS)]:
+        yield Symptom("guarded", f"the trigger authstore_guard is on {', '.join(names)}")

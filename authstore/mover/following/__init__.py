@@ -1,0 +1,1 @@
+"""Following a source that is at work, and the cut-over."""

@@ -1,0 +1,145 @@
+"""A target kept equal to a source that is at work: what a follower does while its connections live."""
+
+import json
+import time
+from dataclasses import dataclass, field
+
+from authstore.mover.following.applying import Applying
+from authstore.mover.following.feeds import Feeds, feeds_of
+from authstore.mover.following.log import Log
+from authstore.mover.following.order import Order, bound
+from authstore.mover.following.place import Place, await_settled, planned, sources_of
+from authstore.mover.options import MoveOptions
+from authstore.mover.plan import Scheme
+from authstore.mover.postgres.replication.stream import SlotLostError
+from authstore.mover.reports import LagEvent
+from authstore.mover.sqlite.followed import FollowedFile
+
+_WAIT = 0.2  # seconds that news are waited for
+_SAY, _LOOK, _NOTE = 1.0, 1.0, 5.0  # seconds between lags told, looks at the source, notes of a quiet log
+_SHARE = 10  # of the time, at most one part goes into comparing tables as a whole
+_REST = 2.0  # seconds at least between two looks at tables of which the log does not tell
+
+
+class PlanChangedError(Exception):
+    """The target has to be made with another plan. Never leaves this room."""
+
+
+@dataclass(slots=True)
+class Following:
+    """A target that is open, and a log that is read. `shape`: of the source's tables when they were planned."""
+
+    order: Order
+    place: Place
+    scheme: Scheme
+    applying: Applying
+    log: Log
+    shape: str
+    options: MoveOptions
+    _rested: float = 0.0
+    _compared: float = field(default_factory=time.monotonic)
+    _said: float = 0.0
+    _looked: float = field(default_factory=time.monotonic)
+    _noted: float = field(default_factory=time.monotonic)
+
+    @property
+    def target(self) -> FollowedFile:
+        return self.applying.target
+
+    @property
+    def feeds(self) -> Feeds:
+        return self.applying.feeds
+
+    def go_on(self) -> None:
+        """Until it is stopped, or something has to be begun anew, which is raised."""
+        while True:
+            self.step()
+            self.by_the_clock()
+            self.log.wait(_WAIT)
+
+    def step(self) -> int:
+        """Applies what there is; how many rows of the source had changed."""
+        self.order.heed_stop()
+        changes = self.log.take()
+        if changes.transactions:
+            await_settled(self.place.view, changes.transactions, self.order.stop)
+            self.applying.apply(changes, self.place.view)
+            self.place.view.rest()
+            self.log.confirm(self.target.lsn)
+        return changes.rows
+
+    def by_the_clock(self) -> None:
+        """What is due. Raises `PlanChangedError`, `SlotLostError`."""
+        now = time.monotonic()
+        if now - self._said > _SAY:
+            self._said = now
+            self.say()
+        if now - self._looked > _LOOK:
+            self._looked = now
+            self.look()
+        if now - self._noted > _NOTE:
+            self._noted = now
+            self.note_quiet()
+        if now > self._rested and (self.target.is_plan_old or self._due(now)):
+            self.settle(self._due(now))
+            self._rested = time.monotonic() + _SHARE * (time.monotonic() - now)
+
+    def say(self) -> None:
+        """How far the target is behind."""
+        waiting = self.log.behind
+        seconds = max(0.0, time.time() - waiting.since) if waiting.since else 0.0
+        self.order.emit(LagEvent(waiting.rows, round(seconds, 3), self.order.applied))
+
+    def look(self) -> None:
+        """At the source's definitions and at the slot."""
+        if self.place.slot.shape() != self.shape:
+            raise PlanChangedError("the source's tables are not what they were: planned anew")
+        state = self.place.slot.state()
+        if state is None or state.is_lost:
+            raise SlotLostError("the replication slot is gone, or the log that it kept")
+        if 0 < self.order.max_slot_wal < state.kept:
+            raise SlotLostError(f"the slot keeps {state.kept >> 20:,} MB of the source's log, more than it may")
+
+    def note_quiet(self) -> None:
+        """Where nothing of ours changes, the log goes on all the same, and need not be kept."""
+        if (read := self.log.read) > self.target.lsn:
+            with self.target.transaction():
+                self.target.note({"follow_lsn": str(read)})
+            self.log.confirm(read)
+
+    def _due(self, now: float) -> set[str]:
+        """Tables to be compared as a whole."""
+        if now - self._compared < _REST:
+            return self.target.stale
+        return self.target.stale | set(self.feeds.unpublished)
+
+    def settle(self, tables: set[str]) -> None:
+        """Plans anew where that is due, and compares these tables as a whole."""
+        self.place.view.renew()
+        if self.target.is_plan_old:
+            self.replan(bound(self.order.options, self.target.notes))
+        if tables >= set(self.feeds.unpublished):
+            self._compared = time.monotonic()
+        for copy in self.scheme.copies:
+            if copy.target in tables | self.target.stale:
+                self.applying.equalise(copy.target, self.place.view)
+        self.place.view.rest()
+
+    def replan(self, options: MoveOptions) -> None:
+        """As the view shows the source; tables that must hold something else than before are stale."""
+        scheme = planned(self.order, self.place.view, options)
+        if scheme.fingerprint != self.scheme.fingerprint:
+            raise PlanChangedError("the source's rows need other columns than before: moved anew")
+        published = self.place.slot.refuse(sources_of(scheme))
+        self.applying.feeds = feeds_of(scheme, self.place.view, published, self.feeds.leaves, self.order.tuning)
+        self.scheme, self.options = scheme, options
+        with self.target.transaction():
+            note_scheme(self.target, scheme)
+
+
+def note_scheme(target: FollowedFile, scheme: Scheme) -> None:
+    """What its tables must hold from now on; those of which that is something else are stale."""
+    before, now = json.loads(target.notes.get("contents", "{}")), scheme.contents
+    other = {table for table, content in now.items() if before.get(table) != content}
+    target.note({"contents": json.dumps(now)})
+    target.note_changes(0, (), target.stale | other)

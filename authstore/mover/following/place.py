@@ -1,0 +1,93 @@
+"""The source as a follower has it: an ordinary connection, a view that is renewed, a slot and its publication."""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from authstore.mover.catalog import QualifiedName
+from authstore.mover.errors import UndecidedError
+from authstore.mover.following.order import Order
+from authstore.mover.options import MoveOptions
+from authstore.mover.plan import Scheme, scheme_of
+from authstore.mover.postgres.connection import SourceConnection, connect
+from authstore.mover.postgres.replication.slots import Slot
+from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.postgres.url import checked_url
+from authstore.mover.reports import RetryEvent
+from authstore.mover.sqlite.target_files import TargetFiles
+
+_SETTLING = 0.01  # seconds between two looks, while a transaction is in the log and not yet to be seen
+_LOOKS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Open connections. `view` is renewed for each look."""
+
+    connection: SourceConnection
+    view: Snapshot
+    slot: Slot
+
+
+@contextmanager
+def opened(order: Order, slot: str = "") -> Iterator[Place]:
+    """Raises `SourceUnavailableError`, `SourceError`, `SourceChangedError`."""
+    connection = connect(checked_url(order.url), order.stop, order.tuning)
+    try:
+        with Snapshot(order.url, order.stop, order.identity, order.tuning) as view:
+            order.identity = view.identity
+            yield Place(connection, view, Slot(connection, slot or slot_name(order.files)))
+    finally:
+        connection.close()
+
+
+def slot_name(files: TargetFiles) -> str:
+    """One for each target, so that several may follow one source."""
+    return f"authstore_{hashlib.sha256(str(files.target).encode()).hexdigest()[:16]}"
+
+
+def planned(order: Order, view: Snapshot, options: MoveOptions) -> Scheme:
+    """The scheme as the view shows the source. Raises `UndecidedError` where a move would."""
+    scheme = scheme_of(view.main, options)
+    order.tell(scheme.problems)
+    if scheme.undecided:
+        decisions = sorted({f"`{problem.decision}`" for problem in scheme.undecided if problem.decision})
+        raise UndecidedError(
+            f"{len(scheme.undecided)} problems must be decided first",
+            problems=scheme.undecided,
+            hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
+        )
+    return scheme
+
+
+def sources_of(scheme: Scheme) -> list[QualifiedName]:
+    """The tables of the source that the scheme reads, each once."""
+    known = {(table.schema, table.name) for table in scheme.source.tables}
+    moved = {copy.source for copy in scheme.copies} | {
+        (one.table.schema, one.table.name) for one in scheme.recognised if one.moved
+    }
+    return sorted(moved & known)
+
+
+def await_settled(view: Snapshot, transactions: set[int], stop: threading.Event) -> None:
+    """Renews the view until it shows all of these."""
+    for _ in range(_LOOKS):
+        view.renew()
+        if view.shows(transactions) or stop.wait(_SETTLING):
+            return
+
+
+def make_slot(order: Order, slot: Slot) -> int:
+    """Where its log begins."""
+    order.emit(RetryEvent("making a replication slot; the source waits until its open transactions have ended", 0.0))
+    return slot.create()
+
+
+def keys_of(scheme: Scheme, leaves: dict[QualifiedName, QualifiedName]) -> dict[QualifiedName, Sequence[str]]:
+    """By what a row of each table is known whose replica identity is all of it: the primary key."""
+    primary = {
+        (table.schema, table.name): key.columns for table in scheme.source.tables for key in table.keys if key.primary
+    }
+    return {leaf: primary[root] for leaf, root in leaves.items() if root in primary}

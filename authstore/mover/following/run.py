@@ -1,0 +1,171 @@
+"""One call of `follow`: from the first move on, over lost connections, lost slots and other tables, to its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from authstore.mover.errors import MoverError, MoveStoppedError, SourceError, SourceUnavailableError, TargetBusyError
+from authstore.mover.following.applying import Applying
+from authstore.mover.following.cut_over import cut_over
+from authstore.mover.following.feeds import feeds_of
+from authstore.mover.following.follower import Following, PlanChangedError, note_scheme
+from authstore.mover.following.log import reading
+from authstore.mover.following.order import Order, bound
+from authstore.mover.following.place import Place, keys_of, make_slot, opened, planned, sources_of
+from authstore.mover.options import MoveOptions
+from authstore.mover.plan import Scheme
+from authstore.mover.postgres.replication.guard import guarded_tables
+from authstore.mover.postgres.replication.stream import SlotLostError, Stream
+from authstore.mover.postgres.url import checked_url
+from authstore.mover.reports import FollowReport, Problem, ProblemEvent, RetryEvent
+from authstore.mover.sqlite.errors import translated
+from authstore.mover.sqlite.followed import FollowedFile, opened_followed
+from authstore.mover.sqlite.ledger import notes_in
+from authstore.mover.sqlite.target_files import locked
+from authstore.mover.sync.attempt import Run
+from authstore.mover.sync.move import move_locked
+
+_LONGEST_WAIT = 15.0
+_FIRST_WAIT = 0.25
+_SHOWN = 5
+
+
+def run_follow(order: Order) -> FollowReport:
+    """Blocks until it is stopped (`MoveStoppedError`), or to the end of the cut-over."""
+    with translated(), locked(order.files):
+        wait = _FIRST_WAIT
+        while True:
+            before = order.applied
+            try:
+                if report := _session(order):
+                    return report
+                wait = _FIRST_WAIT
+            except PlanChangedError as error:
+                order.emit(ProblemEvent(Problem("plan", "", str(error))))
+            except SlotLostError as error:
+                order.emit(ProblemEvent(Problem("slot", "", f"{error}; a new one is made, and everything compared")))
+                _drop_slot(order)
+            except (SourceUnavailableError, TargetBusyError) as error:
+                if order.identity is None and "following" not in _notes(order):
+                    raise  # nobody has ever answered at this URL
+                wait = _FIRST_WAIT if order.applied > before else min(_LONGEST_WAIT, wait * 2)
+                order.emit(RetryEvent(str(error), wait))
+                order.stop.wait(wait)
+            order.heed_stop()
+
+
+def _drop_slot(order: Order) -> None:
+    with opened(order, _notes(order).get("following", "")) as place:
+        place.slot.drop_slot()
+
+
+def _notes(order: Order) -> dict[str, str]:
+    return notes_in(order.files.target) if order.files.target.is_file() else {}
+
+
+def _session(order: Order) -> FollowReport | None:
+    """While the connections live. Nothing is given where the target was moved, and is to be followed from now on."""
+    notes = _notes(order)
+    slot = notes.get("following", "")
+    with opened(order, slot) as place:
+        _refuse_guarded(order, place, slot)
+        options = bound(order.options, notes) if slot else order.options
+        shape = place.slot.shape()
+        scheme = planned(order, place.view, options)
+        published = place.slot.refuse(sources_of(scheme))
+        place.view.rest()
+        if not slot or notes.get("scheme") != scheme.fingerprint:
+            _move(order, place, published)
+            return None
+        with opened_followed(order.files.target) as target:
+            after = _from_where(order, place, target, scheme, published)
+            with _followed(order, place, target, _Planned(scheme, options, shape, published), after) as following:
+                if order.cuts_over:
+                    return cut_over(following)
+                following.go_on()
+    return None
+
+
+def _refuse_guarded(order: Order, place: Place, slot: str) -> None:
+    """A cut-over that was killed goes on; else what is closed has moved."""
+    tables = guarded_tables(place.connection)
+    if not tables or (slot and order.cuts_over):
+        return
+    begun = "`--cut-over` ends what was begun" if slot else "the target is the store now"
+    raise SourceError(
+        f"the source's tables are closed by a cut-over: {', '.join(tables[:_SHOWN])}",
+        hint=f"{begun}; `authstore follow SOURCE TARGET --reopen` opens the source again",
+    )
+
+
+def _move(order: Order, place: Place, published: list[tuple[str, str]]) -> None:
+    """The whole of it, as `move` does it, with the log kept from before it began; then the target is marked."""
+    state = place.slot.state()
+    is_new = place.slot.publish(published)
+    if state is not None and (state.is_lost or is_new):
+        place.slot.drop_slot()
+        state = None
+    began = make_slot(order, place.slot) if state is None else state.confirmed
+    try:
+        move_locked(
+            Run(order.url, order.files, order.options, order.emit, order.stop, proves=True, tuning=order.tuning)
+        )
+    except (SourceUnavailableError, TargetBusyError, MoveStoppedError):
+        raise
+    except MoverError:
+        if state is None:  # nothing is left behind where nothing was
+            place.slot.drop()
+        raise
+    with opened_followed(order.files.target) as target:
+        target.mark(place.slot.name, began)
+
+
+def _from_where(
+    order: Order, place: Place, target: FollowedFile, scheme: Scheme, published: list[tuple[str, str]]
+) -> int:
+    """The place in the log from which to read on. Where that is lost, everything is stale."""
+    state = place.slot.state()
+    is_new = place.slot.publish(published)
+    lost = state is None or state.is_lost or is_new or state.confirmed > target.lsn
+    if state is not None and 0 < order.max_slot_wal < state.kept:
+        raise SlotLostError(f"the slot keeps {state.kept >> 20:,} MB of the source's log, more than it may")
+    if state is not None and (state.is_lost or is_new):
+        place.slot.drop_slot()
+        state = None
+    began = make_slot(order, place.slot) if state is None else max(state.confirmed, target.lsn)
+    with target.transaction():
+        if lost:
+            target.note_changes(began, (), {copy.target for copy in scheme.copies}, is_plan_old=target.is_plan_old)
+        note_scheme(target, scheme)
+    return began
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    scheme: Scheme
+    options: MoveOptions
+    shape: str
+    published: list[tuple[str, str]]
+
+
+@contextmanager
+def _followed(
+    order: Order,
+    place: Place,
+    target: FollowedFile,
+    planned: _Planned,
+    after: int,
+) -> Iterator[Following]:
+    scheme = planned.scheme
+    leaves = place.slot.leaves(sources_of(scheme))
+    place.view.renew()
+    feeds = feeds_of(scheme, place.view, planned.published, leaves, order.tuning)
+    place.view.rest()
+    stream = Stream(checked_url(order.url), order.tuning)
+    try:
+        stream.start(place.slot.name, place.slot.name, after)
+    except BaseException:
+        stream.close()
+        raise
+    with reading(stream, after, keys_of(scheme, leaves)) as log:
+        yield Following(order, place, scheme, Applying(order, target, feeds), log, planned.shape, planned.options)

@@ -1,0 +1,101 @@
+"""The rows of one table of the target, asked for by the keys that the log gives."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import psycopg
+
+from authstore.mover.batches import Batch, Key
+from authstore.mover.copies import TableCopy
+from authstore.mover.names import quote
+from authstore.mover.postgres.connection import SourceConnection, translated
+from authstore.mover.postgres.queries import PARAMETER, base_query, escaped
+from authstore.mover.postgres.reading import PostgresReader
+from authstore.mover.postgres.replication.changes import Identity
+
+
+@dataclass(frozen=True)
+class KeyedRows:
+    """`identity`: the columns of the source's replica identity, each with its type as the server writes it."""
+
+    copy: TableCopy
+    reader: PostgresReader
+    identity: tuple[tuple[str, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.identity)
+
+    def on(self, connection: SourceConnection) -> "KeyedRows":
+        """The same in another snapshot."""
+        return replace(self, reader=self.reader.on(connection))
+
+    def is_possible(self) -> bool:
+        """Whether the target's key is made of the identity alone."""
+        connection = self.reader.connection
+        try:
+            with connection.transaction():
+                connection.execute(self._keys.encode(), self._parameters([]))
+        except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.DataError):
+            return False
+        return True
+
+    def keys(self, identities: Collection[Identity]) -> set[Key]:
+        """The target's keys of these, be there such rows or not."""
+        with translated(), self.reader.connection.cursor(binary=True) as cursor:
+            found = cursor.execute(self._keys.encode(), self._parameters(identities)).fetchall()
+        return {key for key in found if None not in key}
+
+    def rows(self, identities: Collection[Identity]) -> Iterator[Batch]:
+        """Those that are there, and move."""
+        return self.reader.batches(self._rows, self._parameters(identities))
+
+    def is_watched(self, identities: Collection[Identity]) -> bool:
+        """Whether one of these is a row for which the plan has to be made anew."""
+        predicates = [*self.copy.watched, *(reject.where for reject in self.copy.rejects)]
+        if not predicates:
+            return False
+        any_ = " OR ".join(f"({predicate})" for predicate in predicates)
+        common = f"WITH {self.copy.common} " if self.copy.common else ""
+        query = f"{common}SELECT EXISTS (SELECT FROM {self.copy.source_from} WHERE {self._among} AND ({any_}))"
+        with translated():
+            parameters = self._parameters(identities)
+            row = self.reader.connection.execute(escaped(query).encode(), parameters).fetchone()
+        return bool(row and row[0])
+
+    def _parameters(self, identities: Collection[Identity]) -> tuple[Any, ...]:
+        listed = list(identities)
+        return tuple([one[place] for one in listed] for place in range(len(self.identity)))
+
+    @cached_property
+    def _wanted(self) -> str:
+        arrays = ", ".join(f"{PARAMETER}::text[]" for _ in self.identity)
+        names = ", ".join(f"k{place}" for place in range(len(self.identity)))
+        return f"unnest({arrays}) AS w({names})"
+
+    @cached_property
+    def _among(self) -> str:
+        own = ", ".join(f'"s".{quote(name)}' for name in self.names)
+        values = ", ".join(f"k{place}::{type_}" for place, (_, type_) in enumerate(self.identity))
+        return f"({own}) IN (SELECT {values} FROM {self._wanted})"
+
+    @cached_property
+    def _rows(self) -> str:
+        narrowed = replace(self.copy, where=f"{self._among} AND ({self.copy.where})")
+        return replace(self.reader.queries, copy=narrowed).all_rows()
+
+    @cached_property
+    def _keys(self) -> str:
+        expressions = {column.name: column.expression for column in self.copy.columns}
+        key = ", ".join(expressions[name] for name in self.copy.key)
+        values = ", ".join(f"k{place}::{type_} AS {quote(name)}" for place, (name, type_) in enumerate(self.identity))
+        return escaped(f'SELECT DISTINCT {key} FROM (SELECT {values} FROM {self._wanted}) AS "s"')
+
+
+def count_rows(reader: PostgresReader) -> int:
+    """How many rows the source says must stand in the target."""
+    with translated():
+        row = reader.connection.execute(f"SELECT count(*) FROM ({base_query(reader.queries.copy)}) AS b".encode())
+        return int((row.fetchone() or (0,))[0])
