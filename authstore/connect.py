@@ -103,6 +103,7 @@ class Connecting:
         database.watch(watch)
         kind = ObservedStore if watch.is_told_operations else kind
         store = kind(database, self._policy, self._clock, self._cipher)
+        store.watching = watch
         if isinstance(store, ObservedStore):
             store.watch = watch
         watch.opened(Opened(*self._place, store.cache_info))
