@@ -103,6 +103,7 @@ class Connecting:
         database.watch(watch)
         kind = ObservedStore if watch.is_told_operations else kind
         store = kind(database, self._policy, self._clock, self._cipher)
+        store.watching = watch
         if isinstance(store, ObservedStore):
             store.watch = watch
         watch.opened(Opened(*self._place, store.cache_info))
@@ -201,13 +202,17 @@ def _checked_observers(observers: "Iterable[Observer]") -> "tuple[Observer, ...]
 
 
 def file_of(url: str | Path) -> Path | None:
-    """The file of a store that stays; `None` is a server's database. Raises `ConfigurationError`, for memory too."""
+    """The file of a store that stays; `None` is a server's database. Raises `ConfigurationError`, for memory too, and
+    `StoreError` for a path that no file can have."""
     connect(url)
     if isinstance(url, str) and url.startswith(_POSTGRES):
         return None
     path = _sqlite_path(url)
     if path is None:
         raise ConfigurationError("this needs a store that stays: write sqlite:///auth.db or postgresql://…")
+    from authstore.backends.sqlite.file import check_reachable
+
+    check_reachable(path)
     return path
 
 

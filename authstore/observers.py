@@ -53,12 +53,15 @@ class Observer(Protocol):
 
     def on_open(self, opened: Opened, /) -> None:
         """A store that it watches was opened."""
+        return  # not abstract: a subclass hears of what it likes
 
     def on_statement(self, statistic: Statistic, /) -> None:
         """A named query was run (that of many look-ups which were answered together: once)."""
+        return  # not abstract: a subclass hears of what it likes
 
     def on_operation(self, statistic: Statistic, /) -> None:
         """A public call of the store ended."""
+        return  # not abstract: a subclass hears of what it likes
 
 
 class Waits:
@@ -121,6 +124,16 @@ class Watch:
     def is_told_operations(self) -> bool:
         """Whether anybody wants to hear of public calls."""
         return bool(self._on_operation)
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Who is told."""
+        return tuple(self._observers)
+
+    def add(self, observer: Observer) -> None:
+        """Tells this one too, from here on."""
+        self._observers.append(observer)
+        self._take_up()
 
     def opened(self, opened: Opened) -> None:
         """The store is open."""

@@ -990,14 +990,15 @@ SELECT count(*) AS total, count(*) FILTER (
     WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
 FROM sessions
 
--- The same of a sample: of two hundred places of the table, or of a hundredth of its pages.
+-- The same of a sample: of two hundred places of the table, one in each part of it, or of a hundredth of its pages.
 -- name: sample_living_sessions
 -- dialect: sqlite
 WITH RECURSIVE ends AS MATERIALIZED (
     SELECT (SELECT min(rowid) FROM sessions) AS first, (SELECT max(rowid) FROM sessions) AS last),
 places (number, place) AS (
-    SELECT 1, first + abs(random()) % (last - first + 1) FROM ends
-    UNION ALL SELECT number + 1, first + abs(random()) % (last - first + 1) FROM places CROSS JOIN ends WHERE number < 200)
+    SELECT 1, first + abs(random() % (last - first + 1)) / 200 FROM ends
+    UNION ALL SELECT number + 1, first + ((last - first + 1) * number + abs(random() % (last - first + 1))) / 200
+    FROM places CROSS JOIN ends WHERE number < 200)
 SELECT count(*) AS total, count(*) FILTER (
     WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
 FROM places CROSS JOIN sessions ON sessions.rowid BETWEEN places.place AND places.place + 99
@@ -1057,3 +1058,58 @@ GROUP BY 1
 SELECT (SELECT created_at FROM users ORDER BY id DESC LIMIT 1) AS newest_user,
     (SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1) AS newest_session,
     (SELECT applied_at FROM authstore_migrations WHERE version = 1) AS made
+
+-- ── for the console ──────────────────────────────────────────────────────────────────────────────────────
+
+-- Of each span of ids its sessions, counted from its beginning up to so many: how many, how many of them live, and the
+-- last one; as one JSON array.
+-- name: count_sessions_by_span
+-- dialect: sqlite
+SELECT json_group_array(json(counted)) AS counts FROM (
+    SELECT (
+        SELECT json_array(span.key, count(*), count(*) FILTER (
+            WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after), max(id))
+        FROM (
+            SELECT id, expires, created_at, last_used_at FROM sessions
+            WHERE id >= json_extract(span.value, '$[0]') AND id < json_extract(span.value, '$[1]')
+            ORDER BY id LIMIT :most) AS few) AS counted
+    FROM json_each(:spans) AS span) AS spans
+-- dialect: postgres
+SELECT CAST(json_agg(json_build_array(span.place - 1, counted, living, last)) AS text) AS counts
+FROM json_array_elements(:spans) WITH ORDINALITY AS span (ends, place)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS counted, max(id) AS last, count(*) FILTER (
+        WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after) AS living
+    FROM (
+        SELECT id, expires, created_at, last_used_at FROM sessions
+        WHERE id >= span.ends ->> 0 AND id < span.ends ->> 1
+        ORDER BY id LIMIT :most) AS few) AS found
+
+-- How many sessions ended in each hour, as far as the log from this row on tells; as one JSON array.
+-- name: count_endings_by_hour
+-- dialect: sqlite
+SELECT json_group_array(json_array(hour, endings)) AS counts FROM (
+    SELECT substr(at, 1, 13) AS hour, count(*) FILTER (WHERE type = 'session.ended') AS endings
+    FROM changes WHERE seq >= :since GROUP BY 1) AS hours
+-- dialect: postgres
+SELECT CAST(json_agg(json_build_array(hour, endings)) AS text) AS counts FROM (
+    SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24') AS hour,
+        count(*) FILTER (WHERE type = 'session.ended') AS endings
+    FROM changes WHERE seq >= :since GROUP BY 1) AS hours
+
+-- The events of a stretch of the log, newest first.
+-- name: list_newest_events
+SELECT * FROM changes WHERE seq >= :since AND seq < :before AND type IS NOT NULL ORDER BY seq DESC LIMIT :limit
+
+-- Those of them that are about one user.
+-- name: list_newest_events_of_user
+SELECT * FROM changes
+WHERE seq >= :since AND seq < :before AND type IS NOT NULL AND user_id = :user_id
+ORDER BY seq DESC LIMIT :limit
+
+-- A page of the living sessions of a user, newest first, by a connection that nobody waits for.
+-- name: list_user_sessions_before
+SELECT * FROM sessions
+WHERE user_id = :user_id AND (created_at, id) < (:before, :before_id)
+    AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
+ORDER BY created_at DESC, id DESC LIMIT :limit

@@ -63,12 +63,16 @@ def symptom_of(error: AuthStoreError) -> str:
 class Inspector(Protocol):
     """Looks at one store by a connection of its own, which keeps nobody from reading or writing."""
 
-    async def ask(self, make: Callable[[], Unit[T]]) -> T:
-        """Runs a unit that only reads; each of its statements sees what is committed. Raises `AuthStoreError`."""
+    async def ask(self, make: Callable[[], Unit[T]], *, seconds: float | None = None) -> T:
+        """Runs a unit that only reads; each of its statements sees what is committed. Raises `AuthStoreError`.
+
+        `seconds`: the database is stopped when it takes longer (`StoreBusyError`, `StoreUnavailableError`).
+        """
         ...
 
-    async def size(self, *, with_tables: bool) -> StoreSize:
-        """How large it is; `with_tables`: also each table, even where that reads the whole file.
+    async def size(self, *, with_tables: bool, counted: int = COUNTED_ROWS, seconds: float | None = None) -> StoreSize:
+        """How large it is; `with_tables`: also each table, even where that reads the whole file. A table of more than
+        `counted` rows is estimated. `seconds`: as for `ask`.
 
         Raises `StoreNotFoundError`, `SchemaError`, `StoreCorruptError`, `StoreUnavailableError`.
         """

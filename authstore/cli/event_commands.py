@@ -1,7 +1,10 @@
 """events."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from json import dumps as to_json
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,26 +27,39 @@ def events(
         int | None, typer.Option("--after", metavar="N", min=0, help="Only what came after this event.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more, until Ctrl-C.")] = False,
+    form: Annotated[
+        Literal["plain", "cloudevents", "ocsf"],
+        typer.Option("--format", help="For other systems: one JSON object a line, CloudEvents 1.0 or OCSF 1.3."),
+    ] = "plain",
+    source: Annotated[
+        str, typer.Option("--source", metavar="NAME", help="What --format calls where they come from.")
+    ] = "authstore",
     verify: Annotated[bool, typer.Option("--verify", help="Look whether an audit was tampered with.")] = False,
     json: Json = False,
 ) -> int:
     """Shows what happened, who did it, and when."""
     if verify and (follow or after is not None):
         raise typer.BadParameter("--verify looks at the whole log: leave out --after and --follow")
+    if form != "plain" and (verify or json):
+        raise typer.BadParameter("--format is a form of its own: leave out --verify and --json")
     output = Output(is_json=json)
-    return asyncio.run(_verify(url, output) if verify else _show(url, after, follow, output))
+    tell: Callable[[Event], None] = partial(_tell, output=output)
+    if form != "plain":
+        told = ops.cloudevent if form == "cloudevents" else ops.ocsf
+        tell = partial(_tell_others, output, lambda event: told(event, source))
+    return asyncio.run(_verify(url, output) if verify else _show(url, after, follow, tell, output))
 
 
-async def _show(url: str, after: int | None, is_following: bool, output: Output) -> int:
+async def _show(url: str, after: int | None, is_following: bool, tell: Callable[[Event], None], output: Output) -> int:
     async with connect(url, create=False) as store:
         seq = await _beginning(store) if after is None else after
         if is_following:
             async for event in ops.follow(store, after=seq):
-                _tell(event, output)
+                tell(event)
         count = 0
         while page := await store.events(after=seq, limit=_PAGE):
             for event in page:
-                _tell(event, output)
+                tell(event)
             seq, count = page[-1].seq, count + len(page)
     output.event("done", ok=True, events=count, after=max(seq, 0))
     return 0
@@ -63,6 +79,10 @@ def _tell(event: Event, output: Output) -> None:
     said = (event.seq, event.at.isoformat(), event.type, event.user_id, event.session_id, event.reason, event.actor)
     data = " ".join(f"{key}={value}" for key, value in event.data.items())
     output.say("  ".join(str(value) for value in (*said, data) if value not in (None, "")))
+
+
+def _tell_others(output: Output, told: Callable[[Event], dict[str, Any]], event: Event) -> None:
+    output.line(to_json(told(event)))
 
 
 async def _verify(url: str, output: Output) -> int:

@@ -46,7 +46,7 @@ class Output:
     def event(self, name: str, **content: Any) -> None:
         """For machines; silent otherwise."""
         if self.is_json:
-            self._line(json.dumps({"event": name, **content}, default=str))
+            self.line(json.dumps({"event": name, **content}, default=str))
 
     def say(self, text: str = "") -> None:
         """For people; silent with --json."""
@@ -73,9 +73,10 @@ class Output:
         widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
         for line in lines:
             padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-            self._line("  ".join(padded).rstrip())
+            self.line("  ".join(padded).rstrip())
 
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
+        """A line as it stands, for machines."""
         try:
             self.console.file.write(text + "\n")
             self.console.file.flush()

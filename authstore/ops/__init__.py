@@ -8,7 +8,8 @@ from authstore.ops.alerts import Alert, log_alert
 from authstore.ops.backup import BackupReport, backup
 from authstore.ops.diagnosing import doctor
 from authstore.ops.drill import DrillReport, drill
-from authstore.ops.events import follow, set_retention, verify_events
+from authstore.ops.events.exporting import cloudevent, ocsf
+from authstore.ops.events.following import follow, set_retention, verify_events
 from authstore.ops.explaining import Explanation, explain_session
 from authstore.ops.findings import Finding
 from authstore.ops.inspecting import Growth, Inspection, inspect
@@ -40,12 +41,14 @@ __all__ = [
     "Webhook",
     "acting",
     "backup",
+    "cloudevent",
     "doctor",
     "drill",
     "explain_session",
     "follow",
     "inspect",
     "log_alert",
+    "ocsf",
     "restore",
     "set_retention",
     "telemetry",

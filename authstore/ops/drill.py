@@ -11,7 +11,7 @@ from authstore.backends.threads import Stop, in_thread
 from authstore.connect import connect
 from authstore.errors import SchemaError, StoreCorruptError
 from authstore.ops import checksum
-from authstore.ops.events import verify_events
+from authstore.ops.events.following import verify_events
 from authstore.ops.partial import partial_file
 from authstore.ops.places import backup_at, temporary
 

@@ -1,15 +1,19 @@
 """Where a backup is put back: in the place of a file, or of a server's tables."""
 
 import os
+import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from authstore.backends.sqlite.backups import restoring
+from authstore.backends.sqlite.file import check_reachable
 from authstore.backends.threads import in_thread
 from authstore.connect import file_of
 from authstore.errors import ConfigurationError, StoreNotFoundError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path has one slash of the two
 
 
 class Place(Protocol):
@@ -43,6 +47,7 @@ class FilePlace:
         await in_thread(lambda _: self._check(source))
 
     def _check(self, source: Path) -> None:
+        check_reachable(self.beside)
         if self.beside.exists() and source.samefile(self.beside):
             raise ConfigurationError(f"{source} would be put in its own place: name the store's file")
         restoring.check_place(self.beside)
@@ -88,13 +93,17 @@ def place_of(url: str | Path) -> Place:
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
-    """Whatever becomes of the working directory."""
+    """Whatever becomes of the working directory. Raises `ConfigurationError` for a URL, whose password no message may
+    show."""
+    if _URL.match(os.fspath(path)):
+        raise ConfigurationError("a backup is a file: write its path, not a URL")
     return Path(os.path.abspath(path))
 
 
 def backup_at(path: str | os.PathLike[str]) -> Path:
     """The file of a backup. Raises `StoreNotFoundError`."""
     found = absolute(path)
+    check_reachable(found)
     if not found.is_file():
         raise StoreNotFoundError(f"there is no backup at {found}")
     return found

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 _VERSION = 7 << 76
 _VARIANT = 2 << 62
 _LOW_12 = 0xFFF
@@ -27,3 +28,20 @@ class TimeOrderedIds:
         value = (tick >> 12 & _48_BITS) << 80 | _VERSION | (tick & _LOW_12) << 64 | _VARIANT | random
         text = f"{value:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def first_id(at: datetime) -> str:
+    """What comes before the ids that are made from this instant on, and after those made before."""
+    text = f"{max((at - _EPOCH) // _MILLISECOND, 0) & _48_BITS:012x}"
+    return f"{text[:8]}-{text[8:]}-"
+
+
+def made_at(id: str) -> datetime | None:
+    """When an id was made, to the millisecond; `None` for one that is not of this kind."""
+    digits = id.replace("-", "")
+    if len(digits) != 32 or digits[12] != "7":
+        return None
+    try:
+        return _EPOCH + int(digits[:12], 16) * _MILLISECOND
+    except (OverflowError, ValueError):
+        return None

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from authstore.database import Database, Row, Unit
 from authstore.encryption import Cipher
+from authstore.observers import Observer, Watch
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase
@@ -27,6 +28,20 @@ class Note(NamedTuple):
 
 class NotesStore(StoreBase):
     """For `authstore.ops`: what stands in the database for all who look after it."""
+
+    watching: Watch | None = None  # who is told of this store's statements; set by whoever opened it
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Who is told of this store's statements."""
+        return () if self.watching is None else self.watching.observers
+
+    def observe(self, observer: Observer) -> None:
+        """Tells this one too of every statement, from here on."""
+        if self.watching is None:
+            self.watching = Watch(())
+            self._db.watch(self.watching)
+        self.watching.add(observer)
 
     @property
     def database(self) -> Database:

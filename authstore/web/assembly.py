@@ -6,6 +6,7 @@ from os import PathLike
 from starlette.routing import BaseRoute
 
 from authstore.adapter import Adapter
+from authstore.errors import ConfigurationError
 from authstore.web.account.confirming import Confirming
 from authstore.web.account.devices import Devices
 from authstore.web.account.sessions import Sessions
@@ -48,7 +49,7 @@ def made_site(
     """The site. Raises `ConfigurationError`."""
     address = base_url if isinstance(base_url, Address) else Address.parse(base_url, insecure_dev=insecure_dev)
     keys = checked_secrets(secrets)
-    origins = tuple(Address.parse(each, insecure_dev=insecure_dev).origin for each in chosen.http.allowed_origins)
+    origins = _origins(chosen.http.allowed_origins, insecure_dev)
     settings, http = settings_of(address, prefix, chosen, origins), chosen.http
     source, name = Source(store, chosen.storage, Telling(chosen.hooks.on_event)), http.cookie_name
     cookies = Cookies(keys, is_secure=address.is_secure, former=http.former_cookies, name=name)
@@ -57,6 +58,22 @@ def made_site(
     visitors = Visitors(name, address, entrance, source, cookies, CsrfTokens(keys, name), origins, visits)
     pages = Pages(chosen.look.templates, chosen.look.texts, pictures_of(settings))
     return Site(address, settings, source, visitors, SignIns(source, cookies, visitors), pages)
+
+
+def _origins(allowed: Sequence[str], insecure_dev: bool) -> tuple[str, ...]:
+    """What was given as `allowed_origins`. Raises `ConfigurationError`."""
+    if isinstance(allowed, str):
+        raise ConfigurationError(f"allowed_origins is a list: [{allowed!r}]")
+    addresses = []
+    for each in allowed:
+        try:
+            addresses.append(Address.parse(each, insecure_dev=insecure_dev))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"allowed_origins has {each!r}; like base_url: {error}") from None
+    with_path = next((address for address in addresses if address.path), None)
+    if with_path is not None:
+        raise ConfigurationError(f"allowed_origins are without a path: {with_path.origin!r}")
+    return tuple(address.origin for address in addresses)
 
 
 def made_post(site: Site, mailer: Mailer | None, look: Look) -> Post | None:

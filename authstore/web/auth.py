@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from authstore.adapter import Adapter
 from authstore.errors import AccountNotFoundError, ConfigurationError, StoreError
@@ -28,6 +28,10 @@ from authstore.web.email.mailers import Mailer
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.provider import Provider, checked_providers
 from authstore.web.options import Hooks, Http, Limits, Look, Options, Storage, grouped
+
+if TYPE_CHECKING:
+    from authstore.ops.slow_queries import SlowQueries
+    from authstore.web.console.texts import ConsoleTexts
 
 log = logging.getLogger("authstore.web")
 
@@ -169,6 +173,28 @@ class Auth:
         """
         self.site.answers_probes = True
         return self._health.routes()
+
+    def console(
+        self,
+        role: str = "admin",
+        *,
+        slow_queries: "SlowQueries | None" = None,
+        texts: "ConsoleTexts | None" = None,
+    ) -> Mount:
+        """`/auth/console`, for the application to add: `app.routes.append(auth.console())`, before or after `install`.
+
+        Pages for users with this role: health, sizes, sign-ins and sessions over time, the slowest queries, the newest
+        events; find a user, see and end their sessions. They look by a connection of their own that only reads, and
+        leave out what takes too long. Whoever is not signed in goes to the sign-in page and comes back; to anybody
+        without the role there is nothing here (404).
+
+        slow_queries: what times the store's queries; by default the one that the store was opened with, else a new
+        one. texts: the sentences, in English unless others are given. Raises `ConfigurationError` for a store that is
+        not authstore's own.
+        """
+        from authstore.web.console.mounting import for_role  # with authstore.ops, which nobody else needs here
+
+        return for_role(self.site, role, slow_queries, texts)
 
     def user_of(self, connection: HTTPConnection) -> User | None:
         """Who is signed in at this very site, where several are installed; `request.state.user` is the innermost's.

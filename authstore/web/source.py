@@ -1,6 +1,6 @@
 """The store of a site, and its clock: opened while the application runs, or given open."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from os import PathLike
@@ -44,6 +44,7 @@ class Source:
         self._telling = telling
         self._url: str | Path | None = None
         self._opened: Adapter | None = None
+        self._when_open: list[Callable[[Adapter], None]] = []
         self.timed: TimedStore | None = None
         if isinstance(store, (str, PathLike)):
             self._url = store if isinstance(store, str) else Path(store)
@@ -64,6 +65,12 @@ class Source:
     def is_open(self) -> bool:
         """Whether there is a store to ask."""
         return self._opened is not None
+
+    def when_open(self, call: Callable[[Adapter], None]) -> None:
+        """Calls this with the store when it is opened, each time; now too, where it is open."""
+        self._when_open.append(call)
+        if self._opened is not None:
+            call(self._opened)
 
     def check_open(self) -> None:
         """Raises `ConfigurationError` as `store` does."""
@@ -106,6 +113,8 @@ class Source:
     def _open(self, store: Adapter) -> None:
         self._telling.listen_to(store)
         self._opened = store
+        for call in self._when_open:
+            call(store)
         self.timed = cast(TimedStore, store) if offers(store, TimedStore) else None
 
 

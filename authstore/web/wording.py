@@ -21,7 +21,7 @@ def worded(value: object, limit: int) -> str | None:
 
     With control characters or bidirectional overrides in it, it is `None` too.
     """
-    if not isinstance(value, str) or not is_one_line(value):
+    if not isinstance(value, str) or not is_one_line(value.strip()):
         return None
     text = value.strip()[:limit].strip().rstrip(_JOINERS)
     return text if any(category(each) not in _UNSEEN for each in text) else None

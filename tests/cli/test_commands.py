@@ -223,3 +223,47 @@ def test_with_json_the_last_line_is_an_event_whatever_happens(capsys: pytest.Cap
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["event"] == "error"
     finally:
         application.app.registered_commands.pop()
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".db", "x" * 300 + "/auth.db", "/".join(["d" * 200] * 25)], ids=len)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["init", "{url}"],
+        ["migrate", "{url}", "--check"],
+        ["inspect", "{url}"],
+        ["health", "{url}"],
+        ["doctor", "{url}"],
+        ["prune", "{url}"],
+        ["events", "{url}"],
+        ["users", "list", "--url", "{url}"],
+        ["backup", "{url}", "{folder}/copy.db"],
+        ["backup", "sqlite:///{folder}/auth.db", "{path}"],
+        ["restore", "{path}", "sqlite:///{folder}/auth.db"],
+        ["restore", "{folder}/auth.db", "{url}"],
+        ["drill", "{path}"],
+        ["rollback", "{url}"],
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_no_file_can_have_is_said_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], name: str
+) -> None:
+    application.run(["init", f"sqlite:///{tmp_path}/auth.db"])
+    path = tmp_path / name
+    words = [word.format(url=f"sqlite:///{path}", path=path, folder=tmp_path) for word in command]
+    assert application.run(words) in (1, 2)
+    said = capsys.readouterr()
+    assert "too long" in said.err + said.out
+
+
+@pytest.mark.parametrize("command", [["drill", "{url}"], ["restore", "{url}", "sqlite://{folder}/auth.db"]], ids=str)
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql", "sqlite"])
+def test_a_url_where_a_backup_is_meant_is_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], scheme: str
+) -> None:
+    url = f"{scheme}://ada:secret@host/database"
+    assert application.run([word.format(url=url, folder=tmp_path) for word in command]) == 2
+    said = capsys.readouterr()
+    assert "secret" not in said.err + said.out
+    assert "not a URL" in said.err

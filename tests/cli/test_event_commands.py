@@ -37,6 +37,15 @@ def test_events_are_shown_in_their_order(url: str) -> None:
     assert "@" not in shown.stdout
 
 
+def test_events_come_in_the_words_of_other_systems(url: str) -> None:
+    cloud = events(run("events", url, "--format", "cloudevents", "--source", "https://app.example/auth"))
+    assert [each["type"] for each in cloud] == ["authstore.user.created", "authstore.user.disabled"]
+    assert {each["source"] for each in cloud} == {"https://app.example/auth"}
+    ocsf = events(run("events", url, "--format", "ocsf"))
+    assert [(each["class_uid"], each["activity_name"]) for each in ocsf] == [(3001, "Create"), (3001, "Disable")]
+    assert run("events", url, "--format", "ocsf", "--json").returncode == 2
+
+
 def test_events_come_as_json_and_from_where_one_left_off(url: str) -> None:
     created, disabled, done = events(run("events", url, "--json"))
     assert (created["type"], disabled["type"], disabled["actor"]) == ("user.created", "user.disabled", "admin:7")

@@ -185,6 +185,19 @@ def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str
         {"mails_per_address": 0},
         {"allowed_origins": ["spa.example"]},
         {"allowed_origins": ["http://spa.example"]},
+        {"allowed_origins": ["https://spa.example/app"]},
+        {"allowed_origins": "https://spa.example"},
+        {"links": [("Terms", "/terms")]},
+        {"hsts": "31536000"},
+        {"hsts": True},
+        {"max_cookie_bytes": 8192.5},
+        {"prune_every": 3600},
+        {"invitation_lifetime": 7},
+        {"fresh_for": None},
+        {"mails_per_client": "3"},
+        {"policy": "strict"},
+        {"visits": "yes"},
+        {"cookie_name": None},
         {"prune_every": timedelta(0)},
         {"link_lifetime": timedelta(0)},
         {"prefix": "//evil.example"},
@@ -311,7 +324,7 @@ async def test_a_site_is_called_in_any_script(name: str) -> None:
     assert auth.site.settings.name == name
 
 
-@pytest.mark.parametrize("name", [" ", "\u200b", "a\nb", "a\u202eb", "\u2066a", "a\u2028"])
+@pytest.mark.parametrize("name", [" ", "\u200b", "a\nb", "a\u202eb", "\u2066a", "a\u2028b"])
 async def test_a_name_that_plays_tricks_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="name"):
         Auth("sqlite://", base_url=BASE, secrets=[SECRET], name=name)

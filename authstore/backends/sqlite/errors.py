@@ -30,6 +30,7 @@ _OURS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_CORRUPT: (StoreCorruptError, "the database file is damaged"),
     sqlite3.SQLITE_NOTADB: (StoreCorruptError, "the file is not a SQLite database"),
     sqlite3.SQLITE_FULL: (StoreFullError, "the disk is full"),
+    sqlite3.SQLITE_INTERRUPT: (StoreBusyError, "the database was stopped: it took longer than it was given"),
     # It is there, or was a moment ago (no descriptors left, say): a missing file is found out by looking.
     sqlite3.SQLITE_CANTOPEN: (StoreError, "the database file cannot be opened"),
     sqlite3.SQLITE_AUTH: (StoreReadOnlyError, "access to the database was denied"),

@@ -18,13 +18,13 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
-from authstore.backends.sqlite.errors import is_busy
+from authstore.backends.sqlite.errors import files_translated, is_busy
 from authstore.database import BUSY_SECONDS
 from authstore.errors import StoreNotFoundError
 
@@ -217,3 +217,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_reachable(path: Path) -> None:
+    """Raises an error of ours where the file system does not even say whether the file is there."""
+    with files_translated(), suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()

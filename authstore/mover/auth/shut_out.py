@@ -10,10 +10,10 @@ from authstore.mover.postgres.counting import count_rows
 from authstore.mover.postgres.dates import instant
 from authstore.mover.postgres.values import text
 from authstore.mover.problems import rows_said
-from authstore.mover.recognition.shut import OPEN_WORDS, SHUT_WORDS, Shut, shutting
+from authstore.mover.recognition.shut import BAD_STANDINGS, NO_WORDS, OPEN_WORDS, SHUT_WORDS, Shut, shutting
 from authstore.mover.reports import Problem
+from authstore.mover.type_names import INTEGERS
 
-_NO = "('', '0', 'f', 'false', 'n', 'no', 'off')"
 _YES = "('1', 't', 'true', 'y', 'yes', 'on')"
 _MANY_WORDS = 20  # more different ones are what people wrote, not a state
 
@@ -61,11 +61,14 @@ def _predicate(fields: Fields, judged: str, shut: Shut) -> Asking[tuple[str, Pro
         when = instant(column, value, fields.zone)
         over = when.is_over(judged)
         past = f"COALESCE({over}, TRUE)" if shut.kind == "since" else f"NOT COALESCE({over}, FALSE)"
-        return f"({when.given} AND {past})", None
+        given = f"{when.given} AND {value} <> 0" if column.base in INTEGERS else when.given  # GORM: 0 is never
+        return f"({given} AND {past})", None
     said = f"COALESCE(lower(btrim({text(column, value).sql})), '')"
+    if shut.kind == "standing":
+        return f"{said} IN ({_literals(BAD_STANDINGS)})", None
     if shut.kind == "no":
         return (f"NOT COALESCE({value}, FALSE)" if column.base == "bool" else f"{said} NOT IN {_YES}"), None
-    is_shut = f"COALESCE({value}, FALSE)" if column.base == "bool" else f"{said} NOT IN {_NO}"
+    is_shut = f"COALESCE({value}, FALSE)" if column.base == "bool" else f"{said} NOT IN {NO_WORDS}"
     if shut.ends is None:
         return is_shut, None
     end = instant(shut.ends, f"{fields.alias}.{quote(shut.ends.name)}", fields.zone).is_over(judged)

@@ -1,20 +1,19 @@
 """Tables that no role fits, looked at by what is in them: tokens under any name, and lists of who is kept out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from authstore.mover.catalog import Source, SourceColumn, SourceTable
+from authstore.mover.catalog import QualifiedName, Source, SourceColumn, SourceTable
 from authstore.mover.names import label, quote, relation
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.postgres.counting import count_rows
-from authstore.mover.recognition.aliases import normalised, words
+from authstore.mover.recognition.outcasts import kept_out, outcasts
 from authstore.mover.recognition.profile import Profile, is_named
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import looks_random, may_hold_tokens, unrecognised
 from authstore.mover.reports import Problem
 
 _SAMPLE = 200
-_KEPT_OUT = frozenset({"ban", "suspension", "lockout", "blocklist", "blacklist", "denylist", "blocked", "banned"})
 
 
 def suspects(
@@ -27,6 +26,7 @@ def suspects(
     """What speaks against carrying tables over as they are; those that `found` stops at are not looked at again."""
     known = {(one.table.schema, one.table.name) for one in recognised}
     said = {problem.table for problem in found}
+    people = {(one.table.schema, one.table.name) for one in recognised if one.role == "users"}
     schemas = options.schemas or tuple({one.table.schema for one in recognised if one.moved})
     problems: list[Problem] = []
     for table in source.tables:
@@ -37,7 +37,7 @@ def suspects(
             and (not schemas or table.schema in schemas)
             and _is_wanted(table, options, profile)
         ):
-            problems += yield from _of_table(table, source)
+            problems += yield from _of_table(table, source, people)
     return problems
 
 
@@ -47,32 +47,18 @@ def _is_wanted(table: SourceTable, options: MoveOptions, profile: Profile) -> bo
     return not options.only or is_named(table, options.only)
 
 
-def _of_table(table: SourceTable, source: Source) -> Asking[list[Problem]]:
-    if words(table.name) and _names_outcasts(table) and (count := (yield from count_rows(relation(table)))):
-        return [_kept_out(table, count)]
+def _of_table(table: SourceTable, source: Source, people: Collection[QualifiedName]) -> Asking[list[Problem]]:
+    for by, barred in outcasts(table, people):
+        if count := (yield from count_rows(relation(table), barred)):
+            return [kept_out(table, count, by)]
     referred = {name for other in source.tables for one in other.references if one.table == (table.schema, table.name)
                 for name in one.target_columns}  # fmt: skip
-    columns = [column for column in may_hold_tokens(table) if column.name not in referred]
+    columns = [column for column in may_hold_tokens(table, people) if column.name not in referred]
     raw = []
     for column in columns:
         if looks_random((yield from _sample(table, column))):
             raw.append(column.name)
     return [unrecognised(table, tuple(raw))] if raw else []
-
-
-def _names_outcasts(table: SourceTable) -> bool:
-    names = {normalised(column.name) for column in table.columns}
-    said = {word.removesuffix("s") for word in words(table.name)}
-    return bool(_KEPT_OUT & said) and bool(names & {"userid", "user", "email", "accountid"})
-
-
-def _kept_out(table: SourceTable, count: int) -> Problem:
-    name = label(table.schema, table.name)
-    message = (
-        f"{name} seems to say who is kept out, and nothing of authstore reads it: disable these users after the move, "
-        f'and carry it as it is with carry = ["{name}"] in a `profile`, or leave it with `skip` {table.name}'
-    )
-    return Problem("shut-out", name, message, count, decision="profile", stops=True)
 
 
 def _sample(table: SourceTable, column: SourceColumn) -> Asking[list[str]]:

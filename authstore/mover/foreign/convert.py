@@ -1,9 +1,10 @@
 """Another application's file made into a store's, table by table, in one pass over its rows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from authstore.mover.catalog import QualifiedName, SourceTable
 from authstore.mover.copies import Reject, Role
 from authstore.mover.foreign.carried import CarriedTables
 from authstore.mover.foreign.catalog import SCHEMA, catalog_of, lucia
@@ -13,7 +14,8 @@ from authstore.mover.foreign.values import BadValueError
 from authstore.mover.names import label, quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.problems import SAMPLES, rejected, rows_said, sample
-from authstore.mover.recognition.profile import read_profile
+from authstore.mover.recognition.outcasts import kept_out, outcasts
+from authstore.mover.recognition.profile import is_named, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import looks_random, may_hold_tokens, unrecognised
@@ -67,12 +69,22 @@ class Converter:
         recognised, problems = recognise(catalog, self._options, profile)
         self._done.recognised = recognised
         self._done.problems += problems
+        said = (*profile.leave, *profile.carry) if profile is not None else ()
+        people = {(one.table.schema, one.table.name) for one in recognised if one.role == "users"}
         known = {one.table.name for one in recognised} | {problem.table for problem in problems}
         for table in catalog.tables:
-            if table.name not in known and label(SCHEMA, table.name) not in known and self._is_wanted(table.name):
-                raw = tuple(c.name for c in may_hold_tokens(table) if looks_random(self._sample(table.name, c.name)))
-                self._done.problems += [unrecognised(table, raw)] if raw else []
+            is_new = table.name not in known and label(SCHEMA, table.name) not in known
+            if is_new and self._is_wanted(table.name) and not is_named(table, said):
+                self._done.problems += self._suspects(table, people)
         return recognised
+
+    def _suspects(self, table: SourceTable, people: Collection[QualifiedName]) -> list[Problem]:
+        for by, barred in outcasts(table, people):
+            if count := self._source.count(table.name, barred):
+                return [kept_out(table, count, by)]
+        columns = may_hold_tokens(table, people)
+        raw = tuple(one.name for one in columns if looks_random(self._sample(table.name, one.name)))
+        return [unrecognised(table, raw)] if raw else []
 
     def _sample(self, table: str, column: str) -> list[str]:
         return [str(value) for value in self._source.sample(table, column, 200)]

@@ -12,7 +12,7 @@ from authstore.mover.foreign.values import BadValueError
 from authstore.mover.recognition.aliases import normalised, role_aliases
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
-from authstore.mover.recognition.shut import OPEN_WORDS, SHUT_WORDS, Shut, shutting
+from authstore.mover.recognition.shut import BAD_STANDINGS, OPEN_WORDS, SHUT_WORDS, Shut, shutting
 from authstore.mover.session_data import FLASKS_KEY, UnreadableDataError, data_of_bytes, data_of_text, json_of
 
 Row = dict[str, Any]
@@ -76,13 +76,15 @@ class Reading:
         value = row[shut.column.name]
         if shut.kind == "word":
             return self._says_shut(shut.column.name, value)
+        if shut.kind == "standing":
+            return str(value or "").strip().lower() in BAD_STANDINGS
         if shut.kind in ("since", "until"):
-            when = values.instant(value, self.zone)
+            when = values.instant(value or None, self.zone)
             return when is not None and (when <= self.moments.judged) == (shut.kind == "since")
         if shut.kind == "no":
             return not values.boolean(value)
         end = values.instant(row[shut.ends.name], self.zone) if shut.ends is not None else None
-        return values.boolean(value) and (end is None or end > self.moments.judged)
+        return values.is_said(value) and (end is None or end > self.moments.judged)
 
     def _says_shut(self, name: str, value: Any) -> bool:
         word = str(value or "").strip().lower()

@@ -80,6 +80,11 @@ def boolean(value: Any) -> bool:
     raise BadValueError("neither yes nor no")
 
 
+def is_said(value: Any) -> bool:
+    """Whether something is written there that is no word for no: a flag, or the reason for one."""
+    return value is not None and str(value).strip().lower() not in _NO
+
+
 def address(value: Any) -> str | None:
     """The canonical address; white space alone is none."""
     found = text(value)

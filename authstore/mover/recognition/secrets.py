@@ -5,11 +5,11 @@ By names, by columns that stand beside each other, and, for what neither shows, 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import log2
 from typing import Literal
 
-from authstore.mover.catalog import SourceColumn, SourceTable
+from authstore.mover.catalog import QualifiedName, SourceColumn, SourceTable
 from authstore.mover.names import label
 from authstore.mover.recognition.aliases import normalised, words
 from authstore.mover.recognition.matching import says
@@ -24,8 +24,21 @@ _RAW = re.compile(
 _HASHED = re.compile(
     r".*(password|passwd|secret|token|key|code).*(hash|digest|hashed|bcrypt|argon2)|hashedpassword|salt"
 )
-_EXPIRY = re.compile(r"expires?(at|on|in|date|time)?|expiry(date)?|expiration(date|time)?|validuntil|maxage|ttl")
-_SESSION_STORE = frozenset({"sid", "sess", "sessionkey", "sessiondata", "sessionid"})
+_EXPIRY = re.compile(
+    r"(expires?|expired|expiry|expiration)(at|on|in|date|time)?|(valid|good)(until|till)|maxage|ttl|lifetime"
+    r"|maxinactiveinterval|lastaccess(ed)?(time|at)?"
+)
+_SESSION_STORE = frozenset({
+    "sid", "sess", "sessionkey", "sessiondata", "sessionid",
+    "sessid", "sessdata", "sesslifetime", "sesstime", "sesskey",
+})  # fmt: skip
+_PRESENTED = frozenset({"sid", "sessionid", "sessid", "sessionkey", "sesskey"})
+_KEPT_FOR_IT = frozenset({"data", "payload", "value", "content", "contents", "body", "json", "blob", "attributes"})
+# By which a table may speak of a person: of tokens it is enough to be theirs.
+_OF_A_PERSON = frozenset({
+    "userid", "useruuid", "uid", "accountid", "memberid", "customerid", "username", "useremail", "email", "login",
+    "principal", "principalname", "subject", "identifier", "owner", "ownerid",
+})  # fmt: skip
 # What servers note of a browser (Laravel, CodeIgniter, Rails): two of these in a table about sessions, one of them
 # nothing but a server's note.
 _SERVERS_NOTE = frozenset({"ipaddress", "useragent", "payload", "lastactivity", "remoteaddr"})
@@ -69,10 +82,12 @@ def _is_mixed(values: Sequence[str]) -> bool:
     return bits >= _BITS and min(digits) >= 2 and sum(digits) >= 0.08 * len(text)
 
 
-def may_hold_tokens(table: SourceTable) -> tuple[SourceColumn, ...]:
-    """The columns whose values are worth a look: texts in a table that speaks of a user or of a browser."""
+def may_hold_tokens(table: SourceTable, people: Collection[QualifiedName]) -> tuple[SourceColumn, ...]:
+    """The columns whose values are worth a look: texts in a table that speaks of a user (it refers to one of `people`)
+    or of a browser, or whose rows end."""
     names = {normalised(column.name) for column in table.columns}
-    if not names & (_SERVERS_NOTE | {"userid", "useruuid", "accountid", "memberid", "customerid"}):
+    is_theirs = any(one.table in people for one in table.references)
+    if not (is_theirs or names & (_SERVERS_NOTE | _OF_A_PERSON) or any(map(_ends_in_expiry, table.columns))):
         return ()
     of_others = {name for one in table.references for name in one.columns}
     return tuple(
@@ -102,9 +117,11 @@ def _hangs_on_users(table: SourceTable) -> bool:
     """Tokens of users, hashed or under a name that says nothing: whoever knew them may have lost them since."""
     names = {normalised(column.name) for column in table.columns}
     texts = [
-        column for column in table.columns if column.base in _MAY_HOLD_SECRETS and normalised(column.name) != "userid"
+        column
+        for column in table.columns
+        if column.base in _MAY_HOLD_SECRETS and normalised(column.name) not in _OF_A_PERSON
     ]
-    return _is_called_token(table) and "userid" in names and bool(texts)
+    return _is_called_token(table) and bool(names & _OF_A_PERSON) and bool(texts)
 
 
 def _is_raw(column: SourceColumn) -> bool:
@@ -130,6 +147,7 @@ def _looks_like_sessions(table: SourceTable, raw: tuple[str, ...], about: bool) 
     names = {normalised(column.name) for column in table.columns}
     expires = any(_EXPIRY.fullmatch(name) for name in names) or (about and any(map(_ends_in_expiry, table.columns)))
     keeps_sessions = about and len(names & _SESSION_STORE) > 1 and not table.references
+    keeps_sessions |= about and bool(names & _PRESENTED) and bool(names & _KEPT_FOR_IT) and not table.references
     keeps_sessions |= about and bool(names & _SERVERS_NOTE) and len(names & _BESIDE) > 1
     return keeps_sessions or (expires and (about or bool(raw))) or (about and bool(raw))
 

@@ -13,24 +13,34 @@ from authstore.mover.recognition.aliases import normalised
 from authstore.mover.type_names import DATES, INTEGERS, TEXTS
 
 # yes: shut where true · no: shut where not true · since: shut from this instant on · until: shut up to it ·
-# word: shut or open by what it says
-Kind = Literal["yes", "no", "since", "until", "word"]
+# word: shut or open by what it says · standing: shut where it says so, whatever else it may say
+Kind = Literal["yes", "no", "since", "until", "word", "standing"]
 
 _PAST = (
     "banned|blocked|suspended|locked|lockedout|disabled|deactivated|deleted|softdeleted|removed|archived|inactive"
-    "|frozen|terminated|blacklisted|discarded|barred|closed|revoked"
+    "|frozen|terminated|blacklisted|discarded|barred|closed|revoked|trashed|expelled|erased|quarantined|shadowbanned"
 )
 _NOUN = "ban|block|suspension|suspend|lock|lockout|disable|deactivation|deletion|delete|removal|archive|termination"
 _ENDED = "invalidated|expired|ended|loggedout|signedout|logout|signout|redeemed"
 _SPENT = "used|consumed|claimed|verified"  # ends a token; of an account or a passkey it says nothing
-_OPEN = "active|enabled|activated|approved|allowed|valid"
+_ENTERING = "login|logon|signin|access|authenticate"
+_OPEN = (  # Spring Security says what a user is not
+    f"active|enabled|activated|approved|allowed|valid|(not|non|un)({_PAST}|expired)|credentialsnonexpired"
+    f"|(can|may|allow)({_ENTERING})|({_ENTERING})(enabled|allowed|permitted)"
+)
+_USER_OVER = "(valid|active|enabled|allowed)(until|till|to|thru|through)|(expires?|expiry|expiration)(at|on|date|time)?"
 _WORDS = frozenset({"status", "state", "accountstatus", "userstatus", "accountstate", "userstate"})
+_STANDINGS = frozenset(
+    {"role", "userrole", "usertype", "accounttype", "type", "kind", "access", "accesslevel", "standing"}
+)
 
 OPEN_WORDS = ("active", "enabled", "ok", "normal", "approved", "activated", "live", "valid", "current", "confirmed")
 SHUT_WORDS = (
     "banned", "blocked", "suspended", "locked", "disabled", "deactivated", "deleted", "archived", "inactive", "frozen",
     "terminated", "closed", "rejected", "revoked", "removed", "expired", "used", "consumed", "invalid", "blacklisted",
 )  # fmt: skip
+NO_WORDS = "('', '0', 'f', 'false', 'n', 'no', 'off')"
+BAD_STANDINGS = (*SHUT_WORDS[:6], "deleted", "inactive", "frozen", "terminated", "blacklisted", "expelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +59,55 @@ def shutting(role: Role, columns: tuple[SourceColumn, ...]) -> tuple[Shut, ...]:
         kind = _kind(role, column)
         if kind is not None:
             found.append(Shut(column, kind, _end_of(column, columns) if kind == "yes" else None))
+    if role == "users" and not found:  # who was given a reason is out
+        found = [Shut(column, "yes") for column in columns if _is_reason(column)]
     return tuple(found)
 
 
+def _is_reason(column: SourceColumn) -> bool:
+    return column.base in TEXTS and re.fullmatch(rf"({_PAST}|{_NOUN})(reason|comment|note)", stem(column)) is not None
+
+
+def stem(column: SourceColumn) -> str:
+    """Its normalised name without the words that say whose it is."""
+    return re.sub(r"^(is|was|has|account|user)+", "", normalised(column.name))
+
+
 def _kind(role: Role, column: SourceColumn) -> Kind | None:
-    name = re.sub(r"^(is|was|has|account|user)+", "", normalised(column.name))
-    past = {"users": _PAST, "verification_tokens": f"{_PAST}|{_ENDED}|{_SPENT}"}.get(role, f"{_PAST}|{_ENDED}")
-    is_word = column.base in TEXTS or column.kind == "e"
+    name, is_word = stem(column), column.base in TEXTS or column.kind == "e"
     if normalised(column.name) in _WORDS and (is_word or column.base in INTEGERS):
         return "word"
+    if role == "users" and normalised(column.name) in _STANDINGS and is_word:
+        return "standing"
+    return _time_kind(role, column, name) or _flag_kind(role, column, name)
+
+
+def _past(role: Role) -> str:
+    return {"users": _PAST, "verification_tokens": f"{_PAST}|{_ENDED}|{_SPENT}"}.get(role, f"{_PAST}|{_ENDED}")
+
+
+def _time_kind(role: Role, column: SourceColumn, name: str) -> Kind | None:
+    past = _past(role)
     if re.fullmatch(rf"({past}|{_NOUN})(until|till)|lockout(end|ends)(date|at|utc)?", name):
         return "until"
+    if role == "users" and column.base in DATES | INTEGERS and re.fullmatch(_USER_OVER, name):
+        return "since"
     if re.fullmatch(past, name):
         return "since" if column.base in DATES else "yes"
     if re.fullmatch(rf"({past}|{_NOUN})(at|on|date|time|datetime|since)", name):
         return "yes" if column.base == "bool" else "since"
-    if re.fullmatch(_OPEN, name) and (is_word or column.base in INTEGERS or column.base == "bool"):
-        return "no"
     return None
+
+
+def _flag_kind(role: Role, column: SourceColumn, name: str) -> Kind | None:
+    is_flag = column.base in TEXTS | INTEGERS | {"bool", "bit", "numeric"} or column.kind == "e"
+    if role == "users" and name == "expired" and is_flag:
+        return "yes"
+    return "no" if is_flag and re.fullmatch(_OPEN, name) else None
 
 
 def _end_of(column: SourceColumn, columns: tuple[SourceColumn, ...]) -> SourceColumn | None:
     """`banned` ends by `banExpires`, `suspended` by `suspension_expires_at`."""
-    stem = re.sub(r"^(is|was|has|account|user)+", "", normalised(column.name))[:3]
-    ends = re.compile(rf"(account|user)?{stem}[a-z]*(expires?|expiry|expiration|ends?)(at|on|date|time)?")
+    start = stem(column)[:3]
+    ends = re.compile(rf"(account|user)?{start}[a-z]*(expires?|expiry|expiration|ends?)(at|on|date|time)?")
     return next((other for other in columns if ends.fullmatch(normalised(other.name))), None)

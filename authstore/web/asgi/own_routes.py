@@ -14,10 +14,10 @@ from authstore.web.settings import Settings
 class OwnRoutes(Mount):
     """All routes of ours; other paths below the prefix are left to the application."""
 
-    def __init__(self, settings: Settings, address: Address, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, settings: Settings, address: Address, routes: Sequence[BaseRoute], name: str = "") -> None:
         # Starlette makes the redirect to the path without the slash from the Host header, which anybody can write.
         router = Router(routes, redirect_slashes=False)
-        super().__init__(settings.route_prefix, app=router, name=settings.http.cookie_name)
+        super().__init__(settings.route_prefix, app=router, name=settings.http.cookie_name + name)
         self._address = address
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

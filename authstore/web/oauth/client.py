@@ -295,8 +295,8 @@ class ProviderClient:
         """A token answer as fields of `link_account`; times by the store's clock."""
         fields: dict[str, Any] = {name: token[name] for name in _TOKENS if isinstance(token.get(name), str)}
         for name, value in fields.items():
-            if not value.isprintable():  # RFC 6749 appendix A
-                raise ValueError(f"a {name} of control characters")
+            if not (value.isprintable() and value.isascii()):  # RFC 6749 appendix A
+                raise ValueError(f"a {name} of characters that no header carries")
         seconds = _seconds(token.get("expires_in"))
         if seconds is not None:
             fields["expires_at"] = self._now().astimezone(UTC) + timedelta(seconds=seconds)

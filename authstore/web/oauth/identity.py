@@ -25,7 +25,7 @@ async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
 async def plain_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
     """From an answer with the usual names."""
     number = userinfo.get("sub")
-    return _identity(userinfo, userinfo.get("id") if number is None else number)
+    return _identity(userinfo, userinfo.get("id") if number in (None, "") else number)
 
 
 async def github_identity(userinfo: Mapping[str, Any], fetch: Fetch, emails_url: str) -> Identity:
@@ -95,10 +95,10 @@ def _identity(claims: Mapping[str, Any], number: object) -> Identity:
 
 
 def _account_id(value: object) -> str:
-    """The id as text. Raises `ValueError` where it is none: an empty id would be everybody's."""
+    """The id as text. Raises `ValueError` where it is none: a blank one would be everybody's."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, str) and 0 < len(value) <= _MAX_ID and value.isprintable():
+    if isinstance(value, str) and value.strip() and len(value) <= _MAX_ID and value.isprintable():
         return value
     raise ValueError("the provider gave no usable account id")
 

@@ -30,10 +30,12 @@ JSON for scripts, with the header `X-CSRF-Token`: `POST {prefix}/passkeys/regist
 `{error: code, message: text}` with a 4xx status.
 """  # noqa: E501 - a table row is one line
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from os import PathLike
 from os.path import isdir
+from time import perf_counter
 from typing import Any, Final
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
@@ -43,6 +45,8 @@ from authstore.errors import ConfigurationError
 from authstore.web.texts import LANGUAGES, Texts, chosen
 
 STATIC_FILES: Final = files("authstore.web.pages") / "static"
+
+_PIECE_SECONDS: Final = 0.0005
 
 _POLICY: Final = "Content-Security-Policy"
 PAGE_HEADERS: Final[Mapping[str, str]] = {
@@ -96,7 +100,28 @@ class Pages:
         a provider sends people on to is theirs to say: any place by https may be the end, by http where we are served
         so (not `is_secure`).
         """
-        page = HTMLResponse(self.text(template, context), status, headers=PAGE_HEADERS)
+        return self._answer(self.text(template, context), status, is_secure=is_secure)
+
+    def prepare(self, *templates: str) -> None:
+        """Reads these templates now, which takes a moment, rather than when they are first asked for."""
+        for template in templates:
+            self._templates.get_template(template)
+
+    async def page_by_pieces(
+        self, template: str, context: Mapping[str, Any], status: int = 200, *, is_secure: bool = True
+    ) -> HTMLResponse:
+        """As `page`, for a long one: whoever else is served by this process need not wait until it is filled in."""
+        pieces: list[str] = []
+        since = perf_counter()
+        for piece in self._templates.get_template(template).generate(context):
+            pieces.append(piece)
+            if perf_counter() - since > _PIECE_SECONDS:
+                await asyncio.sleep(0)
+                since = perf_counter()
+        return self._answer("".join(pieces), status, is_secure=is_secure)
+
+    def _answer(self, text: str, status: int, *, is_secure: bool) -> HTMLResponse:
+        page = HTMLResponse(text, status, headers=PAGE_HEADERS)
         policy, own, pictures = PAGE_HEADERS[_POLICY], "form-action 'self'", "img-src 'self'"
         policy = policy.replace(own, f"{own} https:" if is_secure else f"{own} https: http:")
         page.headers[_POLICY] = policy.replace(pictures, pictures + self._pictures)

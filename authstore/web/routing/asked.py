@@ -68,6 +68,13 @@ class Asked:
         context = self.site.context(self.request, self.presence, values)
         return self.site.pages.page(template, context, http_status, is_secure=self.site.address.is_secure)
 
+    async def long_page(self, template: str, http_status: int = 200, /, **values: object) -> Response:
+        """As `page`, for a long one: see `Pages.page_by_pieces`."""
+        context = self.site.context(self.request, self.presence, values)
+        return await self.site.pages.page_by_pieces(
+            template, context, http_status, is_secure=self.site.address.is_secure
+        )
+
     def done(self, path: str, **values: object) -> Response:
         """The answer after a change: JSON for a script, a way back for a person."""
         return JSONResponse(values) if self.wants_json else redirect(path)

@@ -91,6 +91,7 @@ class Texts:
     devices_sure: str = "Are you sure?"
     done_revoked: str = "Signed out there."
     done_revoked_others: str = "Signed out on all other devices."
+    done_revoked_all: str = "All sessions of this user have ended."
     done_unlinked: str = "The account is no longer linked."
     done_deleted: str = "The passkey is removed. It is left on your device until you remove it there too."
     done_renamed: str = "The passkey is renamed."

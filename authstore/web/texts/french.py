@@ -72,6 +72,7 @@ FRENCH: Final = Texts(
     devices_sure="Êtes-vous sûr ?",
     done_revoked="Appareil déconnecté.",
     done_revoked_others="Tous les autres appareils sont déconnectés.",
+    done_revoked_all="Toutes les sessions de cette personne sont terminées.",
     done_unlinked="Le compte n’est plus lié.",
     done_deleted=(
         "La clé d’accès est supprimée. Elle reste sur votre appareil tant que vous ne l’y supprimez pas aussi."

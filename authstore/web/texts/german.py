@@ -76,6 +76,7 @@ GERMAN: Final = Texts(
     devices_sure="Sind Sie sicher?",
     done_revoked="Dort abgemeldet.",
     done_revoked_others="Auf allen anderen Geräten abgemeldet.",
+    done_revoked_all="Alle Sitzungen dieser Person sind beendet.",
     done_unlinked="Das Konto ist nicht mehr verknüpft.",
     done_deleted="Der Passkey ist entfernt. Auf Ihrem Gerät bleibt er, bis Sie ihn auch dort entfernen.",
     done_renamed="Der Passkey ist umbenannt.",

@@ -72,6 +72,7 @@ JAPANESE: Final = Texts(
     devices_sure="よろしいですか。",
     done_revoked="そのデバイスをサインアウトしました。",
     done_revoked_others="ほかのすべてのデバイスをサインアウトしました。",
+    done_revoked_all="このユーザーのセッションをすべて終了しました。",
     done_unlinked="アカウントの連携を解除しました。",
     done_deleted="パスキーを削除しました。デバイス側で削除するまで、デバイスには残ります。",
     done_renamed="パスキーの名前を変更しました。",

@@ -72,6 +72,7 @@ SPANISH: Final = Texts(
     devices_sure="¿Está seguro?",
     done_revoked="Sesión cerrada allí.",
     done_revoked_others="Sesión cerrada en los demás dispositivos.",
+    done_revoked_all="Se han cerrado todas las sesiones de esta persona.",
     done_unlinked="La cuenta ya no está vinculada.",
     done_deleted="La llave de acceso se ha quitado. Sigue en su dispositivo hasta que la quite también allí.",
     done_renamed="La llave de acceso tiene un nombre nuevo.",

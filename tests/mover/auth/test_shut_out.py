@@ -51,6 +51,18 @@ def _users(source: Connection, columns: str, *values: str) -> None:
         ('banned boolean; "banExpires" timestamp', "true, '2099-01-01'", "true, '2020-01-01'"),
         ('banned boolean; "banExpires" timestamp', "true, NULL", "false, '2099-01-01'"),
         ("is_active boolean; deleted_at timestamp", "true, '2026-01-01'", "true, NULL"),
+        ('"accountNonLocked" boolean', "false", "true"),  # Spring Security
+        ("account_non_expired smallint", "0", "1"),
+        ("account_expired boolean", "true", "false"),
+        ("valid_until date", "'2020-01-01'", "'2099-01-01'"),
+        ("account_expires_at timestamptz", "'2020-01-01'", "NULL"),
+        ("deleted_at bigint", "1700000000", "0"),  # GORM's soft_delete
+        ("trashed_at timestamptz", "'2026-01-01'", "NULL"),
+        ("is_enabled bit(1)", "B'0'", "B'1'"),
+        ("can_login boolean", "false", "true"),
+        ('"loginAllowed" boolean', "false", "true"),
+        ("role text", "'Banned'", "'moderator'"),
+        ("ban_reason text", "'spam'", "NULL"),
     ],
 )
 def test_who_is_shut_out_there_arrives_disabled(source: Connection, columns: str, shut: str, open_: str) -> None:
@@ -70,6 +82,9 @@ def test_who_is_shut_out_there_arrives_disabled(source: Connection, columns: str
         "last_locked_by text",
         "email_blocked_count int",
         "locale text",
+        "role text",
+        "password_expires_at timestamptz",
+        "trial_valid_until date",
     ],
 )
 def test_what_only_sounds_like_it_shuts_nobody_out(source: Connection, columns: str) -> None:
@@ -194,6 +209,32 @@ class TestListsOfWhoIsKeptOut:
         (problem,) = (problem for problem in plan.problems if problem.stops)
         assert (problem.kind, problem.count) == ("shut-out", 1)
         assert (await _plan(source_url, tmp_path, skip=(table,))).ok
+
+
+class TestWhatIsKeptBesideEachUser:
+    @pytest.mark.parametrize(
+        ("column", "shut", "open_"),
+        [("banned boolean", "true", "false"), ("suspended_at timestamptz", "now()", "NULL"), ("locked int", "1", "0")],
+    )
+    async def test_stops_the_move_while_it_bars_anybody(
+        self, source: Connection, source_url: str, tmp_path: Path, column: str, shut: str, open_: str
+    ) -> None:
+        seed(source, "pg_adapter", users=1)
+        source.execute(f"CREATE TABLE profiles (id int PRIMARY KEY REFERENCES users, {column})".encode())
+        source.execute(f"INSERT INTO profiles VALUES (1, {open_})".encode())
+        assert (await _plan(source_url, tmp_path)).ok
+        source.execute(f"UPDATE profiles SET {column.split()[0]} = {shut}".encode())
+        (problem,) = (one for one in (await _plan(source_url, tmp_path)).problems if one.stops)
+        assert (problem.kind, problem.table, problem.count) == ("shut-out", "public.profiles", 1)
+        assert column.split()[0] in problem.message
+
+    async def test_of_things_there_are_many_of_it_says_nothing(
+        self, source: Connection, source_url: str, tmp_path: Path
+    ) -> None:
+        seed(source, "pg_adapter", users=1)
+        source.execute("CREATE TABLE posts (id serial PRIMARY KEY, user_id int REFERENCES users, locked boolean)")
+        source.execute("INSERT INTO posts (user_id, locked) VALUES (1, true)")
+        assert (await _plan(source_url, tmp_path)).ok
 
 
 async def _plan(url: str, folder: Path, **options: Any) -> Any:

@@ -29,6 +29,10 @@ Connection = psycopg.Connection[Any]
         "accesstoken (token varchar(43) PRIMARY KEY, user_id int, created_at timestamptz)",  # fastapi-users
         "personal_access_tokens (id bigserial PRIMARY KEY, tokenable_type text, tokenable_id int, token varchar(64))",
         "user_sessions (sid text, user_id int, last_activity timestamptz)",
+        "sessions (sess_id varchar(128) PRIMARY KEY, sess_data bytea, sess_lifetime int, sess_time int)",  # Symfony
+        'rememberme_token (series varchar(88) PRIMARY KEY, value varchar(88), "lastUsed" timestamp, username text)',
+        "spring_session (primary_id char(36), session_id char(36), expiry_time bigint, principal_name varchar(100))",
+        "sessions (id serial PRIMARY KEY, session_id varchar, data text, updated_at timestamp)",  # Rails
     ],
 )
 @pytest.mark.parametrize("choice", ["stop", "keep", "drop"])
@@ -48,6 +52,9 @@ async def test_tables_of_sessions_and_tokens_stop_the_move_empty_or_not(
         ("k varchar(64) UNIQUE, member_id int", lambda: secrets.token_hex(32)),
         ("raw bytea, user_id int", lambda: secrets.token_bytes(32)),
         ("v text, ip_address inet, payload jsonb", lambda: secrets.token_urlsafe(48)),
+        ('k text, who text REFERENCES "User"', lambda: secrets.token_hex(32)),
+        ("k text PRIMARY KEY, v jsonb, expires timestamptz", lambda: f"sess:{secrets.token_urlsafe(32)}"),
+        ("k text, email text", lambda: secrets.token_urlsafe(32)),
     ],
 )
 async def test_secrets_under_names_that_say_nothing_stop_the_move(

@@ -202,8 +202,20 @@ async def test_users_who_are_one_become_one_where_both_addresses_are_verified(tm
     assert one(target, 'SELECT "authorId" FROM "Post" WHERE id = 9') == "u1"
 
 
-async def test_a_door_that_was_shut_stays_shut(tmp_path: Path) -> None:
-    banned = ('ALTER TABLE "User" ADD COLUMN banned BOOLEAN', "UPDATE \"User\" SET banned = 1 WHERE id = 'u2'")
+@pytest.mark.parametrize(
+    ("column", "shut"),
+    [
+        ("banned BOOLEAN", "1"),
+        ('"accountNonLocked" BOOLEAN DEFAULT 1', "0"),
+        ('"deletedAt" INTEGER DEFAULT 0', "1700000000"),
+        ("valid_until DATE", "'2020-01-01'"),
+        ("ban_reason TEXT", "'spam'"),
+        ("role TEXT DEFAULT 'user'", "'banned'"),
+    ],
+)
+async def test_a_door_that_was_shut_stays_shut(tmp_path: Path, column: str, shut: str) -> None:
+    name = column.split()[0]
+    banned = (f'ALTER TABLE "User" ADD COLUMN {column}', f"UPDATE \"User\" SET {name} = {shut} WHERE id = 'u2'")
     target = tmp_path / "new.db"
     plan = await make_plan(made(tmp_path, PRISMA, *banned), target)
     await move(plan)
@@ -211,6 +223,25 @@ async def test_a_door_that_was_shut_stays_shut(tmp_path: Path) -> None:
     async with connect(target) as store:
         assert await store.get_session_and_user(TOKEN.format(2)) is None
         assert await store.get_session_and_user(TOKEN.format(1)) is not None
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        ("CREATE TABLE user_bans (user_id TEXT, reason TEXT)", "INSERT INTO user_bans VALUES ('u2', 'spam')"),
+        (
+            'CREATE TABLE profiles (id TEXT PRIMARY KEY REFERENCES "User"(id), suspended_at TEXT)',
+            "INSERT INTO profiles VALUES ('u1', NULL), ('u2', '2026-01-01')",
+        ),
+    ],
+)
+async def test_what_shuts_a_door_beside_the_users_is_asked_about(tmp_path: Path, beside: tuple[str, str]) -> None:
+    target, source = tmp_path / "new.db", made(tmp_path, PRISMA, *beside)
+    plan = await make_plan(source, target)
+    assert [(one.kind, one.count) for one in plan.problems if one.stops] == [("shut-out", 1)]
+    profile = tmp_path / "profile.toml"
+    profile.write_text(f'authstore_profile = 1\ncarry = ["{beside[0].split()[2]}"]')
+    assert (await make_plan(source, target, profile=profile)).ok
 
 
 async def test_secrets_without_a_field_are_asked_for(tmp_path: Path) -> None:

@@ -294,6 +294,7 @@ def _build(url: str, database: Path) -> tuple[Site, FastAPI]:
     )
     app = FastAPI(lifespan=auth.lifespan)
     auth.install(app)
+    app.routes.append(auth.console())
     app.mount("/pretend", pretend.app)
     app.mount("/other", other.app)
     app.mount("/poster", poster.app)

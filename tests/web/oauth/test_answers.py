@@ -109,7 +109,7 @@ async def test_a_transport_needs_no_more_than_to_answer(make_world: Any) -> None
     assert (await arrive(world, world.new_browser(), "bare")).status_code == 303
 
 
-NULLS = [{"sub": None, "id": 77}, {"sub": None, "id": "77"}, {"id": 77}, {"sub": "77", "id": 1}]
+NULLS = [{"sub": None, "id": 77}, {"sub": None, "id": "77"}, {"id": 77}, {"sub": "77", "id": 1}, {"sub": "", "id": 77}]
 
 
 @pytest.mark.parametrize("told", NULLS, ids=str)
@@ -117,6 +117,13 @@ async def test_null_beside_a_good_field_is_as_if_it_were_not_there(make_world: A
     world = await make_world(providers=[plain(PlainProvider(me={**told, "picture": None, "email": None}))])
     await arrive(world, world.new_browser(), "plain")
     assert await world.store.get_account("plain", "77") is not None
+
+
+@pytest.mark.parametrize("number", ["", " ", "  ", None, True, 7.5, {}], ids=repr)
+async def test_an_id_that_would_be_everybodys_signs_nobody_in(make_world: Any, number: Any) -> None:
+    world = await make_world(providers=[plain(PlainProvider(me={"id": number}))])
+    assert (await arrive(world, world.new_browser(), "plain")).status_code == 502
+    assert await world.store.list_users() == []
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

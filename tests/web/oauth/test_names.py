@@ -24,7 +24,9 @@ NAMES = {
     "Ada\nLovelace": None,
     "Ada\u202egnp.exe": None,
     "\u2066Ada\u2069": None,
-    "Ada\u2028": None,
+    "A\u2028da": None,
+    "\t Ada \r\n": "Ada",
+    "Ada\u2028": "Ada",
     "A\x00da": None,
 }
 

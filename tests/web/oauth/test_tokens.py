@@ -95,7 +95,10 @@ async def test_a_token_of_unknown_lifetime_is_taken_as_good(world: Any) -> None:
     assert (await world.auth.fresh_account("pretend", "ada-1")).access_token == "good"
 
 
-SHAPES = [{}, "", [], None, 7, [{"access_token": "x"}], {"access_token": ""}, {"access_token": None}, {"token": "x"}]
+SHAPES: list[Any] = [
+    *({}, "", [], None, 7, [{"access_token": "x"}], {"token": "x"}),
+    *({"access_token": told} for told in ("", None, "é", "a\nb")),
+]
 
 
 @pytest.mark.parametrize("answer", SHAPES, ids=repr)

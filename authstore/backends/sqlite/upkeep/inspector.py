@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 
 from authstore.backends.inspection import COUNTED_ROWS, StoreSize, Symptom, TableInfo, symptom_of
@@ -27,6 +28,7 @@ from authstore.errors import (
 
 T = TypeVar("T")
 
+_STEPS = 10_000  # of SQLite's machine, a millisecond or so, from one look at the clock to the next
 _PLACES, _STRETCH = 200, 100  # of an estimate: so many places in a table, so many rows there
 _TABLES = """
 SELECT name, wr FROM pragma_table_list
@@ -41,13 +43,13 @@ class SqliteInspector:
         self._path = path
         self._database = database
 
-    async def ask(self, make: Callable[[], Unit[T]]) -> T:
+    async def ask(self, make: Callable[[], Unit[T]], *, seconds: float | None = None) -> T:
         """See `authstore.backends.inspection.Inspector`."""
-        return await self._look(partial(_run, make))
+        return await self._look(partial(_run, make), seconds)
 
-    async def size(self, *, with_tables: bool) -> StoreSize:
+    async def size(self, *, with_tables: bool, counted: int = COUNTED_ROWS, seconds: float | None = None) -> StoreSize:
         """See `authstore.backends.inspection.Inspector`."""
-        return await self._look(partial(_size, self._path, with_tables))
+        return await self._look(partial(_size, self._path, with_tables, counted), seconds)
 
     async def examine(self) -> list[Symptom]:
         """See `authstore.backends.inspection.Inspector`."""
@@ -74,7 +76,9 @@ class SqliteInspector:
         else:
             await asyncio.to_thread(self._mend_alone, kind)
 
-    async def _look(self, work: Callable[[UnitConnection], T]) -> T:
+    async def _look(self, work: Callable[[UnitConnection], T], seconds: float | None = None) -> T:
+        if seconds is not None:
+            work = partial(_within, monotonic() + seconds, work)
         if self._path is None and self._database is not None:
             return await self._database.on_writer(work)
         return await asyncio.to_thread(self._look_at_file, work)
@@ -91,6 +95,19 @@ class SqliteInspector:
             mend_within(path, kind, connection, is_store=False)
 
 
+def _within(deadline: float, work: Callable[[UnitConnection], T], connection: UnitConnection) -> T:
+    """What the work gives, if it is done by then; SQLite is stopped in the middle of a statement otherwise."""
+
+    def is_over() -> bool:
+        return monotonic() > deadline
+
+    connection.set_progress_handler(is_over, _STEPS)
+    try:
+        return work(connection)
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
 def _run(make: Callable[[], Unit[T]], connection: UnitConnection) -> T:
     unit = make()
     try:
@@ -101,7 +118,7 @@ def _run(make: Callable[[], Unit[T]], connection: UnitConnection) -> T:
     return drive(connection, unit, first)
 
 
-def _size(path: Path | None, with_tables: bool, connection: sqlite3.Connection) -> StoreSize:
+def _size(path: Path | None, with_tables: bool, most: int, connection: sqlite3.Connection) -> StoreSize:
     def pragma(name: str) -> int:
         value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
         return value
@@ -109,7 +126,7 @@ def _size(path: Path | None, with_tables: bool, connection: sqlite3.Connection) 
     version = len(ledger(connection))
     sizes = _sizes(connection) if with_tables else None
     tables = tuple(
-        _table(connection, name, sizes, is_numbered=not wr) for name, wr in connection.execute(_TABLES).fetchall()
+        _table(connection, name, sizes, most, is_numbered=not wr) for name, wr in connection.execute(_TABLES).fetchall()
     )
     page = pragma("page_size")
     place, size, log = "memory", pragma("page_count") * page, 0
@@ -126,31 +143,34 @@ def _sizes(connection: sqlite3.Connection) -> dict[str, int] | None:
         return None
 
 
-def _table(connection: sqlite3.Connection, name: str, sizes: dict[str, int] | None, *, is_numbered: bool) -> TableInfo:
+def _table(
+    connection: sqlite3.Connection, name: str, sizes: dict[str, int] | None, most: int, *, is_numbered: bool
+) -> TableInfo:
     quoted = '"' + name.replace('"', '""') + '"'
-    rows, is_exact = (_estimated if is_numbered else _counted)(connection, quoted)
+    rows, is_exact = (_estimated if is_numbered else _counted)(connection, quoted, most)
     indexes = [found for (found,) in connection.execute("SELECT name FROM pragma_index_list(?)", (name,))]
     size = None if sizes is None else sum(sizes.get(one, 0) for one in (name, *indexes))
     return TableInfo(name, rows, size, tuple(sorted(indexes)), is_exact)
 
 
-def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
-    """How many rows a table has, counted up to a million, and whether those are all."""
+def _counted(connection: sqlite3.Connection, table: str, most: int) -> tuple[int, bool]:
+    """How many rows a table has, counted up to so many, and whether those are all."""
     some = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT ?)"  # noqa: S608  # a name of the catalogue
-    rows: int = connection.execute(some, (COUNTED_ROWS + 1,)).fetchone()[0]
-    return min(rows, COUNTED_ROWS), rows <= COUNTED_ROWS
+    rows: int = connection.execute(some, (most + 1,)).fetchone()[0]
+    return min(rows, most), rows <= most
 
 
-def _estimated(connection: sqlite3.Connection, table: str) -> tuple[int, bool]:
+def _estimated(connection: sqlite3.Connection, table: str, most: int) -> tuple[int, bool]:
     """The same of a table with numbered rows: of a large one by how densely some places of it are filled."""
     (first,) = connection.execute(f"SELECT min(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
     (last,) = connection.execute(f"SELECT max(_rowid_) FROM {table}").fetchone()  # noqa: S608  # as above
-    if first is None or (span := last - first + 1) <= COUNTED_ROWS:
-        return _counted(connection, table)
+    if first is None or (span := last - first + 1) <= most:
+        return _counted(connection, table, most)
     count = f"SELECT count(*) FROM {table} WHERE _rowid_ BETWEEN ? AND ?"  # noqa: S608  # as above
     rows = 0
-    for _ in range(_PLACES):
-        place = random.randrange(first, last - _STRETCH + 2)  # noqa: S311  # a sample, no secret
+    for part in range(_PLACES):
+        within = random.randrange(span)  # noqa: S311  # a sample, no secret
+        place = min(first + (span * part + within) // _PLACES, last - _STRETCH + 1)
         (there,) = connection.execute(count, (place, place + _STRETCH - 1)).fetchone()
         rows += there
     return round(span * rows / (_PLACES * _STRETCH)), False

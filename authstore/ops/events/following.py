@@ -1,4 +1,4 @@
-"""The change log from outside: following it, how long it remembers, whether somebody laid hands on it."""
+"""Following the change log, how long it remembers, whether somebody laid hands on it."""
 
 import asyncio
 from collections.abc import AsyncIterator
