@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import random
 import shutil
 import socket
 from datetime import timedelta
@@ -13,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
 
-from authstore import utc_now
+from authstore import Adapter, utc_now
 from authstore.testing import Clock
 from authstore.testing.web import Outbox
 from authstore.web import Auth, github, gitlab, google, microsoft
@@ -39,6 +40,7 @@ def make(port: int, clock: Clock) -> tuple[Auth, FastAPI]:
         insecure_dev=True,
     )
     app = FastAPI(lifespan=auth.lifespan)
+    app.routes.append(auth.console())
     auth.install(app)
     return auth, app
 
@@ -47,7 +49,7 @@ async def main() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-        clock = Clock(utc_now() - timedelta(days=3))
+        clock = Clock(utc_now() - timedelta(days=30))
         auth, app = make(port, clock)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -61,16 +63,32 @@ async def main() -> None:
 
 
 async def cookie_of_ada(auth: Auth, clock: Clock) -> dict[str, str]:
-    """Somebody who has a bit of everything, signed in: her cookie."""
+    """Somebody who has a bit of everything, signed in after a month of others: her cookie."""
     store = auth.store
+    await others(store, clock, timedelta(days=27))
     ada = await store.create_user(email="ada@example.com", name="Ada Lovelace")
     await store.link_account(ada.id, "google", "1076", type="oidc", id_token=told(email="ada@example.com"))
     await store.link_account(ada.id, "github", "42", id_token=told(name="countess"))
     await store.create_authenticator(ada.id, "Y3JlZGVudGlhbA", b"key", name="iCloud Keychain", backed_up=True)
     await store.create_session(ada.id, ip="203.0.113.7", user_agent=IPHONE)
-    clock.advance(timedelta(days=3))
+    await store.create_role("admin")
+    await store.grant_role(ada.id, "admin")
+    await others(store, clock, timedelta(days=3))
     name, value = auth.cookie_for(await store.create_session(ada.id, ip="198.51.100.23", user_agent=FIREFOX))
     return {name: value}
+
+
+async def others(store: Adapter, clock: Clock, span: timedelta) -> None:
+    """People who come by day, and by the week rather than at its end; some sign out again."""
+    chance = random.Random(span.days)
+    people = [await store.create_user(email=f"person{number}.{span.days}@example.com") for number in range(40)]
+    for _ in range(int(span / timedelta(hours=1))):
+        now = clock.advance(timedelta(hours=1))
+        busy = 3 if 7 <= now.hour < 22 else 1
+        for _ in range(chance.randint(0, busy if now.weekday() < 5 else 1)):
+            session = await store.create_session(chance.choice(people).id, ip="203.0.113.50", user_agent=FIREFOX)
+            if chance.random() < 0.3:
+                await store.delete_session(session.token or "")
 
 
 def told(**claims: str) -> str:
@@ -89,6 +107,8 @@ async def take(url: str, cookies: dict[str, str]) -> None:
             page = await opened(browser, scheme, cookies, url)
             await page.goto(f"{url}/auth/sessions")
             await kept(page, f"account-{scheme}")
+            await page.goto(f"{url}/auth/console")
+            await kept(page, f"console-{scheme}", most=1180)
         await browser.close()
 
 
@@ -109,10 +129,12 @@ async def opened(browser: Browser, scheme: str, cookies: dict[str, str], url: st
     return await context.new_page()
 
 
-async def kept(page: Page, name: str) -> None:
+async def kept(page: Page, name: str, most: int = 2000) -> None:
+    """The page, down to so many pixels."""
     await page.evaluate("document.activeElement?.blur()")
     path = PICTURES / f"{name}.webp"
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": await page.evaluate("document.body.scrollHeight"), "scale": 1}
+    height = min(most, await page.evaluate("document.body.scrollHeight"))
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1}
     devtools = await page.context.new_cdp_session(page)  # Playwright itself takes no WebP, a quarter of PNG's size
     shot = {"format": "webp", "quality": 90, "clip": clip, "captureBeyondViewport": True}
     path.write_bytes(base64.b64decode((await devtools.send("Page.captureScreenshot", shot))["data"]))

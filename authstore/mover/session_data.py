@@ -20,6 +20,7 @@ from authstore.mover.storable import is_storable
 
 FLASKS_KEY: Final = "sessionid"  # the column, as aliases are compared: "session:" stands before the token in it
 PICKLED: Final = "pickled, which is never loaded"
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _MOST: Final = 16 * 1024 * 1024  # bytes of one session, once it is inflated
 _SIGNED: Final = re.compile(r"(\.?)([A-Za-z0-9_-]+=*)(?::[A-Za-z0-9]+)?:[A-Za-z0-9_-]+")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
@@ -54,7 +55,7 @@ def data_of_bytes(data: bytes) -> dict[str, Any]:
 
 def json_of(data: Mapping[str, Any]) -> str:
     """The text of what was read, as a visit has it."""
-    return json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(data)
 
 
 def _object(text: bytes) -> dict[str, Any]:

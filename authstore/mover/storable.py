@@ -1,10 +1,12 @@
 """Which JSON can be kept and read again: Python, SQLite and pydantic have limits of their own."""
 
 import json
+import re
 from math import isfinite
 from typing import Any
 
 DEEPEST = 100  # levels
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def is_storable_json(text: str) -> bool:
@@ -20,7 +22,7 @@ def is_storable(value: Any, depth: int = DEEPEST) -> bool:
     """As `is_storable_json`, of what was read already."""
     match value:
         case str():
-            return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+            return "\0" not in value and (value.isascii() or not _SURROGATES.search(value))
         case float():
             return isfinite(value)
         case dict():

@@ -30,6 +30,8 @@ class AuthenticatorStore(StoreBase):
         data: JsonObject | None = None,
     ) -> Authenticator:
         """See `authstore.adapter.Authenticators.create_authenticator`."""
+        if isinstance(transports, str):  # it would be one for each letter
+            raise TypeError(f"transports is a list of texts: [{transports!r}]")
         made = Authenticator(
             credential_id=credential_id,
             user_id=user_id,

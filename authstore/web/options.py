@@ -40,6 +40,9 @@ class Storage:
     prune_every: timedelta | None = timedelta(hours=1)
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
+        if self.policy is not None and not isinstance(self.policy, SessionPolicy):
+            raise ConfigurationError("policy is a SessionPolicy")
         if self.prune_every is not None and self.prune_every <= timedelta(0):
             raise ConfigurationError("prune_every must be positive")
 
@@ -65,6 +68,7 @@ class Limits:
     invitation_lifetime: timedelta = timedelta(days=7)
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if (
             min(self.mails_per_address, self.mails_per_address_a_day, self.mails_per_client, self.sign_ins_per_client)
             < 1
@@ -98,6 +102,9 @@ class Look:
     links: Mapping[str, str] = field(default_factory=dict)
     accent: str | None = None
 
+    def __post_init__(self) -> None:
+        _check_kinds(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
@@ -123,6 +130,7 @@ class Http:
     visits: bool = False
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if not _COOKIE.fullmatch(self.cookie_name) or self.cookie_name.endswith(("-browser", "-last", "-visit")):
             raise ConfigurationError(
                 "cookie_name: letters, digits, - and _; -browser, -last and -visit are taken as ends"
@@ -228,3 +236,23 @@ def _completed(kind: type[_Group], given: _Group | None, options: dict[str, Any]
     if twice:
         raise ConfigurationError(f"{twice[0]} is given twice: in {kind.__name__}(…) and by itself")
     return replace(group, **own)
+
+
+_KINDS: Final[tuple[tuple[type, str], ...]] = (
+    (bool, "True or False"),
+    (int, "a whole number"),
+    (timedelta, "a timedelta"),
+    (Mapping, "a mapping"),
+    (str, "a text"),
+)
+
+
+def _check_kinds(group: Any) -> None:
+    """Raises `ConfigurationError` for a member that is of another kind than its default."""
+    for each in fields(group):
+        default = each.default_factory() if callable(each.default_factory) else each.default
+        kind, said = next(((kind, said) for kind, said in _KINDS if isinstance(default, kind)), (object, ""))
+        given = getattr(group, each.name)
+        is_optional = given is None and "None" in str(each.type)
+        if not is_optional and (not isinstance(given, kind) or (kind is int and isinstance(given, bool))):
+            raise ConfigurationError(f"{each.name} is {said}, not {type(given).__name__}")

@@ -14,6 +14,8 @@ from authstore.mover.reports import Problem
 
 # Of letters beyond ASCII, SQLite knows no other case.
 _BY_CASE = re.compile(r"\b(lower|upper|initcap)\(|~~\*|ILIKE", re.IGNORECASE)
+# A number kept as text, beside another than zero (see `compare`).
+_ROUNDED = re.compile(r" AS REAL\) [<>]?= (?!-?0(\.0+)?(?![.\d]))")
 _SAME_WHEN_GENERATED = ("integer", "text", "double", "boolean")
 
 
@@ -103,6 +105,9 @@ class Expressions:
             self._lost(f'check "{name}" ({expression})', error)
             return []
         self._weaker_by_case(f'check "{name}"', expression)
+        if _ROUNDED.search(phrase.sql) and any(c.landing.reading == "digits" for c in self._table.columns.values()):
+            message = f'check "{name}": SQLite compares long numbers by 15 digits, and may let more in ({expression})'
+            self.problems.append(Problem("weaker", self._table.label, message))
         return [(name, phrase.sql)]
 
     def _translated_indexes(self) -> list[tuple[SourceIndex, str, str | None]]:

@@ -1,7 +1,7 @@
 """Views over carried tables, where SQLite can say every part of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlglot
 from sqlglot import exp
@@ -10,12 +10,15 @@ from sqlglot.errors import SqlglotError
 from authstore.mover.catalog import QualifiedName
 from authstore.mover.expressions.translate import translation
 from authstore.mover.expressions.translated import Translated, UnsayableError
-from authstore.mover.expressions.walk import Names, bare
+from authstore.mover.expressions.walk import Names, Rule, Translation, bare, unsayable
 from authstore.mover.names import folded, label, quote
 from authstore.mover.postgres.types import Reading
 from authstore.mover.reports import Problem
 
-_PARTS = ("expressions", "from_", "from", "joins", "where", "group", "distinct", "order", "with_", "with")
+_PARTS = (
+    *("expressions", "from_", "from", "joins", "where", "group", "having"),
+    *("distinct", "order", "limit", "offset", "with_", "with"),
+)
 _OF_UNIONS = ("this", "expression", "distinct", "order", "with_", "with")
 _GROUPED: tuple[Reading, ...] = ("integer", "decimal", "boolean", "text", "label", "exact", "date", "instant", "local")
 _ORDERED: tuple[Reading, ...] = ("integer", "decimal", "double", "date", "instant", "local")
@@ -75,29 +78,44 @@ def _query(node: exp.Expr, schema: str, known: Relations, outer: Names = _NONE) 
     """A SELECT, or several put together, with what WITH names before it."""
     said = []
     relations = dict(known)
-    for common in (node.args.get("with_") or node.args.get("with") or exp.With(expressions=[])).expressions:
-        if common.args.get("alias") and common.args["alias"].args.get("columns"):
-            raise UnsayableError("a WITH that names its columns")
+    before = node.args.get("with_") or node.args.get("with") or exp.With(expressions=[])
+    if before.args.get("recursive") or {each.alias for each in before.expressions} & {
+        each.target for each in known.values()
+    }:
+        raise UnsayableError("a WITH that is recursive or called as a table")
+    for common in before.expressions:
         inner = _query(common.this, schema, relations)
-        columns = ", ".join(quote(column) for column in inner.columns)
+        named = [column.name for column in (common.args["alias"].args.get("columns") or ())]
+        names = [*named, *list(inner.columns)[len(named) :]]  # the first ones alone may be named
+        columns = ", ".join(quote(column) for column in names)
         said.append(f"{quote(common.alias)} ({columns}) AS ({inner.sql})")
-        relations[schema, common.alias] = Relation(common.alias, inner.columns)
-    found = _union(node, schema, relations, outer) if isinstance(node, exp.Union) else _Select(
-        node, schema, relations, outer
-    ).query()  # fmt: skip
+        readings = [column.reading for column in inner.columns.values()]
+        known_as = {name: Translated(quote(name), reading) for name, reading in zip(names, readings, strict=True)}
+        relations[schema, common.alias] = Relation(common.alias, known_as)
+    if isinstance(node, exp.SetOperation):
+        found = _compound(node, schema, relations, outer)
+    else:
+        found = _Select(node, schema, relations, outer).query()
     return _Query(f"WITH {', '.join(said)} {found.sql}", found.columns) if said else found
 
 
-def _union(node: exp.Union, schema: str, known: Relations, outer: Names) -> _Query:
+def _compound(node: exp.SetOperation, schema: str, known: Relations, outer: Names) -> _Query:
+    """UNION, EXCEPT and INTERSECT, which SQLite takes from left to right, without parentheses."""
+    word, is_distinct = type(node).__name__.upper(), bool(node.args.get("distinct"))
     if any(value for name, value in node.args.items() if name not in _OF_UNIONS):
-        raise UnsayableError("more than a UNION of queries")
-    parts = [_query(part, schema, known, outer) for part in (node.this, node.expression)]
+        raise UnsayableError(f"more than {word} of queries")
+    if not is_distinct and word != "UNION":
+        raise UnsayableError(f"{word} ALL")
+    if isinstance(node.expression, exp.SetOperation):
+        raise UnsayableError(f"{word} of what is put together itself")
+    first = node.this.this if isinstance(node.this, exp.Subquery) and not node.this.alias else node.this
+    parts = [_query(part, schema, known, outer) for part in (first, node.expression)]
     readings = [[column.reading for column in part.columns.values()] for part in parts]
     if readings[0] != readings[1] or not set(readings[0]) <= set(_GROUPED):
-        raise UnsayableError("a UNION of columns of several kinds")
-    word = "UNION" if node.args.get("distinct") else "UNION ALL"
+        raise UnsayableError(f"{word} of columns of several kinds")
     order = _by_place(node.args.get("order"), list(parts[0].columns))
-    return _Query(f"{parts[0].sql} {word} {parts[1].sql}{order}", parts[0].columns)
+    said = f"{word}{'' if is_distinct else ' ALL'}"
+    return _Query(f"{parts[0].sql} {said} {parts[1].sql}{order}", parts[0].columns)
 
 
 def _by_place(order: exp.Expr | None, columns: Sequence[str]) -> str:
@@ -139,6 +157,7 @@ class _Select:
         start += "".join(self._joins(query.args.get("joins") or ()))
         start += self._condition(" WHERE ", query.args.get("where"))
         start += self._grouped(query.args.get("group"))
+        start += self._having(query.args.get("having"))
         selected = [self._item(item) for item in query.expressions]
         columns = {name: Translated(quote(name), phrase.reading) for name, phrase in selected}
         if len({folded(name) for name in columns}) < len(selected):
@@ -146,7 +165,7 @@ class _Select:
         distinct = self._distinct(query.args.get("distinct"), [phrase for _, phrase in selected])
         chosen = ", ".join(f"{phrase.sql} AS {quote(name)}" for name, phrase in selected)
         order = self._ordered(query.args.get("order"), dict(selected))
-        return _Query(f"SELECT {distinct}{chosen} FROM {start}{order}", columns)
+        return _Query(f"SELECT {distinct}{chosen} FROM {start}{order}{self._cut(dict(selected))}", columns)
 
     def _distinct(self, clause: exp.Expr | None, phrases: Sequence[Translated]) -> str:
         if clause is None:
@@ -160,13 +179,32 @@ class _Select:
             return ""
         terms = []
         for term in clause.expressions:
-            node = bare(term.this)
-            named = selected.get(node.name) if isinstance(node, exp.Column) and not node.table else None
-            terms.append(f"{(named or self._walk(node)).sql}{_direction(term)}")
+            terms.append(f"{self._term(bare(term.this), selected).sql}{_direction(term)}")
         return f" ORDER BY {', '.join(terms)}"
+
+    def _cut(self, selected: Mapping[str, Translated]) -> str:
+        """LIMIT and OFFSET, after an order that SQLite has too."""
+        limit, offset = self._select.args.get("limit"), self._select.args.get("offset")
+        if limit is None and offset is None:
+            return ""
+        order = self._select.args.get("order")
+        by = [self._term(bare(term.this), selected).reading for term in order.expressions] if order else []
+        if not by or not set(by) <= set(_ORDERED):
+            raise UnsayableError("a LIMIT without an order that is the same in both")
+        counts = [_count(clause) for clause in (limit, offset)]
+        return f" LIMIT {-1 if counts[0] is None else counts[0]}" + (f" OFFSET {counts[1]}" if counts[1] else "")
+
+    def _term(self, node: exp.Expr, selected: Mapping[str, Translated]) -> Translated:
+        named = selected.get(node.name) if isinstance(node, exp.Column) and not node.table else None
+        return named or self._gathered(node)
 
     def _walk(self, node: exp.Expr) -> Translated:
         return translation(self._names).phrase(node)
+
+    def _gathered(self, node: exp.Expr) -> Translated:
+        """An expression in which there may be sums and counts."""
+        walk = translation(self._names)
+        return replace(walk, rules={**walk.rules, **_AGGREGATES}).phrase(node)
 
     def _sources(self, clause: exp.Expr | None) -> Iterator[str]:
         if clause is None:
@@ -241,23 +279,65 @@ class _Select:
         phrases = translation(self._names).strict(clause.expressions, *_GROUPED)
         return f" GROUP BY {', '.join(phrase.sql for phrase in phrases)}"
 
+    def _having(self, clause: exp.Expr | None) -> str:
+        if clause is None:
+            return ""
+        phrase = self._gathered(bare(clause.this))
+        if phrase.reading != "boolean" or self._select.args.get("group") is None:
+            raise UnsayableError(clause.sql(dialect="postgres"))
+        return f" HAVING {phrase.sql}"
+
     def _item(self, item: exp.Expr) -> tuple[str, Translated]:
         name, node = item.alias_or_name, bare(item.this if isinstance(item, exp.Alias) else item)
         if not name:
             raise UnsayableError(item.sql(dialect="postgres"))
-        return name, self._aggregate(node) or self._walk(node)
+        return name, self._gathered(node)
 
-    def _aggregate(self, node: exp.Expr) -> Translated | None:
-        if isinstance(node, exp.Count) and not node.expressions:
-            counted = "*" if isinstance(node.this, exp.Star) else self._walk(node.this).sql
-            return Translated(f"count({counted})", "integer")
-        if isinstance(node, exp.Max | exp.Min) and not node.expressions:
-            (value,) = translation(self._names).strict([node.this], *_ORDERED)
-            return Translated(f"{'max' if isinstance(node, exp.Max) else 'min'}({value.sql})", value.reading)
-        if isinstance(node, exp.Sum):
-            (value,) = translation(self._names).strict([node.this], "integer")
-            return Translated(f"sum({value.sql})", "integer")
+
+def _counted(walk: Translation, node: exp.Expr) -> Translated:
+    if node.expressions:
+        raise unsayable(node)
+    if isinstance(node.this, exp.Star):
+        return Translated("count(*)", "integer")
+    if not isinstance(node.this, exp.Distinct):
+        return Translated(f"count({walk.strictly(node.this).sql})", "integer")
+    if len(node.this.expressions) != 1:
+        raise unsayable(node)
+    (value,) = walk.strict(node.this.expressions, *_GROUPED)
+    return Translated(f"count(DISTINCT {value.sql})", "integer")
+
+
+def _edge(word: str) -> Rule:
+    def rule(walk: Translation, node: exp.Expr) -> Translated:
+        if node.expressions:
+            raise unsayable(node)
+        (value,) = walk.strict([node.this], *_ORDERED)
+        return Translated(f"{word}({value.sql})", value.reading)
+
+    return rule
+
+
+def _sum(walk: Translation, node: exp.Expr) -> Translated:
+    (value,) = walk.strict([node.this], "integer")
+    return Translated(f"sum({value.sql})", "integer")
+
+
+_AGGREGATES: dict[type[exp.Expr], Rule] = {
+    exp.Count: _counted,
+    exp.Max: _edge("max"),
+    exp.Min: _edge("min"),
+    exp.Sum: _sum,
+}
+
+
+def _count(clause: exp.Expr | None) -> int | None:
+    """How many, where it is a plain number."""
+    if clause is None:
         return None
+    said = bare(clause.args.get("expression") or clause)
+    if not isinstance(clause, exp.Limit | exp.Offset) or not isinstance(said, exp.Literal) or not said.name.isdigit():
+        raise UnsayableError(clause.sql(dialect="postgres"))
+    return int(said.name)
 
 
 def _parsed(definition: str) -> exp.Expr:

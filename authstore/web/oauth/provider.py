@@ -161,8 +161,8 @@ def oidc(
     The issuer is the discovery URL without `/.well-known/openid-configuration` (OpenID Connect Discovery §4.3); pass
     `issuer` for a provider that stands elsewhere. Raises `ConfigurationError`.
     """
-    if "openid" not in scope.split():
-        raise ConfigurationError(f'{name}: the scope of an OpenID provider holds "openid"')
+    if not isinstance(scope, str) or "openid" not in scope.split():
+        raise ConfigurationError(f'{name}: the scope of an OpenID provider is a text that holds "openid"')
     if details.get("issuer") is None and not discovery_url.endswith(WELL_KNOWN):
         raise ConfigurationError(f"{name}: the discovery URL does not end in {WELL_KNOWN}; say which issuer=")
     details["issuer"] = details.get("issuer") or discovery_url.removesuffix(WELL_KNOWN)

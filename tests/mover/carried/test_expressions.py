@@ -82,6 +82,18 @@ def test_a_number_too_near_to_zero_for_a_float_stands_the_checks_on_it(move: Mov
         assert refused(target, f"INSERT INTO t VALUES (3, {wrong})")
 
 
+def test_a_check_on_long_numbers_that_lets_more_in_is_reported(move: Move) -> None:
+    move.seed(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, long numeric(30,2) CHECK (long > 9), free numeric CHECK (free <> 0),
+            half numeric CHECK (half <= 0.5), short numeric(5,2) CHECK (short > 9), whole int CHECK (whole > 9));
+        """
+    )
+    problems = move.plan().problems
+    assert [bool(said(problems, f"t_{name}_check", "may let more in")) for name in ("long", "half")] == [True, True]
+    assert not [one for name in ("free", "short", "whole") for one in said(problems, f"t_{name}_check", "may let more")]
+
+
 def test_a_check_that_was_never_validated_is_reported(move: Move) -> None:
     move.seed(
         """
