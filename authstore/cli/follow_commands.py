@@ -108,4 +108,4 @@ def _show(output: Output, report: "FollowReport", action: "FollowAction", source
         output.say(f"{report.target} is what the source was: {counted}; standstill {standstill:.2f} s")
         output.say("the source's tables refuse every write, and slot and publication are gone")
         output.say(f"now start the application on sqlite:///{report.target} (AUTHSTORE_URL)")
-        output.say(f"should it have to go back: authstore follow {masked(source)} {report.target} --reopen")
+        output.say(f"should it have to go back: authstore follow {masked(source)} sqlite:///{report.target} --reopen")

@@ -13,6 +13,7 @@ _JSON_SECONDS = 0.5  # between two progress events of one table
 _LINE_SECONDS = 5.0
 
 _FOLLOWING = "following"
+_SAID = ("plan", "slot", "wait")  # what happens meanwhile; the other problems are told at the end
 _PHASES = {
     "index": "building indexes",
     "check": "checking",
@@ -65,6 +66,8 @@ class ProgressView:
                 message=as_typed(problem.message),
                 count=problem.count,
             )
+            if problem.kind in _SAID:
+                self._output.say(problem.message)
 
     def _lag(self, event: LagEvent) -> None:
         """Rows that wait, of all that came since the last time nothing did."""

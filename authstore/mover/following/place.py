@@ -15,7 +15,7 @@ from authstore.mover.postgres.connection import SourceConnection, connect
 from authstore.mover.postgres.replication.slots import Slot
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.postgres.url import checked_url
-from authstore.mover.reports import RetryEvent
+from authstore.mover.reports import Problem, ProblemEvent
 from authstore.mover.sqlite.target_files import TargetFiles
 
 _SETTLING = 0.01  # seconds between two looks, while a transaction is in the log and not yet to be seen
@@ -81,7 +81,8 @@ def await_settled(view: Snapshot, transactions: set[int], stop: threading.Event)
 
 def make_slot(order: Order, slot: Slot) -> int:
     """Where its log begins."""
-    order.emit(RetryEvent("making a replication slot; the source waits until its open transactions have ended", 0.0))
+    said = "a replication slot is made: the source waits until the transactions that are open there have ended"
+    order.emit(ProblemEvent(Problem("wait", "", said)))
     return slot.create()
 
 
