@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -21,6 +21,7 @@ from authstore.store import Store
 
 _NEEDED: Final = ("starlette", "jinja2", "uvicorn")  # by console
 _LOOPBACK: Final = "127.0.0.1"
+_SHUTDOWN_SECONDS: Final = 3  # for what a browser still waits for
 
 
 def register(app: typer.Typer) -> None:
@@ -99,7 +100,10 @@ async def _serve(url: str, port: int, output: Output) -> None:
             output.event("open", url=link)
             output.say(f"open {link}")
             output.say("the link works once, on this machine; Ctrl-C ends it")
-            config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
+            quietly: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+            config = uvicorn.Config(
+                app, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS, **quietly
+            )
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)  # uvicorn hears them, and then the store is closed in peace
             await uvicorn.Server(config).serve(sockets=[listener])

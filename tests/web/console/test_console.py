@@ -296,7 +296,6 @@ async def test_what_the_database_does_not_tell_in_time_is_left_out(
         admin = await office.admin()
         monkeypatch.setattr("authstore.ops.overview._LEAST_SECONDS", 0.0)
         monkeypatch.setattr("authstore.web.console.pages._SECONDS", 0.0)
-        monkeypatch.setattr("authstore.backends.sqlite.upkeep.inspector._STEPS", 1)
         answer = await admin.get("/auth/console")
         assert answer.status_code == 200
         assert "left out, not waited for" in answer.text

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import TypeVar
 
@@ -22,13 +23,14 @@ from authstore.backends.sqlite.upkeep.mending import mend_files, mend_within
 from authstore.database import Unit
 from authstore.errors import (
     AuthStoreError,
+    StoreBusyError,
     StoreClosedError,
     StoreMisuseError,
 )
 
 T = TypeVar("T")
 
-_STEPS = 10_000  # of SQLite's machine, a millisecond or so, from one look at the clock to the next
+_AGAIN_SECONDS = 0.05
 _PLACES, _STRETCH = 200, 100  # of an estimate: so many places in a table, so many rows there
 _TABLES = """
 SELECT name, wr FROM pragma_table_list
@@ -77,8 +79,15 @@ class SqliteInspector:
             await asyncio.to_thread(self._mend_alone, kind)
 
     async def _look(self, work: Callable[[UnitConnection], T], seconds: float | None = None) -> T:
-        if seconds is not None:
-            work = partial(_within, monotonic() + seconds, work)
+        if seconds is None:
+            return await self._look_unhurried(work)
+        limit = _Limit(seconds)
+        try:
+            return await self._look_unhurried(partial(limit.run, work))
+        finally:
+            limit.lift()
+
+    async def _look_unhurried(self, work: Callable[[UnitConnection], T]) -> T:
         if self._path is None and self._database is not None:
             return await self._database.on_writer(work)
         return await asyncio.to_thread(self._look_at_file, work)
@@ -95,17 +104,41 @@ class SqliteInspector:
             mend_within(path, kind, connection, is_store=False)
 
 
-def _within(deadline: float, work: Callable[[UnitConnection], T], connection: UnitConnection) -> T:
-    """What the work gives, if it is done by then; SQLite is stopped in the middle of a statement otherwise."""
+class _Limit:
+    """Ends what a connection is at when time is up. From the event loop: a look at the clock in the middle of a
+    statement would need Python's lock, and wait for it each time."""
 
-    def is_over() -> bool:
-        return monotonic() > deadline
+    def __init__(self, seconds: float) -> None:
+        self._ends = monotonic() + seconds
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None  # while it is at work
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, self._stop)
 
-    connection.set_progress_handler(is_over, _STEPS)
-    try:
-        return work(connection)
-    finally:
-        connection.set_progress_handler(None, 0)
+    def run(self, work: Callable[[UnitConnection], T], connection: UnitConnection) -> T:
+        """What the work gives. Raises `StoreBusyError` where there is no time left."""
+        if monotonic() >= self._ends:
+            raise StoreBusyError("the database was given no time")
+        self._connection = connection
+        try:
+            return work(connection)
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def lift(self) -> None:
+        """Nobody waits any longer: what a cancelled caller left at work ends too."""
+        self._timer.cancel()
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    def _stop(self) -> None:
+        self._interrupt()
+        self._timer = self._loop.call_later(_AGAIN_SECONDS, self._stop)  # it may have been between two statements
 
 
 def _run(make: Callable[[], Unit[T]], connection: UnitConnection) -> T:
