@@ -19,7 +19,7 @@ QUICKEST := $(addprefix --ignore=tests/,cli ops testing store/sessions/test_cach
   store/test_refreshing.py store/test_many_sessions.py store/test_many_rows.py store/test_kept_roles.py \
   backends/sqlite/test_store.py backends/sqlite/test_revocation.py web/oauth/test_providers.py)
 
-.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants clean
+.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants follow clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -124,6 +124,10 @@ benchmarks: $(READY)
 # A million look-ups while others revoke: not one may be stale; the result is benchmarks/results/ledger.md.
 ledger: $(READY)
 	$(BIN)/python -m benchmarks.ledger
+
+# A source written to in every way, whose follower is killed every second: benchmarks/results/follow.md.
+follow: $(READY)
+	$(BIN)/python -m benchmarks.follow
 
 # A store on two nodes under Patroni with etcd, of which one is killed: benchmarks/results/patroni.md.
 patroni: $(READY)

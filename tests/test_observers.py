@@ -154,7 +154,7 @@ async def test_what_waits_for_the_right_to_write_says_so(url: str) -> None:
         holding = asyncio.create_task(hold())
         await is_held.wait()
         writing = asyncio.create_task(store.create_role("admin"))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         release.set()
         await asyncio.gather(holding, writing)
         [operation] = notes.named("create_role")

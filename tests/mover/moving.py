@@ -113,7 +113,8 @@ def people(source: psycopg.Connection[Any], users: int = 50, sessions: int = 3, 
     )
     source.execute(
         """INSERT INTO note (author, body, weight, pages, thumb)
-           SELECT 'u' || 1 + n %% %s, repeat('é ' || n, 3), n / 7.0, n, decode(md5(n::text), 'hex')
+           SELECT 'u' || 1 + n %% %s, repeat('é ' || n, 3), n / 7.0, n,
+                  decode('ffd8ffe0' || lpad(to_hex(n), 12, '0'), 'hex')
            FROM generate_series(1, %s) AS n""",
         (users, users * notes),
     )

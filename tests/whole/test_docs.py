@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import logging
 import re
 import sqlite3
 import subprocess
@@ -54,6 +55,18 @@ def test_every_block_says_what_it_is() -> None:
     assert TESTS
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """What a program sets of the log is taken back: the tests after it share it."""
+    loggers = [logging.getLogger(), logging.getLogger("authstore")]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
 def test_a_program_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from authstore.expiry import utc_now
+from authstore.mover.batches import Key
 from authstore.mover.errors import MoverError, SourceError, SourceUnavailableError, TargetError
 from authstore.mover.following.finishing import finish
 from authstore.mover.following.follower import Following
@@ -153,8 +154,8 @@ def _judge(following: Following) -> None:
 
 def _differing(following: Following, keyed: KeyedRows, identities: set[Identity]) -> int:
     layout, listed = keyed.reader.layout, sorted(identities)
-    wanted = dict.fromkeys(keyed.keys(listed))
+    wanted: dict[Key, str | None] = dict.fromkeys(keyed.keys(listed))
     for batch in keyed.rows(listed):
         for digest, row in zip(batch.digests, batch.rows(0, len(batch)), strict=True):
             wanted[layout.key_of(row)] = digest
-    return sum(following.target.digest_of(layout, key) != digest for key, digest in wanted.items())
+    return following.target.differing(layout, wanted)

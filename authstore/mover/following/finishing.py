@@ -34,9 +34,9 @@ def finish(following: Following, standstill: float) -> FollowReport:
         target.ledger.set_sources({definitions[at] if at else "": text for at, text in found.items()})
         target.note({**options_note(options), **sequences_note(target.connection), "finished_at": iso(utc_now())})
     place.view.rest()
-    _leave(order, target)
     following.log.close()
     place.slot.drop()
+    _leave(order, target)  # the last: whoever is killed before runs the same command again
     return FollowReport(
         target=str(order.files.target),
         applied=order.applied,

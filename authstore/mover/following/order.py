@@ -31,6 +31,7 @@ class Order:
     max_slot_wal: int = 0
     identity: Identity | None = None
     applied: int = 0
+    gives_slot_up: bool = False  # it is lost, or keeps too much
     told: set[Problem] = field(default_factory=set)  # what the operator knows already
     started: float = field(default_factory=time.monotonic)
 

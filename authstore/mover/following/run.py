@@ -44,7 +44,7 @@ def run_follow(order: Order) -> FollowReport:
                 order.emit(ProblemEvent(Problem("plan", "", str(error))))
             except SlotLostError as error:
                 order.emit(ProblemEvent(Problem("slot", "", f"{error}; a new one is made, and everything compared")))
-                _drop_slot(order)
+                order.gives_slot_up = True
             except (SourceUnavailableError, TargetBusyError) as error:
                 if order.identity is None and "following" not in _notes(order):
                     raise  # nobody has ever answered at this URL
@@ -52,11 +52,6 @@ def run_follow(order: Order) -> FollowReport:
                 order.emit(RetryEvent(str(error), wait))
                 order.stop.wait(wait)
             order.heed_stop()
-
-
-def _drop_slot(order: Order) -> None:
-    with opened(order, _notes(order).get("following", "")) as place:
-        place.slot.drop_slot()
 
 
 def _notes(order: Order) -> dict[str, str]:
@@ -69,6 +64,9 @@ def _session(order: Order) -> FollowReport | None:
     slot = notes.get("following", "")
     with opened(order, slot) as place:
         _refuse_guarded(order, place, slot)
+        if order.gives_slot_up:
+            place.slot.drop_slot()
+            order.gives_slot_up = False
         options = bound(order.options, notes) if slot else order.options
         shape = place.slot.shape()
         scheme = planned(order, place.view, options)

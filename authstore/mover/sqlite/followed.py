@@ -95,12 +95,14 @@ class FollowedFile:
             raise
         self.connection.execute("COMMIT")
 
-    def digest_of(self, layout: Layout, key: Key) -> str | None:
-        """Of the row with this key, as the source's digests are; nothing where there is no such row."""
-        queries = TargetQueries(layout)
-        found = self.connection.execute(f"SELECT {queries.digested} FROM {queries.table} {queries.where_key}", key)
-        row = found.fetchone()
-        return row_digest(row[0]) if row else None
+    def differing(self, layout: Layout, wanted: Mapping[Key, str | None]) -> int:
+        """How many rows are not as wanted: a digest as the source's are, or nothing where there must be no such row."""
+        queries, count = TargetQueries(layout), 0
+        statement = f"SELECT {queries.digested} FROM {queries.table} {queries.where_key}"
+        for key, digest in wanted.items():
+            row = self.connection.execute(statement, key).fetchone()
+            count += (row_digest(row[0]) if row else None) != digest
+        return count
 
     def make_triggers(self) -> None:
         """Those that waited."""
