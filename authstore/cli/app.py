@@ -9,6 +9,7 @@ from io import TextIOWrapper
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from authstore.cli import (
     backup_commands,
@@ -95,12 +96,24 @@ def run(arguments: Sequence[str]) -> int:
         _complain(masked(as_typed(str(error))), hint, is_json)
         return 2 if isinstance(error, ConfigurationError) else 1
     except Exception as error:
-        if is_json:  # whoever reads events sees the last one, whatever happens; people see where it happened
-            _complain(f"an error of authstore's own: {type(error).__name__}", "please report it", is_json)
+        if _is_wrong_usage(arguments, error, is_json):
+            return 2
         raise
     if result == _INTERRUPTED:  # typer's own word for Ctrl-C
         return _stopped(is_json)
     return result if isinstance(result, int) else 0
+
+
+def _is_wrong_usage(arguments: Sequence[str], error: Exception, is_json: bool) -> bool:
+    """Says what is wrong: the store refused what was typed (no model takes it, or it is no text, but bytes that are no
+    UTF-8), or an error of our own."""
+    is_text = all(argument.encode(errors="ignore").decode() == argument for argument in arguments)
+    if isinstance(error, ValidationError) or (isinstance(error, ValueError) and not is_text):
+        _complain("what was given is empty, too long or no text", "look at the arguments", is_json)
+        return True
+    if is_json:  # whoever reads events sees the last one, whatever happens; people see where it happened
+        _complain(f"an error of authstore's own: {type(error).__name__}", "please report it", is_json)
+    return False
 
 
 def _stopped(is_json: bool) -> int:

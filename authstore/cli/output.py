@@ -19,6 +19,15 @@ def masked(text: str) -> str:
     return _PASSWORD_PARAMETER.sub(r"\1=…", _PASSWORD.sub(r"\1:…@", text))
 
 
+# What a terminal obeys, or is misled by: controls other than tabs and line ends, and what turns the writing around.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(text: str) -> str:
+    """The text as a terminal may be given it: whatever somebody called themselves."""
+    return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         hang_up()
@@ -51,7 +60,7 @@ class Output:
     def say(self, text: str = "") -> None:
         """For people; silent with --json."""
         if not self.is_json:
-            self.console.print(masked(text))
+            self.console.print(shown(masked(text)))
 
     def table(self, head: Iterable[str], rows: Iterable[Iterable[object]], *, numbers: int = 0) -> None:
         """Columns for people; the last `numbers` of them hold numbers."""
@@ -85,7 +94,10 @@ class Output:
 
 
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    """One line of it, for a stranger's text is not to make more."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return shown(" ".join(str(value).splitlines()))
 
 
 def human_bytes(size: float) -> str:

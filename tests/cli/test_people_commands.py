@@ -1,6 +1,7 @@
 """users, sessions and roles: what somebody on call does to people from a shell."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -8,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from authstore import Adapter, Permission, connect
+from authstore.cli import app as application
 from tests.cli.running import events, run
 
 pytestmark = pytest.mark.processes
@@ -127,3 +129,35 @@ def test_no_command_makes_a_store_that_is_not_there(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "there is no store at" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["roles", "create", ""],
+        ["roles", "create", "\udcff"],
+        ["roles", "create", "editor", "--description", "\udcff"],
+        ["users", "list", "--after", "\udcff"],
+        ["sessions", "explain", "\udcff"],
+    ],
+    ids=ascii,
+)
+def test_what_no_store_takes_is_wrong_usage(url: str, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    in_store(url, _ada)
+    assert application.run([*command, "--url", url, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["event"] == "error"
+    assert in_store(url, lambda store: store.list_roles()) == []
+
+
+@pytest.mark.parametrize("name", ["Ada\x1b[31m", "\x1b]0;owned\x07Ada", "Ada\u202eevE", "Ada\x9b31m"], ids=ascii)
+def test_a_name_tells_a_terminal_nothing(url: str, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    async def named(store: Adapter) -> None:
+        user = await store.create_user(name=name, id="u-1")
+        await store.create_session(user.id, user_agent=f"{name}\nid")
+
+    in_store(url, named)
+    for command in (["users", "list"], ["users", "show", "u-1"], ["sessions", "list", "u-1"]):
+        assert application.run([*command, "--url", url]) == 0
+        said = capsys.readouterr().out
+        assert "u-1" in said or "Ada" in said
+        assert not set(said) & set("\x1b\x07\x9b\u202e")

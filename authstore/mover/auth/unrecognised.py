@@ -64,5 +64,5 @@ def _of_table(table: SourceTable, source: Source, people: Collection[QualifiedNa
 def _sample(table: SourceTable, column: SourceColumn) -> Asking[list[str]]:
     name = quote(column.name)
     value = f"encode({name}, 'hex')" if column.base == "bytea" else f"{name}::text"
-    query = f"SELECT left({value}, 600) FROM {relation(table)} WHERE {name} IS NOT NULL LIMIT {_SAMPLE}"
+    query = f"SELECT left({value}, 601) FROM {relation(table)} WHERE {name} IS NOT NULL LIMIT {_SAMPLE}"
     return [str(found) for (found,) in (yield query)]

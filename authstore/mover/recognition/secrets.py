@@ -35,8 +35,9 @@ _SESSION_STORE = frozenset({
 _PRESENTED = frozenset({"sid", "sessionid", "sessid", "sessionkey", "sesskey"})
 _KEPT_FOR_IT = frozenset({"data", "payload", "value", "content", "contents", "body", "json", "blob", "attributes"})
 # By which a table may speak of a person: of tokens it is enough to be theirs.
-_OF_A_PERSON = frozenset({
-    "userid", "useruuid", "uid", "accountid", "memberid", "customerid", "username", "useremail", "email", "login",
+_OF_AN_ID = frozenset({"userid", "useruuid", "accountid", "memberid", "customerid"})
+_OF_A_PERSON = _OF_AN_ID | frozenset({
+    "uid", "username", "useremail", "email", "login",
     "principal", "principalname", "subject", "identifier", "owner", "ownerid",
 })  # fmt: skip
 # What servers note of a browser (Laravel, CodeIgniter, Rails): two of these in a table about sessions, one of them
@@ -86,14 +87,19 @@ def may_hold_tokens(table: SourceTable, people: Collection[QualifiedName]) -> tu
     """The columns whose values are worth a look: texts in a table that speaks of a user (it refers to one of `people`)
     or of a browser, or whose rows end."""
     names = {normalised(column.name) for column in table.columns}
-    is_theirs = any(one.table in people for one in table.references)
-    if not (is_theirs or names & (_SERVERS_NOTE | _OF_A_PERSON) or any(map(_ends_in_expiry, table.columns))):
+    is_sure = bool(names & (_SERVERS_NOTE | _OF_AN_ID))
+    is_theirs = any(one.table in people for one in table.references) or bool(names & _OF_A_PERSON)
+    if not (is_sure or is_theirs or any(map(_ends_in_expiry, table.columns))):
         return ()
     of_others = {name for one in table.references for name in one.columns}
+    found_by = {name for key in table.keys for name in key.columns}
     return tuple(
         column
         for column in table.columns
-        if column.base in {"text", "varchar", "bpchar", "bytea"}
+        if (
+            column.base in {"text", "varchar", "bpchar"}
+            or (column.base == "bytea" and (is_sure or column.name in found_by))
+        )
         and column.name not in of_others
         and not _DIGEST.search(normalised(column.name))
     )

@@ -64,6 +64,7 @@ class Console:
         self.site.pages.prepare(*_TEMPLATES)
         return [
             get(self.site, "/console", self._admitted(self.overview), "console"),
+            get(self.site, "/console/", self._admitted(self.overview), "console_too"),  # as mounts are asked elsewhere
             get(self.site, "/console/events", self._admitted(self.events), "console_events"),
             get(self.site, "/console/user", self._admitted(self.user), "console_user"),
             post(self.site, "/console/find", self._admitted(self.find), "console_find"),

@@ -48,13 +48,13 @@ async def test_tables_of_sessions_and_tokens_stop_the_move_empty_or_not(
 @pytest.mark.parametrize(
     ("columns", "value"),
     [
-        ("who_knows text PRIMARY KEY, user_id int, at timestamptz", lambda: secrets.token_urlsafe(32)),
+        ("who_knows text PRIMARY KEY, user_id int, at timestamptz", lambda: f"{secrets.token_urlsafe(32)}42"),
         ("k varchar(64) UNIQUE, member_id int", lambda: secrets.token_hex(32)),
         ("raw bytea, user_id int", lambda: secrets.token_bytes(32)),
-        ("v text, ip_address inet, payload jsonb", lambda: secrets.token_urlsafe(48)),
+        ("v text, ip_address inet, payload jsonb", lambda: f"{secrets.token_urlsafe(48)}42"),
         ('k text, who text REFERENCES "User"', lambda: secrets.token_hex(32)),
-        ("k text PRIMARY KEY, v jsonb, expires timestamptz", lambda: f"sess:{secrets.token_urlsafe(32)}"),
-        ("k text, email text", lambda: secrets.token_urlsafe(32)),
+        ("k text PRIMARY KEY, v jsonb, expires timestamptz", lambda: f"sess:{secrets.token_hex(32)}"),
+        ("k text, email text", lambda: secrets.token_hex(32)),
     ],
 )
 async def test_secrets_under_names_that_say_nothing_stop_the_move(
@@ -84,6 +84,8 @@ async def test_secrets_under_names_that_say_nothing_stop_the_move(
         ("title text, user_id int", lambda: "a-title-with-words-and-no-secrets-at-all"),
         ("body text, user_id int", lambda: "Words with spaces between, and 12 numbers 345 among them."),
         ("hash text, height int", lambda: secrets.token_hex(32)),  # a chain of blocks, nobody's
+        ('picture bytea, owner text REFERENCES "User"', lambda: secrets.token_bytes(64)),
+        ("essay text, email text", lambda: secrets.token_hex(400)),  # longer than what anybody presents
     ],
 )
 async def test_ids_digests_and_words_are_left_in_peace(

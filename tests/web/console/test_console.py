@@ -250,7 +250,9 @@ async def test_it_is_a_mount_that_may_come_before_or_after_install(order: str) -
         await store.create_role("staff")
         await store.grant_role(user.id, "staff")
         await sign_in(browser, user, auth=auth)
-        assert (await browser.get("/auth/console")).status_code == 200
+        for path in ("/auth/console", "/auth/console/"):
+            assert (await browser.get(path)).status_code == 200
+        assert (await browser.get("/auth/consoles")).status_code == 404
 
 
 async def test_the_store_of_a_url_is_looked_into_once_it_is_open_and_its_queries_are_timed(tmp_path: Any) -> None:
