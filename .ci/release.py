@@ -22,15 +22,11 @@ def main(dist: str, *flags: str) -> int:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     headings = HEADING.findall((ROOT / "CHANGELOG.md").read_text("utf-8"))
     is_release = f"v{version}" in _git("tag", "--points-at", "HEAD") or "--tag" in flags
-    wrong = [*_wrong_headings(version, headings, is_release), *_wrong_wheels(version, Path(dist))]
-    if (
-        not is_release
-        and f"v{version}" in _git("tag")
-        and _git("diff", "--name-only", f"v{version}", "--", "authstore")
-    ):
-        wrong.append(
-            f"v{version} is released and authstore/ has changed since: the next version goes into pyproject.toml"
-        )
+    wrong = [
+        *_wrong_headings(version, headings, is_release),
+        *_wrong_tags(f"v{version}", is_release),
+        *_wrong_wheels(version, Path(dist)),
+    ]
     if "--tag" in flags and _git("status", "--porcelain"):
         wrong.append("there are changes that are not committed")
     for line in wrong:
