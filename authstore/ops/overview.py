@@ -182,9 +182,9 @@ def _endings() -> Unit[dict[datetime, int]]:
 def _event_page(before: int | None, limit: int) -> Unit[EventPage]:
     [newest] = yield queries.get_newest_change()
     [log] = yield queries.get_change_log()
-    before = (newest["seq"] or 0) + 1 if before is None else before
-    since = max(before - _LOG_ROWS, log["lost"] + 1)
-    found = yield queries.list_newest_events(since=since, before=before, limit=limit)
+    end: int = (newest["seq"] or 0) + 1 if before is None else before
+    since = max(end - _LOG_ROWS, log["lost"] + 1)
+    found = yield queries.list_newest_events(since=since, before=end, limit=limit)
     events = tuple(map(event, found))
     older = events[-1].seq if len(events) == limit else since
     return EventPage(events, older if older > log["lost"] + 1 else None)

@@ -89,8 +89,8 @@ def _query(node: exp.Expr, schema: str, known: Relations, outer: Names = _NONE) 
         names = [*named, *list(inner.columns)[len(named) :]]  # the first ones alone may be named
         columns = ", ".join(quote(column) for column in names)
         said.append(f"{quote(common.alias)} ({columns}) AS ({inner.sql})")
-        readings = [column.reading for column in inner.columns.values()]
-        known_as = {name: Translated(quote(name), reading) for name, reading in zip(names, readings, strict=True)}
+        columns_of = zip(names, inner.columns.values(), strict=True)
+        known_as = {name: Translated(quote(name), column.reading) for name, column in columns_of}
         relations[schema, common.alias] = Relation(common.alias, known_as)
     if isinstance(node, exp.SetOperation):
         found = _compound(node, schema, relations, outer)

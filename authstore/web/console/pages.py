@@ -242,8 +242,9 @@ def _place(given: str) -> tuple[datetime, str]:
 
 def _size_of(number: float) -> str:
     """1536 → "1.5 KB"."""
-    for unit in _UNITS:
-        if number < 1024 or unit == _UNITS[-1]:
+    unit, *larger = _UNITS
+    for next_one in larger:
+        if number < 1024:
             break
-        number /= 1024
+        number, unit = number / 1024, next_one
     return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
