@@ -232,7 +232,7 @@ def _check(path: Path, options: FileOptions) -> None:
         if file.is_followed(connection):
             raise StoreReadOnlyError(
                 f"{path} is kept equal to a PostgreSQL: `authstore follow SOURCE TARGET --cut-over` makes it the store,"
-                " `--drop` ends the following"
+                " `authstore follow SOURCE TARGET --drop` ends the following"
             )
         if is_all_there_is and status.st_size % connection.execute("PRAGMA page_size").fetchone()[0]:
             # SQLite itself counts a page that is cut off as whole.

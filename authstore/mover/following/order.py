@@ -46,7 +46,7 @@ class Order:
         if self.stop.is_set():
             raise MoveStoppedError(
                 "stopped; the source keeps its log from here on",
-                hint="run the same command again to go on, or with `--drop` to give up",
+                hint="run the same command again to go on, or `authstore follow SOURCE TARGET --drop` to give up",
             )
 
 

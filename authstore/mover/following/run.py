@@ -89,7 +89,7 @@ def _refuse_guarded(order: Order, place: Place, slot: str) -> None:
     tables = guarded_tables(place.connection)
     if not tables or (slot and order.cuts_over):
         return
-    begun = "`--cut-over` ends what was begun" if slot else "the target is the store now"
+    begun = "`authstore follow SOURCE TARGET --cut-over` ends what was begun" if slot else "the target is the store now"
     raise SourceError(
         f"the source's tables are closed by a cut-over: {', '.join(tables[:_SHOWN])}",
         hint=f"{begun}; `authstore follow SOURCE TARGET --reopen` opens the source again",

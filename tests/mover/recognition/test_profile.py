@@ -69,7 +69,8 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 
 def test_the_examples_of_the_documentation_are_profiles() -> None:
     page = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text("utf-8")
-    profile, short = (parse_profile(part.split("```")[0]) for part in page.split("```toml\n")[1:])
+    visits, profile, short = (parse_profile(part.split("```")[0]) for part in page.split("```toml\n")[1:])
+    assert visits.tables["visits"].user_in == ("passport", "user")
     assert short.leave == ("PasswordResetToken", "TwoFactorToken")
     assert profile.tables["sessions"].columns == {"token": "secret", "user_id": "person", "expires": "valid_until"}
     assert profile.tables["users"].columns["image"] == ""
