@@ -154,6 +154,9 @@ def show_verify(output: Output, report: VerifyReport) -> None:
             output.say(f"  {name}: {sample}")
     show_problems(output, report.findings)
     show_left_behind(output, report.problems)
+    if not report.tables:
+        output.say("nothing was compared: the options leave no table")
+        return
     rows = one_or_many(sum(table.source_rows for table in report.tables.values()), "row")
     what = f"{one_or_many(len(report.tables), 'table')} with {rows}"
     output.say(f"equal: {what}" if report.ok else f"the target differs from the source ({what} compared)")

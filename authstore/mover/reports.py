@@ -126,7 +126,8 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        return not self.findings and all(table.ok for table in self.tables.values())
+        """Something was compared, and nothing differs."""
+        return bool(self.tables) and not self.findings and all(table.ok for table in self.tables.values())
 
 
 @dataclass(frozen=True, slots=True)

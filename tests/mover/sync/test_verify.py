@@ -1,5 +1,6 @@
 """`verify` finds one changed value, one missing and one extra row in any table; `recover` mends; `rollback` undoes."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,17 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import TargetChangedError, TargetError, make_plan, move, recover, rollback
+from authstore.cli.app import run
+from authstore.mover import (
+    MoveOptions,
+    TargetChangedError,
+    TargetError,
+    make_plan,
+    move,
+    recover,
+    rollback,
+    verify,
+)
 from authstore.mover.sync import attempt
 from tests.mover import seeds
 from tests.mover.moving import actual, change, contents, expected, moved, names, one, people, verified
@@ -53,6 +64,18 @@ async def test_a_single_changed_value_is_found_and_recovered(
     await recover(source_url, target, table)
     assert contents(target) == before
     assert (await verified(source_url, target)).ok
+
+
+async def test_of_no_table_nothing_is_proved(
+    source: _Link, source_url: str, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people(source, users=3)
+    await moved(source_url, target)
+    options = MoveOptions(only=("note",), skip=("note",))
+    assert not (await verify(source_url, target, options)).ok
+    command = ["verify", source_url, f"sqlite:///{target}", "--only", "note", "--skip", "note"]
+    assert await asyncio.to_thread(run, command) == 1
+    assert "nothing was compared" in capsys.readouterr().out
 
 
 async def test_missing_and_extra_rows_are_found_at_the_ends_and_in_the_middle(
