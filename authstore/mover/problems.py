@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from authstore.email import masked_email
 from authstore.mover.copies import Reject
+from authstore.mover.errors import UndecidedError
 from authstore.mover.options import MoveOptions
 from authstore.mover.reports import Problem
 
@@ -34,3 +35,14 @@ def sample(row_id: str, shown: str | None = None) -> str:
     """A row by its id, and beside it the address that it is about; no address is shown whole."""
     named = masked_email(row_id) if "@" in row_id else row_id
     return f"{named} ({masked_email(shown.strip())})" if shown and shown.strip() else named
+
+
+def refuse_undecided(problems: Sequence[Problem], outcome: str = "; nothing was written") -> None:
+    """Raises `UndecidedError` where something of this must be decided first. `outcome`: what has become of the run."""
+    if undecided := tuple(problem for problem in problems if problem.stops):
+        decisions = sorted({f"`{problem.decision}`" for problem in undecided if problem.decision})
+        raise UndecidedError(
+            f"{len(undecided)} problems must be decided first{outcome}",
+            problems=undecided,
+            hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
+        )

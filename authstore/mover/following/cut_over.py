@@ -12,7 +12,6 @@ Where the verdict is bad, or anything fails before it, the guards are taken off 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from authstore.expiry import utc_now
 from authstore.mover.batches import Key
@@ -26,6 +25,7 @@ from authstore.mover.postgres.replication.guard import close_tables, reopen_tabl
 from authstore.mover.postgres.replication.keyed import KeyedRows, count_rows
 from authstore.mover.reports import FollowReport, ProgressEvent, RetryEvent
 from authstore.mover.sqlite.integrity import references_of
+from authstore.mover.sqlite.ledger import sessions_moment
 
 _LOCK_MS, _LONGEST_LOCK_MS = 500, 4000  # milliseconds that the application may be kept waiting by one try
 _TRIES, _PAUSE = 30, 0.5
@@ -49,9 +49,8 @@ def _level(following: Following) -> None:
     """With the moments of now, as an ordinary move has them; then the rest of the log, until little is left of it."""
     order, target = following.order, following.target
     order.emit(ProgressEvent("", "compare", 0, sum(following.scheme.rows.values())))
-    now, used = iso(utc_now()), target.notes.get("sessions_at", "")
-    is_old = not used or utc_now() - datetime.fromisoformat(used) > order.tuning.sessions_may_lag
-    moments = {"judged_at": now, "sessions_at": now if is_old else used}
+    now = iso(utc_now())
+    moments = {"judged_at": now, "sessions_at": sessions_moment(target.notes, now, order.tuning.sessions_may_lag)}
     with target.transaction():
         target.note(moments)
     following.applying.changed = {}

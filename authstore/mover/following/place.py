@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from authstore.mover.catalog import QualifiedName
-from authstore.mover.errors import UndecidedError
 from authstore.mover.following.order import Order
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, scheme_of
@@ -15,6 +14,7 @@ from authstore.mover.postgres.connection import SourceConnection, connect
 from authstore.mover.postgres.replication.slots import Slot
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.postgres.url import checked_url
+from authstore.mover.problems import refuse_undecided
 from authstore.mover.reports import Problem, ProblemEvent
 from authstore.mover.sqlite.target_files import TargetFiles
 
@@ -52,13 +52,7 @@ def planned(order: Order, view: Snapshot, options: MoveOptions) -> Scheme:
     """The scheme as the view shows the source. Raises `UndecidedError` where a move would."""
     scheme = scheme_of(view.main, options)
     order.tell(scheme.problems)
-    if scheme.undecided:
-        decisions = sorted({f"`{problem.decision}`" for problem in scheme.undecided if problem.decision})
-        raise UndecidedError(
-            f"{len(scheme.undecided)} problems must be decided first",
-            problems=scheme.undecided,
-            hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
-        )
+    refuse_undecided(scheme.problems, "")
     return scheme
 
 

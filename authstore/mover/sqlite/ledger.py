@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,9 @@ def as_moved(options: MoveOptions, notes: Mapping[str, str]) -> MoveOptions:
     }
     given |= {name: notes.get(name, "") for name in ("moved_at", "sessions_at", "judged_at")}
     return replace(recorded_options(notes), **given)
+
+
+def sessions_moment(notes: Mapping[str, str], now: str, may_lag: timedelta) -> str:
+    """From when last uses are told that the source does not know: the noted moment, until it lies too far back."""
+    noted = notes.get("sessions_at", "")
+    return noted if noted and datetime.fromisoformat(now) - datetime.fromisoformat(noted) <= may_lag else now

@@ -5,18 +5,17 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
-from authstore.expiry import utc_now
-from authstore.mover.errors import SourceUnavailableError, UndecidedError
+from authstore.mover.errors import SourceUnavailableError
 from authstore.mover.options import MoveOptions
-from authstore.mover.plan import Scheme, scheme_of
+from authstore.mover.plan import scheme_of
 from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.problems import refuse_undecided
 from authstore.mover.reports import MoveReport, ProblemEvent, RetryEvent
 from authstore.mover.sqlite.errors import dropped_if_useless, translated
 from authstore.mover.sqlite.followed import absorb_followed
-from authstore.mover.sqlite.ledger import as_moved
+from authstore.mover.sqlite.ledger import as_moved, sessions_moment
 from authstore.mover.sqlite.target_files import check_target, files_of, locked
 from authstore.mover.sync.attempt import Attempt, Emit, Run
 from authstore.mover.sync.start import Start, begin
@@ -84,7 +83,9 @@ def _attempt(run: Run) -> MoveReport:
             start.look_at_seal(run.files, aside)
         options = _bound(run, start)
         scheme = scheme_of(view.main, options)
-        _refuse_undecided(run, scheme)
+        for problem in scheme.problems:
+            run.emit(ProblemEvent(problem))
+        refuse_undecided(scheme.problems)
         begun = begin(run.files, start, scheme, options, table=run.table, tuning=run.tuning)
         with closing(begun) as building:
             return Attempt(run, options, view, start, scheme, building).do()
@@ -95,22 +96,8 @@ def _bound(run: Run, start: Start) -> MoveOptions:
     notes = {**run.moments, **start.notes}
     if run.table is not None:
         return as_moved(run.options, notes)
-    sessions_at = notes.get("sessions_at", "")
-    if not sessions_at or utc_now() - datetime.fromisoformat(sessions_at) > run.tuning.sessions_may_lag:
-        sessions_at = run.judged_at
+    sessions_at = sessions_moment(notes, run.judged_at, run.tuning.sessions_may_lag)
     moved_at = notes.get("moved_at") or run.judged_at
     return replace(
         run.options, moved_at=moved_at, sessions_at=sessions_at, judged_at=run.moments.get("judged_at") or run.judged_at
     )
-
-
-def _refuse_undecided(run: Run, scheme: Scheme) -> None:
-    for problem in scheme.problems:
-        run.emit(ProblemEvent(problem))
-    if scheme.undecided:
-        decisions = sorted({f"`{problem.decision}`" for problem in scheme.undecided if problem.decision})
-        raise UndecidedError(
-            f"{len(scheme.undecided)} problems must be decided first; nothing was written",
-            problems=scheme.undecided,
-            hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
-        )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
-from authstore.mover.errors import MoveStoppedError, TargetError, TargetUnavailableError, UndecidedError
+from authstore.mover.errors import MoveStoppedError, TargetError, TargetUnavailableError
 from authstore.mover.names import quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import iso
@@ -17,6 +17,7 @@ from authstore.mover.postgres.named_queries import named_queries
 from authstore.mover.postgres.target import BEFORE, BUILDING, PostgresTarget, translated_target
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import WritingTransaction
+from authstore.mover.problems import refuse_undecided
 from authstore.mover.rebuilding.scheme import Incoming, RebuildScheme, rebuild_scheme
 from authstore.mover.rebuilding.steps import Step, placed
 from authstore.mover.rebuilding.trial import drop_later, lay_own, switch_triggers
@@ -82,21 +83,15 @@ def _attempt(run: RebuildRun) -> MoveReport:
         run.was_there = True
         target.lock()
         scheme = rebuild_scheme(source, target, run.options)
-        refuse_undecided(run, scheme.problems)
+        _tell(run, scheme.problems)
         return Rebuild(run, source, target, scheme).do()
 
 
-def refuse_undecided(run: RebuildRun, problems: Sequence[Problem]) -> None:
+def _tell(run: RebuildRun, problems: Sequence[Problem]) -> None:
     """Says what there is, and raises `UndecidedError` where something of it must be decided first."""
     for problem in problems:
         run.emit(ProblemEvent(problem))
-    if undecided := tuple(problem for problem in problems if problem.stops):
-        decisions = sorted({problem.decision for problem in undecided if problem.decision})
-        raise UndecidedError(
-            f"{len(undecided)} problems must be decided first; nothing was written",
-            problems=undecided,
-            hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
-        )
+    refuse_undecided(problems)
 
 
 class Rebuild:
@@ -261,7 +256,7 @@ class Rebuild:
         problems = as_problems(self._refused, self._run.options)
         if any(problem.stops for problem in problems):
             undo()
-        refuse_undecided(self._run, problems)
+        _tell(self._run, problems)
         if self._run.table is not None:
             return {}
         counts = write_refusals(self._source, tables, self._refused, self._run.rejects)

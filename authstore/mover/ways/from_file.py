@@ -21,13 +21,14 @@ from typing import Any
 from authstore.backends.sqlite import file
 from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
-from authstore.mover.errors import MoveStoppedError, TargetChangedError, TargetError, UndecidedError
+from authstore.mover.errors import MoveStoppedError, TargetChangedError, TargetError
 from authstore.mover.foreign.conversion import Conversion, LeftOut
 from authstore.mover.foreign.convert import Converter
 from authstore.mover.foreign.roles import Moments
 from authstore.mover.layout import ColumnLayout, Kind, Layout
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, TablePlan, iso
+from authstore.mover.problems import refuse_undecided
 from authstore.mover.reports import (
     MoveReport,
     Problem,
@@ -220,14 +221,9 @@ class FromFile:
     def _refuse_undecided(self, files: TargetFiles, conversion: Conversion) -> None:
         for problem in conversion.problems:
             self.emit(ProblemEvent(problem))
-        if undecided := tuple(problem for problem in conversion.problems if problem.stops):
+        if any(problem.stops for problem in conversion.problems):
             drop_building(files)
-            decisions = ", ".join(sorted({f"`{problem.decision}`" for problem in undecided if problem.decision}))
-            raise UndecidedError(
-                f"{len(undecided)} problems must be decided first; nothing was written",
-                problems=undecided,
-                hint=f"decide with {decisions or 'the options'}; a plan shows the rows",
-            )
+        refuse_undecided(conversion.problems)
 
     def _report(
         self,
