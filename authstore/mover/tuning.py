@@ -16,6 +16,8 @@ class Tuning:
     waits: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15, 15)  # before a lost source is asked again
     silence_seconds: float = 15.0  # of the server, before somebody looks whether it is at work
     connect_seconds: int = 10
+    slot_seconds: int = 300  # that transactions of the source may stay open while a replication slot is made
+    slot_busy_seconds: float = 30.0  # that somebody else may hold a slot that is to go
     sessions_may_lag: timedelta = timedelta(minutes=5)  # behind the moment at which sessions count as used
 
 

@@ -68,9 +68,18 @@ def _level(following: Following) -> None:
 def _drained_in(following: Following) -> float:
     """Seconds that the log takes from where the source stands to the target: what a standstill would begin with."""
     began = time.monotonic()
-    following.log.reach(following.place.slot.end(), _DRAIN)
+    _read_up_to(following, following.place.slot.end())
     following.step()
     return time.monotonic() - began
+
+
+def _read_up_to(following: Following, lsn: int) -> None:
+    """What is read on the way is applied. Raises `SourceUnavailableError` where the log does not get there."""
+    end = time.monotonic() + _DRAIN
+    while not following.log.reach(lsn, _CLOSE):
+        following.step()
+        if time.monotonic() > end:
+            raise SourceUnavailableError("the source's log did not come to its end", hint="run the same command again")
 
 
 def _close(following: Following) -> tuple[float, int]:
@@ -116,11 +125,7 @@ def _reopen(following: Following, error: BaseException) -> None:
 
 
 def _drain(following: Following, under_lock: int) -> None:
-    end = time.monotonic() + _DRAIN
-    while not following.log.reach(under_lock, _CLOSE) or following.log.behind.rows:
-        following.step()
-        if time.monotonic() > end:
-            raise SourceUnavailableError("the source's log did not come to its end", hint="run the same command again")
+    _read_up_to(following, under_lock)
     following.step()
 
 

@@ -10,7 +10,7 @@ from authstore.mover.catalog import QualifiedName
 from authstore.mover.following.order import Order
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, scheme_of
-from authstore.mover.postgres.connection import SourceConnection, connect
+from authstore.mover.postgres.connection import SourceConnection, connect, end, translated
 from authstore.mover.postgres.replication.slots import Slot
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.postgres.url import checked_url
@@ -20,6 +20,7 @@ from authstore.mover.sqlite.target_files import TargetFiles
 
 _SETTLING = 0.01  # seconds between two looks, while a transaction is in the log and not yet to be seen
 _LOOKS = 500
+_BOUND = "SET lock_timeout = '15s'"  # what has to wait longer than others may says so itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ def opened(order: Order, slot: str = "") -> Iterator[Place]:
     """Raises `SourceUnavailableError`, `SourceError`, `SourceChangedError`."""
     connection = connect(checked_url(order.url), order.stop, order.tuning)
     try:
+        with translated():
+            connection.execute(_BOUND)
         with Snapshot(order.url, order.stop, order.identity, order.tuning) as view:
             order.identity = view.identity
-            yield Place(connection, view, Slot(connection, slot or slot_name(order.files)))
+            yield Place(connection, view, Slot(connection, slot or slot_name(order.files), order.stop, order.tuning))
     finally:
-        connection.close()
+        end(connection)
 
 
 def slot_name(files: TargetFiles) -> str:

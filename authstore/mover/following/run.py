@@ -159,7 +159,7 @@ def _followed(
     place.view.renew()
     feeds = feeds_of(scheme, place.view, planned.published, leaves, order.tuning)
     place.view.rest()
-    stream = Stream(checked_url(order.url), order.tuning)
+    stream = Stream(checked_url(order.url), order.stop, order.tuning)
     try:
         stream.start(place.slot.name, place.slot.name, after)
     except BaseException:

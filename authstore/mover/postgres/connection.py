@@ -2,12 +2,15 @@
 
 Keepalives find a host that is gone, but not a proxy or firewall that swallows what is sent. So a silence is
 looked into: a second connection asks whether the server still works on the query.
+
+Whoever is told to stop waits no longer: what runs at the server is cancelled, and the connection is over.
 """
 
 import select
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -21,6 +24,7 @@ _Result = TypeVar("_Result")
 _LOOKS = 2  # in vain, before the connection is given up
 NEEDED = 3  # connections: one that holds the snapshot, one that reads, and one that looks after a silent one
 _TICK_SECONDS = 0.5  # how soon a stop is noticed
+_GOODBYE_SECONDS = 1.0  # for the word that nobody waits for a query any more
 
 NETWORK: dict[str, Any] = {
     "keepalives": 1,
@@ -33,8 +37,8 @@ NETWORK: dict[str, Any] = {
 }
 
 # SQLSTATE classes after which the same may well succeed: connection exceptions, operator intervention,
-# too many connections, and a standby that had to cancel us.
-_PASSING = ("08", "57P0", "53", "40001", "25P03", "25P04")
+# too many connections, a standby that had to cancel us, and a lock that somebody holds.
+_PASSING = ("08", "57P0", "53", "40001", "25P03", "25P04", "55P03")
 
 SourceConnection = psycopg.Connection[tuple[Any, ...]]
 
@@ -71,10 +75,11 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
 
     def _heed_stop(self) -> None:
         if self.stop is not None and self.stop.is_set():
-            raise MoveStoppedError("stopped", hint="run the same command again to go on")
+            end(self)  # nobody is left to ask it anything, and at the server the query would go on
+            raise _stopped()
 
     def _look(self, looks: int) -> int:
-        if self.watched and _is_at_work(self.watched, self.info.backend_pid, self.tuning):
+        if self.watched and _is_at_work(self.watched, self.info.backend_pid, self.stop, self.tuning):
             return looks
         if looks + 1 >= _LOOKS:
             self.pgconn.finish()
@@ -94,28 +99,65 @@ def _poll(descriptor: int, wanted: int) -> int:
     return (1 if mask & select.POLLIN or bad else 0) | (2 if mask & select.POLLOUT else 0)
 
 
-def _is_at_work(url: str, pid: int, tuning: Tuning) -> bool:
+def _is_at_work(url: str, pid: int, stop: threading.Event | None, tuning: Tuning) -> bool:
     """Whether the backend still computes. One that waits for us to read has lost us."""
     try:
-        with _open(url, tuning) as look:
+        with _opened(url, stop, tuning) as look:
             row = look.execute("SELECT state, wait_event FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone()
     except (psycopg.Error, OSError):
         return False
     return row is not None and row[0] == "active" and row[1] != "ClientWrite"
 
 
-def _open(url: str, tuning: Tuning) -> PatientConnection:
-    return PatientConnection.connect(url, autocommit=True, connect_timeout=tuning.connect_seconds, **NETWORK)
+def _stopped() -> MoveStoppedError:
+    return MoveStoppedError("stopped", hint="run the same command again to go on")
 
 
-def connect(url: str, stop: threading.Event, tuning: Tuning = DEFAULT) -> SourceConnection:
-    """An open connection, autocommit. Raises `SourceUnavailableError` or `SourceError`."""
+def _opened(url: str, stop: threading.Event | None, tuning: Tuning, **more: Any) -> PatientConnection:
+    """Made in a thread that nobody has to wait for: the resolver and libpq hear of no stop. Raises `MoveStoppedError`
+    and what psycopg raises."""
+    given = {**NETWORK, "connect_timeout": tuning.connect_seconds, **more}
+    making: Future[PatientConnection] = Future()
+
+    def make() -> None:
+        try:
+            making.set_result(PatientConnection.connect(url, autocommit=True, **given))
+        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            making.set_exception(error)
+
+    threading.Thread(target=make, name="authstore-connect", daemon=True).start()
+    while not wait([making], _TICK_SECONDS).done:
+        if stop is not None and stop.is_set():
+            making.add_done_callback(_close_unwanted)
+            raise _stopped()
+    connection = making.result()
+    connection.stop, connection.tuning = stop, tuning
+    return connection
+
+
+def _close_unwanted(making: "Future[PatientConnection]") -> None:
+    if making.exception() is None:
+        making.result().close()
+
+
+def connect(url: str, stop: threading.Event, tuning: Tuning = DEFAULT, **more: Any) -> PatientConnection:
+    """An open connection, autocommit. `more`: parameters of libpq's. Raises `SourceUnavailableError`, `SourceError`,
+    `MoveStoppedError`."""
     try:
-        connection = _open(url, tuning)
+        connection = _opened(url, stop, tuning, **more)
     except psycopg.Error as error:
         raise _refused(url, error) from error
-    connection.stop, connection.watched, connection.tuning = stop, url, tuning
+    connection.watched = url
     return connection
+
+
+def end(connection: SourceConnection) -> None:
+    """Closes it, and cancels what it still runs, which would go on at the server. Says nothing."""
+    with suppress(psycopg.Error, OSError):
+        if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+            connection.cancel_safe(timeout=_GOODBYE_SECONDS)
+    with suppress(psycopg.Error, OSError):
+        connection.close()
 
 
 def _refused(url: str, error: psycopg.Error) -> MoverError:

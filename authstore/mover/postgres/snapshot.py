@@ -6,14 +6,14 @@ instead of hiding rows.
 
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
 import psycopg
 
 from authstore.mover.errors import SourceChangedError, SourceError, SourceUnavailableError
-from authstore.mover.postgres.connection import SourceConnection, connect, translated
+from authstore.mover.postgres.connection import SourceConnection, connect, end, translated
 from authstore.mover.postgres.url import checked_url
 from authstore.mover.tuning import DEFAULT, Tuning
 
@@ -145,11 +145,7 @@ class Snapshot:
     def close(self) -> None:
         """Ends what still runs; says nothing."""
         for connection in self._connections:
-            with suppress(psycopg.Error, OSError):
-                if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-                    connection.cancel_safe(timeout=2.0)
-            with suppress(psycopg.Error, OSError):
-                connection.close()
+            end(connection)
         self._connections.clear()
 
     def __enter__(self) -> "Snapshot":

@@ -6,9 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,9 @@ from authstore.mover import (
 )
 from authstore.mover.following import cut_over
 from authstore.mover.following.follower import Following
+from tests.mover.following.watching import equal, followed, until
 from tests.mover.moving import actual, expected, people
-from tests.postgres import PostgresServer, embedded_server, fresh_database
+from tests.postgres import PostgresServer, fresh_database
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -61,77 +61,10 @@ INSERT INTO late VALUES (1, 'a'), (2, 'b');
 SLOTS = "SELECT pg_create_logical_replication_slot('n' || n, 'pgoutput') FROM generate_series(1, 4) AS n"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with embedded_server(wal_level="logical", max_replication_slots="4", max_wal_senders="4") as server:
-        yield server
-
-
-@pytest.fixture
-def url(server: PostgresServer) -> Iterator[str]:
-    with fresh_database(server.url) as url:
-        yield url
-        _drop_slots(server.url)
-
-
-def _drop_slots(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as link:
-        for _ in range(50):
-            link.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active")
-            with suppress(psycopg.errors.ObjectInUse):
-                link.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
-                return
-            time.sleep(0.1)
-
-
-@pytest.fixture
-def source(url: str) -> Iterator[_Link]:
-    with psycopg.connect(url, autocommit=True) as link:
-        yield link
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "auth.db"
-
-
 def _is_followed(target: Path) -> bool:
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{target}?mode=ro", uri=True)) as file:
         return bool(file.execute("SELECT 1 FROM authstore_move WHERE name = 'following'").fetchone())
     return False
-
-
-@asynccontextmanager
-async def followed(url: str, target: Path, **options: Any) -> AsyncIterator[list[Event]]:
-    """A follower at work for the length of the block; what it says."""
-    events: list[Event] = []
-    task = asyncio.create_task(follow(url, target, on_progress=events.append, **options))
-    await until(lambda: task.done() or any(isinstance(event, LagEvent) for event in events))
-    try:
-        if not task.done():
-            yield events
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
-
-
-async def equal(url: str, target: Path, seconds: float = 40.0) -> bool:
-    """Whether it comes to be what the source is."""
-    end = time.monotonic() + seconds
-    while not (found := await verify(url, target)).ok:
-        if time.monotonic() > end:
-            print(found)
-            return False
-        await asyncio.sleep(0.2)
-    return True
 
 
 async def test_every_kind_of_write_arrives_and_the_ledger_stays_true(source: _Link, url: str, target: Path) -> None:

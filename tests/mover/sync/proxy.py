@@ -19,6 +19,8 @@ class Proxy:
         self.bytes = 0
         self.after: tuple[int, Callable[[], None]] | None = None
         self.silent = False
+        self.swallows = b""  # a connection that says this to the server is silent from then on, to either side
+        self.swallowed = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._ready.wait(10)
@@ -43,13 +45,22 @@ class Proxy:
         with contextlib.suppress(OSError):
             up_reader, up_writer = await asyncio.open_connection(*self._upstream)
             self._writers |= {writer, up_writer}
-            await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer, count=True))
+            quiet: list[bytes] = []
+            await asyncio.gather(self._pump(reader, up_writer, quiet, up=True), self._pump(up_reader, writer, quiet))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool = False) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, quiet: list[bytes], *, up: bool = False
+    ) -> None:
+        """`quiet`: what made the connection silent; nothing is put through any more once it is there."""
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
-                if count:
+                if not up:
                     self._count(len(data))
+                elif self.swallows and self.swallows in data:
+                    quiet.append(self.swallows)
+                    self.swallowed += 1
+                if quiet:
+                    continue
                 while self.silent:  # noqa: ASYNC110  # set from another thread
                     await asyncio.sleep(0.05)
                 writer.write(data)

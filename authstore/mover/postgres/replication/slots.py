@@ -1,5 +1,6 @@
 """The publication and the slot in the source, both of one name: made, looked at, given up."""
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +9,16 @@ from typing import Any
 import psycopg
 
 from authstore.mover.catalog import QualifiedName
-from authstore.mover.errors import SourceError
+from authstore.mover.errors import MoveStoppedError, SourceError, SourceUnavailableError
 from authstore.mover.names import label, quote
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.named_queries import named_queries
 from authstore.mover.postgres.replication.stream import SlotBusyError, lsn_number
+from authstore.mover.tuning import Tuning
 
 _OLDEST = 140000
 _SHOWN = 5
+_PAUSE = 0.2  # seconds between two tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,13 @@ class SlotState:
 
 
 class Slot:
-    """By its name, over an ordinary connection in autocommit."""
+    """By its name, over an ordinary connection in autocommit. Every wait ends with `stop`, as the connection's do."""
 
-    def __init__(self, connection: SourceConnection, name: str) -> None:
+    def __init__(self, connection: SourceConnection, name: str, stop: threading.Event, tuning: Tuning) -> None:
         self.name = name
         self._connection = connection
+        self._stop = stop
+        self._tuning = tuning
 
     def _rows(self, query: str, **given: Any) -> list[tuple[Any, ...]]:
         text = named_queries("replication/slots.sql")[query].encode()
@@ -110,29 +115,44 @@ class Slot:
         return SlotState(active, status == "lost", lsn_number(confirmed or "0/0"), kept, safe)
 
     def create(self) -> int:
-        """Where its log begins. Waits until every transaction that is open at the source has ended."""
-        with translated():
-            row = self._connection.execute(
-                "SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", (self.name,)
-            ).fetchone()
+        """Where its log begins. Waits until every transaction that is open at the source has ended. Raises
+        `SourceUnavailableError` where one stays open for longer than the tuning says."""
+        try:
+            with translated(), self._connection.transaction():
+                self._connection.execute("SET LOCAL lock_timeout = 0")  # it is at these transactions that it waits
+                self._connection.execute(f"SET LOCAL statement_timeout = '{self._tuning.slot_seconds}s'".encode())
+                row = self._connection.execute(
+                    "SELECT lsn::text FROM pg_create_logical_replication_slot(%s, 'pgoutput')", (self.name,)
+                ).fetchone()
+        except SourceError as error:
+            if not isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+                raise
+            raise SourceUnavailableError(
+                f"no replication slot can be made while transactions stay open at the source: {self._still_open()}",
+                hint="end them there, and run the same command again",
+            ) from error
         return lsn_number(row[0]) if row else 0
 
-    def drop_slot(self, seconds: float = 30.0) -> None:
+    def _still_open(self) -> str:
+        found = self._rows("open_transactions")
+        return ", ".join(f"{who} (open for {seconds} s)" for who, seconds in found[:_SHOWN]) or "they have just ended"
+
+    def drop_slot(self) -> None:
         """Waits for whoever still holds it. Raises `SlotBusyError`."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + self._tuning.slot_busy_seconds
         while True:
             try:
-                self._connection.execute(
-                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
-                    (self.name,),
-                )
+                self._rows("drop")
                 return
-            except psycopg.errors.ObjectInUse as error:
+            except SourceError as error:
+                if not isinstance(error.__cause__, psycopg.errors.ObjectInUse):
+                    raise
+                if self._stop.wait(_PAUSE):
+                    raise MoveStoppedError("stopped", hint="run the same command again to go on") from error
                 if time.monotonic() > end:
                     raise SlotBusyError(
                         f"replication slot {self.name} is in use", hint="stop the other `authstore follow` first"
                     ) from error
-                time.sleep(0.2)
 
     def drop(self) -> bool:
         """The slot and the publication; whether there was anything."""

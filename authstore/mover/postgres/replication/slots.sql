@@ -54,3 +54,17 @@ SELECT count(*) FROM pg_publication WHERE pubname = %(slot)s
 SELECT plugin::text, active, COALESCE(wal_status, ''), confirmed_flush_lsn::text, database = current_database(),
     COALESCE(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn), 0)::bigint, COALESCE(safe_wal_size, -1)::bigint
 FROM pg_replication_slots WHERE slot_name = %(slot)s
+
+-- name: open_transactions
+-- What keeps a slot from being made, the oldest first: whose it is, and for how many seconds it has been open.
+SELECT who, floor(extract(epoch FROM now() - began))::bigint
+FROM (
+    SELECT concat_ws(' ', 'process', pid, 'of', usename, NULLIF(application_name, '')), xact_start
+    FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+    UNION ALL
+    SELECT concat_ws(' ', 'prepared transaction', gid), prepared FROM pg_prepared_xacts
+) AS open (who, began)
+ORDER BY began
+
+-- name: drop
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %(slot)s

@@ -10,17 +10,18 @@ https://www.postgresql.org/docs/current/protocol-replication.html
 
 import select
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
+from psycopg.generators import execute
 
 from authstore.mover.errors import SourceError, SourceUnavailableError
 from authstore.mover.names import quote
-from authstore.mover.postgres.connection import NETWORK
+from authstore.mover.postgres.connection import connect, translated
 from authstore.mover.postgres.snapshot import PINNED
 from authstore.mover.tuning import Tuning
 
@@ -39,30 +40,29 @@ class SlotLostError(SourceError):
 
 
 class Stream:
-    """An open stream. Blocks for no longer than it is told to."""
+    """An open stream. Blocks for no longer than it is told to, and not at all once `stop` is set."""
 
-    def __init__(self, url: str, tuning: Tuning) -> None:
-        """Raises `SourceUnavailableError`."""
-        wanted = make_conninfo(url, replication="database", connect_timeout=tuning.connect_seconds, **NETWORK)
-        self._link = pq.PGconn.connect(wanted.encode())
-        if self._link.status != pq.ConnStatus.OK:
-            said = self._said()
-            self._link.finish()
-            raise SourceUnavailableError(f"the source gives no replication connection: {said}")
+    def __init__(self, url: str, stop: threading.Event, tuning: Tuning) -> None:
+        """Raises `SourceUnavailableError`, `MoveStoppedError`."""
+        try:
+            self._connection = connect(url, stop, tuning, replication="database")
+        except SourceUnavailableError as error:
+            raise SourceUnavailableError(f"the source gives no replication connection: {error}") from error
+        self._link = self._connection.pgconn
         self._silence = tuning.silence_seconds
         self._heard = self._asked = time.monotonic()
 
     def start(self, slot: str, publication: str, after: int) -> None:
-        """Raises `SlotBusyError`, `SlotLostError`, `SourceUnavailableError`."""
+        """Raises `SlotBusyError`, `SlotLostError`, `SourceUnavailableError`, `MoveStoppedError`."""
         for setting in PINNED:
             if setting.startswith("SET "):
-                self._link.exec_(setting.encode())
-        command = (
+                self._asked_for(setting)
+        result = self._asked_for(
             f"START_REPLICATION SLOT {quote(slot)} LOGICAL {lsn_text(after)}"
             f" (proto_version '1', publication_names '{quote(publication)}')"
         )
-        result = self._link.exec_(command.encode())
         if result.status == pq.ExecStatus.COPY_BOTH:
+            self._heard = time.monotonic()
             return
         state, said = result.error_field(pq.DiagnosticField.SQLSTATE), self._said()
         if state == _IN_USE and b"active" in (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""):
@@ -70,6 +70,13 @@ class Stream:
         if state in (_NO_SLOT, _IN_USE, _NOT_READY):
             raise SlotLostError(f"replication slot {slot} cannot be read: {said}")
         raise SourceUnavailableError(f"the source gives no log: {said}")
+
+    def _asked_for(self, command: str) -> pq.abc.PGresult:
+        """The protocol has no parameters for these commands, and psycopg's cursors know no COPY in both directions."""
+        with translated():
+            self._link.send_query(command.encode())
+            results: list[pq.abc.PGresult] = self._connection.wait(execute(self._link))
+        return results[-1]
 
     def messages(self, seconds: float) -> Iterator[tuple[int, bytes | None, bool]]:
         """What has come, waiting no longer than this for something: where the log stands, a message of the plugin
@@ -118,7 +125,7 @@ class Stream:
 
     def close(self) -> None:
         with suppress(psycopg.Error):
-            self._link.finish()
+            self._connection.close()
 
     def _said(self) -> str:
         lines = self._link.error_message.decode("utf-8", "replace").strip().splitlines()
