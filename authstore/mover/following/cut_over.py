@@ -6,7 +6,8 @@
     verdict    what changed since the levelling is asked of both sides again; tables that no log tells of are compared
     finish     the target becomes a store like any other, slot and publication go
 
-Where the verdict is bad, or anything fails before it, the guards are taken off again.
+Where the verdict is bad, or anything fails before the end, the guards are taken off again. Whoever is killed leaves
+them, and the target marked as followed: the same command goes on from there.
 """
 
 import time
@@ -18,10 +19,11 @@ from authstore.mover.batches import Key
 from authstore.mover.errors import MoverError, SourceError, SourceUnavailableError, TargetError
 from authstore.mover.following.finishing import finish
 from authstore.mover.following.follower import Following
-from authstore.mover.following.order import bound
+from authstore.mover.following.order import Order, bound
+from authstore.mover.following.place import reopen
 from authstore.mover.plan import iso
 from authstore.mover.postgres.replication.changes import Identity
-from authstore.mover.postgres.replication.guard import close_tables, reopen_tables
+from authstore.mover.postgres.replication.guard import close_tables, guarded_tables
 from authstore.mover.postgres.replication.keyed import KeyedRows, count_rows
 from authstore.mover.reports import FollowReport, ProgressEvent, RetryEvent
 from authstore.mover.sqlite.integrity import references_of
@@ -35,9 +37,9 @@ _DRAIN = 60.0  # seconds
 
 def cut_over(following: Following) -> FollowReport:
     """To its end. Raises `TargetError` where the verdict is bad."""
-    _level(following)
-    began, under_lock = _close(following)
-    with _reopened_on_failure(following):
+    with _reopened_on_failure(following.order):
+        _level(following)
+        began, under_lock = _close(following)
         _drain(following, under_lock)
         _settle(following)
         _judge(following)
@@ -104,24 +106,22 @@ def _close(following: Following) -> tuple[float, int]:
 
 
 @contextmanager
-def _reopened_on_failure(following: Following) -> Iterator[None]:
+def _reopened_on_failure(order: Order) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _reopen(following, error)
+        _reopen(order, error)
         raise
 
 
-def _reopen(following: Following, error: BaseException) -> None:
+def _reopen(order: Order, error: BaseException) -> None:
     """The application goes on where it was; where the source is away, nobody but the operator can see to that."""
     try:
-        reopen_tables(following.place.connection)
+        hint = "the source's tables are open again, and nothing is lost. " if reopen(order) else ""
     except MoverError:
-        if isinstance(error, MoverError):
-            error.hint = "the source's tables are closed still: `authstore follow --reopen SOURCE TARGET` opens them"
-        return
+        hint = "where the source's tables are closed, `authstore follow SOURCE TARGET --reopen` opens them. "
     if isinstance(error, MoverError):
-        error.hint = f"the source's tables are open again, and nothing is lost. {error.hint}".strip()
+        error.hint = f"{hint}{error.hint}".strip()
 
 
 def _drain(following: Following, under_lock: int) -> None:
@@ -154,6 +154,8 @@ def _judge(following: Following) -> None:
     said += [f"{table} ({count} rows point to no {parent})" for (table, parent), count in broken.items()]
     if said:
         raise TargetError(f"the target is not what the source is: {', '.join(said)}")
+    if len(guarded_tables(place.connection)) < len(feeds.leaves):
+        raise SourceError("the source's tables were opened in the meantime", hint="run the same command again")
 
 
 def _differing(following: Following, keyed: KeyedRows, identities: set[Identity]) -> int:

@@ -3,11 +3,10 @@
 from authstore.expiry import utc_now
 from authstore.mover.following.follower import Following
 from authstore.mover.following.order import Order
-from authstore.mover.following.place import opened
+from authstore.mover.following.place import opened, refuse_closed, reopen
 from authstore.mover.plan import iso
 from authstore.mover.postgres.definitions import read_definitions
 from authstore.mover.postgres.reading import last_value
-from authstore.mover.postgres.replication.guard import reopen_tables
 from authstore.mover.reports import FollowReport
 from authstore.mover.sqlite.building import sequences_note, set_sequence
 from authstore.mover.sqlite.errors import translated
@@ -34,16 +33,17 @@ def finish(following: Following, standstill: float) -> FollowReport:
         target.ledger.set_sources({definitions[at] if at else "": text for at, text in found.items()})
         target.note({**options_note(options), **sequences_note(target.connection), "finished_at": iso(utc_now())})
     place.view.rest()
-    following.log.close()
-    place.slot.drop()
-    _leave(order, target)  # the last: whoever is killed before runs the same command again
-    return FollowReport(
+    report = FollowReport(
         target=str(order.files.target),
         applied=order.applied,
         tables={copy.target: target.count(copy.target) for copy in scheme.copies},
         rejected=sum(rejected.values()),
         standstill=standstill,
     )
+    following.log.close()
+    place.slot.drop()
+    _leave(order, target)  # the last: whoever is killed before runs the same command again
+    return report
 
 
 def _leave(order: Order, target: FollowedFile) -> None:
@@ -63,6 +63,8 @@ def run_drop(order: Order) -> FollowReport:
         notes = notes_in(order.files.target) if order.files.target.is_file() else {}
         with opened(order, notes.get("following", "")) as place:
             place.view.rest()
+            if "following" in notes:
+                refuse_closed(place, is_ours=True)
             there = place.slot.drop()
             name = place.slot.name if there else ""
         if "following" in notes:
@@ -73,7 +75,5 @@ def run_drop(order: Order) -> FollowReport:
 
 def run_reopen(order: Order) -> FollowReport:
     """Takes the guards off the source's tables; the target stays as it is."""
-    with opened(order) as place:
-        place.view.rest()
-        reopened = reopen_tables(place.connection)
-    return FollowReport(target=str(order.files.target), reopened=tuple(reopened))
+    with locked(order.files):  # a cut-over at work would end without what is written from now on
+        return FollowReport(target=str(order.files.target), reopened=tuple(reopen(order)))

@@ -4,13 +4,15 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authstore.mover.catalog import QualifiedName
+from authstore.mover.errors import SourceError
 from authstore.mover.following.order import Order
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, scheme_of
 from authstore.mover.postgres.connection import SourceConnection, connect, end, translated
+from authstore.mover.postgres.replication.guard import guarded_tables, reopen_tables
 from authstore.mover.postgres.replication.slots import Slot
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.postgres.url import checked_url
@@ -20,6 +22,8 @@ from authstore.mover.sqlite.target_files import TargetFiles
 
 _SETTLING = 0.01  # seconds between two looks, while a transaction is in the log and not yet to be seen
 _LOOKS = 500
+_SHOWN = 5
+_REOPEN_SECONDS = 5  # of silence, after which a server is given up by whoever opens its tables again
 _BOUND = "SET lock_timeout = '15s'"  # what has to wait longer than others may says so itself
 
 
@@ -42,6 +46,33 @@ def opened(order: Order, slot: str = "") -> Iterator[Place]:
         with Snapshot(order.url, order.stop, order.identity, order.tuning) as view:
             order.identity = view.identity
             yield Place(connection, view, Slot(connection, slot or slot_name(order.files), order.stop, order.tuning))
+    finally:
+        end(connection)
+
+
+def refuse_closed(place: Place, *, is_ours: bool) -> None:
+    """Raises `SourceError` where a cut-over closed the source. `is_ours`: one into this target, which did not end."""
+    if not (tables := guarded_tables(place.connection)):
+        return
+    others = f", and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
+    begun = (
+        "it did not end: `authstore follow SOURCE TARGET --cut-over` ends it, and until then rows may be missing here"
+        if is_ours
+        else "its target is the store now"
+    )
+    raise SourceError(
+        f"the source's tables are closed by a cut-over: {', '.join(tables[:_SHOWN])}{others}",
+        hint=f"{begun}; `authstore follow SOURCE TARGET --reopen` opens the source again",
+    )
+
+
+def reopen(order: Order) -> list[str]:
+    """Opens the source's tables, and gives those that were closed. Over a connection of its own, which hears of no
+    stop: the one at hand may be lost, or over because of one."""
+    tuning = replace(order.tuning, connect_seconds=_REOPEN_SECONDS, silence_seconds=_REOPEN_SECONDS)
+    connection = connect(checked_url(order.url), threading.Event(), tuning)
+    try:
+        return reopen_tables(connection)
     finally:
         end(connection)
 

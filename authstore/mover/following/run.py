@@ -4,17 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from authstore.mover.errors import MoverError, MoveStoppedError, SourceError, SourceUnavailableError, TargetBusyError
+from authstore.mover.errors import MoverError, MoveStoppedError, SourceUnavailableError, TargetBusyError
 from authstore.mover.following.applying import Applying
 from authstore.mover.following.cut_over import cut_over
 from authstore.mover.following.feeds import feeds_of
 from authstore.mover.following.follower import Following, PlanChangedError, note_scheme
 from authstore.mover.following.log import reading
 from authstore.mover.following.order import Order, bound
-from authstore.mover.following.place import Place, keys_of, make_slot, opened, planned, sources_of
+from authstore.mover.following.place import Place, keys_of, make_slot, opened, planned, refuse_closed, sources_of
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
-from authstore.mover.postgres.replication.guard import guarded_tables
 from authstore.mover.postgres.replication.stream import SlotLostError, Stream
 from authstore.mover.postgres.url import checked_url
 from authstore.mover.reports import FollowReport, Problem, ProblemEvent, RetryEvent
@@ -27,7 +26,6 @@ from authstore.mover.sync.move import move_locked
 
 _LONGEST_WAIT = 15.0
 _FIRST_WAIT = 0.25
-_SHOWN = 5
 
 
 def run_follow(order: Order) -> FollowReport:
@@ -63,7 +61,8 @@ def _session(order: Order) -> FollowReport | None:
     notes = _notes(order)
     slot = notes.get("following", "")
     with opened(order, slot) as place:
-        _refuse_guarded(order, place, slot)
+        if not (slot and order.cuts_over):  # a cut-over that was killed goes on
+            refuse_closed(place, is_ours=bool(slot))
         if order.gives_slot_up:
             place.slot.drop_slot()
             order.gives_slot_up = False
@@ -82,18 +81,6 @@ def _session(order: Order) -> FollowReport | None:
                     return cut_over(following)
                 following.go_on()
     return None
-
-
-def _refuse_guarded(order: Order, place: Place, slot: str) -> None:
-    """A cut-over that was killed goes on; else what is closed has moved."""
-    tables = guarded_tables(place.connection)
-    if not tables or (slot and order.cuts_over):
-        return
-    begun = "`authstore follow SOURCE TARGET --cut-over` ends what was begun" if slot else "the target is the store now"
-    raise SourceError(
-        f"the source's tables are closed by a cut-over: {', '.join(tables[:_SHOWN])}",
-        hint=f"{begun}; `authstore follow SOURCE TARGET --reopen` opens the source again",
-    )
 
 
 def _move(order: Order, place: Place, published: list[tuple[str, str]]) -> None:

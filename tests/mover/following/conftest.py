@@ -1,5 +1,7 @@
 """A server whose log can be followed, for all tests of following; a database of it for each."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.mover.following.watching import Start
 from tests.postgres import PostgresServer, embedded_server, fresh_database
 
 
@@ -44,3 +47,19 @@ def source(url: str) -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "auth.db"
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts `authstore follow` as a process of its own, which does not outlive the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(url: str, target: Path, *more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "authstore.cli", "follow", url, f"sqlite:///{target}", "--json", *more]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()

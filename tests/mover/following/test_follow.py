@@ -3,11 +3,8 @@
 import asyncio
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +28,7 @@ from authstore.mover import (
 )
 from authstore.mover.following import cut_over
 from authstore.mover.following.follower import Following
-from tests.mover.following.watching import equal, followed, until
+from tests.mover.following.watching import Start, equal, followed, is_followed, until
 from tests.mover.moving import actual, expected, people
 from tests.postgres import PostgresServer, fresh_database
 
@@ -59,12 +56,6 @@ INSERT INTO late VALUES (1, 'a'), (2, 'b');
 
 
 SLOTS = "SELECT pg_create_logical_replication_slot('n' || n, 'pgoutput') FROM generate_series(1, 4) AS n"
-
-
-def _is_followed(target: Path) -> bool:
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{target}?mode=ro", uri=True)) as file:
-        return bool(file.execute("SELECT 1 FROM authstore_move WHERE name = 'following'").fetchone())
-    return False
 
 
 async def test_every_kind_of_write_arrives_and_the_ledger_stays_true(source: _Link, url: str, target: Path) -> None:
@@ -218,25 +209,6 @@ async def test_a_bad_verdict_opens_the_source_again(
     assert (await verify(url, target)).ok
 
 
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts `authstore follow` as a process of its own, which does not outlive the test."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(url: str, target: Path, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "authstore.cli", "follow", url, f"sqlite:///{target}", "--json", *more]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
 async def test_killed_cut_off_and_restarted_it_ends_equal(
     server: PostgresServer, url: str, target: Path, start: Start
 ) -> None:
@@ -244,7 +216,7 @@ async def test_killed_cut_off_and_restarted_it_ends_equal(
         people(source)
         for round_ in range(2):
             process = start(url, target)
-            await until(lambda: _is_followed(target))
+            await until(lambda: is_followed(target))
             source.execute("UPDATE note SET pages = pages + 1 WHERE id % 3 = 0")
             source.execute("DELETE FROM note WHERE id = %s", (round_ + 1,))
             await asyncio.sleep(0.1 * round_)

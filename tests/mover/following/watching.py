@@ -1,13 +1,24 @@
 """Following for the tests: a follower at work, and waiting for what comes of it."""
 
 import asyncio
+import sqlite3
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 from authstore.mover import Event, LagEvent, follow, verify
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def is_followed(target: Path) -> bool:
+    """Whether it is marked so."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{target}?mode=ro", uri=True)) as file:
+        return bool(file.execute("SELECT 1 FROM authstore_move WHERE name = 'following'").fetchone())
+    return False
 
 
 @asynccontextmanager

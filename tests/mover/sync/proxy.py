@@ -4,7 +4,19 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+_GREETING = 400  # bytes, in which a client says who it is
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a client said to the server, and whether nothing of its connection is put through any more."""
+
+    first: bytes = b""
+    last: bytes = b""
+    is_quiet: bool = False
 
 
 class Proxy:
@@ -19,7 +31,9 @@ class Proxy:
         self.bytes = 0
         self.after: tuple[int, Callable[[], None]] | None = None
         self.silent = False
-        self.swallows = b""  # a connection that says this to the server is silent from then on, to either side
+        # The connection that next says this to the server, or said it first of all, is silent from then on.
+        self.swallows = b""
+        self.since = b""  # and not before somebody has said this
         self.swallowed = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -45,27 +59,33 @@ class Proxy:
         with contextlib.suppress(OSError):
             up_reader, up_writer = await asyncio.open_connection(*self._upstream)
             self._writers |= {writer, up_writer}
-            quiet: list[bytes] = []
-            await asyncio.gather(self._pump(reader, up_writer, quiet, up=True), self._pump(up_reader, writer, quiet))
+            said = _Said()
+            await asyncio.gather(self._pump(reader, up_writer, said, up=True), self._pump(up_reader, writer, said))
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, quiet: list[bytes], *, up: bool = False
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: "_Said", *, up: bool = False
     ) -> None:
-        """`quiet`: what made the connection silent; nothing is put through any more once it is there."""
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
-                if not up:
+                if up:
+                    self._hear(data, said)
+                else:
                     self._count(len(data))
-                elif self.swallows and self.swallows in data:
-                    quiet.append(self.swallows)
+                if self.swallows and not self.since and (self.swallows in said.first or self.swallows in said.last):
+                    self.swallows, said.is_quiet = b"", True
                     self.swallowed += 1
-                if quiet:
+                if said.is_quiet:
                     continue
                 while self.silent:  # noqa: ASYNC110  # set from another thread
                     await asyncio.sleep(0.05)
                 writer.write(data)
                 await writer.drain()
         writer.close()
+
+    def _hear(self, data: bytes, said: "_Said") -> None:
+        said.first, said.last = (said.first + data)[:_GREETING], data
+        if self.since and self.since in data:
+            self.since, said.last = b"", b""
 
     def _count(self, size: int) -> None:
         self.bytes += size
@@ -75,6 +95,9 @@ class Proxy:
 
     def cut(self) -> None:
         """Every connection ends at once."""
+        self._loop.call_soon_threadsafe(self._abort)
+
+    def _abort(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
