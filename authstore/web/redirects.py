@@ -11,14 +11,14 @@ MAX_LENGTH: Final = 2048
 # Browsers read "\\" as "/" and drop tabs and newlines, so `/\\evil`, `/<tab>/evil` and `//evil` all leave the site.
 _LOCAL_PATH: Final = re.compile(r"/(?!/)[!-\[\]-~]*")
 _ABSOLUTE: Final = re.compile(r"https?://[!-.0-\[\]-~]+(/[!-\[\]-~]*)?", re.IGNORECASE)
-_ASCII: Final = "".join(map(chr, range(128)))
+_BUT_SPACES: Final = "".join(map(chr, range(128))).replace(" ", "")
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 def safe_next(wanted: object, default: str = "/") -> str:
-    """`wanted` where it is a path of this site (one leading slash, no backslash, no space), else `default`.
+    """`wanted` where it is a path of this site (one leading slash, no backslash, no control character), else `default`.
 
-    What is not ASCII comes back percent-encoded, as browsers send it.
+    Spaces and what is not ASCII come back percent-encoded, as browsers send them; spaces around it are left out.
     """
     path = _encoded(wanted)
     return path if path is not None and _LOCAL_PATH.fullmatch(path) else default
@@ -58,7 +58,7 @@ def _encoded(wanted: object) -> str | None:
     if not isinstance(wanted, str):
         return None
     try:
-        encoded = quote(wanted, safe=_ASCII)
+        encoded = quote(wanted.strip(" "), safe=_BUT_SPACES)
     except UnicodeEncodeError:  # a lone surrogate
         return None
     return encoded if len(encoded) <= MAX_LENGTH else None
