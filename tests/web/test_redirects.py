@@ -53,6 +53,9 @@ TARGETS = {
     "https://app.example/x?y#z": "/x?y#z",
     "HTTPS://APP.example:443/x": "/x",
     "https://app.example": "/",
+    "https://app.example?x=1": "/?x=1",
+    "https://spa.example#y": "https://spa.example/#y",
+    "https://app.example/a b": "/a%20b",
     "https://spa.example/y?z=1": "https://spa.example/y?z=1",
     "https://SPA.example:443/y": "https://spa.example/y",
     "https://spa.example": "https://spa.example/",
@@ -72,6 +75,7 @@ def test_whole_urls_lead_to_this_site_or_to_an_allowed_one(wanted: str, kept: st
     [
         *("https://evil.example/", "https://spa.example:444/", "http://spa.example/", "https://dev.example:8080/"),
         *("https://spa.example@evil.example/", "https://evil.example@spa.example/", "https://spa.example.evil.example"),
+        *("https://evil.example?https://spa.example/", "https://spa.example .evil.example/", "https://evil.example#@spa.example"),
         *("https://spa.example\\@evil.example/", "https://spa.example\t/", "https:/spa.example/", "https:spa.example"),
         *("//spa.example/", "https://spa.example//evil.example", "https://app.example//evil.example", "https://"),
         *("https://[spa.example/", "https://spa.example:x/", "javascript:https://spa.example/", "ftp://spa.example/"),
