@@ -75,7 +75,11 @@ def test_whole_urls_lead_to_this_site_or_to_an_allowed_one(wanted: str, kept: st
     [
         *("https://evil.example/", "https://spa.example:444/", "http://spa.example/", "https://dev.example:8080/"),
         *("https://spa.example@evil.example/", "https://evil.example@spa.example/", "https://spa.example.evil.example"),
-        *("https://evil.example?https://spa.example/", "https://spa.example .evil.example/", "https://evil.example#@spa.example"),
+        *(
+            "https://evil.example?https://spa.example/",
+            "https://spa.example .evil.example/",
+            "https://evil.example#@spa.example",
+        ),
         *("https://spa.example\\@evil.example/", "https://spa.example\t/", "https:/spa.example/", "https:spa.example"),
         *("//spa.example/", "https://spa.example//evil.example", "https://app.example//evil.example", "https://"),
         *("https://[spa.example/", "https://spa.example:x/", "javascript:https://spa.example/", "ftp://spa.example/"),

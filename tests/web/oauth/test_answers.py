@@ -47,7 +47,9 @@ async def test_each_claim_that_is_missing_is_asked_for(world: Any, browser: Any,
     assert None not in (user.name, user.image, user.email)
 
 
-@pytest.mark.parametrize("claims", [{"name": "", "picture": " "}, {"name": 7, "picture": []}, {"email": "", "name": None}])
+@pytest.mark.parametrize(
+    "claims", [{"name": "", "picture": " "}, {"name": 7, "picture": []}, {"email": "", "name": None}]
+)
 async def test_a_claim_with_nothing_in_it_is_missing(world: Any, browser: Any, claims: Any) -> None:
     world.pretend.lies = Lies(claims=claims)
     await world.sign_in(browser, ADA)
