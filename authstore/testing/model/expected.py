@@ -78,7 +78,7 @@ class Expected:
 
     def ends(self) -> set[datetime]:
         """Every instant at which something dies."""
-        used = [*self.sessions.values(), *self.visits.values()]
+        used: list[ExpectedSession | ExpectedVisit] = [*self.sessions.values(), *self.visits.values()]
         return (
             {instant for each in used for instant in self.ends_of(each)}
             | set(self.tokens.values())
