@@ -16,7 +16,7 @@ Fields = Mapping[str, Any]
 
 
 async def read_fields(request: Request) -> Fields:
-    """The posted fields. Raises `RefusedError`: 413 for too much, 400 for what is neither a form nor JSON, or breaks off."""
+    """The posted fields. Raises `RefusedError`: 413 for too much, 400 for no form, no JSON, half a body."""
     try:
         body = await _capped_body(request)
     except ClientDisconnect:
