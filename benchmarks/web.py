@@ -36,8 +36,8 @@ RESULT = Path(__file__).parent / "results" / "web.md"
 CONNECTIONS = 64
 CORES = sorted(os.sched_getaffinity(0))  # the first is the servers', of which one at a time is busy
 COST = (
-    "the cookie's signature, the look at the change log and the middleware cost a third of what FastAPI and uvicorn cost"
-    " themselves"
+    "the cookie's signature, the look at the change log and the middleware cost a third of what FastAPI and uvicorn"
+    " cost themselves"
 )
 APPS = ("hard_coded", "authstore", "fastapi_users")
 
