@@ -1,5 +1,6 @@
 """Rows that the source keeps from being used, as SQL: what is shut there is not open here."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -115,7 +116,13 @@ def _not_understood(fields: Fields, shut: Shut, unknown: dict[str | None, int]) 
         f"{name} of {table} may keep rows out, and what {words} means is not known; say it in a `profile`: "
         f'[{fields.one.role}.columns] disabled = "{name}" shuts out what is not {OPEN_WORDS[0]}, disabled = "" nobody'
     )
-    return Problem("unrecognised", table, message, sum(unknown.values()), decision="profile", stops=True)
+    count = sum(unknown.values())
+    return Problem("unrecognised", table, message, count, decision="profile", stops=True, asks=_asked(fields, shut))
+
+
+def _asked(fields: Fields, shut: Shut) -> tuple[str, ...]:
+    told = f"disabled = {json.dumps(shut.name, ensure_ascii=False)}"
+    return (f"[{fields.one.role}.columns]", told, 'disabled = ""')
 
 
 def _doubted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]]:
@@ -128,7 +135,7 @@ def _doubted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]
         f"{shut.name} of {table} may keep rows out; say it in a `profile`: [{fields.one.role}.columns]"
         f' disabled = "{shut.name}" shuts them out and no others, disabled = "" nobody'
     )
-    return [Problem("unrecognised", table, message, count, decision="profile", stops=True)]
+    return [Problem("unrecognised", table, message, count, decision="profile", stops=True, asks=_asked(fields, shut))]
 
 
 def _counted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]]:

@@ -72,8 +72,14 @@ _MAY_HOLD_SECRETS = TEXTS | JSONS | {"uuid", "bytea", "hstore", "_text", "_varch
 
 def is_secret(column: SourceColumn) -> bool:
     """Whether a column of an auth table seems to hold a secret, hashed passwords included."""
-    name = normalised(column.name)
-    return column.base in _MAY_HOLD_SECRETS and bool(_is_raw(column) or _HASHED.fullmatch(name))
+    return column.base in _MAY_HOLD_SECRETS and (_is_raw(column) or bool(_HASHED.fullmatch(normalised(column.name))))
+
+
+def says_secret(name: str) -> bool:
+    """Whether what is called so seems to be a secret, a hashed one included."""
+    return bool(_HASHED.fullmatch(normalised(name))) or any(
+        _RAW.fullmatch(normalised(name)[at:]) for at in _starts(name)
+    )
 
 
 def looks_random(values: Sequence[str]) -> bool:
