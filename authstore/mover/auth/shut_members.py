@@ -43,7 +43,7 @@ def member_text(shut: Shut, value: str) -> str:
 def _paths(fields: Fields, column: SourceColumn) -> Asking[set[Path]]:
     keys = _keys(_readable(fields, column))
     found = yield f"SELECT DISTINCT top, below FROM {fields.source_from()} CROSS JOIN {keys} LIMIT {_MOST_PATHS}"
-    paths = {(top, below) if below is not None else (top,) for top, below in found}
+    paths: set[Path] = {(top, below) if below is not None else (top,) for top, below in found}
     for doubtful in _doubtful(column, fields.alias):
         value = f"{fields.alias}.{quote(column.name)}::text"
         for (text,) in (yield f"SELECT {value} FROM {fields.source_from()} WHERE {doubtful}"):
