@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from authstore.errors import (
     AccountNotFoundError,
     StoreBusyError,
     StoreError,
+    StoreMisuseError,
     StoreUnavailableError,
     UnknownOutcomeError,
 )
@@ -34,6 +36,9 @@ _LONGEST_WAIT_SECONDS = 0.25
 # What may pass while the lease lasts. After an unknown outcome a second try is harmless: only the first counts.
 _PASSING = (StoreBusyError, StoreUnavailableError, UnknownOutcomeError)
 
+# Who asks a provider in this context: whoever would wait for one of these would wait for itself.
+_ASKING: ContextVar[frozenset[str]] = ContextVar("authstore_asking", default=frozenset())
+
 Key: TypeAlias = Mapping[str, str]
 
 
@@ -51,6 +56,15 @@ class _Lease:
     def next_name(self) -> str:
         self._count += 1
         return f"{self.holder}.{self._count}"
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Within the block this task, and whatever it begins, asks by this lease."""
+        token = _ASKING.set(_ASKING.get() | {self.holder})
+        try:
+            yield
+        finally:
+            _ASKING.reset(token)
 
 
 class _Watch:
@@ -133,7 +147,8 @@ class RefreshStore(AccountStore):
     async def _ask(self, lease: _Lease, held: Row, refresh: Refresh, timeout: timedelta, company: _Company) -> Account:
         company.asking = _version(held)
         try:
-            fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
+            with lease.asking():
+                fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
             account = await self._to_the_end(lease, held, fields)
             company.answers += 1
             return account
@@ -155,6 +170,8 @@ class RefreshStore(AccountStore):
                 held = await self._take(lease, current, now, former=current["refresh_holder"])
                 if held is not None:
                     return held
+            elif current["refresh_holder"].partition(".")[0] in _ASKING.get():
+                raise StoreMisuseError(_WITHIN)
             else:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
@@ -222,6 +239,7 @@ class RefreshStore(AccountStore):
 
 
 _UNLINKED = "the account was unlinked meanwhile"
+_WITHIN = "refresh_account was called for an account within its own refresh, which it would wait for: return the fields"
 
 
 def _version(row: Row) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from authstore import Account, Adapter, StoreBusyError, StoreClosedError, connect
+from authstore import Account, Adapter, StoreBusyError, StoreClosedError, StoreMisuseError, connect
 from authstore.store import refresh as refreshing
 
 NEW = {"access_token": "access-1", "refresh_token": "refresh-1"}
@@ -125,17 +125,81 @@ async def test_a_provider_that_never_answers_is_given_up_and_the_next_in_line_as
     assert (await asyncio.wait_for(second, 10)).access_token == "access-1"
 
 
-async def test_a_callback_that_asks_for_its_own_account_is_given_up(store: Adapter) -> None:
-    async def refresh(account: Account) -> Mapping[str, Any]:
-        return NEW
+async def answering(account: Account) -> Mapping[str, Any]:
+    return NEW
 
+
+def directly(call: Awaitable[Account]) -> Awaitable[Account]:
+    return call
+
+
+async def in_a_task_of_its_own(call: Awaitable[Account]) -> Account:
+    return await asyncio.ensure_future(call)
+
+
+async def within_a_limit(call: Awaitable[Account]) -> Account:
+    return await asyncio.wait_for(call, 30)
+
+
+@pytest.mark.parametrize("calling", [directly, in_a_task_of_its_own, within_a_limit])
+async def test_a_callback_that_asks_for_its_own_account_is_refused_at_once(
+    store: Adapter, calling: Callable[[Awaitable[Account]], Awaitable[Account]]
+) -> None:
     async def turning(account: Account) -> Mapping[str, Any]:
-        return dict(await store.refresh_account("github", "42", refresh))
+        return dict(await calling(store.refresh_account("github", "42", answering)))
 
-    with pytest.raises(TimeoutError):
-        await store.refresh_account("github", "42", turning, timeout=timedelta(seconds=0.5))  # type: ignore[call-arg]
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreMisuseError, match="within its own refresh"):
+            await store.refresh_account("github", "42", turning)
     assert (await stored(store)).access_token == "access-0"
-    assert (await store.refresh_account("github", "42", refresh)).access_token == "access-1"
+    assert (await store.refresh_account("github", "42", answering)).access_token == "access-1"
+
+
+async def test_so_is_one_that_does_it_by_another_store_on_the_same_file(store: Adapter, tmp_path: Path) -> None:
+    async with connect(tmp_path / "auth.db") as beside, asyncio.timeout(5):
+
+        async def turning(account: Account) -> Mapping[str, Any]:
+            return dict(await beside.refresh_account("github", "42", answering))
+
+        with pytest.raises(StoreMisuseError):
+            await store.refresh_account("github", "42", turning)
+    assert (await store.refresh_account("github", "42", answering)).access_token == "access-1"
+
+
+async def test_accounts_whose_refreshes_want_each_other_are_refused_and_others_are_not(store: Adapter) -> None:
+    await store.link_account("ada", "google", "42", access_token="access-0")
+
+    async def first(account: Account) -> Mapping[str, Any]:
+        return dict(await store.refresh_account("google", "42", second))
+
+    async def second(account: Account) -> Mapping[str, Any]:
+        return dict(await store.refresh_account("github", "42", answering))
+
+    async def nested(account: Account) -> Mapping[str, Any]:
+        inner = await store.refresh_account("google", "42", answering)
+        return {"access_token": f"by {inner.access_token}"}
+
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreMisuseError):
+            await store.refresh_account("github", "42", first)
+        assert (await store.refresh_account("github", "42", nested)).access_token == "by access-1"
+
+
+async def test_what_a_callback_begins_may_refresh_when_the_callback_is_done(store: Adapter) -> None:
+    over = asyncio.Event()
+    begun: list[asyncio.Task[Account]] = []
+
+    async def afterwards() -> Account:
+        await over.wait()
+        return await store.refresh_account("github", "42", answering)
+
+    async def refresh(account: Account) -> Mapping[str, Any]:
+        begun.append(asyncio.create_task(afterwards()))
+        return {"access_token": "access-first"}
+
+    await store.refresh_account("github", "42", refresh)
+    over.set()
+    assert (await asyncio.wait_for(begun[0], 5)).access_token == "access-1"
 
 
 async def test_a_timeout_of_the_callbacks_own_is_its_own(store: Adapter) -> None:

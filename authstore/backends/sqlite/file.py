@@ -18,7 +18,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -148,14 +148,18 @@ def copy(path: Path, made: Path) -> None:
             shutil.copyfileobj(old, new)
 
 
-def put_in_place(made: Path, path: Path) -> None:
-    """Gives a finished, closed file its name. Raises `FileExistsError` where another has it: that one stays."""
+def put_in_place(made: Path, path: Path, *, is_alone: bool = False) -> None:
+    """Gives a finished, closed file its name. Raises `FileExistsError` where another has it: that one stays.
+
+    `is_alone`: the caller has the folder by `alone_in`.
+    """
     try:
         os.link(made, path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        _rename_into_place(made, path)
+        with nullcontext() if is_alone else alone_in(path.parent):
+            _rename_into_place(made, path)
 
 
 def put_over(made: Path, path: Path, kept_as: Path | None) -> None:
@@ -178,16 +182,22 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSU
 
 
 def _rename_into_place(made: Path, path: Path) -> None:
-    """A rename pushes out what has the name: so all who make a file in this folder take turns, by a lock that goes with
-    whoever is killed."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    """A rename pushes out what has the name: so only who is alone in the folder may make one."""
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+    os.rename(made, path)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """All who give files their names in this folder take turns, by a lock that goes with whoever is killed. Who has it
+    and asks again waits for himself. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
-        os.rename(made, path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def is_in_use(path: Path) -> bool:

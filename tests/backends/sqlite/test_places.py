@@ -112,14 +112,22 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_a_file_that_is_mounted_alone_is_warned_of(tmp_path: Path) -> None:
+# A bind mount of one file: from another file system, and from another folder of the same one.
+MOUNTS = [
+    'mount -t tmpfs tmpfs "$1" && cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"',
+    'cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"',
+    'cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && ln -s "$3" "$1/link.db" && exec "$4" -c "$5" "$1/link.db"',
+]
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize("name", ["mounted.db", "a name \\ of\ttwo.db"])
+async def test_a_file_that_is_mounted_alone_is_warned_of(tmp_path: Path, mount: str, name: str) -> None:
     async with connect(tmp_path / "auth.db") as store:
         await store.create_user(id="ada")
-    (tmp_path / "mounted.db").touch()
-    # A bind mount of one file, from another file system.
-    mount = 'mount -t tmpfs tmpfs "$1" && cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"'
-    (tmp_path / "tmpfs").mkdir()
-    arguments = [tmp_path / "tmpfs", tmp_path / "auth.db", tmp_path / "mounted.db", sys.executable, ALONE]
+    (tmp_path / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    arguments = [tmp_path / "elsewhere", tmp_path / "auth.db", tmp_path / name, sys.executable, ALONE]
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", "--mount", *user, "sh", "-c", mount, "sh", *map(str, arguments)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
