@@ -167,7 +167,7 @@ class RefreshStore(AccountStore):
         while _version(current) == _version(seen):
             now = self._now()
             if _is_free(current, now) or watch.is_silent(current):
-                held = await self._take(lease, current, now, former=current["refresh_holder"])
+                held = await self._take_unless_busy(lease, current, now)
                 if held is not None:
                     return held
             elif current["refresh_holder"].partition(".")[0] in _ASKING.get():
@@ -177,6 +177,17 @@ class RefreshStore(AccountStore):
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
             current = await self._existing(lease.key, seen["user_id"])
         return current
+
+    async def _take_unless_busy(self, lease: _Lease, row: Row, now: datetime) -> Row | None:
+        """Takes the lease from the former holder. Where the database is busy, but somebody was faster, their answer can
+        be waited for all the same."""
+        try:
+            return await self._take(lease, row, now, former=row["refresh_holder"])
+        except StoreBusyError:
+            current = await self._existing(lease.key, row["user_id"])
+            if current["refresh_holder"] == row["refresh_holder"] and _version(current) == _version(row):
+                raise
+            return None
 
     async def _take(self, lease: _Lease, row: Row, now: datetime, *, former: str | None) -> Row | None:
         """Takes the lease from the former holder, or renews our own; `None` where the row is no longer as it was."""
@@ -281,6 +292,15 @@ def _finish(held: Row, fields: Mapping[str, Any], now: datetime, cipher: Cipher)
         # We were taken for dead, and somebody was faster: theirs is the newer grant.
         return rows.account(row, cipher)
     yield queries.finish_refresh(id=row["id"])
-    if rows.tokens(row, cipher) != rows.tokens(held, cipher):
+    if _has_newer_tokens(row, held, cipher):
         return rows.account(row, cipher)
     return (yield from update_account(row, fields, now, cipher))
+
+
+def _has_newer_tokens(row: Row, held: Row, cipher: Cipher) -> bool:
+    """Whether somebody gave the account other tokens since. What was sealed anew under a key that we do not have, or
+    cleared, is no newer for that; whoever links an account leaves a time."""
+    now, then = rows.account_as_readable(row, cipher), rows.tokens(held, cipher)
+    if any(getattr(now, column) not in (None, token) for column, token in then.items()):
+        return True
+    return bool(now.unreadable) and row["updated_at"] != held["updated_at"]

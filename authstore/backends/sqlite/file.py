@@ -39,17 +39,25 @@ class FilePlace:
         """Where this file stands. Raises `OSError`."""
         self.path = os.fspath(path)
         self._known = _identity(self.path)
+        self._log: tuple[int, int] | None = None
+        self._has_lost_log = False
         self.is_lost = False  # when somebody looked last
+
+    def note_log(self) -> None:
+        """The log that stands beside it now belongs to it: while somebody has it open, nobody makes another."""
+        self._log = _identity_or_none(self.path + "-wal")
 
     def check(self) -> None:
         """Raises `StoreNotFoundError` where the file is gone from here, or another stands in its place: SQLite would
         go on with the old one."""
-        try:
-            self.is_lost = _identity(self.path) != self._known
-        except OSError:
-            self.is_lost = True
+        self.is_lost = self._has_lost_log or _identity_or_none(self.path) != self._known
         if self.is_lost:
-            raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
+            raise StoreNotFoundError("the store's file or its log was deleted, moved or replaced: open it again")
+
+    def check_written(self) -> None:
+        """The same after a commit, which went into the log."""
+        self._has_lost_log = self._has_lost_log or _identity_or_none(self.path + "-wal") != self._log
+        self.check()
 
     def log_bytes(self) -> int:
         """How long its log is."""
@@ -62,6 +70,13 @@ class FilePlace:
 def _identity(path: str) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
+
+
+def _identity_or_none(path: str) -> tuple[int, int] | None:
+    try:
+        return _identity(path)
+    except OSError:
+        return None
 
 
 def connect(
