@@ -63,12 +63,16 @@ test-lowest: $(READY)
 	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable ".[demo]" --group test
 	$(VENV)-lowest/bin/python -m pytest -q -m "$(QUICK)" $(QUICKLY) -W default::DeprecationWarning $(ARGS)
 
-# The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build.
+# The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build; and a Firefox.
 browser: $(READY)
 	@test -n "$$AUTHSTORE_TEST_CHROMIUM" || command -v chromium || command -v google-chrome \
 	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
 	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install --with-deps chromium
+	@command -v firefox-esr || command -v firefox \
+	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
+	     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq firefox-esr >/dev/null; } \
+	|| echo "no firefox: install it to run the tests of the pages in it"
 
 # The certified OpenID provider that people sign in with in tests, and the Node that runs it, live in the virtual environment.
 certified: $(READY)

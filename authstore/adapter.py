@@ -169,7 +169,7 @@ class Accounts(Protocol):
         What it returned is written as long as the right to ask lasts, however busy the database is; else the
         `StoreError` has it as `.fields`. An account that was given newer tokens meanwhile is returned as it stands.
         Raises `AccountNotFoundError` (also where it was unlinked, or linked to somebody else, meanwhile),
-        `KeyUnavailableError`.
+        `KeyUnavailableError`, `StoreMisuseError` (within its own refresh, which it would wait for).
         """
         ...
 

@@ -229,7 +229,7 @@ def _changes_lost(message: str, first: int) -> ChangesLostError:
 
 
 class StoreMisuseError(StoreError):
-    """Used from another process, thread or event loop than the one that opened it."""
+    """Used from another process, thread or event loop than the one that opened it, or by a refresh within itself."""
 
     hint = "open a store in each process, thread and event loop of asyncio that uses one"
 

@@ -15,10 +15,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from hmac import compare_digest
 from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -31,7 +33,8 @@ from authstore import Adapter, SessionPolicy, connect
 from authstore.observers import Observer
 from authstore.ops import SlowQueries, telemetry
 from authstore.sql import queries
-from authstore.tokens import named_session
+from authstore.store.sessions import kept
+from authstore.tokens import hash_token, named_session
 from benchmarks.rounds import Demand, times
 
 RESULT = Path(__file__).parent / "results" / "cache.md"
@@ -112,16 +115,29 @@ def looking_up(store: Adapter, tokens: list[str]) -> Callable[[], Awaitable[obje
     return call
 
 
-def in_thread(path: Path, tokens: list[str]) -> Callable[[], Awaitable[object]]:
-    """The same row by sqlite3 in the event loop's own thread, nothing made of it."""
+def in_thread(path: Path, tokens: list[str]) -> tuple[Callable[[], Awaitable[object]], Callable[[], Awaitable[object]]]:
+    """The same row by sqlite3 in the event loop's own thread: with nothing made of it; and with what a store does all
+    the same, the token hashed and compared, the values checked, two models made."""
     connection, query = sqlite3.connect(path, isolation_level=None), queries.session_and_user_by_id.sqlite
-    wanted = cycle([named_session(token) for token in tokens])
+    wanted = cycle(tokens)
 
-    async def call() -> None:
-        if connection.execute(query, {"key": next(wanted)}).fetchone() is None:
+    def found(token: str) -> tuple[Any, ...]:
+        row: tuple[Any, ...] | None = connection.execute(query, {"key": named_session(token)}).fetchone()
+        if row is None:
             raise AssertionError("a session was not found")
+        return row
 
-    return call
+    async def raw() -> None:
+        found(next(wanted))
+
+    async def whole() -> None:
+        token = next(wanted)
+        row = found(token)
+        if not compare_digest(row[0], hash_token(token)):
+            raise AssertionError("another session was found")
+        kept.session_and_user(kept.check(row), token)
+
+    return raw, whole
 
 
 async def look_ups(path: Path, tokens: list[str], rounds: int, count: int) -> tuple[list[str], list[Demand]]:
@@ -132,10 +148,12 @@ async def look_ups(path: Path, tokens: list[str], rounds: int, count: int) -> tu
             await cached.get_session_and_user(token)
         for tasks, wanted in zip(TASKS, (4.5, 2.2), strict=True):
             before = cached.cache_info()  # type: ignore[attr-defined]
+            raw, whole = in_thread(path, tokens)
             calls = {
                 "cached": looking_up(cached, tokens),
                 "uncached": looking_up(uncached, tokens),
-                "sqlite3 in the thread": in_thread(path, tokens),
+                "sqlite3 in the thread": whole,
+                "its raw rows": raw,
             }
             values = await alternating({name: costing(call, tasks, count) for name, call in calls.items()}, rounds)
             after = cached.cache_info()  # type: ignore[attr-defined]

@@ -42,13 +42,20 @@ async def many_sessions(data: Dataset, rounds: int, seconds: float) -> list[Figu
     policy = SessionPolicy(max_per_user=5)
     waits = {
         "nothing": await _waits(data, lambda _: asyncio.sleep(2.0)),
-        "list_sessions": await _waits(data, lambda store: store.list_sessions(USER)),
+        "list_sessions, 20 pages": await _waits(data, _list_pages),
         "update_user(disabled=True)": await _waits(data, lambda store: store.update_user(USER, disabled=True)),
         "revoke_sessions": await _waits(data, lambda store: store.revoke_sessions(USER)),
         "delete_user": await _waits(data, lambda store: store.delete_user(USER)),
         "create_session, max_per_user=5": await _waits(data, lambda store: store.create_session(USER), policy),
     }
     return _figures(f"beside a user with {SESSIONS:,} sessions", waits)
+
+
+async def _list_pages(store: Any) -> None:
+    page: list[Any] = []
+    for _ in range(20):
+        page = await store.list_sessions(USER, after=page[-1] if page else None)
+        assert len(page) == 100
 
 
 async def prune_large(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
@@ -84,11 +91,10 @@ async def _waits(
         await store.create_user(id=USER)
         await asyncio.to_thread(_insert, path, count, dead_each)
         tokens, users = cycle(data.session_tokens(20_000)), cycle(data.user_ids(1000))
+        calls = (lambda: store.get_session_and_user(next(tokens)), lambda: store.create_session(next(users)))
+        await asyncio.gather(*(_each(asyncio.ensure_future(asyncio.sleep(0.5)), call) for call in calls))  # warm
         task = asyncio.ensure_future(work(store))
-        waits = await asyncio.gather(
-            _each(task, lambda: store.get_session_and_user(next(tokens))),
-            _each(task, lambda: store.create_session(next(users))),
-        )
+        waits = await asyncio.gather(*(_each(task, call) for call in calls))
         task.result()
     remove(path)
     return Waits(*waits)

@@ -1,4 +1,4 @@
-"""The applications that `benchmarks.web` compares: each answers `GET /me` with the same JSON.
+"""The applications that `benchmarks.web` measures: three answer `GET /me` with the same JSON, one mails letters.
 
 `uvicorn --factory benchmarks.web_apps:NAME`, the database file in BENCHMARK_FILE.
 """
@@ -7,11 +7,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
+from fastapi.responses import PlainTextResponse
 
 from authstore import Adapter, User
+from authstore.testing.web import link_in
 from authstore.web import Auth
 from authstore.web.fastapi import CurrentUser
 
@@ -59,6 +62,31 @@ def authstore() -> FastAPI:
     @app.get("/me")
     async def me(user: CurrentUser) -> dict[str, str | None]:
         return {"id": user.id, "email": user.email, "name": user.name}
+
+    return app
+
+
+def sign_ins() -> FastAPI:
+    """Sign-in by letters, which `/letter` shows."""
+    links: dict[str, str] = {}
+
+    async def keep(message: EmailMessage) -> None:
+        links[str(message["To"])] = link_in(message)
+
+    signing_in = Auth(
+        url(),
+        base_url="http://localhost",
+        secrets=[SECRET],
+        mailer=keep,
+        insecure_dev=True,
+        mails_per_client=1_000_000,  # all of them come from this machine
+    )
+    app = FastAPI(lifespan=signing_in.lifespan)
+    signing_in.install(app)
+
+    @app.get("/letter", response_class=PlainTextResponse)
+    async def letter(to: str) -> str:
+        return links.get(to, "")
 
     return app
 

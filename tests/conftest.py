@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # a rule of the contract takes its time: that suite is other people's too, and their pytest may not know the marker.
 MARKED = {
     "postgres": {"postgres_url", "own_server", "old_server_url"},
-    "browser": {"chromium"},
+    "browser": {"chromium", "firefox_window"},
     "node": {"certified", "old_server_url"},
 }
 SLOW_RULES = {"test_a_slow_provider_is_no_dead_holder"}

@@ -61,6 +61,12 @@ class PostgresServer:
         """As after a power cut: no goodbye to anybody."""
         os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
+    def processes(self) -> list[int]:
+        """All of it, as the system numbers them."""
+        first = (self.data / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return [int(first), *map(int, children)]
+
     def _give_away(self, folder: Path) -> None:
         if self._user is None:
             return

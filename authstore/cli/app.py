@@ -27,7 +27,7 @@ from authstore.cli import (
     user_commands,
 )
 from authstore.cli.arguments import as_typed
-from authstore.cli.output import masked
+from authstore.cli.output import OutputLostError, hang_up, masked
 from authstore.errors import AuthStoreError, ConfigurationError
 
 _INTERRUPTED = 130
@@ -91,10 +91,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
         return _stopped(is_json)
     except AuthStoreError as error:
-        # The text of a ConfigurationError itself says what to write.
-        hint = "" if isinstance(error, ConfigurationError) and not is_json else as_typed(error.hint)
-        _complain(masked(as_typed(str(error))), hint, is_json)
-        return 2 if isinstance(error, ConfigurationError) else 1
+        return _refused(error, is_json)
     except Exception as error:
         if _is_wrong_usage(arguments, error, is_json):
             return 2
@@ -102,6 +99,16 @@ def run(arguments: Sequence[str]) -> int:
     if result == _INTERRUPTED:  # typer's own word for Ctrl-C
         return _stopped(is_json)
     return result if isinstance(result, int) else 0
+
+
+def _refused(error: AuthStoreError, is_json: bool) -> int:
+    if isinstance(error, OutputLostError):
+        hang_up()  # what waits to be written would fail once more at the end
+        is_json = False
+    # The text of a ConfigurationError itself says what to write.
+    hint = "" if isinstance(error, ConfigurationError) and not is_json else as_typed(error.hint)
+    _complain(masked(as_typed(str(error))), hint, is_json)
+    return 2 if isinstance(error, ConfigurationError) else 1
 
 
 def _is_wrong_usage(arguments: Sequence[str], error: Exception, is_json: bool) -> bool:

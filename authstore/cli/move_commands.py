@@ -51,9 +51,7 @@ def plan(
 def _write_profile(found: Any, path: str) -> None:
     from authstore.mover.recognition.profile import write_profile
 
-    stopping = {problem.table: problem.message for problem in found.problems if problem.stops and problem.table}
-    known = {f"{one.table.schema}.{one.table.name}" for one in found.recognised}
-    text = write_profile(found.recognised, undecided=[one for one in stopping.items() if one[0] not in known])
+    text = write_profile(found.recognised, stopping=[problem for problem in found.problems if problem.stops])
     if path == "-":
         sys.stdout.write(as_typed(text))
         return

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from authstore.errors import AuthStoreError
+
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")  # to the last @: a password may hold some itself
 _PASSWORD_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password)=[^&\s'\"]*")
 
@@ -28,9 +30,21 @@ def shown(text: str) -> str:
     return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+class OutputLostError(AuthStoreError):
+    """What is printed cannot be written: the disk is full on which it lands."""
+
+    hint = "make room, and run the same command again"
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         hang_up()
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        try:
+            super().print(*objects, **how)
+        except OSError as error:
+            raise OutputLostError(f"what is printed cannot be written: {error.strerror}") from error
 
 
 def hang_up() -> None:
@@ -91,6 +105,8 @@ class Output:
             self.console.file.flush()
         except BrokenPipeError:
             hang_up()
+        except OSError as error:
+            raise OutputLostError(f"what is printed cannot be written: {error.strerror}") from error
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,8 @@ from authstore.cli.arguments import as_typed, dashed
 from authstore.cli.output import Output, human_bytes, human_seconds, masked, one_or_many
 from authstore.mover import Plan, Problem, VerifyReport
 
+_REJECTED = ("orphan", "bad-row", "duplicate")
+
 
 def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None:
     """Tables in order, roles and why, columns where asked for, problems, what it will take."""
@@ -104,10 +106,13 @@ def show_problems(output: Output, problems: Iterable[Problem]) -> None:
         mark = "!" if problem.stops else "-"
         decide = f" (decide with {dashed(problem.decision)})" if problem.decision and problem.stops else ""
         count = f" [{problem.count:,}]" if problem.count else ""
-        where = f"{problem.table}: " if problem.table and not problem.message.startswith(problem.table) else ""
-        output.say(f"{mark} {where}{as_typed(problem.message)}{count}{decide}")
+        output.say(f"{mark} {_where(problem)}{as_typed(problem.message)}{count}{decide}")
         for sample in problem.samples:
             output.say(f"    {sample}")
+
+
+def _where(problem: Problem) -> str:
+    return f"{problem.table}: " if problem.table and problem.table not in problem.message else ""
 
 
 def how_to_decide(problems: Iterable[Problem]) -> str:
@@ -126,7 +131,8 @@ def show_undecided(output: Output, problems: Iterable[Problem]) -> None:
 
 def show_verify(output: Output, report: VerifyReport) -> None:
     """What differs, table by table."""
-    for problem in (*report.findings, *_left_behind(report.problems)):
+    rejected = [one for one in report.problems if one.kind in _REJECTED and one.count]
+    for problem in (*report.findings, *_left_behind(report.problems), *rejected):
         _problem_event(output, problem)
     tables = {
         name: {
@@ -140,7 +146,7 @@ def show_verify(output: Output, report: VerifyReport) -> None:
         }
         for name, table in report.tables.items()
     }
-    output.event("done", ok=report.ok, tables=tables, rejected=0)
+    output.event("done", ok=report.ok, tables=tables, rejected=sum(one.count for one in rejected))
     output.table(
         ("table", "source", "target", "missing", "extra", "changed"),
         (
@@ -154,6 +160,8 @@ def show_verify(output: Output, report: VerifyReport) -> None:
             output.say(f"  {name}: {sample}")
     show_problems(output, report.findings)
     show_left_behind(output, report.problems)
+    for problem in rejected:
+        output.say(f"not moved: {as_typed(problem.message)}")
     if not report.tables:
         output.say("nothing was compared: the options leave no table")
         return
@@ -165,7 +173,8 @@ def show_verify(output: Output, report: VerifyReport) -> None:
 def show_left_behind(output: Output, problems: Iterable[Problem]) -> None:
     """Which rows are not in the target, and why."""
     for problem in _left_behind(problems):
-        output.say(f"not moved: {as_typed(problem.message)}")
+        of = "" if problem.kind == "shut-out" else "not moved: "  # users come, disabled
+        output.say(f"{of}{_where(problem)}{as_typed(problem.message)}")
 
 
 def _left_behind(problems: Iterable[Problem]) -> list[Problem]:

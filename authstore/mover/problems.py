@@ -42,7 +42,7 @@ def refuse_undecided(problems: Sequence[Problem], outcome: str = "; nothing was 
     if undecided := tuple(problem for problem in problems if problem.stops):
         decisions = sorted({f"`{problem.decision}`" for problem in undecided if problem.decision})
         raise UndecidedError(
-            f"{len(undecided)} problems must be decided first{outcome}",
+            f"{len(undecided)} {'problem' if len(undecided) == 1 else 'problems'} must be decided first{outcome}",
             problems=undecided,
             hint=f"decide with {', '.join(decisions) or 'the options'}; a plan shows the rows",
         )

@@ -16,6 +16,7 @@ class Problem:
     samples: tuple[str, ...] = ()  # row ids and masked values
     decision: str = ""  # the field of MoveOptions that decides it: "on_orphan", …
     stops: bool = False  # undecided: move refuses to start
+    asks: tuple[str, ...] = ()  # lines of a profile of which one decides it, after the header that they go under
 
 
 Phase = Literal["compare", "copy", "index", "check", "verify", "finish"]

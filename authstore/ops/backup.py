@@ -1,12 +1,10 @@
 """A copy of a store while it is in use: one file of SQLite, whatever the store's own database is."""
 
-import fcntl
 import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -108,24 +106,13 @@ def _finish(made: Path, place: Path, instant: datetime | None, stop: Stop) -> Ba
     if found.damage:
         raise StoreCorruptError(f"the store is damaged, and so would be its backup: {'; '.join(found.damage)}")
     sha256, size = checksum.of(made, stop), made.stat().st_size
-    with files_translated(), _alone_in(place.parent):
+    with files_translated(), file.alone_in(place.parent):  # each backup has its own sum beside it
         path = place if instant is None else _free(place, instant)
         _refuse_taken(path)
         checksum.write(path, sha256)
-        file.put_in_place(made, path)
+        file.put_in_place(made, path, is_alone=True)
         file.sync(path.parent)
     return BackupReport(not found.problems, str(path), size, sha256, 0.0, found.problems)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Backups in one folder get their names one after another, so that each has its own sum beside it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _refuse_taken(path: Path) -> None:
@@ -146,11 +133,12 @@ def _forget_older(place: Path, newest: Path, keep: int) -> None:
     """Of the backups of this name the newest stay: this one, and as many more as are to be kept. The sums of the others
     go with them, and those that stayed alone where somebody was killed."""
     named = re.compile(rf"({re.escape(place.stem)}-\d{{8}}T\d{{6}}Z{re.escape(place.suffix)})(\.sha256)?", re.DOTALL)
-    with files_translated(), _alone_in(place.parent):
+    with files_translated(), file.alone_in(place.parent):
         found = [match for each in place.parent.iterdir() if (match := named.fullmatch(each.name))]
         backups = {match[1] for match in found if not match[2]}
-        others = sorted(backups - {newest.name})
-        kept = {newest.name, *others[max(len(others) - keep + 1, 0) :]}
+        mine = backups & {newest.name}  # another one who keeps as many may have forgotten it
+        others = sorted(backups - mine)
+        kept = {*mine, *others[max(len(others) - keep + len(mine), 0) :]}
         for match in found:
             if match[1] not in kept:
                 place.with_name(match[0]).unlink(missing_ok=True)

@@ -24,6 +24,10 @@ class HealthStore(StoreBase):
     _written_at: float | None = None  # when a write succeeded, by the monotonic clock
     _writing: "asyncio.Task[None] | None" = None
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._ended: dict[str, asyncio.Task[Any]] = {}  # the last read, and the last write
+
     async def health(self, *, timeout: timedelta = timedelta(seconds=1)) -> Health:
         """See `authstore.adapter.Maintenance.health`. Raises `StoreClosedError`, `StoreMisuseError`."""
         if not isinstance(timeout, timedelta):
@@ -38,7 +42,7 @@ class HealthStore(StoreBase):
             waited_for["write"] = self._writing
         await asyncio.wait(waited_for.values(), timeout=timeout.total_seconds())
         latency = timedelta(seconds=time.perf_counter() - started)
-        status, detail = _judged(waited_for)
+        status, detail = _judged({name: self._telling(name, task) for name, task in waited_for.items()})
         return Health(ok=status != "fail", status=status, latency=latency, detail=detail)
 
     async def explain(self, name: str) -> list[str]:
@@ -47,6 +51,14 @@ class HealthStore(StoreBase):
         if query is None:
             raise ValueError(f"no query is called {name!r}: see the names that an observer is told")
         return await self._db.explain(query)
+
+    def _telling(self, name: str, task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
+        """Which of them tells how it is: of one that goes on and on, the one before it, where that failed. A server
+        that is gone leaves everybody waiting who asks it."""
+        before = self._ended.get(name)
+        task.add_done_callback(lambda ended: self._ended.update({name: ended}))
+        has_failed = before is not None and not before.cancelled() and before.exception() is not None
+        return before if before is not None and has_failed and not task.done() else task
 
     async def _write_probe(self) -> None:
         try:

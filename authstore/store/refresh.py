@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from authstore.errors import (
     AccountNotFoundError,
     StoreBusyError,
     StoreError,
+    StoreMisuseError,
     StoreUnavailableError,
     UnknownOutcomeError,
 )
@@ -34,6 +36,9 @@ _LONGEST_WAIT_SECONDS = 0.25
 # What may pass while the lease lasts. After an unknown outcome a second try is harmless: only the first counts.
 _PASSING = (StoreBusyError, StoreUnavailableError, UnknownOutcomeError)
 
+# Who asks a provider in this context: whoever would wait for one of these would wait for itself.
+_ASKING: ContextVar[frozenset[str]] = ContextVar("authstore_asking", default=frozenset())
+
 Key: TypeAlias = Mapping[str, str]
 
 
@@ -51,6 +56,15 @@ class _Lease:
     def next_name(self) -> str:
         self._count += 1
         return f"{self.holder}.{self._count}"
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Within the block this task, and whatever it begins, asks by this lease."""
+        token = _ASKING.set(_ASKING.get() | {self.holder})
+        try:
+            yield
+        finally:
+            _ASKING.reset(token)
 
 
 class _Watch:
@@ -133,7 +147,8 @@ class RefreshStore(AccountStore):
     async def _ask(self, lease: _Lease, held: Row, refresh: Refresh, timeout: timedelta, company: _Company) -> Account:
         company.asking = _version(held)
         try:
-            fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
+            with lease.asking():
+                fields = await _answer(refresh, rows.account(held, self._cipher), timeout)
             account = await self._to_the_end(lease, held, fields)
             company.answers += 1
             return account
@@ -152,14 +167,27 @@ class RefreshStore(AccountStore):
         while _version(current) == _version(seen):
             now = self._now()
             if _is_free(current, now) or watch.is_silent(current):
-                held = await self._take(lease, current, now, former=current["refresh_holder"])
+                held = await self._take_unless_busy(lease, current, now)
                 if held is not None:
                     return held
+            elif current["refresh_holder"].partition(".")[0] in _ASKING.get():
+                raise StoreMisuseError(_WITHIN)
             else:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
             current = await self._existing(lease.key, seen["user_id"])
         return current
+
+    async def _take_unless_busy(self, lease: _Lease, row: Row, now: datetime) -> Row | None:
+        """Takes the lease from the former holder. Where the database is busy, but somebody was faster, their answer can
+        be waited for all the same."""
+        try:
+            return await self._take(lease, row, now, former=row["refresh_holder"])
+        except StoreBusyError:
+            current = await self._existing(lease.key, row["user_id"])
+            if current["refresh_holder"] == row["refresh_holder"] and _version(current) == _version(row):
+                raise
+            return None
 
     async def _take(self, lease: _Lease, row: Row, now: datetime, *, former: str | None) -> Row | None:
         """Takes the lease from the former holder, or renews our own; `None` where the row is no longer as it was."""
@@ -222,6 +250,7 @@ class RefreshStore(AccountStore):
 
 
 _UNLINKED = "the account was unlinked meanwhile"
+_WITHIN = "refresh_account was called for an account within its own refresh, which it would wait for: return the fields"
 
 
 def _version(row: Row) -> tuple[object, ...]:
@@ -263,6 +292,15 @@ def _finish(held: Row, fields: Mapping[str, Any], now: datetime, cipher: Cipher)
         # We were taken for dead, and somebody was faster: theirs is the newer grant.
         return rows.account(row, cipher)
     yield queries.finish_refresh(id=row["id"])
-    if rows.tokens(row, cipher) != rows.tokens(held, cipher):
+    if _has_newer_tokens(row, held, cipher):
         return rows.account(row, cipher)
     return (yield from update_account(row, fields, now, cipher))
+
+
+def _has_newer_tokens(row: Row, held: Row, cipher: Cipher) -> bool:
+    """Whether somebody gave the account other tokens since. What was sealed anew under a key that we do not have, or
+    cleared, is no newer for that; whoever links an account leaves a time."""
+    now, then = rows.account_as_readable(row, cipher), rows.tokens(held, cipher)
+    if any(getattr(now, column) not in (None, token) for column, token in then.items()):
+        return True
+    return bool(now.unreadable) and row["updated_at"] != held["updated_at"]

@@ -7,6 +7,7 @@ has had enough.
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from itertools import chain
 from secrets import randbelow
 from typing import Final
 
@@ -43,9 +44,8 @@ async def _take_a_place(
 ) -> datetime | None:
     """`None`, or when the first place is free again. Begins anywhere: at the front they are taken."""
     stretch, first = int(now.timestamp() // window.total_seconds()), randbelow(limit)
-    places = (*range(first, limit), *range(first))
     free_again = now + window
-    for place in places:
+    for place in chain(range(first, limit), range(first)):  # a limit may be a million: no list of them
         taken_until = await _take(store, identifier, place, stretch, now + window)
         if taken_until is None:
             return None

@@ -18,6 +18,8 @@ from authstore.web.visitors.presence import Presence, Visitors, presence_of
 CHALLENGE: Final = {"WWW-Authenticate": "Cookie"}
 POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 
+_QUERY: Final = "/?:@!$&'()*+,;=%"  # what stands in a query as it is (RFC 3986 §3.4), escapes included
+
 
 class SignInNeededError(HTTPException):
     """Nobody is signed in: the answer says so, or sends the browser to the sign-in page."""
@@ -66,7 +68,7 @@ def public_path(scope: Scope, visitors: Visitors) -> str:
     """Path and query of this request as browsers see them: below `base_url`, not below what a proxy made of it."""
     root: str = scope.get("app_root_path", scope.get("root_path", ""))
     path = quote(scope["path"].removeprefix(root) or "/", safe="/:@!$&'()*+,;=~")
-    query = scope.get("query_string", b"").decode("latin-1")
+    query = quote(scope.get("query_string", b""), safe=_QUERY)
     return safe_next(visitors.address.path + path + (f"?{query}" if query else ""), visitors.address.path + "/")
 
 

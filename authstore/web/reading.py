@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from authstore.web.refusals import RefusedError
 
@@ -16,8 +16,11 @@ Fields = Mapping[str, Any]
 
 
 async def read_fields(request: Request) -> Fields:
-    """The posted fields. Raises `RefusedError`: 413 for too much, 400 for what is neither a form nor JSON."""
-    body = await _capped_body(request)
+    """The posted fields. Raises `RefusedError`: 413 for too much, 400 for no form, no JSON, half a body."""
+    try:
+        body = await _capped_body(request)
+    except ClientDisconnect:
+        raise RefusedError("request") from None
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not body:
         return {}

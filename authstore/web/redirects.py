@@ -10,15 +10,17 @@ MAX_LENGTH: Final = 2048
 
 # Browsers read "\\" as "/" and drop tabs and newlines, so `/\\evil`, `/<tab>/evil` and `//evil` all leave the site.
 _LOCAL_PATH: Final = re.compile(r"/(?!/)[!-\[\]-~]*")
-_ABSOLUTE: Final = re.compile(r"https?://[!-.0-\[\]-~]+(/[!-\[\]-~]*)?", re.IGNORECASE)
-_ASCII: Final = "".join(map(chr, range(128)))
+_ABSOLUTE: Final = re.compile(
+    r"https?://[^\x00- /?#\\\x7f]+(?P<path>/[!-\[\]-~]*)?(?P<rest>[?#][!-\[\]-~]*)?", re.IGNORECASE
+)
+_BUT_SPACES: Final = "".join(map(chr, range(128))).replace(" ", "")
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 def safe_next(wanted: object, default: str = "/") -> str:
-    """`wanted` where it is a path of this site (one leading slash, no backslash, no space), else `default`.
+    """`wanted` where it is a path of this site (one leading slash, no backslash, no control character), else `default`.
 
-    What is not ASCII comes back percent-encoded, as browsers send it.
+    Spaces and what is not ASCII come back percent-encoded, as browsers send them; spaces around it are left out.
     """
     path = _encoded(wanted)
     return path if path is not None and _LOCAL_PATH.fullmatch(path) else default
@@ -26,11 +28,12 @@ def safe_next(wanted: object, default: str = "/") -> str:
 
 def safe_target(wanted: object, own_origin: str, allowed_origins: Collection[str], default: str) -> str:
     """As `safe_next`; also for a URL of this site, as its path, and for one of an allowed origin, as it is."""
-    url = _encoded(wanted)
-    if url is None or not _ABSOLUTE.fullmatch(url):
+    url = _encoded(wanted) or ""
+    absolute = _ABSOLUTE.fullmatch(url)
+    if absolute is None:
         return safe_next(wanted, default)
     origin = origin_of(url)
-    local = safe_next(_after_origin(url) or "/", "")
+    local = safe_next((absolute["path"] or "/") + (absolute["rest"] or ""), "")
     if not local or origin not in (own_origin, *allowed_origins):
         return default
     return local if origin == own_origin else f"{origin}{local}"
@@ -58,13 +61,7 @@ def _encoded(wanted: object) -> str | None:
     if not isinstance(wanted, str):
         return None
     try:
-        encoded = quote(wanted, safe=_ASCII)
+        encoded = quote(wanted.strip(" "), safe=_BUT_SPACES)
     except UnicodeEncodeError:  # a lone surrogate
         return None
     return encoded if len(encoded) <= MAX_LENGTH else None
-
-
-def _after_origin(url: str) -> str:
-    _, _, rest = url.partition("://")
-    _, slash, path = rest.partition("/")
-    return slash + path

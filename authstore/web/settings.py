@@ -88,7 +88,9 @@ def relying_party(address: Address, http: Http) -> str | None:
     rp_id = http.rp_id
     if rp_id is None:
         return None if _is_ip(address.host) else address.host
-    if rp_id != address.host and ("." not in rp_id or not address.host.endswith(f".{rp_id}") or _is_ip(address.host)):
+    if _is_ip(address.host):
+        raise ConfigurationError(f"rp_id: {address.host} is an IP address, at which there are no passkeys")
+    if rp_id != address.host and ("." not in rp_id or not address.host.endswith(f".{rp_id}")):
         raise ConfigurationError(f"rp_id is the host of base_url or a parent domain of it: {rp_id!r} is neither")
     return rp_id
 

@@ -91,6 +91,59 @@ def test_a_profile_can_be_written_and_used(source: _Link, source_url: str, targe
     assert run("plan", source_url, target, "--profile", str(tmp_path / "none.toml")).returncode == 2
 
 
+def test_a_written_profile_holds_every_line_that_decides(
+    source: _Link, source_url: str, target: str, tmp_path: Path
+) -> None:
+    people(source, users=3)
+    source.execute("ALTER TABLE \"User\" ADD COLUMN status text DEFAULT 'limbo'")
+    source.execute('CREATE TABLE api_tokens (id serial PRIMARY KEY, "userId" text, secret text)')
+    source.execute("CREATE TABLE a_grants (identifier text, token text, expires timestamptz)")
+    source.execute("CREATE TABLE b_grants (identifier text, token text, expires timestamptz)")
+    source.execute("UPDATE note SET author = NULL")
+    source.execute("ALTER TABLE note ADD COLUMN parent int")
+    source.execute("UPDATE note SET parent = 999 WHERE id = 1")
+    source.execute("ALTER TABLE note ADD FOREIGN KEY (parent) REFERENCES note NOT VALID")
+    profile = tmp_path / "my.toml"
+    assert run("plan", source_url, target, "--write-profile", str(profile)).returncode == 1
+    text = profile.read_text()
+    assert "public.note" not in text  # an orphan is decided by another option
+    said = {'disabled = ""', '"public.api_tokens",', "[verification_tokens]", 'table = "public.b_grants"'}
+    lines = []
+    for line in text.splitlines():
+        bare = line.strip().removeprefix("# ")
+        wanted = next((one for one in said if bare == one or (one[-1] == "," and bare.startswith(one))), None)
+        said -= {wanted} if wanted else set()
+        lines.append(bare if wanted and line.strip().startswith("#") else line)
+    assert said == set()
+    profile.write_text("\n".join(lines))
+    done = run("plan", source_url, target, "--profile", str(profile), "--on-orphan", "reject", "--skip", "a_grants")
+    assert done.returncode == 0, done.stdout
+    assert ["api_tokens", "carried"] in [line.split()[:2] for line in done.stdout.splitlines()]
+
+
+def test_what_is_not_there_is_said_by_move_and_verify(source: _Link, source_url: str, target: str) -> None:
+    people(source, users=3)
+    source.execute('ALTER TABLE "User" ADD COLUMN banned boolean')
+    source.execute("""UPDATE "User" SET banned = true WHERE id = 'u1'""")
+    source.execute("CREATE TABLE logs (id int PRIMARY KEY); INSERT INTO logs VALUES (1)")
+    source.execute("CREATE SCHEMA app CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO app.orders VALUES (1)")
+    source.execute("""INSERT INTO "Session" VALUES ('s', 'a-token-of-a-bad-expiry', 'infinity', 'u1')""")
+    said = [
+        "public.User: 1 row of public.User shut out by banned there arrive disabled",
+        "not moved: public.logs: left behind with 1 row, as --skip and --only say",
+        'not moved: schema "app" stays behind with 1 row in 1 table (--schema moves it too)',
+    ]
+    done = run("move", source_url, target, "--skip", "logs", "--on-bad-row", "reject")
+    assert said[0].removeprefix("public.User: ") in done.stdout.splitlines()
+    assert set(said[1:]) <= set(done.stdout.splitlines())
+    assert "1 row was left out" in done.stdout
+    rejected = "not moved: 1 row of public.Session cannot move: bad date (expires)"
+    assert {*said[1:], rejected} <= set(run("verify", source_url, target).stdout.splitlines())
+    done = run("verify", source_url, target, "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["rejected"] == 1
+    assert '"kind": "bad-row"' in done.stdout
+
+
 def test_urls_may_come_from_the_environment(source: _Link, source_url: str, target: str) -> None:
     people(source, users=3)
     assert run("move", AUTHSTORE_SOURCE=source_url, AUTHSTORE_URL=target).returncode == 0

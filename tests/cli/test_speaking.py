@@ -107,3 +107,15 @@ def test_a_reader_who_leaves_ends_nothing_with_a_traceback(tmp_path: Path, is_js
     done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_full_disk_under_what_is_printed_is_said_in_one_line(tmp_path: Path, more: tuple[str, ...]) -> None:
+    url = f"sqlite:///{tmp_path}/auth.db"
+    assert run("init", url).returncode == 0
+    with open("/dev/full", "wb") as full:
+        arguments = [sys.executable, "-m", "authstore.cli", "inspect", url, *more]
+        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("authstore: what is printed cannot be written: No space left on device\n")
+    assert "Traceback" not in done.stderr

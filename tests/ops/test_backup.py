@@ -1,6 +1,7 @@
 """A backup is whole, private and named last; who is killed, cancelled or out of room leaves nothing under its name."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import resource
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -65,6 +67,30 @@ async def test_a_name_that_sha256sum_escapes(tmp_path: Path) -> None:
         report = await ops.backup(store, tmp_path / "a\\b\nc.db")
     assert _is_confirmed(Path(report.path))
     assert (await ops.drill(report.path)).sha256 == report.sha256
+
+
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+async def test_where_hard_links_do_not_exist_backups_are_made_kept_and_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def link(*_: object, **__: object) -> NoReturn:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "auth.db"
+    async with asyncio.timeout(60), connect(path) as store:
+        await store.create_user(id="ada")
+        made = await asyncio.gather(*(ops.backup(store, tmp_path / "kept.db", keep=2) for _ in range(3)))
+        assert {report.ok for report in made} == {True}
+        with pytest.raises(ConfigurationError, match="is there already"):
+            await ops.backup(store, max(report.path for report in made))
+    kept = [each for each in tmp_path.iterdir() if each.name.startswith("kept-") and each.suffix == ".db"]
+    assert len(kept) == 2
+    assert all(_is_confirmed(each) for each in kept)
+    async with asyncio.timeout(60):
+        for place in (path, tmp_path / "new.db"):
+            await ops.restore(kept[0], f"sqlite:///{place}")
+            assert rows(place, "users") == 1
 
 
 async def test_what_is_there_is_never_written_over(tmp_path: Path) -> None:

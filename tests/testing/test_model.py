@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from authstore import Adapter, SessionPolicy, connect
+from authstore.adapter import UNSET
+from authstore.expiry import is_session_alive
 from authstore.sql import queries
+from authstore.store import pruning
 from authstore.testing import Clock
-from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel
+from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel, VisitsModel
 
 OFTEN = settings(
     max_examples=60,
@@ -40,6 +43,14 @@ def _never_idle(policy: SessionPolicy, now: datetime, *, expires: datetime, **_:
     return now < expires
 
 
+def _until_its_end(policy: SessionPolicy, now: datetime, **times: datetime) -> bool:
+    return is_session_alive(policy, now - timedelta(microseconds=1), **times)
+
+
+def _values(merge: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in merge.items() if value is not UNSET}
+
+
 FAULTS: dict[str, tuple[type[ModelBase], Callable[[pytest.MonkeyPatch], None]]] = {
     "idleness forgotten": (
         SessionsModel,
@@ -58,6 +69,26 @@ FAULTS: dict[str, tuple[type[ModelBase], Callable[[pytest.MonkeyPatch], None]]] 
     "an event that is shown twice": (
         SessionsModel,
         _sql("list_events", "changes.seq > :after", "changes.seq >= :after"),
+    ),
+    "a visit whose use is not noted": (
+        VisitsModel,
+        _sql("update_visit", "last_used_at = :last_used_at", "last_used_at = max(last_used_at, created_at)"),
+    ),
+    "a visit that keeps its old token": (
+        VisitsModel,
+        _sql("update_visit", "token_hash = :token_hash, token_indexed = :token_indexed,", ""),
+    ),
+    "a visit that lives on at its last instant": (
+        VisitsModel,
+        lambda patch: patch.setattr("authstore.store.visits.is_session_alive", _until_its_end),
+    ),
+    "a change that replaces what a visit holds": (
+        VisitsModel,
+        lambda patch: patch.setattr("authstore.store.visits.laid_over", lambda _, merge: _values(merge)),
+    ),
+    "visits that nobody prunes": (
+        VisitsModel,
+        lambda patch: patch.delitem(pruning._PRUNABLE, "visits"),  # type: ignore[arg-type]  # a dict
     ),
     "six tokens": (
         TokensModel,

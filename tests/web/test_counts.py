@@ -66,6 +66,11 @@ class Counted:
         return getattr(self._store, name)
 
 
+async def test_a_limit_that_nobody_reaches_costs_no_more_than_a_small_one() -> None:
+    async with connect("sqlite://") as store:
+        assert await Counts().allow(store, "somebody", 10**15, window=WINDOW, now=START)
+
+
 async def test_to_refuse_costs_no_look_up_until_a_place_is_free_again() -> None:
     now = [START]
     async with connect("sqlite://", clock=lambda: now[0]) as opened:

@@ -77,6 +77,16 @@ async def test_an_anonymous_browser_is_sent_to_the_sites_own_page_and_back(
     assert led(answer) == ("https://app.example/auth/sign-in", back)
 
 
+async def test_a_query_that_no_browser_escaped_is_kept(world: Any) -> None:
+    app = starlette_app(world.auth)
+
+    async def raw(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "query_string": 'q=ü "x"&y=%2F'.encode()}, receive, send)
+
+    answer = await Browser(raw).get("/page")
+    assert led(answer) == ("https://app.example/auth/sign-in", "/page?q=%C3%BC%20%22x%22&y=%2F")
+
+
 async def test_behind_a_prefix_both_ways_have_it(make_world: Any) -> None:
     """The proxy takes the prefix off, and tells nobody."""
     world = await make_world(base_url="https://app.example/notes")

@@ -17,7 +17,7 @@ def test_paths_of_this_site_are_kept(path: str) -> None:
     "wanted",
     [
         *("", None, 7, "notes", "//evil", "///evil", "/\\evil", "/\t/evil", "/a\\b"),
-        *("https:evil", "https://evil", "/a b", "/\x7f", "/" + "a" * 2048, "/\ud800", "/" + "ü" * 1024),
+        *("https:evil", "https://evil", " //evil", "/\n/evil", "/\x7f", "/" + "a" * 2048, "/\ud800", "/" + "ü" * 1024),
     ],
 )
 def test_everything_else_is_the_default(wanted: object) -> None:
@@ -39,9 +39,13 @@ def test_no_text_leads_away(wanted: str) -> None:
         ("/ü?q=é#ß", "/%C3%BC?q=%C3%A9#%C3%9F"),
         ("/%D0%BA", "/%D0%BA"),
         ("/日本\u3000", "/%E6%97%A5%E6%9C%AC%E3%80%80"),
+        ("/a b", "/a%20b"),
+        (" /a ", "/a"),
+        ("/find?q=two words&x=1#the end", "/find?q=two%20words&x=1#the%20end"),
+        ("/ /evil", "/%20/evil"),
     ],
 )
-def test_paths_that_are_not_ascii_are_kept_encoded(path: str, kept: str) -> None:
+def test_paths_with_spaces_or_not_in_ascii_are_kept_encoded(path: str, kept: str) -> None:
     assert safe_next(path) == kept
 
 
@@ -49,6 +53,9 @@ TARGETS = {
     "https://app.example/x?y#z": "/x?y#z",
     "HTTPS://APP.example:443/x": "/x",
     "https://app.example": "/",
+    "https://app.example?x=1": "/?x=1",
+    "https://spa.example#y": "https://spa.example/#y",
+    "https://app.example/a b": "/a%20b",
     "https://spa.example/y?z=1": "https://spa.example/y?z=1",
     "https://SPA.example:443/y": "https://spa.example/y",
     "https://spa.example": "https://spa.example/",
@@ -68,6 +75,11 @@ def test_whole_urls_lead_to_this_site_or_to_an_allowed_one(wanted: str, kept: st
     [
         *("https://evil.example/", "https://spa.example:444/", "http://spa.example/", "https://dev.example:8080/"),
         *("https://spa.example@evil.example/", "https://evil.example@spa.example/", "https://spa.example.evil.example"),
+        *(
+            "https://evil.example?https://spa.example/",
+            "https://spa.example .evil.example/",
+            "https://evil.example#@spa.example",
+        ),
         *("https://spa.example\\@evil.example/", "https://spa.example\t/", "https:/spa.example/", "https:spa.example"),
         *("//spa.example/", "https://spa.example//evil.example", "https://app.example//evil.example", "https://"),
         *("https://[spa.example/", "https://spa.example:x/", "javascript:https://spa.example/", "ftp://spa.example/"),

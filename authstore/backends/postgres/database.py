@@ -30,6 +30,7 @@ from authstore.sql import Query
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 0.02
+_AWAY_SECONDS = 0.3  # a look at its health is often given a second, and less
 
 
 class PostgresDatabase(OpenDatabase[Reads, Writes]):
@@ -83,9 +84,9 @@ class PostgresDatabase(OpenDatabase[Reads, Writes]):
         return await self._reads.ask(partial(explain, query=query), of_primary=True)
 
     async def facts(self) -> dict[str, JsonValue]:
-        """See `authstore.database.Database`."""
+        """See `authstore.database.Database`. Who asks how the server is wants to know that it is away."""
         self.check()
-        found = await self._reads.ask(facts, of_primary=True)
+        found = await self._reads.ask(facts, of_primary=True, patience=_AWAY_SECONDS)
         if self._standby is not None:
             is_read = self._standby.is_trusted
             found["standby"] = "read" if is_read else f"left out: {self._standby.left_out_because}"

@@ -137,10 +137,16 @@ class Reads:
             else:
                 _settle({key: futures}, found, None)
 
-    async def ask(self, ask: Callable[[Connection, float], Awaitable[T]], *, of_primary: bool = False) -> T:
-        """What this finds out on some connection; tried again while the server is away."""
+    async def ask(
+        self,
+        ask: Callable[[Connection, float], Awaitable[T]],
+        *,
+        of_primary: bool = False,
+        patience: float = BUSY_SECONDS,
+    ) -> T:
+        """What this finds out on some connection; tried again while the server is away, for so many seconds."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + BUSY_SECONDS
+        deadline, given_up = loop.time() + BUSY_SECONDS, loop.time() + patience
         standby = None if of_primary else self._standby
         while True:
             if standby is not None and standby.is_trusted:
@@ -150,7 +156,7 @@ class Reads:
             try:
                 return await self._ask_once(ask, deadline)
             except DRIVER_ERRORS as error:
-                if loop.time() >= deadline or not is_gone(error):
+                if loop.time() >= given_up or not is_gone(error):
                     raise ours(error) from error
                 self._pool.distrust()
                 await asyncio.sleep(_PAUSE_SECONDS)

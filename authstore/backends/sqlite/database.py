@@ -19,7 +19,7 @@ from authstore.backends.sqlite.inspecting import explain
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
-from authstore.backends.sqlite.units import UnitConnection, check_place, roll_back, try_begin
+from authstore.backends.sqlite.units import UnitConnection, check_place, check_written, roll_back, try_begin
 from authstore.backends.sqlite.writes import Writes
 from authstore.backends.threads import in_thread
 from authstore.backends.turn import Turn, busy
@@ -198,7 +198,7 @@ def _commit(connection: UnitConnection) -> None:
         if not connection.in_transaction:
             raise StoreError("the database rolled the transaction back after an earlier error")
         connection.execute("COMMIT")
-        check_place(connection)
+        check_written(connection)
     finally:
         _abandon(connection)
 

@@ -18,7 +18,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -39,17 +39,25 @@ class FilePlace:
         """Where this file stands. Raises `OSError`."""
         self.path = os.fspath(path)
         self._known = _identity(self.path)
+        self._log: tuple[int, int] | None = None
+        self._has_lost_log = False
         self.is_lost = False  # when somebody looked last
+
+    def note_log(self) -> None:
+        """The log that stands beside it now belongs to it: while somebody has it open, nobody makes another."""
+        self._log = _identity_or_none(self.path + "-wal")
 
     def check(self) -> None:
         """Raises `StoreNotFoundError` where the file is gone from here, or another stands in its place: SQLite would
         go on with the old one."""
-        try:
-            self.is_lost = _identity(self.path) != self._known
-        except OSError:
-            self.is_lost = True
+        self.is_lost = self._has_lost_log or _identity_or_none(self.path) != self._known
         if self.is_lost:
-            raise StoreNotFoundError("the store's file was deleted, moved or replaced: open it again")
+            raise StoreNotFoundError("the store's file or its log was deleted, moved or replaced: open it again")
+
+    def check_written(self) -> None:
+        """The same after a commit, which went into the log."""
+        self._has_lost_log = self._has_lost_log or _identity_or_none(self.path + "-wal") != self._log
+        self.check()
 
     def log_bytes(self) -> int:
         """How long its log is."""
@@ -62,6 +70,13 @@ class FilePlace:
 def _identity(path: str) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
+
+
+def _identity_or_none(path: str) -> tuple[int, int] | None:
+    try:
+        return _identity(path)
+    except OSError:
+        return None
 
 
 def connect(
@@ -148,14 +163,18 @@ def copy(path: Path, made: Path) -> None:
             shutil.copyfileobj(old, new)
 
 
-def put_in_place(made: Path, path: Path) -> None:
-    """Gives a finished, closed file its name. Raises `FileExistsError` where another has it: that one stays."""
+def put_in_place(made: Path, path: Path, *, is_alone: bool = False) -> None:
+    """Gives a finished, closed file its name. Raises `FileExistsError` where another has it: that one stays.
+
+    `is_alone`: the caller has the folder by `alone_in`.
+    """
     try:
         os.link(made, path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        _rename_into_place(made, path)
+        with nullcontext() if is_alone else alone_in(path.parent):
+            _rename_into_place(made, path)
 
 
 def put_over(made: Path, path: Path, kept_as: Path | None) -> None:
@@ -178,16 +197,22 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSU
 
 
 def _rename_into_place(made: Path, path: Path) -> None:
-    """A rename pushes out what has the name: so all who make a file in this folder take turns, by a lock that goes with
-    whoever is killed."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    """A rename pushes out what has the name: so only who is alone in the folder may make one."""
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+    os.rename(made, path)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """All who give files their names in this folder take turns, by a lock that goes with whoever is killed. Who has it
+    and asks again waits for himself. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
-        os.rename(made, path)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def is_in_use(path: Path) -> bool:

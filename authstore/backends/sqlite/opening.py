@@ -133,6 +133,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
             _check_writable(connection)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
+            place.note_log()
         except BaseException:
             connection.close()
             raise

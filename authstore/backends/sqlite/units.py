@@ -194,10 +194,15 @@ def try_begin(connection: UnitConnection) -> bool:
 
 
 def check_place(connection: UnitConnection) -> None:
-    """Raises `StoreNotFoundError` where the file was deleted, moved or replaced. Also asked after a commit, which is
-    not acknowledged then: it went into a file that is gone."""
+    """Raises `StoreNotFoundError` where the file was deleted, moved or replaced."""
     if connection.place is not None:
         connection.place.check()
+
+
+def check_written(connection: UnitConnection) -> None:
+    """The same after a commit, which is not acknowledged then: it went into a file, or a log, that is gone."""
+    if connection.place is not None:
+        connection.place.check_written()
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
@@ -215,7 +220,7 @@ def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
         if not has_begun:
             return False
         is_whole = _run_each(connection, jobs) and _commit(connection)
-        check_place(connection)
+        check_written(connection)
     except BaseException as error:
         roll_back(connection)
         fail(jobs, error)
@@ -263,7 +268,7 @@ def _run_alone(connection: UnitConnection, jobs: Sequence[UnitJob]) -> None:
             connection.execute("BEGIN IMMEDIATE")
             job.result = in_savepoint(connection, job.make)
             connection.execute("COMMIT")
-            check_place(connection)
+            check_written(connection)
         except BaseException as error:
             roll_back(connection)
             job.error = error

@@ -29,15 +29,27 @@ def check_volume(path: Path) -> None:
         )
     if path.exists() and is_mounted_alone(path):
         warnings.warn(
-            f"{path} is mounted alone, on another device than its folder: the log beside it would be left behind with"
-            " what was written last; mount the folder",
+            f"{path} is mounted alone, without its folder: the log beside it would be left behind with what was written"
+            " last; mount the folder",
             stacklevel=1,
         )
 
 
 def is_mounted_alone(path: Path) -> bool:
-    """Whether a file stands on another device than its folder, where its log is."""
-    return os.stat(path).st_dev != os.stat(path.parent).st_dev
+    """Whether a file is where it is by a mount of its own, and its folder, where its log is, from elsewhere."""
+    return os.stat(path).st_dev != os.stat(path.parent).st_dev or _is_mount_point(path)
+
+
+def _is_mount_point(path: Path) -> bool:
+    """Whether something is mounted just here: also what is from the same file system as its folder."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_bytes()
+    except OSError:  # no Linux
+        return False
+    name = os.fsencode(os.path.realpath(path))
+    for character in b"\\ \t\n":  # which the kernel writes in octal
+        name = name.replace(bytes([character]), b"\\%03o" % character)
+    return any(line.split(b" ", 5)[4] == name for line in mounts.splitlines())
 
 
 def kind_of_volume(path: Path) -> int | None:

@@ -101,8 +101,8 @@ def _left_columns(fields: Fields) -> Iterable[Problem]:
     extra = {column.name for column in fields.extra}
     if fields.one.role in ("roles", "permissions", "role_permissions", "user_roles", "visits") and extra:
         names = ", ".join(column.name for column in fields.extra)
-        kept = " (kept in data only)" if fields.one.role == "roles" else ""
-        yield Problem("left-behind", table, f"columns of {table} without a field are left behind{kept}: {names}")
+        done = "kept in data alone" if fields.one.role == "roles" else "left behind"
+        yield Problem("left-behind", table, f"columns of {table} without a field are {done}: {names}")
     # Those of roles have no data, that of visits is the site's.
     keeps = (
         fields.one.role not in ("permissions", "role_permissions", "user_roles", "visits") and not fields.one.user_in

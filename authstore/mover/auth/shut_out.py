@@ -1,16 +1,18 @@
 """Rows that the source keeps from being used, as SQL: what is shut there is not open here."""
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authstore.mover.auth.draft import Fields
+from authstore.mover.auth.shut_members import member_text, shut_members
 from authstore.mover.names import label, literal, quote
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.postgres.counting import count_rows
 from authstore.mover.postgres.dates import instant
 from authstore.mover.postgres.values import text
 from authstore.mover.problems import rows_said
-from authstore.mover.recognition.shut import BAD_STANDINGS, NO_WORDS, OPEN_WORDS, SHUT_WORDS, Shut, shutting
+from authstore.mover.recognition.shut import BAD_STANDINGS, NO_WORDS, OPEN_WORDS, SHUT_WORDS, Shut, shutting_of
 from authstore.mover.reports import Problem
 from authstore.mover.type_names import INTEGERS
 
@@ -29,32 +31,27 @@ class ShutOut:
 
 def shut_out(fields: Fields, judged: str) -> Asking[ShutOut]:
     """Which rows of a recognised table are shut out at the source, at the moment `judged`."""
-    parts, problems, unseen = [], [], []
-    for shut in _columns(fields):
+    parts, problems = [], []
+    is_told = "disabled" in fields.one.told
+    members, unseen = ([], []) if is_told else (yield from shut_members(fields))
+    for shut in (*shutting_of(fields.one), *members):
         predicate, problem = yield from _predicate(fields, judged, shut)
-        if predicate:
+        if predicate and not shut.is_sure and not is_told:
+            problems += yield from _doubted(fields, shut, predicate)
+            unseen.append(predicate)
+        elif predicate:
             parts.append(predicate)
             problems += yield from _counted(fields, shut, predicate)
         problems += [problem] if problem else []
-        if shut.kind == "word" and predicate and "disabled" not in fields.one.told:
+        if shut.kind == "word" and predicate and not is_told:
             unseen.append(f"COALESCE({_said(fields, shut)} NOT IN ({_literals((*OPEN_WORDS, *SHUT_WORDS))}), TRUE)")
     return ShutOut(f"({' OR '.join(parts)})" if parts else "FALSE", tuple(problems), tuple(unseen))
 
 
-def _columns(fields: Fields) -> Iterable[Shut]:
-    """By the profile's word one column or none; else all whose names say so."""
-    one = fields.one
-    if "disabled" in one.told:
-        told = one.told["disabled"]
-        found = shutting(one.role, one.table.columns)
-        named = [column for column in one.table.columns if column.name == told]
-        return [next((shut for shut in found if shut.column is column), Shut(column, "yes")) for column in named]
-    taken = {column for name, column in one.fields.items() if name != "disabled"}
-    return shutting(one.role, tuple(column for column in one.table.columns if column.name not in taken))
-
-
 def _predicate(fields: Fields, judged: str, shut: Shut) -> Asking[tuple[str, Problem | None]]:
     column, value = shut.column, f"{fields.alias}.{quote(shut.column.name)}"
+    if shut.path:
+        return _by_member(fields, judged, shut, member_text(shut, value)), None
     if shut.kind == "word":
         return (yield from _by_word(fields, shut))
     if shut.kind in ("since", "until"):
@@ -73,6 +70,21 @@ def _predicate(fields: Fields, judged: str, shut: Shut) -> Asking[tuple[str, Pro
         return is_shut, None
     end = instant(shut.ends, f"{fields.alias}.{quote(shut.ends.name)}", fields.zone).is_over(judged)
     return f"({is_shut} AND NOT COALESCE({end}, FALSE))", None
+
+
+def _by_member(fields: Fields, judged: str, shut: Shut, said: str) -> str:
+    """A member that is not there says nothing."""
+    given = f"{said} NOT IN {NO_WORDS}"
+    if shut.kind == "no":
+        return f"({said} <> '' AND {said} NOT IN {_YES})"
+    if shut.kind == "standing":
+        return f"{said} IN ({_literals(BAD_STANDINGS)})"
+    if shut.kind == "yes":
+        return given
+    as_text = replace(shut.column, base="text", kind="b", category="S", collation=None)
+    over = instant(as_text, said, fields.zone).is_over(judged)
+    past = f"COALESCE({over}, TRUE)" if shut.kind == "since" else f"NOT COALESCE({over}, FALSE)"
+    return f"({given} AND {past})"
 
 
 def _by_word(fields: Fields, shut: Shut) -> Asking[tuple[str, Problem | None]]:
@@ -98,13 +110,32 @@ def _literals(words: Iterable[str]) -> str:
 
 
 def _not_understood(fields: Fields, shut: Shut, unknown: dict[str | None, int]) -> Problem:
-    table, name = label(fields.table.schema, fields.table.name), shut.column.name
+    table, name = label(fields.table.schema, fields.table.name), shut.name
     words = ", ".join("NULL" if word is None else f"'{word[:40]}'" for word in unknown)
     message = (
         f"{name} of {table} may keep rows out, and what {words} means is not known; say it in a `profile`: "
         f'[{fields.one.role}.columns] disabled = "{name}" shuts out what is not {OPEN_WORDS[0]}, disabled = "" nobody'
     )
-    return Problem("unrecognised", table, message, sum(unknown.values()), decision="profile", stops=True)
+    count = sum(unknown.values())
+    return Problem("unrecognised", table, message, count, decision="profile", stops=True, asks=_asked(fields, shut))
+
+
+def _asked(fields: Fields, shut: Shut) -> tuple[str, ...]:
+    told = f"disabled = {json.dumps(shut.name, ensure_ascii=False)}"
+    return (f"[{fields.one.role}.columns]", told, 'disabled = ""')
+
+
+def _doubted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]]:
+    """A member that may speak of the row, or of something else."""
+    count = yield from count_rows(fields.source_from(), predicate)
+    if not count:
+        return []
+    table = label(fields.table.schema, fields.table.name)
+    message = (
+        f"{shut.name} of {table} may keep rows out; say it in a `profile`: [{fields.one.role}.columns]"
+        f' disabled = "{shut.name}" shuts them out and no others, disabled = "" nobody'
+    )
+    return [Problem("unrecognised", table, message, count, decision="profile", stops=True, asks=_asked(fields, shut))]
 
 
 def _counted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]]:
@@ -113,5 +144,5 @@ def _counted(fields: Fields, shut: Shut, predicate: str) -> Asking[list[Problem]
         return []
     table = label(fields.table.schema, fields.table.name)
     done = "arrive disabled" if fields.one.role == "users" else "are left behind"
-    message = f"{rows_said(count)} of {table} shut out by {shut.column.name} there {done}"
+    message = f"{rows_said(count)} of {table} shut out by {shut.name} there {done}"
     return [Problem("shut-out", table, message, count)]

@@ -10,7 +10,7 @@ from authstore.mover.postgres.counting import count_rows
 from authstore.mover.recognition.outcasts import kept_out, outcasts
 from authstore.mover.recognition.profile import Profile, is_named
 from authstore.mover.recognition.recognised import Recognised
-from authstore.mover.recognition.secrets import looks_random, may_hold_tokens, unrecognised
+from authstore.mover.recognition.secrets import may_hold_tokens, seems_raw, unrecognised
 from authstore.mover.reports import Problem
 
 _SAMPLE = 200
@@ -56,7 +56,7 @@ def _of_table(table: SourceTable, source: Source, people: Collection[QualifiedNa
     columns = [column for column in may_hold_tokens(table, people) if column.name not in referred]
     raw = []
     for column in columns:
-        if looks_random((yield from _sample(table, column))):
+        if seems_raw(column, (yield from _sample(table, column))):
             raw.append(column.name)
     return [unrecognised(table, tuple(raw))] if raw else []
 

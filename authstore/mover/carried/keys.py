@@ -8,6 +8,8 @@ from authstore.mover.carried.ddl import create_index
 from authstore.mover.catalog import SourceKey
 from authstore.mover.copies import TargetColumn
 from authstore.mover.names import ROW_IDS, Namespace, folded, quote, relation
+from authstore.mover.postgres.values import token_hash
+from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
 from authstore.mover.type_names import INTEGERS
 
@@ -94,11 +96,11 @@ class Keys:
 
     @cached_property
     def row_id(self) -> str:
-        """How reports name a row of the source: by its key there."""
+        """How reports name a row of the source: by its key there, of which a secret is hashed."""
         if self._copied_by is None:
             return f"{source_value(self._ordinal)}::text"
         columns = [self._table.columns[name] for name in self._copied_by.columns]
-        parts = [f"({column.value if column.mapped else column.landing.expression})::text" for column in columns]
+        parts = [_named_by(column) for column in columns]
         return parts[0] if len(parts) == 1 else f"concat_ws(', ', {', '.join(parts)})"
 
     def indexes(self, space: Namespace) -> list[str]:
@@ -147,6 +149,11 @@ def _distinct(table: CarriedTable) -> list[SourceKey]:
         if all(name in table.columns for name in key.columns):
             found.setdefault(frozenset(key.columns), key)
     return list(found.values())
+
+
+def _named_by(column: CarriedColumn) -> str:
+    value = f"({column.value if column.mapped else column.landing.expression})::text"
+    return f"'sha256:' || encode({token_hash(value)}, 'hex')" if is_secret(column.source) else value
 
 
 def _sorted(column: CarriedColumn) -> str:

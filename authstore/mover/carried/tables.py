@@ -19,6 +19,7 @@ from authstore.mover.names import Namespace, folded, label, own_namespace, relat
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.postgres.counting import count_rows
+from authstore.mover.problems import rows_said
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
@@ -127,7 +128,8 @@ def _other_schemas(source: Source, recognised: Sequence[Recognised], options: Mo
         count = 0
         for table in tables:
             count += yield from _rows_of(table)
-        message = f'schema "{schema}" stays behind with {count} rows in {len(tables)} tables (`schemas` moves it too)'
+        held = f"{rows_said(count)} in {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
+        message = f'schema "{schema}" stays behind with {held} (`schemas` moves it too)'
         names = tuple(label(table.schema, table.name) for table in tables[:_SAMPLES])
         problems.append(Problem("left-behind", "", message, count, names))
     return problems
@@ -157,7 +159,8 @@ def _obstacle(table: CarriedTable, options: MoveOptions) -> Asking[Problem | Non
     names = {table.source.name, table.label, table.target}
     if names & set(options.skip) or (options.only and not names & set(options.only)):
         count = yield from _rows_of(table.source)
-        return Problem("left-behind", table.label, f"left behind with {count} rows, as `skip` and `only` say", count)
+        message = f"left behind with {rows_said(count)}, as `skip` and `only` say"
+        return Problem("left-behind", table.label, message, count)
     if not table.source.readable:
         message = (
             "this role may not read it, a policy hides rows, or it is unlogged and this is a standby:"

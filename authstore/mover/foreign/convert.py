@@ -18,7 +18,7 @@ from authstore.mover.recognition.outcasts import kept_out, outcasts
 from authstore.mover.recognition.profile import is_named, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
-from authstore.mover.recognition.secrets import looks_random, may_hold_tokens, unrecognised
+from authstore.mover.recognition.secrets import may_hold_tokens, seems_raw, unrecognised
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.connection import TargetConnection
 from authstore.mover.sqlite.source import FileTable, SqliteSource
@@ -83,7 +83,7 @@ class Converter:
             if count := self._source.count(table.name, barred):
                 return [kept_out(table, count, by)]
         columns = may_hold_tokens(table, people)
-        raw = tuple(one.name for one in columns if looks_random(self._sample(table.name, one.name)))
+        raw = tuple(one.name for one in columns if seems_raw(one, self._sample(table.name, one.name)))
         return [unrecognised(table, raw)] if raw else []
 
     def _sample(self, table: str, column: str) -> list[str]:

@@ -1,18 +1,20 @@
 """One row of a recognised table as the row of authstore's that it becomes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import Role
 from authstore.mover.foreign import values
 from authstore.mover.foreign.values import BadValueError
 from authstore.mover.recognition.aliases import normalised, role_aliases
+from authstore.mover.recognition.members import object_in, paths_in
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
-from authstore.mover.recognition.shut import BAD_STANDINGS, OPEN_WORDS, SHUT_WORDS, Shut, shutting
+from authstore.mover.recognition.shut import BAD_STANDINGS, OPEN_WORDS, SHUT_WORDS, Shut, member, shutting_of
 from authstore.mover.session_data import FLASKS_KEY, UnreadableDataError, data_of_bytes, data_of_text, json_of
 
 Row = dict[str, Any]
@@ -43,6 +45,7 @@ class Reading:
     extra: tuple[str, ...] = field(init=False)
     secret: tuple[str, ...] = field(init=False)
     shut: tuple[Shut, ...] = field(init=False)
+    members: tuple[SourceColumn, ...] = field(init=False)  # whose JSON, if that is what they hold, may shut rows out
 
     def __post_init__(self) -> None:
         taken = set(self.one.fields.values())
@@ -50,9 +53,9 @@ class Reading:
         more = [c for c in self.one.table.columns if c.name not in taken and normalised(c.name) not in left]
         secret = tuple(column.name for column in more if is_secret(column))
         kept = tuple(c.name for c in more if self.secrets == "keep" or c.name not in secret)
-        open_fields = {column for name, column in self.one.fields.items() if name != "disabled"}
-        shut = shutting(self.one.role, tuple(c for c in self.one.table.columns if c.name not in open_fields))
-        for name, value in (("extra", kept), ("secret", secret), ("shut", shut)):
+        members = () if "disabled" in self.one.told else tuple(more)
+        found = (("extra", kept), ("secret", secret), ("shut", shutting_of(self.one)), ("members", members))
+        for name, value in found:
             object.__setattr__(self, name, value)
 
     def _get(self, row: Row, name: str) -> Any:
@@ -70,11 +73,25 @@ class Reading:
 
     def is_shut(self, row: Row) -> bool:
         """Whether the source keeps the row from being used. Raises `UnknownWordError`, `BadValueError`."""
-        return any(self._is_shut_by(shut, row) for shut in self.shut)
+        shuts = [*self.shut, *(shut for column in self.members for shut in self._members(column, row[column.name]))]
+        found = [shut for shut in shuts if self._is_shut_by(shut, row)]
+        for shut in found:
+            if not shut.is_sure and not self.one.told.get("disabled"):
+                raise UnknownWordError(f"{shut.name} may keep rows out: say so, or that it does not, in a `profile`")
+        return bool(found)
+
+    def _members(self, column: SourceColumn, value: Any) -> Iterator[Shut]:
+        for path in paths_in(value) if isinstance(value, str) and value.lstrip().startswith("{") else ():
+            if (shut := member(self.one.role, column, path)) is not None:
+                yield shut
 
     def _is_shut_by(self, shut: Shut, row: Row) -> bool:
         value = row[shut.column.name]
+        if shut.path:
+            return self._is_shut_by_member(shut, value)
         if shut.kind == "word":
+            if self.one.told.get("disabled") == shut.column.name:
+                return str(value or "").strip().lower() not in OPEN_WORDS
             return self._says_shut(shut.column.name, value)
         if shut.kind == "standing":
             return str(value or "").strip().lower() in BAD_STANDINGS
@@ -85,6 +102,26 @@ class Reading:
             return not values.boolean(value)
         end = values.instant(row[shut.ends.name], self.zone) if shut.ends is not None else None
         return values.is_said(value) and (end is None or end > self.moments.judged)
+
+    def _is_shut_by_member(self, shut: Shut, text: Any) -> bool:
+        """A member that is not there says nothing."""
+        value: Any = object_in(text) if isinstance(text, str) else {}
+        for key in shut.path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None or value in ([], {}):
+            return False
+        said = str(value).strip().lower()
+        if shut.kind == "standing":
+            return said in BAD_STANDINGS
+        if shut.kind == "no":
+            return said not in values.YES and said != ""
+        if shut.kind == "yes" or not values.is_said(value):
+            return values.is_said(value)
+        try:
+            when = values.instant(value, self.zone)
+        except BadValueError:
+            return True
+        return when is not None and (when <= self.moments.judged) == (shut.kind == "since")
 
     def _says_shut(self, name: str, value: Any) -> bool:
         word = str(value or "").strip().lower()

@@ -15,7 +15,7 @@ from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 _MILLISECONDS = 10**11  # beyond it, either way, an epoch counts milliseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES = ("oauth", "oidc", "email", "webauthn", "credentials")
-_YES, _NO = ("1", "t", "true", "y", "yes", "on"), ("", "0", "f", "false", "n", "no", "off")
+YES, _NO = ("1", "t", "true", "y", "yes", "on"), ("", "0", "f", "false", "n", "no", "off")
 
 
 class BadValueError(Exception):
@@ -73,7 +73,7 @@ def _text(value: str, zone: str) -> datetime:
 def boolean(value: Any) -> bool:
     """0 or 1, or a word for either; nothing is no."""
     said = "" if value is None else str(value).strip().lower()
-    if said in _YES:
+    if said in YES:
         return True
     if said in _NO:
         return False

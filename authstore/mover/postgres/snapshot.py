@@ -134,6 +134,18 @@ class Snapshot:
                 break
         return found
 
+    def spared(self, wanted: int) -> int:
+        """How many more the source has to give now, up to so many: opened, and closed again."""
+        before = len(self._connections)
+        try:
+            return len(self.others(wanted))
+        except SourceUnavailableError:
+            return 0
+        finally:
+            for connection in self._connections[before:]:
+                connection.close()
+            del self._connections[before:]
+
     def _open(self) -> SourceConnection:
         connection = connect(self._url, self._stop, self._tuning)
         self._connections.append(connection)

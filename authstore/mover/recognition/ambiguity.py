@@ -1,5 +1,6 @@
 """What is said where two things could play one part: nobody guesses, the operator decides."""
 
+import json
 from collections.abc import Iterable
 
 from authstore.mover.catalog import SourceTable
@@ -16,7 +17,10 @@ def ambiguous(role: Role, tables: Iterable[SourceTable]) -> Problem:
     message = (
         f"{len(names)} tables could be {role}: {', '.join(names)}; say which with `schemas`, `prefix` or `profile`"
     )
-    return Problem("ambiguous", names[0], message, len(names), tuple(names[:5]), _decision(rivals), stops=True)
+    asks = (f"[{role}]", *(f"table = {json.dumps(name, ensure_ascii=False)}" for name in names))
+    return Problem(
+        "ambiguous", names[0], message, len(names), tuple(names[:5]), _decision(rivals), stops=True, asks=asks
+    )
 
 
 def clash(found: Match, field: str, columns: tuple[str, ...]) -> Problem:
@@ -24,7 +28,9 @@ def clash(found: Match, field: str, columns: tuple[str, ...]) -> Problem:
     table = label(found.table.schema, found.table.name)
     several = f"{len(columns)} columns of {table} could be {field} of {found.role}: {', '.join(columns)}"
     message = f"{several}; name one of them in a `profile`"
-    return Problem("ambiguous", table, message, len(columns), columns[:5], "profile", stops=True)
+    told = (f"{field} = {json.dumps(column, ensure_ascii=False)}" for column in columns)
+    asks = (f"[{found.role}]", f"table = {json.dumps(table, ensure_ascii=False)}", f"[{found.role}.columns]", *told)
+    return Problem("ambiguous", table, message, len(columns), columns[:5], "profile", stops=True, asks=asks)
 
 
 def _decision(rivals: list[SourceTable]) -> str:

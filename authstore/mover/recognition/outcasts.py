@@ -4,15 +4,16 @@ import re
 from collections.abc import Collection, Iterator
 
 from authstore.mover.catalog import QualifiedName, SourceTable
-from authstore.mover.names import label, quote
+from authstore.mover.names import label, literal, quote
 from authstore.mover.recognition.aliases import normalised, words
 from authstore.mover.recognition.shut import NO_WORDS, stem
 from authstore.mover.reports import Problem
+from authstore.mover.type_names import JSONS, TEXTS
 
 _KEPT_OUT = frozenset({"ban", "suspension", "lockout", "blocklist", "blacklist", "denylist", "blocked", "banned"})
-_BARRED = re.compile(
-    r"(banned|blocked|suspended|locked|lockedout|disabled|deactivated|blacklisted)(at|on|until|since)?"
-)
+_BARS = ("banned", "blocked", "suspended", "locked", "lockedout", "disabled", "deactivated", "blacklisted")
+_FROM = ("at", "on", "until", "since")
+_BARRED = re.compile(f"({'|'.join(_BARS)})({'|'.join(_FROM)})?")
 
 
 def outcasts(table: SourceTable, people: Collection[QualifiedName]) -> Iterator[tuple[str, str]]:
@@ -26,6 +27,17 @@ def outcasts(table: SourceTable, people: Collection[QualifiedName]) -> Iterator[
             if _BARRED.fullmatch(stem(column)):
                 said = f"COALESCE(lower(trim(CAST({quote(column.name)} AS TEXT))), '')"
                 yield f" ({column.name})", f"{said} NOT IN {NO_WORDS}"
+            elif column.base in TEXTS | JSONS:
+                yield f" ({column.name})", _says_so_within(quote(column.name))
+
+
+def _says_so_within(name: str) -> str:
+    """Predicate, in SQL that both databases have: a text of JSON has a member that bars somebody."""
+    said = f"replace(replace(lower(CAST({name} AS TEXT)), ' ', ''), '_', '')"
+    patterns = [f'%"{own}{bar}":{yes}%' for own in ("", "is") for bar in _BARS for yes in ("true", '"true"', "1")]
+    patterns += [f'%"{bar}{since}":"2%' for bar in _BARS for since in _FROM]
+    found = " OR ".join(f"said LIKE {literal(pattern)}" for pattern in patterns)
+    return f"CAST({name} AS TEXT) LIKE '%{{%' AND (SELECT {found} FROM (SELECT {said} AS said) AS within)"
 
 
 def _is_list(table: SourceTable) -> bool:

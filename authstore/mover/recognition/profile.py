@@ -11,9 +11,10 @@ from typing import Any, cast
 from authstore.errors import ConfigurationError
 from authstore.mover.catalog import SourceTable
 from authstore.mover.copies import Role
-from authstore.mover.names import OWN_TABLES
+from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.recognition.aliases import role_aliases
 from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.reports import Problem
 
 VERSION = 1
 _STEP = re.compile(r'\.(?:(\w+)|"([^"]+)")')
@@ -83,17 +84,38 @@ def write_profile(
     *,
     carry: Iterable[str] = (),
     leave: Iterable[str] = (),
-    undecided: Iterable[tuple[str, str]] = (),
+    stopping: Iterable[Problem] = (),
 ) -> str:
     """The text of a profile that says what was recognised: a start for one's own.
 
-    `undecided`: tables that stop a move, and why. Each stands in both lists, to be taken out of its comment in one.
+    `stopping`: what stops a move. What a profile can decide of it stands there in comments, one line of which is to be
+    taken out of its comment: tables in both lists, columns in the section of their table.
     """
-    open_ = list(undecided)
+    told = [one for one in recognised if one.moved and not (one.role == "sessions" and one.user_in)]  # visits say it
+    headers = {header for one in told for header in (f"[{one.role}]", f"[{one.role}.columns]")}
+    asked: dict[str, list[str]] = {}
+    open_, more = [], []
+    for problem in stopping:
+        if problem.asks and problem.asks[0] in headers:
+            asked.setdefault(problem.asks[0], []).extend(_commented(problem, problem.asks[1:]))
+        elif problem.asks:
+            more.append("\n".join(_commented(problem, problem.asks)) + "\n")
+        elif _is_of_a_table(problem, told):
+            open_.append((problem.table, problem.message))
     lists = f"carry = {_array(carry, open_)}\nleave = {_array(leave, open_)}"
     head = f"{_HEAD}\nauthstore_profile = {VERSION}\n{lists}\n"
-    told = [one for one in recognised if one.moved and not (one.role == "sessions" and one.user_in)]  # visits say it
-    return "\n".join([head, *map(_section, told)])
+    sections = [_section(one) + "".join(f"{line}\n" for line in asked.get(f"[{one.role}.columns]", ())) for one in told]
+    return "\n".join([head, *sections, *more])
+
+
+def _is_of_a_table(problem: Problem, told: Iterable[Recognised]) -> bool:
+    """Whether it asks what is to become of a table that plays no role."""
+    known = {label(one.table.schema, one.table.name) for one in told}
+    return problem.decision in ("profile", "secrets") and bool(problem.table) and problem.table not in known
+
+
+def _commented(problem: Problem, lines: Iterable[str]) -> list[str]:
+    return [f"# {_comment(problem.message)}", *(f"# {_comment(line)}" for line in lines)]
 
 
 def is_named(table: SourceTable, names: Iterable[str]) -> bool:

@@ -15,6 +15,7 @@ from authstore.mover.recognition.matching import Match, match, missing_fields
 from authstore.mover.recognition.profile import Profile, is_named
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import suspicions
+from authstore.mover.recognition.shut import path_told
 from authstore.mover.recognition.users import choose_users
 from authstore.mover.reports import Problem
 
@@ -59,7 +60,8 @@ class _Recognition:
     def _obey_profile(self) -> None:
         for role, told in self._profile.tables.items():
             table = self._table_named(told.table)
-            if unknown := sorted(set(told.columns.values()) - {"", *(column.name for column in table.columns)}):
+            named = {name for field, name in told.columns.items() if not _is_member(table, field, name)}
+            if unknown := sorted(named - {"", *(column.name for column in table.columns)}):
                 raise ConfigurationError(f"{self._profile.origin}: {told.table} has no column {unknown[0]!r}")
             found = match(role, table, told.columns)
             if found is None:
@@ -170,6 +172,11 @@ class _Recognition:
         only = self._options.only
         schemas = self._options.schemas or {one.table.schema for one in self._found.values()}
         return (not schemas or table.schema in schemas) and (not only or is_named(table, only))
+
+
+def _is_member(table: SourceTable, field: str, name: str) -> bool:
+    """Who is kept out may be said by a member of a column of JSON."""
+    return field == "disabled" and bool(path_told(table.columns, name))
 
 
 def _columns_said(found: Match) -> str:

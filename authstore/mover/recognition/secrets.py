@@ -24,6 +24,20 @@ _RAW = re.compile(
 _HASHED = re.compile(
     r".*(password|passwd|secret|token|key|code).*(hash|digest|hashed|bcrypt|argon2)|hashedpassword|salt"
 )
+_SAYS_HASH = re.compile(
+    r".*(password|passwd|secret|token|key|code).*(hash|digest|hashed|bcrypt|argon2)"
+    r"|(hash|hashed|digest)(of)?(password|passwd|secret|token|key|code)"
+)
+# What hashes look like: hexadecimal digits or base64 of a digest's length, salt and digest, "$2b$…", "pbkdf2:…".
+_HEX = r"(0x)?([0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{56}|[0-9a-fA-F]{64}|[0-9a-fA-F]{96}|[0-9a-fA-F]{128})"
+_BASE64 = (
+    r"[A-Za-z0-9+/_-]{22}(==)?|[A-Za-z0-9+/_-]{27}=?|[A-Za-z0-9+/_-]{43}=?|[A-Za-z0-9+/_-]{64}|[A-Za-z0-9+/_-]{86}(==)?"
+)
+_HASH = re.compile(
+    rf"{_HEX}|{_BASE64}|[0-9a-fA-F]{{8,}}[:.$][0-9a-fA-F]{{32,}}"
+    r"|[$!*].*|\{[\w.-]+\}.+|(?i:pbkdf2|scrypt|argon2|bcrypt|hmac|sha|md5|salted|crypt)[\w-]*[:$].+|md5[0-9a-f]{32}"
+)
+_LEAST_RAW = 16  # characters: shorter ones say that there is none
 _EXPIRY = re.compile(
     r"(expires?|expired|expiry|expiration)(at|on|in|date|time)?|(valid|good)(until|till)|maxage|ttl|lifetime"
     r"|maxinactiveinterval|lastaccess(ed)?(time|at)?"
@@ -58,8 +72,14 @@ _MAY_HOLD_SECRETS = TEXTS | JSONS | {"uuid", "bytea", "hstore", "_text", "_varch
 
 def is_secret(column: SourceColumn) -> bool:
     """Whether a column of an auth table seems to hold a secret, hashed passwords included."""
-    name = normalised(column.name)
-    return column.base in _MAY_HOLD_SECRETS and bool(_is_raw(column) or _HASHED.fullmatch(name))
+    return column.base in _MAY_HOLD_SECRETS and (_is_raw(column) or bool(_HASHED.fullmatch(normalised(column.name))))
+
+
+def says_secret(name: str) -> bool:
+    """Whether what is called so seems to be a secret, a hashed one included."""
+    return bool(_HASHED.fullmatch(normalised(name))) or any(
+        _RAW.fullmatch(normalised(name)[at:]) for at in _starts(name)
+    )
 
 
 def looks_random(values: Sequence[str]) -> bool:
@@ -75,6 +95,13 @@ def looks_random(values: Sequence[str]) -> bool:
     return all(_RANDOM.fullmatch(value) and not _ID.fullmatch(value) for value in values) and _is_mixed(values)
 
 
+def seems_raw(column: SourceColumn, values: Sequence[str]) -> bool:
+    """Whether a column's values are secrets somebody presents, whatever its name says of them."""
+    if _SAYS_HASH.fullmatch(normalised(column.name)):
+        return any(len(value) >= _LEAST_RAW and not _HASH.fullmatch(value) for value in values)
+    return looks_random(values)
+
+
 def _is_mixed(values: Sequence[str]) -> bool:
     text = "".join(values)
     counts = Counter(text)
@@ -85,24 +112,21 @@ def _is_mixed(values: Sequence[str]) -> bool:
 
 def may_hold_tokens(table: SourceTable, people: Collection[QualifiedName]) -> tuple[SourceColumn, ...]:
     """The columns whose values are worth a look: texts in a table that speaks of a user (it refers to one of `people`)
-    or of a browser, or whose rows end."""
+    or of a browser, or whose rows end; and, wherever they are, hashes of secrets by their name."""
     names = {normalised(column.name) for column in table.columns}
     is_sure = bool(names & (_SERVERS_NOTE | _OF_AN_ID))
     is_theirs = any(one.table in people for one in table.references) or bool(names & _OF_A_PERSON)
-    if not (is_sure or is_theirs or any(map(_ends_in_expiry, table.columns))):
-        return ()
+    is_near = is_sure or is_theirs or any(map(_ends_in_expiry, table.columns))
     of_others = {name for one in table.references for name in one.columns}
     found_by = {name for key in table.keys for name in key.columns}
-    return tuple(
-        column
-        for column in table.columns
-        if (
-            column.base in {"text", "varchar", "bpchar"}
-            or (column.base == "bytea" and (is_sure or column.name in found_by))
-        )
-        and column.name not in of_others
-        and not _DIGEST.search(normalised(column.name))
-    )
+
+    def may(column: SourceColumn) -> bool:
+        name = normalised(column.name)
+        is_text = column.base in {"text", "varchar", "bpchar"}
+        is_bytes = column.base == "bytea" and (is_sure or column.name in found_by)
+        return (is_text or is_bytes) and bool(_SAYS_HASH.fullmatch(name) or (is_near and not _DIGEST.search(name)))
+
+    return tuple(column for column in table.columns if column.name not in of_others and may(column))
 
 
 def suspicions(table: SourceTable, secrets: Literal["stop", "keep", "drop"]) -> tuple[Problem, ...]:

@@ -4,12 +4,14 @@ A move never opens what was shut. Names are compared as aliases are; what a name
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import Role
 from authstore.mover.recognition.aliases import normalised
+from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.type_names import DATES, INTEGERS, TEXTS
 
 # yes: shut where true · no: shut where not true · since: shut from this instant on · until: shut up to it ·
@@ -34,6 +36,16 @@ _STANDINGS = frozenset(
     {"role", "userrole", "usertype", "accounttype", "type", "kind", "access", "accesslevel", "standing"}
 )
 
+_BARS = re.compile(
+    r"(banned|blocked|suspended|locked|lockedout|disabled|deactivated|blacklisted|ban|block|suspension|lockout)"
+    r"(at|on|until|till|since)?"
+)
+_OF_NO_SUBJECT = re.compile(
+    r".*meta|.*metadata|(user|account|profile|raw|custom|extra|additional|app)*"
+    r"(data|extras?|flags?|status|state|attributes|properties|props|profile|info|details|account|moderation|security"
+    r"|fields|claims|json|document)"
+)
+
 OPEN_WORDS = ("active", "enabled", "ok", "normal", "approved", "activated", "live", "valid", "current", "confirmed")
 SHUT_WORDS = (
     "banned", "blocked", "suspended", "locked", "disabled", "deactivated", "deleted", "archived", "inactive", "frozen",
@@ -45,11 +57,54 @@ BAD_STANDINGS = (*SHUT_WORDS[:6], "deleted", "inactive", "frozen", "terminated",
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """A column that shuts rows out. `ends`: another one that says until when (Better Auth's banExpires)."""
+    """A column that shuts rows out. `ends`: another one that says until when (Better Auth's banExpires).
+
+    `path`: of a member of its JSON, the keys that lead there. One that is not `is_sure` may speak of something else.
+    """
 
     column: SourceColumn
     kind: Kind
     ends: SourceColumn | None = None
+    path: tuple[str, ...] = ()
+    is_sure: bool = True
+
+    @property
+    def name(self) -> str:
+        """As a profile calls it: `app_metadata.blocked`."""
+        return ".".join((self.column.name, *self.path))
+
+
+def shutting_of(one: Recognised) -> tuple[Shut, ...]:
+    """Of a recognised table: by the profile's word one column or none; else all whose names say so."""
+    if "disabled" not in one.told:
+        taken = {column for name, column in one.fields.items() if name != "disabled"}
+        return shutting(one.role, tuple(column for column in one.table.columns if column.name not in taken))
+    told = one.told["disabled"]
+    if path := path_told(one.table.columns, told):
+        column = next(column for column in one.table.columns if column.name == path[0])
+        return (member(one.role, column, path[1:]) or Shut(column, "yes", path=path[1:]),)
+    found = shutting(one.role, one.table.columns)
+    named = [column for column in one.table.columns if column.name == told]
+    return tuple(next((shut for shut in found if shut.column is column), Shut(column, "yes")) for column in named)
+
+
+def path_told(columns: Iterable[SourceColumn], told: str) -> tuple[str, ...]:
+    """`app_metadata.blocked` as the column and the keys in its JSON; () where a column is called so, or none is."""
+    names = {column.name for column in columns}
+    column, *keys = told.split(".")
+    return (column, *keys) if told not in names and column in names and all(keys) and keys else ()
+
+
+def member(role: Role, column: SourceColumn, path: tuple[str, ...]) -> Shut | None:
+    """What a member of a column of JSON keeps out, if anything. At the top of a column of no subject of its own it
+    speaks of the row, as a column does; elsewhere it may speak of the newsletter."""
+    kind = _kind(role, replace(column, name=path[-1], base="text", kind="b"))
+    says_bar = _BARS.fullmatch(stem_of(path[-1])) is not None
+    if (len(path) > 1 and not says_bar) or (kind is None and not says_bar):
+        return None
+    kind = "standing" if kind == "word" else kind or "yes"
+    is_sure = len(path) == 1 and kind != "no" and _OF_NO_SUBJECT.fullmatch(normalised(column.name)) is not None
+    return Shut(column, kind, path=path, is_sure=is_sure)
 
 
 def shutting(role: Role, columns: tuple[SourceColumn, ...]) -> tuple[Shut, ...]:
@@ -70,7 +125,12 @@ def _is_reason(column: SourceColumn) -> bool:
 
 def stem(column: SourceColumn) -> str:
     """Its normalised name without the words that say whose it is."""
-    return re.sub(r"^(is|was|has|account|user)+", "", normalised(column.name))
+    return stem_of(column.name)
+
+
+def stem_of(name: str) -> str:
+    """The same of a mere name."""
+    return re.sub(r"^(is|was|has|account|user)+", "", normalised(name))
 
 
 def _kind(role: Role, column: SourceColumn) -> Kind | None:

@@ -1,5 +1,6 @@
 """Which of the tables with an id and an e-mail address is the table of users."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from authstore.mover.catalog import SourceTable
@@ -55,7 +56,8 @@ def _by_references(candidates: Sequence[Match], pointed: Mapping[tuple[str, str]
         + ("more than one table" if len(names) > 1 else "which has no id and email")
         + "; name the table of users in a `profile`"
     )
-    return None, Problem("ambiguous", names[0], message, len(names), tuple(names[:5]), "profile", stops=True)
+    asks = ("[users]", *(f"table = {json.dumps(name, ensure_ascii=False)}" for name in names))
+    return None, Problem("ambiguous", names[0], message, len(names), tuple(names[:5]), "profile", stops=True, asks=asks)
 
 
 def _is_referred(table: SourceTable, tables: Sequence[SourceTable]) -> bool:
@@ -77,4 +79,5 @@ def _no_users(children: Mapping[Role, Recognised]) -> Problem:
     where = next(iter(children.values()), None)
     table = label(where.table.schema, where.table.name) if where else ""
     message = "no table of users (id, email) was recognised; name it in a `profile`"
-    return Problem("unrecognised", table, message, decision="profile", stops=True)
+    asks = ("[users]", 'table = "schema.table"', "[users.columns]", 'id = ""', 'email = ""')
+    return Problem("unrecognised", table, message, decision="profile", stops=True, asks=asks)

@@ -1,11 +1,9 @@
 """The rows of a file that do not get into PostgreSQL: as problems, and in a file that only its owner may read."""
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from authstore.mover.rebuilding.scheme import Incoming
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.sqlite.source_reading import SqliteReader
+from authstore.mover.sync.concealed import concealed, named_by
 from authstore.mover.sync.rejects import write_lines
 from authstore.mover.tuning import Tuning
 
@@ -46,7 +45,9 @@ def _found(one: Incoming, reader: SqliteReader, reasons: Mapping[str, str]) -> I
         for batch in batches:
             for digest, row in zip(batch.digests, batch.rows(0, len(batch)), strict=True):
                 if digest in reasons:
-                    yield Refusal(one.target, _shown(one.layout.key_of(row)), reasons[digest], _named(one, row))
+                    yield Refusal(
+                        one.target, _shown(one.layout.key, one.layout.key_of(row)), reasons[digest], _named(one, row)
+                    )
 
 
 def _named(one: Incoming, row: Sequence[Any]) -> dict[str, Any]:
@@ -63,8 +64,8 @@ def _other(one: Incoming, row: Sequence[Any], number: int) -> Any:
     return None if at is None else row[at]
 
 
-def _shown(key: Sequence[Any]) -> str:
-    return ", ".join(part.hex()[:16] if isinstance(part, bytes) else str(part) for part in key)
+def _shown(names: Sequence[str], key: Sequence[Any]) -> str:
+    return ", ".join(named_by(names, key))
 
 
 def as_problems(found: Sequence[Refusal], options: MoveOptions) -> list[Problem]:
@@ -97,19 +98,10 @@ def _all(
 
 def _rejected(source: SqliteSource, one: Incoming) -> Iterator[Refusal]:
     for why, values in source.rejected(one.file, [reject.where for reject in one.rejects]):
-        key = _shown([values[name] for name in one.file.primary])
+        key = _shown(one.file.primary, [values[name] for name in one.file.primary])
         yield Refusal(one.target, key, one.rejects[why].reason, values)
 
 
 def _entry(one: Incoming, refusal: Refusal) -> dict[str, Any]:
-    row = {name: _plain(name in one.secrets, value) for name, value in refusal.row.items()}
+    row = concealed(refusal.row, one.secrets)
     return {"table": one.target, "key": refusal.key, "reason": refusal.reason, "row": row}
-
-
-def _plain(is_secret: bool, value: Any) -> Any:
-    """As JSON has it; a secret by its SHA-256, so that a row can still be found by one."""
-    if isinstance(value, bytes):
-        return {"bytes": b64encode(value).decode()}
-    if is_secret and isinstance(value, str) and value:
-        return f"sha256:{sha256(value.encode('utf-8', 'replace')).hexdigest()}"
-    return value

@@ -3,12 +3,12 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from authstore.mover.copies import TableCopy
 from authstore.mover.postgres.connection import SourceConnection, streamed, translated
+from authstore.mover.sync.concealed import concealed
 
 
 def write_rejects(connection: SourceConnection, copies: Sequence[TableCopy], path: Path) -> dict[str, int]:
@@ -51,17 +51,9 @@ def _lines(connection: SourceConnection, copy: TableCopy) -> Iterator[str]:
                 "key": key,
                 "reason": reject.reason,
                 "column": reject.column,
-                "row": _without_secrets(json.loads(row), copy.secrets),
+                "row": concealed(json.loads(row), copy.secrets),
             }
             yield json.dumps(entry, ensure_ascii=False)
-
-
-def _without_secrets(row: dict[str, Any], secrets: Sequence[str]) -> dict[str, Any]:
-    """Secrets stand in the file as in the store: by their SHA-256, so that a row can still be found by one."""
-    for name in secrets:
-        if isinstance(value := row.get(name), str) and value:
-            row[name] = f"sha256:{sha256(value.encode('utf-8', 'replace')).hexdigest()}"
-    return row
 
 
 def _query(copy: TableCopy) -> str:

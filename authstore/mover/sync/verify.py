@@ -22,6 +22,7 @@ from authstore.mover.sqlite.ledger import Ledger, as_moved
 from authstore.mover.sqlite.reading import opened_for_reading
 from authstore.mover.sqlite.target_files import TargetFiles, files_of
 from authstore.mover.sqlite.writing import SqliteWriter
+from authstore.mover.sync.concealed import named_by
 from authstore.mover.sync.pieces import pieces
 from authstore.mover.sync.sides import Writer
 from authstore.mover.tuning import DEFAULT, Tuning
@@ -129,12 +130,8 @@ class Comparison:
 
 def shown_key(names: Sequence[str], key: object) -> str:
     """A key for a report; of verification tokens only its hash, since the identifier is an address."""
-    values = key if isinstance(key, tuple) else (key,)
-    shown = [
-        "…" if name == "identifier" else value.hex()[:16] if isinstance(value, bytes) else str(value)
-        for name, value in zip(names, values, strict=True)
-    ]
-    return ", ".join(f"{name} {value}" for name, value in zip(names, shown, strict=True))
+    shown = zip(names, named_by(names, key if isinstance(key, tuple) else (key,)), strict=True)
+    return ", ".join(f"{name} {'…' if name == 'identifier' else value}" for name, value in shown)
 
 
 def _findings(files: TargetFiles, tables: list[str], emit: Emit) -> tuple[Problem, ...]:

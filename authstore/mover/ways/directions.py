@@ -12,7 +12,7 @@ from authstore.mover.errors import SourceError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, plan_of, scheme_of
 from authstore.mover.postgres.snapshot import Snapshot
-from authstore.mover.reports import Event, MoveReport, VerifyReport
+from authstore.mover.reports import Event, MoveReport, Problem, VerifyReport
 from authstore.mover.sqlite.source import is_store
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.move import run_move
@@ -85,7 +85,7 @@ class _Out(_Way):
         files = files_of(our.target)
         with Snapshot(our.source, our.stop, tuning=our.tuning) as view:
             scheme = scheme_of(view.main, our.options)
-            plan = plan_of(scheme, our.source, our.target, our.options)
+            plan = _with_connections(plan_of(scheme, our.source, our.target, our.options), view, our.tuning)
         return replace(plan, problems=(*plan.problems, *target_problems(files, scheme, plan.bytes, our.options)))
 
     def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
@@ -129,6 +129,7 @@ class _Across(_Way):
         our = self.journey
         with Snapshot(our.source, our.stop, tuning=our.tuning) as view:
             first = plan_of(scheme_of(view.main, our.options), our.source, our.target, our.options)
+            first = _with_connections(first, view, our.tuning)
         return self._halves.plan(first)
 
     def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
@@ -136,6 +137,21 @@ class _Across(_Way):
 
     def verify(self) -> VerifyReport:
         return self._halves.verify()
+
+
+def _with_connections(plan: Plan, view: Snapshot, tuning: Tuning) -> Plan:
+    """The plan with as many connections as the source gives, where a role, a database or a pool has few."""
+    wanted = min(tuning.connections, max(1, len(plan.tables)))
+    found = view.spared(wanted)
+    if found == wanted:
+        return plan
+    if found:
+        return replace(plan, connections=1 + found)
+    message = (
+        "the source gives no second connection, and a move needs one that holds its view and one that reads: raise the"
+        " CONNECTION LIMIT of the role or the database, or the size of the pool, or end other clients"
+    )
+    return replace(plan, problems=(*plan.problems, Problem("connections", "", message, stops=True)))
 
 
 def _from_file(journey: Journey) -> FromFile:

@@ -9,12 +9,10 @@ import os
 import tempfile
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +54,7 @@ from authstore.mover.sqlite.target_files import (
 )
 from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.attempt import Emit
+from authstore.mover.sync.concealed import concealed
 from authstore.mover.sync.start import Start, refuse_foreign
 from authstore.mover.sync.verify import Comparison
 from authstore.mover.tuning import Tuning
@@ -250,14 +249,7 @@ def _write(left_out: Iterable[LeftOut], path: Path) -> dict[str, int]:
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as out:
         for one in rows:
             counts[one.table] = counts.get(one.table, 0) + 1
-            row = {name: _plain(value, name in one.secrets) for name, value in one.row.items()}
+            row = concealed(one.row, one.secrets)
             entry = {"table": one.table, "source": one.source, "key": one.key, "reason": one.reason, "row": row}
             out.write(json.dumps(entry, ensure_ascii=False) + "\n")
     return counts
-
-
-def _plain(value: Any, is_secret: bool) -> Any:
-    """As JSON has it; a secret by its SHA-256."""
-    if is_secret and value is not None:
-        return f"sha256:{sha256(str(value).encode('utf-8', 'replace')).hexdigest()}"
-    return {"bytes": b64encode(value).decode()} if isinstance(value, bytes) else value

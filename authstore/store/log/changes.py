@@ -122,7 +122,7 @@ def checked_after(after: int) -> int:
     if isinstance(after, bool) or not isinstance(after, int):
         raise TypeError("after is the seq of an event")
     if not 0 <= after < 2**63:
-        raise ValueError("after must not be negative")
+        raise ValueError("after is the seq of an event: no less than 0, and less than 2**63")
     return after
 
 

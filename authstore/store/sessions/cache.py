@@ -14,7 +14,6 @@ was acknowledged before it began, whoever made it: this process or another, by a
 
 import asyncio
 from collections.abc import Sequence
-from copy import copy
 from typing import Any
 
 from authstore.database import ChangeLog, Found, Row
@@ -66,9 +65,10 @@ class SessionCache:
         self._newest = _NO_SESSION  # its place in the table, its id
         self._hits = 0
         self._misses = 0
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[asyncio.Future[bool]] = []
         self._alone = _ALONE
+        self._sharing = 0  # who waits for the next look
+        self._looks = 0
+        self._is_trusted = False  # by the last look
 
     @property
     def info(self) -> CacheInfo:
@@ -98,33 +98,20 @@ class SessionCache:
     async def _look(self) -> bool:
         """Looks at the log; whether what is kept can be trusted.
 
-        Who asks alone looks at once. Those who ask in one turn of the event loop share the look that comes after all of
-        them have begun: it costs more than all the rest.
+        Who asks alone looks at once. Those who ask in one turn of the event loop share the look of whoever goes on
+        first in the next one, after all of them have begun: it costs more than all the rest.
         """
-        loop = asyncio.get_running_loop()
-        if self._alone > 0 or loop is not self._loop:
+        if self._alone > 0:
             self._alone -= 1
             return self._is_current()
-        answer: asyncio.Future[bool] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._answer)
-        self._waiting.append(answer)
-        return await answer
-
-    def _answer(self) -> None:
-        """Answers all who have asked until now."""
-        waiting, self._waiting = self._waiting, []
-        self._alone = _ALONE if len(waiting) == 1 else 0
-        try:
-            is_current = self._is_current()
-        except Exception as error:  # noqa: BLE001 - who waits gets it, whatever it is
-            for answer in waiting:
-                if not answer.done():
-                    answer.set_exception(copy(error))
-            return
-        for answer in waiting:
-            if not answer.done():
-                answer.set_result(is_current)
+        looks = self._looks
+        self._sharing += 1
+        await asyncio.sleep(0)
+        if self._looks == looks:  # nobody has looked since this began
+            self._alone, self._sharing = _ALONE if self._sharing == 1 else 0, 0
+            self._is_trusted = self._is_current()
+            self._looks += 1
+        return self._is_trusted
 
     def begin(self) -> Filling:
         """Notes what changes from the last `get` on, until the `end`."""

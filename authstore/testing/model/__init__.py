@@ -9,13 +9,14 @@ try:
     from authstore.testing.model.machine import ModelBase
     from authstore.testing.model.sessions import SessionsModel
     from authstore.testing.model.tokens import TokensModel
+    from authstore.testing.model.visits import VisitsModel
 except ModuleNotFoundError as error:
     raise extras.missing(error, "testing") from None
 
-__all__ = ["FaultsModel", "IdentitiesModel", "ModelBase", "SessionsModel", "StoreModel", "TokensModel"]
+__all__ = ["FaultsModel", "IdentitiesModel", "ModelBase", "SessionsModel", "StoreModel", "TokensModel", "VisitsModel"]
 
 
-class StoreModel(SessionsModel, TokensModel, IdentitiesModel, FaultsModel):
+class StoreModel(SessionsModel, VisitsModel, TokensModel, IdentitiesModel, FaultsModel):
     """The whole contract, on one store or on two that share a database.
 
         class MyStoreModel(StoreModel):
@@ -26,5 +27,5 @@ class StoreModel(SessionsModel, TokensModel, IdentitiesModel, FaultsModel):
 
     Each example opens an empty store by `open`. Where the adapter offers it, `open_beside` opens a second one on the
     same database, and calls go to both in turn; `failing` makes writes fail. Each of its parts, `SessionsModel`,
-    `TokensModel`, `IdentitiesModel` and `FaultsModel`, can be run alone, and looks deeper then.
+    `VisitsModel`, `TokensModel`, `IdentitiesModel` and `FaultsModel`, can be run alone, and looks deeper then.
     """

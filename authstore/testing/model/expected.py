@@ -1,11 +1,13 @@
 """The store as plain dictionaries: what every call must do, written down a second time and without a database."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from authstore.adapter import UNSET
 from authstore.expiry import SessionPolicy
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -18,6 +20,12 @@ TokenKey = tuple[str, str, str]  # identifier, purpose, text
 def end(start: datetime, limit: timedelta | None) -> datetime:
     """`start + limit`, or for ever."""
     return FOREVER if limit is None else start + limit
+
+
+def laid_over(data: dict[str, Any], merge: dict[str, Any]) -> dict[str, Any]:
+    """Key by key; `UNSET` takes one away."""
+    laid = {**data, **copy.deepcopy(merge)}
+    return {key: value for key, value in laid.items() if value is not UNSET}
 
 
 @dataclass
@@ -42,14 +50,25 @@ class ExpectedSession:
 
 
 @dataclass
+class ExpectedVisit:
+    id: str
+    expires: datetime
+    created_at: datetime
+    last_used_at: datetime
+    data: dict[str, Any]
+    asked: datetime | None = None
+
+
+@dataclass
 class Expected:
-    """Everything there is. Sessions by token; verification tokens in the order of their making."""
+    """Everything there is. Sessions and visits by token; verification tokens in the order of their making."""
 
     policy: SessionPolicy
     clock: Callable[[], datetime]
     users: dict[str, ExpectedUser] = field(default_factory=dict)
     accounts: dict[tuple[str, str], tuple[str, str | None]] = field(default_factory=dict)  # owner, access token
     sessions: dict[str, ExpectedSession] = field(default_factory=dict)
+    visits: dict[str, ExpectedVisit] = field(default_factory=dict)
     tokens: dict[TokenKey, datetime] = field(default_factory=dict)  # when they expire
     counters: dict[str, tuple[str, int]] = field(default_factory=dict)
     roles: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
@@ -59,11 +78,9 @@ class Expected:
 
     def ends(self) -> set[datetime]:
         """Every instant at which something dies."""
-        sessions = self.sessions.values()
+        used: list[ExpectedSession | ExpectedVisit] = [*self.sessions.values(), *self.visits.values()]
         return (
-            {session.expires for session in sessions}
-            | {end(session.created_at, self.policy.lifetime) for session in sessions}
-            | {end(session.last_used_at, self.policy.idle) for session in sessions}
+            {instant for each in used for instant in self.ends_of(each)}
             | set(self.tokens.values())
             | {until for _, until in self.graces.values()}
         )
@@ -72,13 +89,14 @@ class Expected:
         """Who has this canonical address."""
         return next((key for key, user in self.users.items() if email is not None and user.email == email), None)
 
-    def is_alive(self, session: ExpectedSession, now: datetime) -> bool:
-        """The rule of the contract."""
-        return (
-            now < session.expires
-            and now < end(session.created_at, self.policy.lifetime)
-            and now < end(session.last_used_at, self.policy.idle)
-        )
+    def ends_of(self, used: ExpectedSession | ExpectedVisit) -> list[datetime]:
+        """The rule of the contract, one for sessions and visits: dead from the first of these on."""
+        lifetime, idle = self.policy.lifetime, self.policy.idle
+        return [used.expires, end(used.created_at, lifetime), end(used.last_used_at, idle)]
+
+    def is_alive(self, used: ExpectedSession | ExpectedVisit, now: datetime) -> bool:
+        """Whether it lives."""
+        return now < min(self.ends_of(used))
 
     def living(self, token: str, now: datetime) -> ExpectedSession | None:
         """The session of this token, if it lives."""
@@ -106,6 +124,19 @@ class Expected:
         session.last_used_at = now
         if self.policy.lifetime is None:
             session.expires = min(self.limit(session.created_at, now), session.asked or FOREVER)
+
+    def living_visit(self, token: str, now: datetime) -> ExpectedVisit | None:
+        """The visit of this token, if it lives."""
+        visit = self.visits.get(token)
+        return visit if visit is not None and self.is_alive(visit, now) else None
+
+    def change_visit(self, token: str, merge: dict[str, Any], new: str, now: datetime) -> None:
+        """A use, and what it lays over the visit, which goes on under this token."""
+        visit = self.visits.pop(token)
+        visit.data, visit.last_used_at = laid_over(visit.data, merge), now
+        if self.policy.lifetime is None:
+            visit.expires = min(self.limit(visit.created_at, now), visit.asked or FOREVER)
+        self.visits[new] = visit
 
     def make_room(self, token: str, now: datetime, kept: Iterable[str]) -> bool:
         """Beyond the limit the longest unused go; of those unused equally long, whichever the store took: it `kept`
@@ -245,10 +276,17 @@ class Expected:
         """What dies, per table."""
         dead_sessions = [token for token, session in self.sessions.items() if not self.is_alive(session, now)]
         dead_tokens = [key for key, expires in self.tokens.items() if now >= expires]
+        dead_visits = [token for token, visit in self.visits.items() if not self.is_alive(visit, now)]
         for token in dead_sessions:
             self.end(token, "")
         old = now - REMEMBERED
         self.ended = {token: note for token, note in self.ended.items() if token in self.graces or note[1] > old}
         for key in dead_tokens:
             del self.tokens[key]
-        return {"sessions": len(dead_sessions), "verification_tokens": len(dead_tokens)}
+        for token in dead_visits:
+            del self.visits[token]
+        return {
+            "sessions": len(dead_sessions),
+            "visits": len(dead_visits),
+            "verification_tokens": len(dead_tokens),
+        }

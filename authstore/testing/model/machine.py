@@ -1,6 +1,7 @@
 """What all machines share: a store (or two on one database), the dictionaries beside it, and a clock that moves."""
 
 import asyncio
+import copy
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from authstore.adapter import Adapter
 from authstore.errors import ConflictError
 from authstore.expiry import SessionPolicy
+from authstore.models import Session
 from authstore.testing.clock import Clock
-from authstore.testing.model.expected import FOREVER, Expected, ExpectedUser
+from authstore.testing.model.expected import FOREVER, Expected, ExpectedSession, ExpectedUser
 
 T = TypeVar("T")
 Fault = Literal["busy", "full"]
@@ -134,6 +136,19 @@ class ModelBase(RuleBasedStateMachine):
         with pytest.raises(kind) as refused:
             self.do(call)
         assert type(refused.value) is kind
+
+    def signed_in(self, session: Session, data: dict[str, Any], asked: datetime | None) -> None:
+        """Takes over a session that was just made, with an expiry that was asked for, and looks whom it displaced."""
+        now, limit = self.now, self.expected.limit(self.now, self.now)
+        assert session.token is not None
+        self.expected.forget(session.token)
+        assert session.expires == (limit if asked is None else min(asked, limit))
+        made = ExpectedSession(session.id, session.user_id, session.expires, now, now, copy.deepcopy(data), asked)
+        self.expected.sessions[session.token] = made
+        listed = [other.id for other in self.do(self.store.list_sessions(session.user_id))]
+        assert (session.id in listed) == self.expected.is_alive(made, now)
+        if session.id in listed:
+            assert self.expected.make_room(session.token, now, listed)
 
     @rule(by=STEPS)
     def shift_the_clock(self, by: timedelta) -> None:

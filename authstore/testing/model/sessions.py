@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, invariant, multiple, rule
 from authstore.adapter import UNSET
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.models import Event
-from authstore.testing.model.expected import ExpectedSession
+from authstore.testing.model.expected import laid_over
 from authstore.testing.model.machine import DATA, JSON, NAMES, STEPS, TEXTS, ModelBase
 
 GRACES = st.sampled_from([timedelta(0), timedelta(seconds=5), timedelta(minutes=10), timedelta(hours=1)])
@@ -39,17 +39,8 @@ class SessionsModel(ModelBase):
         elif user.disabled:
             self.refused(call, UserDisabledError)
         else:
-            session, limit = self.do(call), self.expected.limit(now, now)
-            assert session.token is not None
-            self.expected.forget(session.token)
-            assert session.expires == (limit if expires is None else min(expires, limit))
-            self.expected.sessions[session.token] = ExpectedSession(
-                session.id, user_id, session.expires, now, now, copy.deepcopy(data), expires
-            )
-            listed = [other.id for other in self.do(self.store.list_sessions(user_id))]
-            assert (session.id in listed) == self.expected.is_alive(self.expected.sessions[session.token], now)
-            if session.id in listed:
-                assert self.expected.make_room(session.token, now, listed)
+            session = self.do(call)
+            self.signed_in(session, data, expires)
             return session.token
         return multiple()
 
@@ -93,8 +84,7 @@ class SessionsModel(ModelBase):
         updated = self.do(self.store.update_session(token, merge=merge))
         assert (updated is None) == (session is None)
         if session is not None:
-            laid_over = {**session.data, **copy.deepcopy(merge)}
-            session.data = {key: value for key, value in laid_over.items() if value is not UNSET}
+            session.data = laid_over(session.data, merge)
 
     @rule(target=sessions, token=sessions, grace=st.none() | GRACES)
     def rotate_session(self, token: str, grace: timedelta | None) -> Any:

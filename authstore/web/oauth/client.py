@@ -1,6 +1,7 @@
 """Speaking with a provider (RFC 6749, 7636, 9126; OpenID Connect Core). What is remembered meanwhile, `login` keeps."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from authstore.web.oauth.idtoken import Expected, checked_id_token, checked_user
 from authstore.web.oauth.logout_token import Ending, checked_logout_token
 from authstore.web.oauth.provider import Provider
 from authstore.web.oauth.signatures import ProviderKeys
+
+log = logging.getLogger("authstore.web")
 
 TIMEOUT: Final = 20.0  # seconds for a whole exchange
 _LONGEST_LIFE: Final = 10**9  # seconds
@@ -252,21 +255,29 @@ class ProviderClient:
     ) -> Mapping[str, Any]:
         """Claims with those of the user info, where the ID token lacks something that was asked for."""
         url, scopes = (await self._known_metadata()).get("userinfo_endpoint"), self.provider.scope.split()
-        wanted = [name for scope, name in _CLAIMS_OF_SCOPES if scope in scopes]
-        if url is None or all(claims.get(name) is not None for name in wanted):
+        wanted = {name for scope, name in _CLAIMS_OF_SCOPES if scope in scopes}
+        lacking = {name for name in wanted if not _is_said(claims.get(name))}
+        told = await self._told_beside(http, url, token) if url is not None and lacking else {}
+        if told.get("sub") is None:
             return claims
-        try:
-            told = await self._user_info(http, url, token)
-        except httpx2.HTTPError as error:
-            if isinstance(error, httpx2.HTTPStatusError) and error.response.status_code == 401:
-                raise
-            return claims
-        if told.get("sub") != claims["sub"]:
+        if told["sub"] != claims["sub"]:
             raise ValueError("the user info is somebody else's")  # OpenID Connect Core §5.3.2
         # An address counts as verified only by whoever gave it.
-        giver = told if claims.get("email") is None else claims
-        stated = {name: value for name, value in claims.items() if value is not None}
+        giver = claims if _is_said(claims.get("email")) else told
+        stated = {name: value for name, value in claims.items() if value is not None and name not in lacking}
         return {**told, **stated, "email": giver.get("email"), "email_verified": giver.get("email_verified")}
+
+    async def _told_beside(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The user info of somebody whom an ID token names already; empty where it cannot be had. An access token that
+        is called bad, or a bad signature, ends the sign-in."""
+        try:
+            return await self._user_info(http, url, token)
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code == 401:
+                raise
+        except (httpx2.HTTPError, ValueError) as error:
+            log.info("%s: no user info: %s", self.provider.name, type(error).__name__)
+        return {}
 
     async def _user_info(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = await self._asked(http, url, token)
@@ -327,6 +338,11 @@ def _is_signed(answer: httpx2.Response) -> bool:
 
 def _with_query(url: str, params: Mapping[str, str]) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(params)}"
+
+
+def _is_said(claim: object) -> bool:
+    """Whether there is anything to be read."""
+    return isinstance(claim, str) and bool(claim.strip())
 
 
 def _text(claim: object) -> str | None:

@@ -24,8 +24,10 @@ async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
 
 async def plain_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
     """From an answer with the usual names."""
-    number = userinfo.get("sub")
-    return _identity(userinfo, userinfo.get("id") if number in (None, "") else number)
+    sub, number = userinfo.get("sub"), userinfo.get("id")
+    # What is there but unusable is refused: another field may hold somebody else's.
+    is_said = bool(sub.strip()) if isinstance(sub, str) else isinstance(sub, int) and not isinstance(sub, bool)
+    return _identity(userinfo, sub if is_said else number)
 
 
 async def github_identity(userinfo: Mapping[str, Any], fetch: Fetch, emails_url: str) -> Identity:

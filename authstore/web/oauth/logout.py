@@ -22,6 +22,7 @@ from authstore.web.site import Site
 log = logging.getLogger("authstore.web")
 
 _MAX_TOKEN: Final = 16_384
+_TAKEN: Final = "logout-token"  # purpose of a verification token
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,15 @@ class ProviderLogout:
         except ProviderError as error:
             log.warning("%s", error)
             return JSONResponse({"error": "invalid_request"}, 400)
-        if not await self._is_new(client, ending):
+        if await self._was_sent(client, ending):
             return JSONResponse({"error": "invalid_request"}, 400)
         ids = await sessions_of(self.site.store, client.provider.name, ending.subject, ending.provider_session)
         for session_id in ids:
             if await self.site.store.revoke_session(session_id):
                 log.info("signed out at %s: session %r", client.provider.name, session_id)
+        # Only now: where the store fails before, the provider tells it again.
+        if not await self._note(client, ending):
+            return JSONResponse({"error": "invalid_request"}, 400)
         return Response(status_code=200)
 
     async def _id_token(self, origin: Origin) -> str | None:
@@ -75,14 +79,25 @@ class ProviderLogout:
             return None
         return None if account is None else account.id_token
 
-    async def _is_new(self, client: ProviderClient, ending: Ending) -> bool:
-        """Whether this logout token was not seen before, in any process, for as long as it is good."""
-        seen = sha256(f"{client.provider.name}\0{ending.token_id}".encode()).hexdigest()
+    async def _was_sent(self, client: ProviderClient, ending: Ending) -> bool:
+        """Whether this logout token was taken before, in any process; known for as long as it is good."""
+        seen = _seen(client, ending)
+        found = await self.site.store.peek_verification_token(f"logout-token:{seen}", seen, purpose=_TAKEN)
+        if found is not None:
+            log.warning("%s: a logout token was sent twice", client.provider.name)
+        return found is not None
+
+    async def _note(self, client: ProviderClient, ending: Ending) -> bool:
+        """Takes the token; `False` where somebody else just did."""
+        seen = _seen(client, ending)
         try:
             await self.site.store.create_verification_token(
-                f"logout-token:{seen}", purpose="logout-token", token=seen, expires=ending.good_until
+                f"logout-token:{seen}", purpose=_TAKEN, token=seen, expires=ending.good_until
             )
         except ConflictError:
-            log.warning("%s: a logout token was sent twice", client.provider.name)
             return False
         return True
+
+
+def _seen(client: ProviderClient, ending: Ending) -> str:
+    return sha256(f"{client.provider.name}\0{ending.token_id}".encode()).hexdigest()

@@ -25,7 +25,7 @@ Handler = Callable[[Asked], Awaitable[Response]]
 # "browsers" unless it is JSON without any cookie of ours, which no page can make a browser send elsewhere.
 CsrfRule = Literal["always", "signed-in", "browsers", "never"]
 
-_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 # as servers print it
 
 
 def get(site: Site, path: str, handler: Handler, name: str, *, answers_head: bool = True) -> Route:

@@ -124,6 +124,10 @@ class Texts:
     # passkey.js
     passkey_failed: str = "That did not work. Try again, or sign in another way."
     passkey_cancelled: str = "Cancelled, or there is no passkey for this site on this device."
+    passkey_add_failed: str = "The passkey was not added. Try again, or with another device."
+    passkey_add_cancelled: str = (
+        "Cancelled, or this device cannot make a passkey that asks for a PIN, a fingerprint or a face."
+    )
     passkey_exists: str = "This device already has a passkey for you."
 
     # error.html

@@ -99,6 +99,10 @@ FRENCH: Final = Texts(
     again_button="Continuer",
     passkey_failed="Cela n’a pas fonctionné. Réessayez, ou connectez-vous autrement.",
     passkey_cancelled="Annulé, ou cet appareil n’a pas de clé d’accès pour ce site.",
+    passkey_add_failed="La clé d’accès n’a pas été ajoutée. Réessayez, ou avec un autre appareil.",
+    passkey_add_cancelled=(
+        "Annulé, ou cet appareil ne peut pas créer de clé d’accès qui demande un code, une empreinte ou un visage."
+    ),
     passkey_exists="Cet appareil a déjà une clé d’accès pour vous.",
     error_title="Cela n’a pas fonctionné",
     error_title_over="Trop tard",

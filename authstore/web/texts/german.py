@@ -103,6 +103,12 @@ GERMAN: Final = Texts(
     again_button="Weiter",
     passkey_failed="Das hat nicht geklappt. Versuchen Sie es noch einmal, oder melden Sie sich anders an.",
     passkey_cancelled="Abgebrochen, oder auf diesem Gerät gibt es keinen Passkey für diese Seite.",
+    passkey_add_failed=(
+        "Der Passkey wurde nicht hinzugefügt. Versuchen Sie es noch einmal, oder mit einem anderen Gerät."
+    ),
+    passkey_add_cancelled=(
+        "Abgebrochen, oder dieses Gerät kann keinen Passkey anlegen, der nach PIN, Fingerabdruck oder Gesicht fragt."
+    ),
     passkey_exists="Dieses Gerät hat schon einen Passkey für Sie.",
     error_title="Das hat nicht geklappt",
     error_title_over="Zu spät",

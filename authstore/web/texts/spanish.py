@@ -96,6 +96,10 @@ SPANISH: Final = Texts(
     again_button="Continuar",
     passkey_failed="No ha funcionado. Inténtelo de nuevo, o inicie sesión de otra forma.",
     passkey_cancelled="Cancelado, o este dispositivo no tiene una llave de acceso para este sitio.",
+    passkey_add_failed="La llave de acceso no se añadió. Inténtelo de nuevo, o con otro dispositivo.",
+    passkey_add_cancelled=(
+        "Cancelado, o este dispositivo no puede crear una llave de acceso que pida un PIN, una huella o una cara."
+    ),
     passkey_exists="Este dispositivo ya tiene una llave de acceso para usted.",
     error_title="No ha funcionado",
     error_title_over="Demasiado tarde",

@@ -1,6 +1,8 @@
 """Who waits for whom in a store on PostgreSQL, what becomes of it when the server goes away, and whose it is."""
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -292,6 +294,40 @@ async def test_a_plain_policy_of_two_pools_is_durable_as_asked(store_url: str, p
             health = await store.health()
             assert health.ok
             assert health.detail["is_pooled"] is is_pooled
+
+
+async def test_a_server_that_is_away_is_called_so_at_the_first_look(own_server: PostgresServer) -> None:
+    async with connect(own_server.url) as store:
+        own_server.stop("immediate")
+        try:
+            looks = [await store.health(timeout=timedelta(seconds=limit)) for limit in (1, 0.7, 0.2)]
+        finally:
+            own_server.start()
+        assert [(look.ok, look.status) for look in looks] == [(False, "fail")] * 3
+        assert {look.detail["error"] for look in looks} == {"StoreUnavailableError"}
+        assert max(look.latency for look in looks) < timedelta(seconds=3)
+        assert await store.get_user("nobody") is None
+        assert (await store.health()).ok
+
+
+async def test_a_server_that_answers_nobody_any_more_is_called_so_after_a_while(own_server: PostgresServer) -> None:
+    async with connect(own_server.url) as store:
+        assert (await store.health()).status == "pass"
+        stopped = own_server.processes()
+        for process in stopped:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            looks = [await store.health()]
+            async with asyncio.timeout(30):
+                while looks[-1].status == "warn":
+                    await asyncio.sleep(1)
+                    looks.append(await store.health())
+        finally:
+            for process in stopped:
+                os.kill(process, signal.SIGCONT)
+        assert [look.status for look in looks] == ["warn"] * (len(looks) - 1) + ["fail"]
+        assert await store.get_user("nobody") is None
+        assert (await store.health()).ok
 
 
 async def test_the_server_goes_and_comes_back(own_server: PostgresServer) -> None:

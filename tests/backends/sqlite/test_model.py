@@ -15,7 +15,7 @@ from authstore import Adapter, SessionPolicy, connect
 from authstore.backends.sqlite import opening
 from authstore.testing import Clock
 from authstore.testing.contract import StoreModel
-from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel
+from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel, VisitsModel
 from authstore.testing.model.machine import Fault
 
 pytestmark = pytest.mark.slow
@@ -75,6 +75,10 @@ class MemorySessions(InMemory, SessionsModel):
     pass
 
 
+class FileVisits(InAFile, VisitsModel):
+    pass
+
+
 class MemoryTokens(InMemory, TokensModel):
     pass
 
@@ -113,6 +117,7 @@ def _tried(model: type[ModelBase], examples: int) -> type:
 TestTheWholeInAFile = _tried(FileModel, 15)
 TestTheWholeInMemory = _tried(MemoryModel, 15)
 TestSessions = _tried(MemorySessions, 20)
+TestVisitsInAFile = _tried(FileVisits, 15)
 TestTokens = _tried(MemoryTokens, 20)
 TestIdentities = _tried(MemoryIdentities, 20)
 TestFaultsInAFile = _tried(FileFaults, 10)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import pytest
 
 from authstore import Adapter, ConfigurationError, SchemaError, StoreNotFoundError, connect
+from authstore.adapter import Durability
 from authstore.backends.sqlite import inspecting, volume
 
 
@@ -58,6 +59,50 @@ async def test_a_transaction_that_is_open_at_that_moment_is_not_acknowledged(tmp
             await change()
         with pytest.raises(StoreNotFoundError):
             await store.get_user("ada")
+
+
+@pytest.mark.parametrize("gone", [["-wal"], ["-wal", "-shm"]])
+@pytest.mark.parametrize("durability", ["full", "relaxed"])
+async def test_nothing_is_acknowledged_into_a_log_that_is_gone(
+    tmp_path: Path, gone: list[str], durability: Durability
+) -> None:
+    path = tmp_path / "auth.db"
+    store = await connect(path, durability=durability)
+    session = await store.create_session((await store.create_user(id="ada")).id)
+    for suffix in gone:
+        path.with_name(path.name + suffix).unlink()
+    with pytest.raises(StoreNotFoundError, match="its log"):
+        await store.create_user(id="lost")
+    asks: list[Any] = [store.get_session_and_user(str(session.token)), store.create_user(), store.list_users()]
+    answers = await asyncio.gather(*asks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreNotFoundError] * len(asks)
+    assert (await store.health()).status == "fail"
+    await store.close()
+    async with connect(path) as again:  # what was acknowledged before is there
+        assert await again.get_session_and_user(str(session.token)) is not None
+
+
+async def test_nor_is_a_transaction_that_was_open(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+
+        async def change() -> None:
+            async with store.transaction() as transaction:
+                await transaction.create_user(id="lost")
+                path.with_name("auth.db-wal").unlink()
+
+        with pytest.raises(StoreNotFoundError, match="its log"):
+            await change()
+
+
+async def test_a_log_that_others_write_to_cut_short_or_put_away_is_still_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path) as store, connect(path) as other:
+        for number in range(3):
+            await store.create_user(id=f"a{number}")
+            await other.create_user(id=f"b{number}")
+            changed(path, "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM")
+        assert len(await store.list_users()) == len(await other.list_users()) == 6
 
 
 async def test_many_writes_at_that_moment_are_acknowledged_or_found_lost(tmp_path: Path) -> None:
@@ -112,14 +157,22 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_a_file_that_is_mounted_alone_is_warned_of(tmp_path: Path) -> None:
+# A bind mount of one file: from another file system, and from another folder of the same one.
+MOUNTS = [
+    'mount -t tmpfs tmpfs "$1" && cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"',
+    'cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"',
+    'cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && ln -s "$3" "$1/link.db" && exec "$4" -c "$5" "$1/link.db"',
+]
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize("name", ["mounted.db", "a name \\ of\ttwo.db"])
+async def test_a_file_that_is_mounted_alone_is_warned_of(tmp_path: Path, mount: str, name: str) -> None:
     async with connect(tmp_path / "auth.db") as store:
         await store.create_user(id="ada")
-    (tmp_path / "mounted.db").touch()
-    # A bind mount of one file, from another file system.
-    mount = 'mount -t tmpfs tmpfs "$1" && cp "$2" "$1/it.db" && mount --bind "$1/it.db" "$3" && exec "$4" -c "$5" "$3"'
-    (tmp_path / "tmpfs").mkdir()
-    arguments = [tmp_path / "tmpfs", tmp_path / "auth.db", tmp_path / "mounted.db", sys.executable, ALONE]
+    (tmp_path / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    arguments = [tmp_path / "elsewhere", tmp_path / "auth.db", tmp_path / name, sys.executable, ALONE]
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", "--mount", *user, "sh", "-c", mount, "sh", *map(str, arguments)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)

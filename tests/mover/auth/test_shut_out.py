@@ -1,5 +1,6 @@
 """What keeps a user out, or ends a session, at the source: no move opens a door that was shut."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,75 @@ def test_what_only_sounds_like_it_shuts_nobody_out(source: Connection, columns: 
     arrived = move(source)
     assert arrived.one("SELECT disabled FROM users") == 0
     assert [problem.kind for problem in arrived.problems if problem.kind == "shut-out"] == []
+
+
+class TestMembersOfJson:
+    @pytest.mark.parametrize(
+        ("column", "shut", "open_"),
+        [
+            ("app_metadata jsonb", {"blocked": True}, {"blocked": False}),  # Auth0
+            ("raw_app_meta_data jsonb", {"banned_until": "2099-01-01T00:00:00Z"}, {"banned_until": "2020-01-01"}),
+            ("user_metadata json", {"disabled": True, "text": "\\u0000"}, {"disabled": None, "text": "\\ud83d"}),
+            ('"privateMetadata" json', {"isBanned": 1, "emoji": "\U0001f600"}, {"isBanned": 0}),  # Clerk
+            ("metadata jsonb", {"suspendedAt": 1700000000000}, {"suspendedAt": 0}),
+            ("profile_data jsonb", {"deleted_at": "2026-01-01"}, {"deleted_at": ""}),
+            ("extra jsonb", {"status": "Banned"}, {"status": "whatever"}),
+            ("flags jsonb", {"locked": "yes"}, {"locked": "no", "unlocked": True}),
+            ("attributes jsonb", {"ban": {"reason": "spam"}}, {"ban": {}}),
+        ],
+    )
+    def test_that_shut_a_user_out_there_do_so_here(
+        self, source: Connection, column: str, shut: dict[str, Any], open_: dict[str, Any]
+    ) -> None:
+        _users(source, column, *(f"'{json.dumps(said)}'" for said in (shut, open_)), "NULL", "'[1]'", "'{}'")
+        arrived = move(source, **JUDGED, on_bad_row="reject")
+        assert arrived.all("SELECT id, disabled FROM users ORDER BY id")[:1] == [("1", 1)]
+        assert arrived.one("SELECT sum(disabled) FROM users") == 1
+        problem = arrived.problem("shut-out", "users")
+        name = column.split()[0].strip('"')
+        assert (problem.count, problem.stops) == (1, False)
+        assert f"{name}.{next(iter(shut))}" in problem.message
+
+    @pytest.mark.parametrize(
+        ("column", "path", "shut", "open_"),
+        [
+            ("app_metadata jsonb", "moderation.banned", {"moderation": {"banned": True}}, {"moderation": {}}),
+            ("newsletter jsonb", "disabled", {"disabled": True}, {"disabled": False}),
+            ("metadata jsonb", "active", {"active": False}, {"active": True}),
+        ],
+    )
+    def test_that_may_speak_of_something_else_are_asked_about(
+        self, source: Connection, column: str, path: str, shut: dict[str, Any], open_: dict[str, Any]
+    ) -> None:
+        _users(source, column, *(f"'{json.dumps(said)}'" for said in (open_, shut, {}, shut)))
+        arrived = move(source, **JUDGED)
+        assert arrived.stopping() == [("unrecognised", "profile")]
+        name = f"{column.split()[0]}.{path}"
+        problem = arrived.problem("unrecognised", "users")
+        assert problem.count == 2
+        assert f'disabled = "{name}"' in problem.message
+        for told, disabled in ((name, 2), ("", 0)):
+            profile = f'authstore_profile = 1\n[users]\ntable = "users"\n[users.columns]\ndisabled = "{told}"'
+            arrived = move(source, profile, **JUDGED)
+            assert arrived.stopping() == []
+            assert arrived.one("SELECT sum(disabled) FROM users") == disabled
+
+    @pytest.mark.parametrize(
+        "said", [{"theme": {"enabled": False}, "role": "user"}, {"blocked_words": ["x"]}, {"a": [{"banned": True}]}]
+    )
+    def test_of_other_things_keep_nobody_out(self, source: Connection, said: dict[str, Any]) -> None:
+        _users(source, "metadata jsonb", f"'{json.dumps(said)}'")
+        arrived = move(source, **JUDGED)
+        assert (arrived.stopping(), arrived.one("SELECT disabled FROM users")) == ([], 0)
+
+    def test_that_come_later_make_it_another_plan(self, source: Connection) -> None:
+        _users(source, "metadata jsonb", '\'{"plan": "gold"}\'')
+        (copy,) = (one for one in move(source, **JUDGED).plan.copies if one.target == "users")
+        source.execute('UPDATE users SET metadata = \'{"plan": "gold", "blocked": false}\'')
+        assert any(
+            source.execute(f"SELECT count(*) FROM {copy.source_from} WHERE {watched}".encode()).fetchone() == (1,)
+            for watched in copy.watched
+        )
 
 
 def test_a_ban_s_reason_and_end_stay_with_the_user(source: Connection) -> None:
@@ -214,7 +284,13 @@ class TestListsOfWhoIsKeptOut:
 class TestWhatIsKeptBesideEachUser:
     @pytest.mark.parametrize(
         ("column", "shut", "open_"),
-        [("banned boolean", "true", "false"), ("suspended_at timestamptz", "now()", "NULL"), ("locked int", "1", "0")],
+        [
+            ("banned boolean", "true", "false"),
+            ("suspended_at timestamptz", "now()", "NULL"),
+            ("locked int", "1", "0"),
+            ("settings jsonb", """'{"a": 1, "is_banned": true}'""", """'{"is_banned": false, "notbanned": true}'"""),
+            ("settings text", """'{"blockedAt":"2026-01-01"}'""", """'{"blockedAt":""}'"""),
+        ],
     )
     async def test_stops_the_move_while_it_bars_anybody(
         self, source: Connection, source_url: str, tmp_path: Path, column: str, shut: str, open_: str

@@ -313,7 +313,7 @@ class TestWhatStaysBehind:
         report = await moved(source_url, target, skip=("note",))
         for problems in (report.problems, (await verified(source_url, target)).problems):
             counts = {problem.message: problem.count for problem in problems if problem.kind == "left-behind"}
-            assert counts['schema "app" stays behind with 7 rows in 1 tables (`schemas` moves it too)'] == 7
+            assert counts['schema "app" stays behind with 7 rows in 1 table (`schemas` moves it too)'] == 7
             assert counts["left behind with 2 rows, as `skip` and `only` say"] == 2
 
     async def test_two_schemas_move_into_one_file_their_names_kept_apart(

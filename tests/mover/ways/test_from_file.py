@@ -211,6 +211,9 @@ async def test_users_who_are_one_become_one_where_both_addresses_are_verified(tm
         ("valid_until DATE", "'2020-01-01'"),
         ("ban_reason TEXT", "'spam'"),
         ("role TEXT DEFAULT 'user'", "'banned'"),
+        ("""app_metadata JSON DEFAULT '{"blocked": false}'""", """'{"blocked": true}'"""),
+        ("""metadata TEXT DEFAULT 'none'""", """'{"bannedUntil": "2099-01-01"}'"""),
+        ("""metadata TEXT DEFAULT '{"suspended_at": null}'""", """'{"suspended_at": 1700000000}'"""),
     ],
 )
 async def test_a_door_that_was_shut_stays_shut(tmp_path: Path, column: str, shut: str) -> None:
@@ -225,6 +228,23 @@ async def test_a_door_that_was_shut_stays_shut(tmp_path: Path, column: str, shut
         assert await store.get_session_and_user(TOKEN.format(1)) is not None
 
 
+@pytest.mark.parametrize(("told", "disabled"), [("status", 1), ("meta.mail.blocked", 1), ("", 0)])
+async def test_a_profile_says_which_column_or_member_shuts_out(tmp_path: Path, told: str, disabled: int) -> None:
+    source = made(
+        tmp_path,
+        PRISMA,
+        """ALTER TABLE "User" ADD COLUMN meta TEXT DEFAULT '{"mail": {}}'""",
+        """ALTER TABLE "User" ADD COLUMN status TEXT DEFAULT 'active'""",
+        """UPDATE "User" SET meta = '{"mail": {"blocked": true}}', status = 'probation' WHERE id = 'u2'""",
+    )
+    target, profile = tmp_path / "new.db", tmp_path / "profile.toml"
+    plan = await make_plan(source, target)
+    assert {(one.kind, one.decision) for one in plan.problems if one.stops} == {("unrecognised", "profile")}
+    profile.write_text(f'authstore_profile = 1\n[users]\ntable = "User"\n[users.columns]\ndisabled = "{told}"')
+    await move(await make_plan(source, target, profile=profile))
+    assert one(target, "SELECT sum(disabled) FROM users") == disabled
+
+
 @pytest.mark.parametrize(
     "beside",
     [
@@ -232,6 +252,10 @@ async def test_a_door_that_was_shut_stays_shut(tmp_path: Path, column: str, shut
         (
             'CREATE TABLE profiles (id TEXT PRIMARY KEY REFERENCES "User"(id), suspended_at TEXT)',
             "INSERT INTO profiles VALUES ('u1', NULL), ('u2', '2026-01-01')",
+        ),
+        (
+            'CREATE TABLE profiles (id TEXT PRIMARY KEY REFERENCES "User"(id), prefs TEXT)',
+            """INSERT INTO profiles VALUES ('u1', '{}'), ('u2', '{ "banned" : true }')""",
         ),
     ],
 )

@@ -292,7 +292,7 @@ async def asked_together(store: Store, *tokens: str) -> list[asyncio.Task[Any]]:
     assert store._cache is not None
     store._cache._alone = 0
     await asyncio.sleep(0)
-    assert len(store._cache._waiting) == len(tokens)
+    assert store._cache._sharing == len(tokens)
     return asking
 
 

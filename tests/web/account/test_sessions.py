@@ -71,6 +71,23 @@ async def test_a_body_that_is_too_long_or_makes_no_sense_is_refused(world: Any, 
     ).status_code == 415
 
 
+async def test_a_body_that_breaks_off_is_no_error_of_ours(world: Any) -> None:
+    answers: list[int] = []
+    arriving = [{"type": "http.request", "body": b"csrf", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return arriving.pop(0)
+
+    async def send(message: Any) -> None:
+        answers.append(message.get("status", 0))
+
+    headers = [(b"host", b"app.example"), (b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {"type": "http", "method": "POST", "path": "/auth/email", "raw_path": b"/auth/email", "root_path": ""}
+    scope |= {"scheme": "https", "query_string": b"", "headers": headers, "server": None, "client": None}
+    await world.app(scope, receive, send)
+    assert answers[0] == 400
+
+
 async def test_every_answer_of_ours_carries_the_headers(world: Any, browser: Any) -> None:
     for path in ("/auth/sign-in", "/auth/session", "/auth/csrf", "/auth/login/nobody", "/auth/email/sent"):
         headers = (await browser.get(path)).headers

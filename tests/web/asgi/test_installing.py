@@ -273,6 +273,7 @@ async def test_it_is_said_for_a_year_by_default(world: Any, browser: Any) -> Non
         ("http://127.0.0.1:8000", "localhost:8000"),
         ("http://localhost", "127.0.0.1"),
         ("http://localhost:8000", "[::1]:8000"),
+        ("http://localhost:8000", "0.0.0.0:8000"),
     ],
 )
 async def test_another_name_of_this_machine_is_led_to_base_url(make_world: Any, base: str, host: str) -> None:

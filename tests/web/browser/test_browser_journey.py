@@ -34,16 +34,16 @@ def sign_in_at_provider(page: Page, person: str, next_path: str = "/me") -> None
     page.wait_for_url(f"**{next_path}")
 
 
-def add_authenticator(page: Page) -> None:
-    """Gives the browser a screen lock that says yes (WebAuthn §11)."""
+def add_authenticator(page: Page, *, asks: bool = True) -> None:
+    """Gives the browser a screen lock that says yes (WebAuthn §11); or a key that `asks` for no PIN or fingerprint."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     options = {
         "protocol": "ctap2",
         "transport": "internal",
         "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
+        "hasUserVerification": asks,
+        "isUserVerified": asks,
         "automaticPresenceSimulation": True,
     }
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
@@ -161,6 +161,16 @@ def test_a_device_without_the_passkey_says_so(visitor: Any) -> None:
     page.goto("/auth/sign-in")
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("alert")).to_have_text("Cancelled, or there is no passkey for this site on this device.")
+
+
+def test_a_key_that_asks_nothing_of_people_is_not_added_and_the_page_says_so(visitor: Any) -> None:
+    page = visitor.tab()
+    add_authenticator(page, asks=False)
+    sign_in_by_link(visitor, page, "ada@example.com")
+    page.goto("/auth/sessions")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("cannot make a passkey that asks for a PIN")
+    expect(page.locator("summary", has_text="Remove")).to_have_count(0)
 
 
 def test_two_tabs_sign_in_side_by_side(visitor: Any) -> None:

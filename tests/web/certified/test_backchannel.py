@@ -15,6 +15,7 @@ import uvicorn
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+from authstore import StoreBusyError
 from authstore.web import Identity
 from tests.web.certified.certified import new_key, signing_keys
 from tests.web.certified.conftest import CLIENT
@@ -113,6 +114,25 @@ async def test_a_token_counts_once(make_world: Any) -> None:
     world.clock.advance(60)
     assert (await sent(world, token)).status_code == 400
     assert await world.visitor.who() == "ada@example.com"
+
+
+async def test_what_a_busy_store_could_not_end_ends_when_it_is_told_again(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world()
+    await world.visitor.sign_in()
+    token = signed(logout_claims(world, sub="ada"))
+
+    async def busy(*_: Any, **__: Any) -> Any:
+        raise StoreBusyError("waited the whole busy timeout")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(world.store), "revoke_session", busy)
+        assert (await sent(world, token)).status_code == 503
+    assert await world.visitor.who() == "ada@example.com"
+    answers = await asyncio.gather(*(sent(world, token) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
+    assert await world.visitor.who() is None
 
 
 async def test_accounts_that_are_called_otherwise_here_are_found_by_what_they_are_called_there(make_world: Any) -> None:

@@ -47,15 +47,41 @@ async def test_each_claim_that_is_missing_is_asked_for(world: Any, browser: Any,
     assert None not in (user.name, user.image, user.email)
 
 
-@pytest.mark.parametrize(("status", "expected"), [(403, 303), (404, 303), (500, 303), (401, 502)])
-async def test_user_info_that_is_not_told_ends_no_sign_in(make_world: Any, status: int, expected: int) -> None:
+@pytest.mark.parametrize(
+    "claims", [{"name": "", "picture": " "}, {"name": 7, "picture": []}, {"email": "", "name": None}]
+)
+async def test_a_claim_with_nothing_in_it_is_missing(world: Any, browser: Any, claims: Any) -> None:
+    world.pretend.lies = Lies(claims=claims)
+    await world.sign_in(browser, ADA)
+    user = await world.store.get_user(await browser.who())
+    assert (user.name, user.image, user.email) == (ADA.name, ADA.picture, ADA.email)
+
+
+NOT_TOLD = {
+    "forbidden": (httpx2.Response(403), 303),
+    "not there": (httpx2.Response(404), 303),
+    "failing": (httpx2.Response(500), 303),
+    "a page": (httpx2.Response(200, html="<h1>Down for maintenance</h1>"), 303),
+    "nothing": (httpx2.Response(204), 303),
+    "a list": (httpx2.Response(200, json=[]), 303),
+    "no JSON at all": (httpx2.Response(200, content=b"\xff\xfe"), 303),
+    "nobody's": (httpx2.Response(200, json={"sub": None, "name": "Somebody"}), 303),
+    "too much": (httpx2.Response(200, content=b" " * ((1 << 20) + 1)), 303),
+    "a bad token": (httpx2.Response(401), 502),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), NOT_TOLD.values(), ids=NOT_TOLD.keys())
+async def test_user_info_that_is_not_told_ends_no_sign_in(
+    make_world: Any, told: httpx2.Response, expected: int
+) -> None:
     world = await make_world()
     at = world.pretend
 
     class Refusing:
         async def handle_async_request(self, request: Any) -> Any:
             if request.url.path.endswith("/userinfo"):
-                return httpx2.Response(status)
+                return told
             return await at.transport.handle_async_request(request)
 
     made = oidc("half", at.client_id, at.client_secret, at.discovery_url, transport=Refusing())
@@ -64,6 +90,8 @@ async def test_user_info_that_is_not_told_ends_no_sign_in(make_world: Any, statu
     browser = world.new_browser()
     departure = await browser.get("/auth/login/half")
     assert (await browser.get(await at.approve(departure.headers["location"], ADA))).status_code == expected
+    if expected == 303:
+        assert (await world.store.get_user(await browser.who())).name is None
 
 
 SIZES = {"more than a mebibyte": ((1 << 20) + 1, 502), "just a mebibyte": (1 << 20, 303)}
@@ -110,6 +138,7 @@ async def test_a_transport_needs_no_more_than_to_answer(make_world: Any) -> None
 
 
 NULLS = [{"sub": None, "id": 77}, {"sub": None, "id": "77"}, {"id": 77}, {"sub": "77", "id": 1}, {"sub": "", "id": 77}]
+NULLS += [{"sub": False, "id": 77}, {"sub": [], "id": "77"}, {"sub": " ", "id": 77}]
 
 
 @pytest.mark.parametrize("told", NULLS, ids=str)

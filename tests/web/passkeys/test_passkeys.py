@@ -296,6 +296,8 @@ PARENTS = [
     ("example.org", "app.example"),
     ("pp.example", "app.example"),
     ("", "app.example"),
+    ("0.2.7", "192.0.2.7"),
+    ("192.0.2.7", "192.0.2.7"),
 ]
 
 
