@@ -9,11 +9,6 @@ import pytest
 
 from tests.postgres import PostgresServer, embedded_server, fresh_database
 
-# A shell that starts the tests in the background has their keyboard's interrupt ignored, and programs that they start
-# inherit that; some tests are about just this signal.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # Whoever asks for one of these fixtures, itself or through another, has the marker. `slow` is given by hand, save where
 # a rule of the contract takes its time: that suite is other people's too, and their pytest may not know the marker.
 MARKED = {
@@ -33,6 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(marker)
         if getattr(item, "originalname", "") in SLOW_RULES:
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def _keyboard_heard() -> None:
+    """The keyboard's interrupt is ignored by what a shell starts in the background, and by a command of ours that has
+    ended in this process; programs that a test starts inherit that, and some tests are about just this signal."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
