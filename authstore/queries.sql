@@ -44,6 +44,13 @@ WHERE id = :id
 -- name: delete_user
 DELETE FROM users WHERE id = :id RETURNING email
 
+-- The same with the verification tokens for its address.
+-- name: delete_user_and_tokens
+-- dialect: postgres, together
+WITH gone AS MATERIALIZED (SELECT id, email FROM users WHERE id = :id FOR UPDATE),
+tokens AS (DELETE FROM verification_tokens USING gone WHERE verification_tokens.identifier = gone.email)
+DELETE FROM users USING gone WHERE users.id = gone.id
+
 -- A page of users.
 -- name: list_users
 SELECT * FROM users WHERE id > :after ORDER BY id LIMIT :limit
@@ -58,6 +65,26 @@ INSERT INTO accounts (id, user_id, provider, provider_account_id, type, access_t
 VALUES (:id, :user_id, :provider, :provider_account_id, :type, :access_token, :access_token_encrypted,
     :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
     :expires_at, :data, :created_at, :updated_at)
+
+-- A new user with a new account, unless the id or the address is taken; and who does it, and when (`say_who_acts`).
+-- name: insert_user_and_account
+-- dialect: postgres, together
+WITH acting AS MATERIALIZED (
+    SELECT set_config('authstore.acting_at', CAST(:created_at AS timestamptz)::text, true),
+        set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true)),
+made AS (
+    INSERT INTO users (id, email, email_verified, name, image, disabled, data, created_at, updated_at)
+    SELECT :user_id, :email, :email_verified, :name, :image, false, '{}', :created_at, :created_at FROM acting
+    ON CONFLICT DO NOTHING
+    RETURNING id)
+INSERT INTO accounts (id, user_id, provider, provider_account_id, type, access_token, access_token_encrypted,
+    refresh_token, refresh_token_encrypted, id_token, id_token_encrypted, token_type, scope, session_state,
+    expires_at, data, created_at, updated_at)
+SELECT :id, made.id, :provider, :provider_account_id, :type, :access_token, :access_token_encrypted,
+    :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
+    :expires_at, :data, :created_at, :updated_at
+FROM made
+RETURNING id
 
 -- All that can change of an account.
 -- name: update_account
@@ -243,6 +270,32 @@ SET token_hash = :token_hash, token_indexed = :token_indexed, expires = :expires
     last_used_at = :last_used_at, data = :data
 WHERE id = :id
 
+-- Gives a living session another token in place of this one, which is good until the end of its grace, where it has one;
+-- and says who does it, and when (`say_who_acts`).
+-- name: rotate_session
+-- dialect: postgres, together
+WITH acting AS MATERIALIZED (
+    SELECT set_config('authstore.acting_at', CAST(:now AS timestamptz)::text, true),
+        set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true)),
+found AS MATERIALIZED (
+    SELECT sessions.id, sessions.token_hash
+    FROM acting CROSS JOIN sessions JOIN users ON users.id = sessions.user_id
+    WHERE sessions.id = :id AND sessions.token_hash = :token_hash AND NOT users.disabled
+        AND sessions.expires > :now AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
+    FOR NO KEY UPDATE OF sessions),
+graces AS (
+    UPDATE ended_tokens SET at = :now FROM found
+    WHERE ended_tokens.session_id = found.id AND ended_tokens.at > :now),
+noted AS (
+    INSERT INTO ended_tokens (token_hash, reason, at, actor, session_id)
+    SELECT found.token_hash, 'rotated', CAST(:until AS timestamptz), CAST(:actor AS text), found.id
+    FROM found WHERE CAST(:until AS timestamptz) IS NOT NULL
+    ON CONFLICT (token_hash) DO UPDATE
+    SET reason = excluded.reason, at = excluded.at, actor = excluded.actor, session_id = excluded.session_id)
+UPDATE sessions SET token_hash = :new_token_hash, token_indexed = false
+FROM found WHERE sessions.id = found.id
+RETURNING sessions.*
+
 -- Moves the last use of a session on, where it is as it was seen.
 -- name: touch_session
 -- dialect: postgres, whole
@@ -363,9 +416,9 @@ SELECT id, last_used_at FROM sessions WHERE id IN (SELECT json_array_elements_te
 -- dialect: postgres, to change
 SELECT id, last_used_at FROM sessions WHERE id IN (SELECT json_array_elements_text(:ids)) ORDER BY id FOR UPDATE
 
--- The ids of a user's sessions, save one.
+-- The ids of a user's sessions, save one, up to so many.
 -- name: list_session_ids
-SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id
+SELECT id FROM sessions WHERE user_id = :user_id AND id <> :except_id LIMIT :most
 
 -- Ends these sessions.
 -- name: delete_sessions
@@ -490,6 +543,17 @@ WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_ha
 DELETE FROM verification_tokens
 WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash
 RETURNING *
+
+-- Takes a living token, and with it the others of the same identifier and purpose.
+-- name: use_verification_token
+-- dialect: postgres, together
+WITH found AS MATERIALIZED (
+    SELECT * FROM verification_tokens
+    WHERE identifier = :identifier AND purpose = :purpose AND token_hash = :token_hash AND expires > :now
+    FOR UPDATE)
+DELETE FROM verification_tokens USING found
+WHERE verification_tokens.identifier = found.identifier AND verification_tokens.purpose = found.purpose
+RETURNING found.*
 
 -- The other tokens of the same identifier and purpose.
 -- name: delete_verification_tokens_for_purpose

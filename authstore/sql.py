@@ -7,10 +7,11 @@ A query stands there once where all databases say it alike. What one of them say
 - `postgres, whole`: for a unit of this statement alone, which does not wait at the gate (`:gate`) and writes nothing
   where that is shut;
 - `postgres, gathered`: the same for many callers at once: each parameter is an array, and what comes back is the `id`
-  of those for whom something was written.
+  of those for whom something was written;
+- `postgres, together`: for any unit: it says in one round trip what otherwise takes several statements.
 
-A query that has only the last two says what otherwise takes several statements: elsewhere it is left out, and the unit
-goes on as if it had written nothing.
+A query that has only the last three says what other queries say too: elsewhere it is left out, and the unit goes on as
+if it had written nothing.
 """
 
 import re
@@ -26,6 +27,7 @@ _NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _TWIN = re.compile(r"^-- dialect: (\w+(?:, [\w ]+)?)$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
 _FURTHER = ("postgres, to change", "postgres, whole", "postgres, gathered")
+_TOGETHER = "postgres, together"
 
 
 class Decides(Enum):
@@ -101,17 +103,20 @@ def _texts(name: str, body: str) -> dict[str, str]:
     common, *twins = _TWIN.split(body)
     texts: dict[str, str] = {}
     for kind, text in zip(twins[::2], twins[1::2], strict=True):
-        if kind in texts or kind not in (*get_args(Dialect), *_FURTHER):
+        if kind in texts or kind not in (*get_args(Dialect), *_FURTHER, _TOGETHER):
             raise ValueError(f"{name} has a twin too many: {kind}")
         texts[kind] = _COMMENT.sub("", text).strip()
     said, dialects = _COMMENT.sub("", common).strip(), get_args(Dialect)
-    if said and any(dialect in texts for dialect in dialects):
+    has_twins = any(dialect in texts for dialect in dialects)
+    if said and has_twins:
         raise ValueError(f"{name} has a text for all and a twin besides")
     if said:
         texts.update(dict.fromkeys(dialects, said))
-    if "postgres, whole" in texts and not said and not any(dialect in texts for dialect in dialects):
-        texts.update(dict.fromkeys(dialects, ""))
-    elif missing := [dialect for dialect in dialects if not texts.get(dialect)]:
+    elif not has_twins and ("postgres, whole" in texts or _TOGETHER in texts):
+        return {**texts, "sqlite": "", "postgres": texts.get(_TOGETHER, "")}
+    if _TOGETHER in texts:
+        raise ValueError(f"{name} is said in one statement anyway")
+    if missing := [dialect for dialect in dialects if not texts.get(dialect)]:
         raise ValueError(f"{name} says nothing in the words of {', '.join(missing)}")
     return texts
 

@@ -62,6 +62,17 @@ async def open_asyncpg(url: str) -> AsyncIterator[Asyncpg]:
         yield Asyncpg(pool)
 
 
+@asynccontextmanager
+async def open_lean(url: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool that leaves what a connection was set to as it is."""
+
+    async def leave(_: asyncpg.Connection) -> None:
+        return
+
+    async with asyncpg.create_pool(url, min_size=0, max_size=POOL, reset=leave) as pool:
+        yield pool
+
+
 class Redis:
     """A key for a session, with its user in it; every SET is on disk before it is answered."""
 

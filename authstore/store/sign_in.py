@@ -17,7 +17,7 @@ from authstore.errors import (
     UserNotFoundError,
 )
 from authstore.models import Account, AccountType, SignIn, User
-from authstore.sql import queries
+from authstore.sql import Statement, queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, claimed_account, given, insert_account, update_account
 from authstore.store.log.acting import said
@@ -97,7 +97,15 @@ class _SignInStep:
         known = yield claimed_account(self.new_account.provider, self.new_account.provider_account_id)
         if known:
             return (yield from self._returning(known[0]))
+        if self.current_user_id is None and (yield self._insertion()):
+            yield queries.say_no_more()
+            return SignIn(user=self.new_user, account=self.new_account, created_user=True, linked_account=True)
         return (yield from said(self._arriving, self.now, self.revoking.actor))
+
+    def _insertion(self) -> Statement:
+        user = {name: getattr(self.new_user, name) for name in ("email", "email_verified", "name", "image")}
+        values = rows.account_values(self.new_account, self.cipher)
+        return queries.insert_user_and_account(**user, **values, actor=self.revoking.actor)
 
     def _arriving(self) -> Unit[SignIn]:
         if self.current_user_id is not None:

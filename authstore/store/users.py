@@ -155,6 +155,8 @@ def _update_user(user_id: str, changes: dict[str, Any], disabling: Ending) -> Un
 
 def _delete_user(user_id: str, ending: Ending) -> Unit[bool]:
     yield from end_sessions(user_id, "", ending)
+    if (yield queries.delete_user_and_tokens(id=user_id)):
+        return True
     deleted = yield queries.delete_user(id=user_id)
     for row in deleted:
         if row["email"] is not None:

@@ -118,6 +118,9 @@ def _insert(made: VerificationToken, now: datetime) -> Unit[VerificationToken]:
 
 
 def _use(key: Values, token: str, now: datetime) -> Unit[VerificationToken | None]:
+    used = yield queries.use_verification_token.claiming(*_claim(key), **key, now=now)
+    if used:
+        return rows.verification_token(used[0], token)
     taken = yield queries.take_verification_token.claiming(*_claim(key), **key)
     if not taken:
         return None

@@ -92,9 +92,17 @@ class Units:
 
 async def in_transaction(connection: Connection, opening: str, make: Callable[[], Unit[T]], deadline: float) -> T:
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
+    unit = make()
     try:
+        statement = next(unit)
+    except StopIteration as finished:
+        return cast(T, finished.value)
+    try:
+        if statement.decides is Decides.NAME:  # what is claimed first is claimed in the same round trip
+            opening += f"; SELECT pg_advisory_xact_lock({_number(statement.claim)})"
+            statement = statement._replace(decides=Decides.NOTHING)
         await begun(connection, opening, _left(deadline))
-        result = await drive(connection, make(), deadline, until_commit=True)
+        result = await drive(connection, unit, deadline, statement=statement, until_commit=True)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
             raise busy() from error
@@ -114,11 +122,18 @@ async def begun(connection: Connection, opening: str, timeout: float | None) -> 
     connection.locked = monotonic() - began
 
 
-async def drive(connection: Connection, unit: Unit[T], deadline: float | None, *, until_commit: bool = False) -> T:
-    """Runs a unit to its end within the open transaction. `until_commit`: nothing comes after it, so that the end of
-    the transaction takes back what was said of it."""
+async def drive(
+    connection: Connection,
+    unit: Unit[T],
+    deadline: float | None,
+    *,
+    statement: Statement | None = None,
+    until_commit: bool = False,
+) -> T:
+    """Runs a unit to its end within the open transaction. `statement`: the one that it has yielded already.
+    `until_commit`: nothing comes after it, so that the end of the transaction takes back what was said of it."""
     try:
-        statement = next(unit)
+        statement = statement or next(unit)
         while True:
             is_spared = until_commit and statement.query is queries.say_no_more
             statement = unit.send([] if is_spared else await fetch(connection, statement, deadline))

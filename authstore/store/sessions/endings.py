@@ -134,13 +134,14 @@ def end_found(row: Row, ending: Ending) -> Unit[bool]:
 
 def end_sessions(user_id: str, except_id: str, ending: Ending) -> Unit[int]:
     """Ends the sessions of a user, save one; how many. Raises `ManySessionsError`."""
-    yield from refuse_many(user_id, ending, except_id=except_id)
-    found = yield queries.list_session_ids(user_id=user_id, except_id=except_id)
+    found = yield queries.list_session_ids(user_id=user_id, except_id=except_id, most=MANY_SESSIONS + 1)
+    if len(found) > MANY_SESSIONS:
+        raise ManySessionsError(user_id, ending, except_id, 0)
     return (yield from end_these([row["id"] for row in found], ending))
 
 
-def refuse_many(user_id: str, ending: Ending, *, except_id: str = "", keep: int = 0) -> Unit[None]:
-    """Raises `ManySessionsError` where more sessions would end than one transaction should."""
+def refuse_many(user_id: str, ending: Ending, *, except_id: str, keep: int) -> Unit[None]:
+    """Raises `ManySessionsError` where more sessions beyond those that stay would end than one transaction should."""
     most = MANY_SESSIONS + keep
     [counted] = yield queries.count_sessions(user_id=user_id, most=most + 1)
     if counted["counted"] > most:
@@ -152,6 +153,8 @@ def end_these(ids: list[str], ending: Ending, *, unused_since: datetime | None =
     if unused_since is not None:
         found = yield queries.list_last_uses.changing(ids=rows.json_list(ids))
         ids = [row["id"] for row in found if rows.earliest_if_unreadable(row["last_used_at"]) <= unused_since]
+    if not ids:
+        return 0
     these = rows.json_list(ids)
     yield queries.note_endings(ids=these, **ending.note)
     yield from _note_deaths((yield queries.list_unnoted_sessions(ids=these)), ending.policy)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
@@ -14,6 +15,7 @@ from authstore.models import Session
 from authstore.sql import Statement, queries
 from authstore.store import rows
 from authstore.store.base import Values, checked_merge, checked_token, is_storable, json_object, laid_over
+from authstore.store.log.acting import said
 from authstore.store.sessions.endings import (
     Ending,
     end_found,
@@ -118,18 +120,31 @@ class SessionStore(SessionReader, SlicingStore):
         until = None if grace is None else end_of(rotating.at, _checked_grace(grace))
         if not is_presentable(token):
             return None
-        return await self._write(lambda: self._rotate(token, until, rotating), rotating.at)
+        return await self._write_often(lambda: self._rotate(token, until, rotating), rotating.at)
 
     def _rotate(self, token: str, until: datetime | None, rotating: Ending) -> Unit[Session | None]:
+        named = named_session(token)
+        new = new_session_token(named) if named else ""
+        if named and named_session(new):
+            hashes = {"token_hash": hash_token(token), "new_token_hash": hash_token(new)}
+            found = yield queries.rotate_session(id=named, **hashes, until=until, **rotating.note)
+            if found:
+                yield queries.say_no_more()
+                return rows.session(found[0], new)
+        replacing = partial(self._replace, token, new, until, rotating)
+        return (yield from said(replacing, rotating.at, rotating.actor))
+
+    def _replace(self, token: str, new: str, until: datetime | None, rotating: Ending) -> Unit[Session | None]:
+        """A statement at a time; `new`: a token for the session that the old one names."""
         row = yield from find_presented(token, rotating.at, self._policy)
         if row is None or row["user__disabled"] or not is_row_alive(row, rotating.at, self._policy):
             return None
         if "replaced_until" in row:  # somebody else rotated it a moment ago, and has the new token
             return rows.session(row)
         yield from replace_token(row, until, rotating)
-        new = rows.session(row, new_session_token(row["id"]))
-        yield queries.update_session(**_session_values(new, row["expires_asked"]))
-        return new
+        session = rows.session(row, new if named_session(new) == row["id"] else new_session_token(row["id"]))
+        yield queries.update_session(**_session_values(session, row["expires_asked"]))
+        return session
 
     async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:
         """See `authstore.adapter.Sessions.delete_session`."""

@@ -63,7 +63,7 @@ class Tables:
         self._refuse(name, parameters)
         query: Query | None = self.queries.__dict__.get(name)
         if query is None:
-            if name in _NOTHING_WITHOUT_TABLE:
+            if name in _NOTHING_WITHOUT_TABLE or not statement.query.sqlite:  # others say it too
                 return None
             raise not_held(name)
         if not all(_fits(parameters[parameter], type) for parameter, type in self._types(query)):
