@@ -203,10 +203,10 @@ class AuthJsStore(AuthJsTokens):
         if "id" not in cast(AuthJsDatabase, self._db).tables.mapped["sessions"].table.columns:
             raise not_held("stable session ids")
         return (
-            await self._write(lambda: self._replace(token, new_secret(), now), now) if is_presentable(token) else None
+            await self._write(lambda: self._new_token(token, new_secret(), now), now) if is_presentable(token) else None
         )
 
-    def _replace(self, token: str, new: str, now: datetime) -> Unit[Session | None]:
+    def _new_token(self, token: str, new: str, now: datetime) -> Unit[Session | None]:
         replaced = yield self._mapped.replace_token(token=token, new=new, now=now)
         return self._session(replaced[0], new) if replaced else None
 
