@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,13 @@ class SqliteSource:
         there = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
         return Ledger(self.connection).sources() if "authstore_move_sources" in there else {}
 
+    @cached_property
     def sequences_moved(self) -> Mapping[str, int]:
         """Where AUTOINCREMENT stood when the file was moved here, by table."""
         found: Mapping[str, int] = json.loads(self.notes.get("sequences", "{}"))
         return found
 
+    @cached_property
     def sequences(self) -> Mapping[str, int]:
         """Where it stands now."""
         return sequences_of(self.connection)
