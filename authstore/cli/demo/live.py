@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -61,19 +61,20 @@ async def tour(story: Story, source: str, target: str) -> None:
 
 async def _follow(story: Story, source: str, target: str) -> None:
     story.step("follow: a move, and from there on the log of PostgreSQL, while people go on signing in")
-    lags: list[LagEvent] = []
+    brought: asyncio.Future[LagEvent] = asyncio.get_running_loop().create_future()
 
     def hear(event: Event) -> None:
-        if isinstance(event, LagEvent) and event.applied:
-            lags.append(event)
+        if isinstance(event, LagEvent) and event.applied and not brought.done():
+            brought.set_result(event)
 
     following = asyncio.create_task(follow(source, target, on_progress=hear))
-    while not (lags or following.done()):
-        await asyncio.sleep(0.05)
+    either: tuple[asyncio.Future[Any], ...] = (following, brought)
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
-    story.shows(f"{lags[0].applied:,} rows brought since the move, {lags[0].seconds:.1f} s behind")
+    lag = brought.result()
+    story.shows(f"{lag.applied:,} rows brought since the move, {lag.seconds:.1f} s behind")
     story.shows("Ctrl-C stops it; slot and publication stay, and any later call goes on from there")
 
 

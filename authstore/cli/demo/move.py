@@ -1,5 +1,5 @@
-"""The move chapters: an Auth.js database in a real PostgreSQL becomes one SQLite file, rehearsed and then live, a cookie
-stays good, and the way back is open."""
+"""The move chapters: an Auth.js database in a real PostgreSQL becomes one SQLite file, first tried and then live, a
+cookie stays good, and the way back is open."""
 
 import secrets
 import time
@@ -25,8 +25,8 @@ _COOKIE: Final = "authjs.session-token"
 
 
 async def tour(story: Story, folder: Path) -> None:
-    """Moves a living database, catches up with it, proves it, follows it and cuts it over, opens `/me` with a cookie from
-    before, and goes back."""
+    """Moves a living database, catches up with it, proves it, follows it and cuts it over, opens `/me` with a cookie
+    from before, and goes back."""
     story.chapter("The move: from PostgreSQL to one SQLite file")
     story.step("start a PostgreSQL (wal_level = logical), with what an application on Auth.js and Prisma leaves in it")
     with _postgres(folder / "postgres", wal_level="logical") as url:
