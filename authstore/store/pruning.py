@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from authstore.database import Unit
@@ -48,6 +49,11 @@ class _Leg(NamedTuple):
     until: Any
 
 
+# A round: what nobody has to remember any longer, and what is dead.
+_ENDED = "ended_tokens"
+_ROUND = (_Leg(_ENDED, b"", None), *(_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items()))
+
+
 class PruningStore(EventStore):
     """`prune` of the contract."""
 
@@ -63,18 +69,19 @@ class PruningStore(EventStore):
         cutoffs = self._cutoffs(self._now())
         deleted = dict.fromkeys(_PRUNABLE, 0)
         # The last round comes to its end first: what was walked already keeps nobody from what was not.
-        whole = tuple(_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items())
-        legs, unfinished = (*self._left, *whole), len(self._left) or len(whole)
+        legs, unfinished = (*self._left, *_ROUND), len(self._left) or len(_ROUND)
         self._left = ()
         for number, leg in enumerate(legs):
-            count, left = await self._walk(leg, cutoffs, min(batch, _BATCH), deadline)
-            deleted[leg.table] += count
+            if leg.table == _ENDED:
+                left = await self._forget(leg, cutoffs["now"], deadline)
+            else:
+                count, left = await self._walk(leg, cutoffs, min(batch, _BATCH), deadline)
+                deleted[leg.table] += count
             if left is not None:
                 is_walked = number >= unfinished  # a whole round is done, and the next one begun
                 self._left = (left, *legs[number + 1 : len(legs) if is_walked else unfinished])
                 remaining = 0 if is_walked else await self._count(self._left, cutoffs)
                 return PruneReport(deleted=deleted, remaining=remaining)
-        await self._forget(cutoffs["now"])
         return PruneReport(deleted=deleted, remaining=0)
 
     async def _walk(self, leg: _Leg, cutoffs: Values, batch: int, deadline: float | None) -> tuple[int, _Leg | None]:
@@ -102,11 +109,26 @@ class PruningStore(EventStore):
 
         return await self._write_often(unit, cutoffs["now"])
 
+    async def _forget(self, leg: _Leg, now: datetime, deadline: float | None) -> _Leg | None:
+        """Forgets old events, and what tokens died of long ago: what is left of the leg."""
+        has_events = leg.after == b""
+        while deadline is None or time.monotonic() < deadline:
+            if has_events:
+                has_events = await self._forget_events(now)
+                continue
+            after = await self._forget_tokens(leg.after, now)
+            if after is None:
+                return None
+            leg = leg._replace(after=after)
+        return leg
+
     async def _count(self, legs: Sequence[_Leg], cutoffs: Values) -> int:
         """How many are dead there; where time is up before all were seen, one more than were found."""
         deadline = time.monotonic() + _COUNTING_SECONDS
         dead: int = 0
         for leg in legs:
+            if leg.table not in _PRUNABLE:
+                continue
             after = leg.after
             while after is not None:
                 if time.monotonic() >= deadline:
