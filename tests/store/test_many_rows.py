@@ -83,6 +83,32 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
         assert len(await store.list_sessions("ada", limit=10_000)) == 3000
 
 
+async def test_in_short_times_it_is_forgotten_too_why_tokens_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "auth.db", Clock(NOW)
+    moments = iter(range(10**9))
+    monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
+    async with connect(path, clock=clock) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(2000)], expires=NOW + timedelta(days=1))
+        with closing(sqlite3.connect(path)) as connection:
+            long_ago, lately = iso(NOW - timedelta(days=31)), iso(NOW - timedelta(days=29))
+            ended = [(n.to_bytes(32, "big"), long_ago if n % 3 else lately) for n in range(2400)]
+            with connection:
+                connection.executemany("INSERT INTO ended_tokens (token_hash, reason, at) VALUES (?, 'revoked', ?)", ended)
+            left = []
+            while not left or left[-1] > 800:
+                assert len(left) < 30
+                await store.prune(max_seconds=0.35)  # three stretches: no round ends in one call
+                [count] = connection.execute("SELECT count(*) FROM ended_tokens").fetchone()
+                left.append(count)
+            assert left[0] > 800
+            lately_ended = connection.execute("SELECT count(*) FROM ended_tokens WHERE at = ?", (lately,)).fetchone()
+            assert lately_ended == (800,)
+        assert len(await store.list_sessions("ada", limit=10_000)) == 2000
+
+
 async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 0)
     path = tmp_path / "auth.db"
