@@ -30,8 +30,7 @@ test: $(READY) browser certified postgres prometheus
 test-quick: $(READY)
 	$(BIN)/python $(PYTEST) -q -m "$(QUICK)" $(QUICKLY) $(QUICKEST) $(ARGS)
 
-# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
-# 14 from npm.
+# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 14 from npm.
 postgres: $(READY)
 	@command -v pgbouncer || test -x /usr/sbin/pgbouncer \
 	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \

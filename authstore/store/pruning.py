@@ -15,7 +15,6 @@ from authstore.store.sessions.endings import end_dead
 
 _BATCH = 250  # rows at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
 _COUNTED = 1000  # rows in one read of a count
-_COUNTING_SECONDS = 0.25
 
 
 class _Prunable(NamedTuple):
@@ -124,7 +123,7 @@ class PruningStore(EventStore):
 
     async def _count(self, legs: Sequence[_Leg], cutoffs: Values) -> int:
         """How many are dead there; where time is up before all were seen, one more than were found."""
-        deadline = time.monotonic() + _COUNTING_SECONDS
+        deadline = time.monotonic() + self._tuning.counting_seconds
         dead: int = 0
         for leg in legs:
             if leg.table not in _PRUNABLE:

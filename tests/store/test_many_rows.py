@@ -11,7 +11,9 @@ import pytest
 from authstore import Session, StoreNotFoundError, connect
 from authstore.backends.sqlite.units import iso
 from authstore.store import pruning
+from authstore.store.tuning import Tuning
 from authstore.testing import Clock
+from tests.stores import tuned_store
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -64,8 +66,7 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
     moments = iter(range(10**9))
     # A tenth of a second passes between two looks at the clock.
     monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
-    monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 10**9)
-    async with connect(path, clock=clock) as store:
+    async with tuned_store(path, Tuning(counting_seconds=10**9), clock=clock) as store:
         await store.create_user(id="ada")
         living, dead = ("a", "b") if table_first == "living" else ("b", "a")
         insert(path, "ada", [(f"{living}{n:05}", NOW) for n in range(3000)], expires=NOW + timedelta(days=1))
@@ -109,10 +110,9 @@ async def test_in_short_times_it_is_forgotten_too_why_tokens_ended(
         assert len(await store.list_sessions("ada", limit=10_000)) == 2000
 
 
-async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 0)
+async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
-    async with connect(path, clock=Clock(NOW)) as store:
+    async with tuned_store(path, Tuning(counting_seconds=0), clock=Clock(NOW)) as store:
         await store.create_user(id="ada")
         insert(path, "ada", [(f"s{n:05}", NOW) for n in range(1200)], expires=NOW)
         assert (await store.prune(max_seconds=0)).remaining == 1
