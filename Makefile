@@ -22,7 +22,7 @@ QUICKEST := $(addprefix --ignore=tests/,cli ops testing mover/ways web/console w
   $(addprefix --deselect=tests/,test_email.py::test_no_text_at_all_is_an_unexpected_error \
   test_email.py::test_no_single_character_takes_the_form_of_an_ascii_address)
 
-.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants follow clean
+.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants follow older-versions clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -144,6 +144,10 @@ patroni: $(READY)
 # The tests' own fail-over, with half a minute in which no server takes writes.
 failover: $(READY)
 	AUTHSTORE_TEST_PAUSES=30 $(BIN)/python -m pytest -q tests/backends/postgres/test_failover.py -k takes_over
+
+# The older versions that the tests of upgrades run, out of the history anew (tests/whole/versions/README.md).
+older-versions: $(READY)
+	$(BIN)/python -m tests.whole.versions.pack
 
 # Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
 mutants: $(READY)

@@ -9,7 +9,7 @@ class Tuning:
     """Sessions, seconds. The sizes were measured with `python -m benchmarks.store`."""
 
     many_sessions: int = 10_000  # that end in one transaction, in which nobody else writes
-    slice_sessions: int = 250  # of more than those, that end in one transaction: milliseconds
+    slice_sessions: int = 100  # of more than those, or dead ones, that go in one transaction: milliseconds
     counting_seconds: float = 0.25  # in which a prune that stops counts what is left
     lease: timedelta = timedelta(seconds=30)  # for which one caller refreshes an account's tokens
     renew_seconds: float = 10.0  # after which a lease is renewed

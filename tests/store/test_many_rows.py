@@ -10,6 +10,7 @@ import pytest
 
 from authstore import Session, StoreNotFoundError, connect
 from authstore.backends.sqlite.units import iso
+from authstore.observers import Observer, Statistic
 from authstore.store import pruning
 from authstore.store.tuning import Tuning
 from authstore.testing import Clock
@@ -82,6 +83,56 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
         assert calls < 10
         assert sum((await store.prune()).deleted.values()) == 0
         assert len(await store.list_sessions("ada", limit=10_000)) == 3000
+
+
+@pytest.mark.parametrize(("batch", "transactions"), [(1000, [100, 100, 50, 50]), (30, [30] * 10)])
+async def test_what_is_dead_far_apart_is_deleted_in_few_transactions_and_none_of_them_is_large(
+    tmp_path: Path, batch: int, transactions: list[int]
+) -> None:
+    class Deletions(Observer):
+        def __init__(self) -> None:
+            self.rows: list[int] = []
+
+        def on_statement(self, statistic: Statistic, /) -> None:
+            if statistic.name == "delete_dead_sessions":
+                self.rows.append(statistic.rows)
+
+    path, deletions = tmp_path / "auth.db", Deletions()
+    async with connect(path, clock=Clock(NOW), observers=[deletions]) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(3000) if n % 10], expires=NOW + timedelta(days=1))
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(0, 3000, 10)], expires=NOW)
+        assert (await store.prune(batch=batch)).deleted["sessions"] == 300
+        assert deletions.rows == transactions
+        assert len(await store.list_sessions("ada", limit=10_000)) == 2700
+
+
+async def test_in_short_times_it_is_forgotten_too_why_tokens_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "auth.db", Clock(NOW)
+    moments = iter(range(10**9))
+    monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
+    async with connect(path, clock=clock) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(2000)], expires=NOW + timedelta(days=1))
+        with closing(sqlite3.connect(path)) as connection:
+            long_ago, lately = iso(NOW - timedelta(days=31)), iso(NOW - timedelta(days=29))
+            ended = [(n.to_bytes(32, "big"), long_ago if n % 3 else lately) for n in range(2400)]
+            with connection:
+                connection.executemany(
+                    "INSERT INTO ended_tokens (token_hash, reason, at) VALUES (?, 'revoked', ?)", ended
+                )
+            left = []
+            while not left or left[-1] > 800:
+                assert len(left) < 30
+                await store.prune(max_seconds=0.35)  # three stretches: no round ends in one call
+                [count] = connection.execute("SELECT count(*) FROM ended_tokens").fetchone()
+                left.append(count)
+            assert left[0] > 800
+            lately_ended = connection.execute("SELECT count(*) FROM ended_tokens WHERE at = ?", (lately,)).fetchone()
+            assert lately_ended == (800,)
+        assert len(await store.list_sessions("ada", limit=10_000)) == 2000
 
 
 async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path) -> None:
