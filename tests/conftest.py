@@ -9,9 +9,9 @@ import pytest
 
 from tests.postgres import PostgresServer, embedded_server, fresh_database
 
-# Whoever asks for one of these fixtures, itself or through another, or is the case called "postgres", has the marker. `slow`
-# is given by hand, save where a rule of the contract takes its time: that suite is other people's too, and their pytest may
-# not know the marker.
+# Whoever asks for one of these fixtures, itself or through another, has the marker; so has the case called "postgres".
+# `slow` is given by hand, save where a rule of the contract takes its time: that suite is other people's too, and their
+# pytest may not know the marker.
 MARKED = {
     "postgres": {"postgres_url", "own_server", "old_server_url"},
     "browser": {"chromium", "firefox_window"},
