@@ -14,12 +14,15 @@ PYTEST := -m pytest -n $(WORKERS) --dist loadfile
 QUICK := not postgres and not browser and not node and not processes and not slow
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
-# Of these, what is no answer within a minute: whole command lines, faults put in, leases that run out.
-QUICKEST := $(addprefix --ignore=tests/,cli ops testing store/sessions/test_cache.py store/test_unreadable.py \
-  store/test_refreshing.py store/test_many_sessions.py store/test_many_rows.py store/test_kept_roles.py \
-  backends/sqlite/test_store.py backends/sqlite/test_revocation.py web/oauth/test_providers.py)
+# Of these, what is no answer within a minute: whole moves and command lines, faults put in, leases that run out, every character.
+QUICKEST := $(addprefix --ignore=tests/,cli ops testing mover/ways web/console web/passkeys packaging \
+  store/sessions/test_cache.py store/test_unreadable.py store/test_refreshing.py store/test_many_sessions.py \
+  store/test_many_rows.py store/test_kept_roles.py backends/sqlite/test_store.py backends/sqlite/test_revocation.py \
+  backends/sqlite/test_places.py backends/sqlite/test_opening.py web/oauth/test_providers.py) \
+  $(addprefix --deselect=tests/,test_email.py::test_no_text_at_all_is_an_unexpected_error \
+  test_email.py::test_no_single_character_takes_the_form_of_an_ascii_address)
 
-.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants follow clean
+.PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants follow older-versions clean
 
 demo: $(READY)
 	$(BIN)/authstore demo $(if $(CHECK),--check)
@@ -30,8 +33,7 @@ test: $(READY) browser certified postgres prometheus
 test-quick: $(READY)
 	$(BIN)/python $(PYTEST) -q -m "$(QUICK)" $(QUICKLY) $(QUICKEST) $(ARGS)
 
-# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 15 where Debian's is there, else
-# 14 from npm.
+# What stands before a PostgreSQL, and the oldest one that is served: Debian's pgbouncer, and 14 from npm.
 postgres: $(READY)
 	@command -v pgbouncer || test -x /usr/sbin/pgbouncer \
 	|| { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
@@ -142,6 +144,10 @@ patroni: $(READY)
 # The tests' own fail-over, with half a minute in which no server takes writes.
 failover: $(READY)
 	AUTHSTORE_TEST_PAUSES=30 $(BIN)/python -m pytest -q tests/backends/postgres/test_failover.py -k takes_over
+
+# The older versions that the tests of upgrades run, out of the history anew (tests/whole/versions/README.md).
+older-versions: $(READY)
+	$(BIN)/python -m tests.whole.versions.pack
 
 # Wrong lines, one at a time, which the tests must notice; the result is benchmarks/results/mutants.md.
 mutants: $(READY)

@@ -1,6 +1,7 @@
 """Work that grows with rows, and how long others wait for it: a user with very many sessions, and pruning millions."""
 
 import asyncio
+import os
 import random
 import sqlite3
 import time
@@ -90,6 +91,7 @@ async def _waits(
     async with connect(path, policy=policy or SessionPolicy()) as store:
         await store.create_user(id=USER)
         await asyncio.to_thread(_insert, path, count, dead_each)
+        await asyncio.to_thread(os.sync)  # or the first checkpoint would wait for all that the kernel has to write
         tokens, users = cycle(data.session_tokens(20_000)), cycle(data.user_ids(1000))
         calls = (lambda: store.get_session_and_user(next(tokens)), lambda: store.create_session(next(users)))
         await asyncio.gather(*(_each(asyncio.ensure_future(asyncio.sleep(0.5)), call) for call in calls))  # warm

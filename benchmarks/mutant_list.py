@@ -25,13 +25,16 @@ UNITS, TRANSACTION, DATABASE, OPENING = (
 )
 REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "visitors/cookies", "visitors/csrf"))
 NAMES = "authstore/mover/names.py"
-EQUALISE, PIECES, START, LEFT_OUT, VERIFY = (
-    f"authstore/mover/sync/{name}.py" for name in ("equalise", "pieces", "start", "rejects", "verify")
+EQUALISE, PIECES, START, CONCEALED, VERIFY = (
+    f"authstore/mover/sync/{name}.py" for name in ("equalise", "pieces", "start", "concealed", "verify")
 )
 LEDGER, RECOGNISE = "authstore/mover/sqlite/ledger.py", "authstore/mover/recognition/recognise.py"
 USER_LINK, REJECTS = "authstore/mover/auth/user_link.py", "authstore/mover/carried/rejects.py"
 ENDINGS, SLICES = "authstore/store/sessions/endings.py", "authstore/store/sessions/slices.py"
 TEXTS = "authstore/backends/sqlite/texts.py"
+VISITS, PRUNING, REFRESH, HEALTH = (f"authstore/store/{name}.py" for name in ("visits", "pruning", "refresh", "health"))
+FILE, VOLUME = (f"authstore/backends/sqlite/{name}.py" for name in ("file", "volume"))
+PG_DATABASE, PG_POOL, PG_DRIVER = (f"authstore/backends/postgres/{name}.py" for name in ("database", "pool", "driver"))
 
 _EXPIRY, _TOKENS, _EMAIL = ("tests/test_expiry.py",), ("tests/test_tokens.py",), ("tests/test_email.py",)
 _SLIDING = "UnderOtherPolicies"
@@ -45,6 +48,9 @@ _MOVES, _VERIFIES = "tests/mover/sync/test_move.py", "tests/mover/sync/test_veri
 _PIECES, _RECOGNISES = ("tests/mover/sync/test_pieces.py",), ("tests/mover/recognition/test_recognise.py",)
 _LINKS = ("tests/mover/auth/test_user_link.py",)
 _REJECTS = ("tests/mover/carried/test_rejects.py",)
+_REFRESHING = "tests/store/test_refreshing.py"
+_PLACES = "tests/backends/sqlite/test_places.py"
+_ON_POSTGRES = "tests/backends/postgres/test_store.py"
 
 MUTANTS = (
     # expiry
@@ -78,7 +84,7 @@ MUTANTS = (
     Mutant(QUERIES, " AND NOT users.disabled\n-- dialect: postgres", "\n-- dialect: postgres", _contract("disabl")),
     Mutant(QUERIES, " AND coalesce(refresh_holder, '') = :former", "", _contract("refresh or asks or holder")),
     Mutant(QUERIES, "refresh_count = refresh_count + 1", "refresh_count = refresh_count", _contract("refresh or asks")),
-    Mutant(QUERIES, " AND id <> :except_id\n", "\n", _contract("spare")),
+    Mutant(QUERIES, " AND id <> :except_id LIMIT", " LIMIT", _contract("spare")),
     Mutant(QUERIES, "ORDER BY last_used_at DESC, created_at DESC, id DESC", "ORDER BY created_at DESC, id DESC",
            _contract("limit_per_user", _SLIDING)),
     Mutant(QUERIES, "id <> :new_id AND expires > :now AND", "id <> :new_id AND", _contract("limit_per_user", _SLIDING)),
@@ -120,6 +126,30 @@ MUTANTS = (
     Mutant(ROLES, "    if new.permissions != old.permissions:\n", "    if new.permissions:\n",
            _contract("permissions or role")),
     Mutant(ROLES, "new.name != name and (yield", "False and (yield", _contract("renamed")),
+    # visits
+    Mutant(VISITS, '"expires": min(asked.expires, limit)', '"expires": asked.expires', _contract("visit")),
+    Mutant(VISITS, "slid if self._policy.lifetime is None else old.expires", "old.expires",
+           _contract("use_keeps_a_visit", _SLIDING)),
+    Mutant(VISITS, ", wanted=rows.asked_expiry(row))", ")", _contract("use_never_goes_beyond", _SLIDING)),
+    Mutant(VISITS, "new_session_token(old.id) if rotate else token", "token", _contract("visit")),
+    Mutant(VISITS, "not self._is_visit_alive(rows.visit(row), now)", "False", _contract("visit")),
+    Mutant(QUERIES, "FROM visits WHERE id > :after AND id <= :until ORDER BY id LIMIT",
+           "FROM visits WHERE id > :after AND id <= '' ORDER BY id LIMIT", _contract("visit")),
+    # refreshing, pruning, health
+    Mutant(REFRESH, "return await asyncio.shield(keeping)", "return await keeping", (_REFRESHING, "-k", "who_goes")),
+    Mutant(REFRESH, "time.monotonic() + wait >= lease.until", "True", (_REFRESHING, "-k", "outlasts")),
+    Mutant(REFRESH, "                    error.fields = fields\n", "", (_REFRESHING, "-k", "on_the_error")),
+    Mutant(REFRESH, "            with lease.asking():\n", "            if True:\n",
+           (_REFRESHING, "-k", "refused_at_once")),
+    Mutant(REFRESH, "not in (None, token)", "!= token", (_REFRESHING, "-k", "sealed_anew")),
+    Mutant(REFRESH, 'bool(now.unreadable) and row["updated_at"] != held["updated_at"]', "False",
+           (_REFRESHING, "-k", "not_ours")),
+    Mutant(PRUNING, "        self._left = ()\n        for", "        legs, self._left = whole, ()\n        for",
+           ("tests/store/test_many_rows.py", "-k", "short_times")),
+    Mutant(HEALTH, "    yield queries.insert_probe()\n    yield queries.delete_probe()\n", "    yield from ()\n",
+           ("tests/store/test_many_rows.py", "-k", "health_writes")),
+    Mutant(HEALTH, "or isinstance(error, StoreBusyError)", "and not isinstance(error, StoreBusyError)",
+           ("tests/store/test_many_rows.py", "-k", "health_answers")),
     # how sessions end, also very many of them
     Mutant(ENDINGS, "        raise ManySessionsError(user_id, ending, except_id, keep)\n", "        return\n", _MANY),
     Mutant(ENDINGS, '<= unused_since]', '<= datetime.max.replace(tzinfo=unused_since.tzinfo)]', _MANY),
@@ -139,6 +169,19 @@ MUTANTS = (
     Mutant(OPENING, "PRAGMA foreign_keys = ON", "PRAGMA foreign_keys = OFF", _contract("deleted_user or nobody")),
     Mutant(DATABASE, "            await self._end(_abandon)\n", "            await self._end(_commit)\n",
            _contract("undoes_everything")),
+    Mutant(FILE, "if is_alone else alone_in", "if not is_alone else alone_in",
+           ("tests/ops/test_backup.py", "-k", "hard_links")),
+    Mutant(FILE, "    if path.exists():\n        raise FileExistsError", "    if False:\n        raise FileExistsError",
+           (_PLACES, "-k", "hard_links")),
+    Mutant(FILE, 'self.path + "-wal") != self._log', 'self.path + "-wal") != self._log and False',
+           (_PLACES, "-k", "log_that_is_gone")),
+    Mutant(VOLUME, "or _is_mount_point(path)", "", (_PLACES, "-k", "mounted_alone")),
+    # PostgreSQL
+    Mutant(PG_DATABASE, ", patience=_AWAY_SECONDS", "", (_ON_POSTGRES, "-k", "first_look")),
+    Mutant(PG_POOL, "self._writing >= max(self._size - 1, 1)", "self._writing >= self._size",
+           (_ON_POSTGRES, "-k", "never_grows")),
+    Mutant(PG_DRIVER, "encoder=_encoded, decoder=_decoded, format=\"tuple\"",
+           "encoder=str, decoder=str, format=\"text\"", (_ON_POSTGRES, "-k", "infinity")),
     # the web
     Mutant(REDIRECTS, "/(?!/)[", "/[", _REDIRECTS),
     Mutant(REDIRECTS, "len(encoded) <= MAX_LENGTH", "True", _REDIRECTS),
@@ -171,7 +214,7 @@ MUTANTS = (
            (_VERIFIES, "-k", "single_changed")),
     Mutant(LEDGER, '" rows = excluded.rows, digest', '" digest', (_MOVES, "-k", "catches_up or ledger")),
     Mutant(START, 'start.target.get("source") != system', "False", (_TARGETS, "-k", "another_source")),
-    Mutant(LEFT_OUT, "name in secrets", "name in ()", (_TARGETS, "-k", "by_their_hash")),
+    Mutant(CONCEALED, "name in secrets", "name in ()", (_TARGETS, "-k", "by_their_hash")),
     Mutant(RECOGNISE, "and not shape.absent & names", "", _RECOGNISES),
     Mutant(RECOGNISE, "        if len(candidates) == 1:\n", "        if candidates:\n", _RECOGNISES),
     Mutant(RECOGNISE, "[found for found in matches if found.certain] or matches", "matches", _RECOGNISES),

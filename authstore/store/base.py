@@ -1,4 +1,4 @@
-"""What every part of the store shares: the database, the policy, the clock, the keys, the ids."""
+"""What every part of the store shares: the database, the policy, the clock, the keys, the ids, the sizes and waits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from authstore.store.ids import TimeOrderedIds
 from authstore.store.log.acting import said
 from authstore.store.log.changes import LogState
 from authstore.store.log.hearing import Tell, hear, told
+from authstore.store.tuning import DEFAULT, Tuning
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
 T = TypeVar("T")
@@ -32,11 +33,14 @@ class Tally:
 class StoreBase:
     """One open store, or one transaction of it."""
 
-    def __init__(self, database: Database, policy: SessionPolicy, clock: Clock, cipher: Cipher) -> None:
+    def __init__(
+        self, database: Database, policy: SessionPolicy, clock: Clock, cipher: Cipher, *, tuning: Tuning = DEFAULT
+    ) -> None:
         self._db = database
         self._policy = policy
         self._clock = clock
         self._cipher = cipher
+        self._tuning = tuning
         self._ids = TimeOrderedIds()
         self._log = LogState()
         self._tally = Tally()

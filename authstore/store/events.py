@@ -59,20 +59,19 @@ class EventStore(StoreBase):
                 check.take(row)
         return check.report()
 
-    async def _forget(self, now: datetime) -> None:
-        """Forgets events and ended tokens that nobody has to keep any longer."""
-        log = await self._db.one(queries.get_change_log())
-        audit = None if log is None or log["audit_seconds"] is None else timedelta(seconds=log["audit_seconds"])
-        if audit is not None:
-            while await self._db.unit(partial(forget, oldest_start(now, audit))):
-                pass
-        before = oldest_start(now, max(KEEP_ENDED, audit or KEEP_ENDED))
-        after: bytes | None = b""
-        while after is not None:
-            after = await self._forget_tokens(after, before)
+    async def _forget_events(self, now: datetime) -> bool:
+        """Forgets a stretch of events that nobody has to keep any longer; whether there may be more."""
+        audit = await self._audit()
+        return audit is not None and await self._db.unit(partial(forget, oldest_start(now, audit)))
 
-    async def _forget_tokens(self, after: bytes, before: datetime) -> bytes | None:
+    async def _audit(self) -> timedelta | None:
+        """How long events are kept, where that is said."""
+        log = await self._db.one(queries.get_change_log())
+        return None if log is None or log["audit_seconds"] is None else timedelta(seconds=log["audit_seconds"])
+
+    async def _forget_tokens(self, after: bytes, now: datetime) -> bytes | None:
         """Forgets a stretch of ended tokens; where it ends, `None` for the last."""
+        before = oldest_start(now, max(KEEP_ENDED, await self._audit() or KEEP_ENDED))
         end = await self._db.one(queries.get_end_of_stretch(after=after, length=_CHECK_BATCH))
         stretch = {"after": after, "last": end["token_hash"] if end else _LAST_HASH, "before": before}
         if await self._db.one(queries.has_old_ended_tokens(**stretch)):

@@ -24,8 +24,8 @@ class HealthStore(StoreBase):
     _written_at: float | None = None  # when a write succeeded, by the monotonic clock
     _writing: "asyncio.Task[None] | None" = None
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self._ended: dict[str, asyncio.Task[Any]] = {}  # the last read, and the last write
 
     async def health(self, *, timeout: timedelta = timedelta(seconds=1)) -> Health:

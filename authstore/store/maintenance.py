@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Self
 
+from authstore.acting import current_actor
 from authstore.database import Unit
 from authstore.encryption import Cipher
 from authstore.errors import KeyUnavailableError
@@ -27,7 +28,7 @@ class MaintenanceStore(PruningStore, HealthStore):
         """See `authstore.adapter.Maintenance.transaction`."""
         events: list[Event] = []
         async with self._db.transaction() as database:
-            inner = type(self)(database, self._policy, self._clock, self._cipher)
+            inner = type(self)(database, self._policy, self._clock, self._cipher, tuning=self._tuning)
             inner._ids, inner._log, inner._tally, inner._is_inner = self._ids, self._log, self._tally, True
             inner._listeners = (events.extend,) if self._listeners else ()
             yield inner
@@ -66,7 +67,7 @@ class MaintenanceStore(PruningStore, HealthStore):
         """What a store does that was put back: its change log goes on beyond `after`, the newest row of the one whose
         place it takes, so that neither a cache nor a reader of events takes what follows for what it has seen. Ends
         the sessions that lived at `revoke_since` or began after it, and verification tokens: how many sessions."""
-        ending = Ending.now("restored", self._now(), self._policy)
+        ending = Ending("restored", self._now(), current_actor(), self._policy)
         return await self._write(lambda: _begin_anew(after, revoke_since, ending), ending.at)
 
     async def close(self) -> None:

@@ -1,7 +1,9 @@
 """Forgetting what is dead, a stretch at a time: who looks something up or writes meanwhile waits for one at most."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from authstore.database import Unit
@@ -12,9 +14,8 @@ from authstore.store.base import Values
 from authstore.store.events import EventStore
 from authstore.store.sessions.endings import end_dead
 
-_BATCH = 250  # rows at most, so that another writer waits for milliseconds (a quarter of what 1000 rows take)
+_BATCH = 250  # rows at most in one look, which look-ups wait for
 _COUNTED = 1000  # rows in one read of a count
-_COUNTING_SECONDS = 0.25
 
 
 class _Prunable(NamedTuple):
@@ -48,6 +49,11 @@ class _Leg(NamedTuple):
     until: Any
 
 
+# A round: what nobody has to remember any longer, and what is dead.
+_ENDED = "ended_tokens"
+_ROUND = (_Leg(_ENDED, b"", None), *(_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items()))
+
+
 class PruningStore(EventStore):
     """`prune` of the contract."""
 
@@ -63,50 +69,71 @@ class PruningStore(EventStore):
         cutoffs = self._cutoffs(self._now())
         deleted = dict.fromkeys(_PRUNABLE, 0)
         # The last round comes to its end first: what was walked already keeps nobody from what was not.
-        whole = tuple(_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items())
-        legs, unfinished = (*self._left, *whole), len(self._left) or len(whole)
+        legs, unfinished = (*self._left, *_ROUND), len(self._left) or len(_ROUND)
         self._left = ()
         for number, leg in enumerate(legs):
-            count, left = await self._walk(leg, cutoffs, min(batch, _BATCH), deadline)
-            deleted[leg.table] += count
+            if leg.table == _ENDED:
+                left = await self._forget(leg, cutoffs["now"], deadline)
+            else:
+                count, left = await self._walk(leg, cutoffs, min(batch, _BATCH), deadline)
+                deleted[leg.table] += count
             if left is not None:
                 is_walked = number >= unfinished  # a whole round is done, and the next one begun
                 self._left = (left, *legs[number + 1 : len(legs) if is_walked else unfinished])
                 remaining = 0 if is_walked else await self._count(self._left, cutoffs)
                 return PruneReport(deleted=deleted, remaining=remaining)
-        await self._forget(cutoffs["now"])
         return PruneReport(deleted=deleted, remaining=0)
 
     async def _walk(self, leg: _Leg, cutoffs: Values, batch: int, deadline: float | None) -> tuple[int, _Leg | None]:
-        """Walks by key on the reading side, so that no index on dates burdens every sign-in, and writes only where
-        something is dead: how many were deleted, and what is left of the leg."""
-        steps, deleted = _PRUNABLE[leg.table], 0
+        """Walks by key on the reading side, so that no index on dates burdens every sign-in, and writes what is dead in
+        few transactions, though it lies far apart: how many were deleted, and what is left of the leg."""
+        steps, dead, deleted = _PRUNABLE[leg.table], list[Any](), 0
+        left: _Leg | None = leg
+        while left is not None and (deadline is None or time.monotonic() < deadline):
+            [stretch] = await self._db.all(steps.scan(**cutoffs, after=left.after, until=left.until, limit=batch))
+            last = stretch["last"]
+            left = None if last is None else left._replace(after=last)
+            dead += rows.readable_keys(stretch["dead"])
+            if len(dead) >= batch or isinstance(last, bytes):
+                deleted, dead = deleted + await self._delete(steps.delete, dead, cutoffs, batch), []
+            if isinstance(last, bytes):
+                raise rows.unreadable(leg.table, last)
+        return deleted + await self._delete(steps.delete, dead, cutoffs, batch), left
+
+    async def _delete(self, query: Query, ids: list[Any], cutoffs: Values, batch: int) -> int:
+        deleted, size = 0, min(batch, self._tuning.slice_sessions)
+        for first in range(0, len(ids), size):
+            these = json.dumps(ids[first : first + size])
+
+            def unit(these: str = these) -> Unit[int]:
+                if query is queries.delete_dead_sessions:
+                    dead = yield queries.list_dead_sessions(**cutoffs, ids=these)
+                    yield from end_dead(dead, self._policy)
+                return len((yield query(**cutoffs, ids=these)))
+
+            deleted += await self._write_often(unit, cutoffs["now"])
+        return deleted
+
+    async def _forget(self, leg: _Leg, now: datetime, deadline: float | None) -> _Leg | None:
+        """Forgets old events, and what tokens died of long ago: what is left of the leg."""
+        has_events = leg.after == b""
         while deadline is None or time.monotonic() < deadline:
-            [stretch] = await self._db.all(steps.scan(**cutoffs, after=leg.after, until=leg.until, limit=batch))
-            if stretch["last"] is None:
-                return deleted, None
-            if isinstance(stretch["last"], bytes):
-                raise rows.unreadable(leg.table, stretch["last"])
-            dead = rows.json_of_texts(stretch["dead"])
-            if dead != "[]":
-                deleted += await self._delete(steps.delete, dead, cutoffs)
-            leg = leg._replace(after=stretch["last"])
-        return deleted, leg
-
-    async def _delete(self, query: Query, ids: str, cutoffs: Values) -> int:
-        def unit() -> Unit[int]:
-            if query is queries.delete_dead_sessions:
-                dead = yield queries.list_dead_sessions(**cutoffs, ids=ids)
-                yield from end_dead(dead, self._policy)
-            return len((yield query(**cutoffs, ids=ids)))
-
-        return await self._write_often(unit, cutoffs["now"])
+            if has_events:
+                has_events = await self._forget_events(now)
+                continue
+            after = await self._forget_tokens(leg.after, now)
+            if after is None:
+                return None
+            leg = leg._replace(after=after)
+        return leg
 
     async def _count(self, legs: Sequence[_Leg], cutoffs: Values) -> int:
         """How many are dead there; where time is up before all were seen, one more than were found."""
-        deadline = time.monotonic() + _COUNTING_SECONDS
+        deadline = time.monotonic() + self._tuning.counting_seconds
         dead: int = 0
         for leg in legs:
+            if leg.table not in _PRUNABLE:
+                continue
             after = leg.after
             while after is not None:
                 if time.monotonic() >= deadline:

@@ -27,10 +27,8 @@ from authstore.store import rows
 from authstore.store.accounts import AccountStore, claimed_account, given, update_account
 from authstore.tokens import new_secret
 
-LEASE = timedelta(seconds=30)
 TIMEOUT = timedelta(minutes=1)
 _SKEW = timedelta(seconds=5)  # by which the clocks of two machines may differ
-_RENEW_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.01
 _LONGEST_WAIT_SECONDS = 0.25
 # What may pass while the lease lasts. After an unknown outcome a second try is harmless: only the first counts.
@@ -70,7 +68,8 @@ class _Lease:
 class _Watch:
     """Whether anything was seen of a lease's holder."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease: timedelta) -> None:
+        self._lease = lease
         self._seen: object = None
         self._since = 0.0
 
@@ -79,7 +78,7 @@ class _Watch:
         now, seen = time.monotonic(), row["refresh_holder"]
         if seen != self._seen:
             self._seen, self._since = seen, now
-        return now - self._since >= LEASE.total_seconds()
+        return now - self._since >= self._lease.total_seconds()
 
 
 class _Company:
@@ -99,8 +98,8 @@ class _Company:
 class RefreshStore(AccountStore):
     """`refresh_account` of the contract."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
         self._companies: dict[tuple[str, str], _Company] = {}
 
     async def refresh_account(
@@ -163,10 +162,10 @@ class RefreshStore(AccountStore):
 
     async def _wait_for_turn(self, lease: _Lease, seen: Row) -> Row:
         """The row with our lease on it, or as somebody left it who refreshed it meanwhile."""
-        wait, watch, current = _FIRST_WAIT_SECONDS, _Watch(), seen
+        wait, watch, current = _FIRST_WAIT_SECONDS, _Watch(self._tuning.lease), seen
         while _version(current) == _version(seen):
             now = self._now()
-            if _is_free(current, now) or watch.is_silent(current):
+            if _is_free(current, now, self._tuning.lease) or watch.is_silent(current):
                 held = await self._take_unless_busy(lease, current, now)
                 if held is not None:
                     return held
@@ -191,13 +190,13 @@ class RefreshStore(AccountStore):
 
     async def _take(self, lease: _Lease, row: Row, now: datetime, *, former: str | None) -> Row | None:
         """Takes the lease from the former holder, or renews our own; `None` where the row is no longer as it was."""
-        began, name = time.monotonic(), lease.next_name()
+        began, name, lasts = time.monotonic(), lease.next_name(), self._tuning.lease
         statement = queries.hold_refresh(
-            id=row["id"], count=row["refresh_count"], former=former or "", holder=name, until=end_of(now, LEASE)
+            id=row["id"], count=row["refresh_count"], former=former or "", holder=name, until=end_of(now, lasts)
         )
         held = await self._db.unit(lambda: _written(statement))
         if held is not None:
-            lease.name, lease.until = name, began + LEASE.total_seconds()
+            lease.name, lease.until = name, began + lasts.total_seconds()
         return held
 
     async def _to_the_end(self, lease: _Lease, held: Row, fields: Mapping[str, Any]) -> Account:
@@ -237,7 +236,7 @@ class RefreshStore(AccountStore):
         async def renew() -> None:
             is_ours = True
             while is_ours:
-                await asyncio.sleep(_RENEW_SECONDS)
+                await asyncio.sleep(self._tuning.renew_seconds)
                 with suppress(StoreError):
                     is_ours = await self._take(lease, held, self._now(), former=lease.name) is not None
             lease.until = 0.0
@@ -258,11 +257,11 @@ def _version(row: Row) -> tuple[object, ...]:
     return row["id"], row["refresh_count"]
 
 
-def _is_free(row: Row, now: datetime) -> bool:
+def _is_free(row: Row, now: datetime, lease: timedelta) -> bool:
     """Whether nobody holds a lease that can be alive. A clock that went back may have left one that ends later than
     any living one could."""
     until = rows.lease_end(row)
-    return row["refresh_holder"] is None or until is None or until <= now or until > end_of(now, LEASE + _SKEW)
+    return row["refresh_holder"] is None or until is None or until <= now or until > end_of(now, lease + _SKEW)
 
 
 async def _answer(refresh: Refresh, account: Account, timeout: timedelta) -> dict[str, Any]:

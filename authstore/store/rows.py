@@ -84,9 +84,10 @@ def json_array(found: str | bytes) -> list[Any]:
     return array
 
 
-def json_of_texts(found: str | bytes) -> str:
-    """A JSON array of keys as a query gave it, without those that are no text."""
-    return found if isinstance(found, str) else json.dumps([id for id in json_array(found) if _is_text(id)])
+def readable_keys(found: str | bytes) -> list[Any]:
+    """The keys in a JSON array as a query gave it, without those that are text and yet none."""
+    keys = json_array(found)
+    return keys if isinstance(found, str) else [id for id in keys if _is_text(id)]
 
 
 def _is_text(id: object) -> bool:

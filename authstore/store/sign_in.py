@@ -60,7 +60,7 @@ class SignInStore(AccountStore, SlicingStore):
         fields = given({"type": type, **(tokens or {})})
         account = self._new_account(now, user.id, provider, provider_account_id, fields)
         is_trusted = vouched and trust_email is True
-        revoking = Ending.now("revoked", now, self._policy)
+        revoking = self._ending("revoked", now)
         step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
         try:
             signed_in, _ = await self._write_ending(self._write_often, step.run, now)

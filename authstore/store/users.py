@@ -91,7 +91,7 @@ class UserStore(SlicingStore):
         if not is_storable(user_id):
             return None
         now = self._now()
-        disabling = Ending.now("user-disabled", now, self._policy)
+        disabling = self._ending("user-disabled", now)
         updated, _ = await self._write_ending(self._write, lambda: _update_user(user_id, changes, disabling), now)
         return updated
 
@@ -100,7 +100,7 @@ class UserStore(SlicingStore):
         if not is_storable(user_id):
             return False
         now = self._now()
-        ending = Ending.now("user-deleted", now, self._policy)
+        ending = self._ending("user-deleted", now)
         deleted, _ = await self._write_ending(self._write, lambda: _delete_user(user_id, ending), now)
         return deleted
 

@@ -10,8 +10,11 @@ import pytest
 
 from authstore import Session, StoreNotFoundError, connect
 from authstore.backends.sqlite.units import iso
+from authstore.observers import Observer, Statistic
 from authstore.store import pruning
+from authstore.store.tuning import Tuning
 from authstore.testing import Clock
+from tests.stores import tuned_store
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -64,8 +67,7 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
     moments = iter(range(10**9))
     # A tenth of a second passes between two looks at the clock.
     monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
-    monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 10**9)
-    async with connect(path, clock=clock) as store:
+    async with tuned_store(path, Tuning(counting_seconds=10**9), clock=clock) as store:
         await store.create_user(id="ada")
         living, dead = ("a", "b") if table_first == "living" else ("b", "a")
         insert(path, "ada", [(f"{living}{n:05}", NOW) for n in range(3000)], expires=NOW + timedelta(days=1))
@@ -83,10 +85,59 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
         assert len(await store.list_sessions("ada", limit=10_000)) == 3000
 
 
-async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pruning, "_COUNTING_SECONDS", 0)
+@pytest.mark.parametrize(("batch", "transactions"), [(1000, [100, 100, 50, 50]), (30, [30] * 10)])
+async def test_what_is_dead_far_apart_is_deleted_in_few_transactions_and_none_of_them_is_large(
+    tmp_path: Path, batch: int, transactions: list[int]
+) -> None:
+    class Deletions(Observer):
+        def __init__(self) -> None:
+            self.rows: list[int] = []
+
+        def on_statement(self, statistic: Statistic, /) -> None:
+            if statistic.name == "delete_dead_sessions":
+                self.rows.append(statistic.rows)
+
+    path, deletions = tmp_path / "auth.db", Deletions()
+    async with connect(path, clock=Clock(NOW), observers=[deletions]) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(3000) if n % 10], expires=NOW + timedelta(days=1))
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(0, 3000, 10)], expires=NOW)
+        assert (await store.prune(batch=batch)).deleted["sessions"] == 300
+        assert deletions.rows == transactions
+        assert len(await store.list_sessions("ada", limit=10_000)) == 2700
+
+
+async def test_in_short_times_it_is_forgotten_too_why_tokens_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "auth.db", Clock(NOW)
+    moments = iter(range(10**9))
+    monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
+    async with connect(path, clock=clock) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(2000)], expires=NOW + timedelta(days=1))
+        with closing(sqlite3.connect(path)) as connection:
+            long_ago, lately = iso(NOW - timedelta(days=31)), iso(NOW - timedelta(days=29))
+            ended = [(n.to_bytes(32, "big"), long_ago if n % 3 else lately) for n in range(2400)]
+            with connection:
+                connection.executemany(
+                    "INSERT INTO ended_tokens (token_hash, reason, at) VALUES (?, 'revoked', ?)", ended
+                )
+            left = []
+            while not left or left[-1] > 800:
+                assert len(left) < 30
+                await store.prune(max_seconds=0.35)  # three stretches: no round ends in one call
+                [count] = connection.execute("SELECT count(*) FROM ended_tokens").fetchone()
+                left.append(count)
+            assert left[0] > 800
+            lately_ended = connection.execute("SELECT count(*) FROM ended_tokens WHERE at = ?", (lately,)).fetchone()
+            assert lately_ended == (800,)
+        assert len(await store.list_sessions("ada", limit=10_000)) == 2000
+
+
+async def test_a_count_that_takes_long_says_at_least_how_many(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
-    async with connect(path, clock=Clock(NOW)) as store:
+    async with tuned_store(path, Tuning(counting_seconds=0), clock=Clock(NOW)) as store:
         await store.create_user(id="ada")
         insert(path, "ada", [(f"s{n:05}", NOW) for n in range(1200)], expires=NOW)
         assert (await store.prune(max_seconds=0)).remaining == 1

@@ -11,22 +11,18 @@ from pathlib import Path
 import pytest
 
 from authstore import Adapter, EmailTakenError, SessionPolicy, connect
-from authstore.store.sessions import endings, slices
+from authstore.store.tuning import Tuning
 from authstore.testing import Clock
+from tests.stores import tuned_store
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
-SLICE, MANY, LIVING, DEAD = 30, 100, 600, 40  # three stretches of a walk
-
-
-@pytest.fixture(autouse=True)
-def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endings, "MANY_SESSIONS", MANY)
-    monkeypatch.setattr(slices, "_SLICE", SLICE)
+SLICE, LIVING, DEAD = 30, 600, 40  # three stretches of a walk
+FEW_ARE_MANY = Tuning(many_sessions=100, slice_sessions=SLICE)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Adapter]:
-    async with connect(tmp_path / "auth.db", clock=Clock(NOW), durability="relaxed") as opened:
+    async with tuned_store(tmp_path / "auth.db", FEW_ARE_MANY, clock=Clock(NOW)) as opened:
         yield opened
 
 
@@ -166,7 +162,8 @@ async def test_cut_to_a_limit_those_used_last_stay(store: Adapter, tmp_path: Pat
     async with connect(path, clock=clock) as later:
         for token in used:
             assert await later.touch_session(token) is not None
-    async with connect(path, clock=clock, policy=SessionPolicy(max_per_user=limit)) as strict:
+    policy = SessionPolicy(max_per_user=limit)
+    async with tuned_store(path, FEW_ARE_MANY, clock=clock, policy=policy) as strict:
         new = await strict.create_session("ada")
         living = {session.id for session in await strict.list_sessions("ada", limit=1000)}
         kept = {session.id for token in used if (session := await strict.get_session(token))}
@@ -180,7 +177,7 @@ async def test_cut_to_a_limit_those_used_last_stay(store: Adapter, tmp_path: Pat
 async def test_a_limit_ends_nobody_who_comes_back_meanwhile(store: Adapter, tmp_path: Path) -> None:
     tokens = await with_sessions(store)
     path, clock = tmp_path / "auth.db", Clock(NOW + timedelta(hours=1))
-    async with connect(path, clock=clock, policy=SessionPolicy(max_per_user=5)) as strict:
+    async with tuned_store(path, FEW_ARE_MANY, clock=clock, policy=SessionPolicy(max_per_user=5)) as strict:
         task = asyncio.ensure_future(strict.create_session("ada"))
         await until_left(path, DEAD + LIVING - SLICE)  # of the first stretch all are known by now
         comes_back = await strict.touch_session(tokens[240])
@@ -194,7 +191,8 @@ async def test_rows_that_cannot_be_read_end_as_well(store: Adapter, tmp_path: Pa
     path = tmp_path / "auth.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE sessions SET last_used_at = '9999-19-39T00:00:00.000000Z' WHERE user_id = 'ada'")
-    async with connect(path, clock=Clock(NOW), policy=SessionPolicy(max_per_user=5)) as strict:
+    policy = SessionPolicy(max_per_user=5)
+    async with tuned_store(path, FEW_ARE_MANY, clock=Clock(NOW), policy=policy) as strict:
         await strict.create_session("ada")
     await disable(store)
     assert left(path) == 0

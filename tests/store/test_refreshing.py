@@ -19,11 +19,14 @@ from authstore import (
     StoreClosedError,
     StoreMisuseError,
     connect,
+    utc_now,
 )
-from authstore.store import refresh as refreshing
+from authstore.store.tuning import Tuning
 from authstore.testing import Clock
+from tests.stores import tuned_store
 
 TOKENS = {"access_token": "access-0", "refresh_token": "refresh-0"}
+A_SECOND = Tuning(lease=timedelta(seconds=1))
 NEW = {"access_token": "access-1", "refresh_token": "refresh-1"}
 
 
@@ -83,18 +86,16 @@ async def test_a_caller_who_goes_meanwhile_loses_nothing(store: Adapter, tmp_pat
     assert (await stored(store)).refresh_token == "refresh-1"
 
 
-async def test_what_cannot_be_kept_is_on_the_error(
-    store: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refreshing, "LEASE", timedelta(seconds=1))
+async def test_what_cannot_be_kept_is_on_the_error(store: Adapter, tmp_path: Path) -> None:
     locks: list[sqlite3.Connection] = []
 
     async def refresh(account: Account) -> Mapping[str, Any]:
         locks.append(locked(tmp_path / "auth.db"))
         return NEW
 
-    with pytest.raises(StoreBusyError) as busy:
-        await store.refresh_account("github", "42", refresh)
+    async with tuned_store(tmp_path / "auth.db", A_SECOND) as hasty:
+        with pytest.raises(StoreBusyError) as busy:
+            await hasty.refresh_account("github", "42", refresh)
     locks[0].close()
     assert busy.value.fields == NEW
     assert "refresh-1" not in f"{busy.value} {busy.value!r}"
@@ -285,13 +286,9 @@ async def test_a_timeout_of_the_callbacks_own_is_its_own(store: Adapter) -> None
         await store.refresh_account("github", "42", refresh)
 
 
-async def test_a_holder_that_died_is_replaced_by_real_time_though_the_clock_stands_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refreshing, "LEASE", timedelta(seconds=1))
-    async with connect("sqlite://") as other:
-        now = other.clock()  # type: ignore[attr-defined]
-    async with connect(tmp_path / "auth.db", clock=lambda: now) as store:
+async def test_a_holder_that_died_is_replaced_by_real_time_though_the_clock_stands_still(tmp_path: Path) -> None:
+    now = utc_now()
+    async with tuned_store(tmp_path / "auth.db", A_SECOND, clock=lambda: now) as store:
         await store.link_account((await store.create_user()).id, "github", "42", access_token="access-0")
         with closing(sqlite3.connect(tmp_path / "auth.db")) as connection, connection:
             until = (now + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -306,15 +303,11 @@ async def test_a_holder_that_died_is_replaced_by_real_time_though_the_clock_stan
         assert time.monotonic() - began >= 1
 
 
-async def test_a_holder_that_lives_keeps_its_lease_while_the_clock_stands_still(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refreshing, "LEASE", timedelta(seconds=1))
-    monkeypatch.setattr(refreshing, "_RENEW_SECONDS", 0.2)
+async def test_a_holder_that_lives_keeps_its_lease_while_the_clock_stands_still(tmp_path: Path) -> None:
     asked: list[str] = []
-    async with connect("sqlite://") as other:
-        now = other.clock()  # type: ignore[attr-defined]
-    async with connect(tmp_path / "auth.db", clock=lambda: now) as store:
+    now = utc_now()
+    tuning = Tuning(lease=timedelta(seconds=1), renew_seconds=0.2)
+    async with tuned_store(tmp_path / "auth.db", tuning, clock=lambda: now) as store:
         await store.link_account((await store.create_user()).id, "github", "42", access_token="access-0")
 
         async def refresh(account: Account) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from authstore import AccountLinkedError, Adapter, ConflictError, EmailTakenError, SessionPolicy, connect
 from authstore.sql import queries
 from authstore.store import Store
+from authstore.store.tuning import Tuning
 from authstore.testing import AdapterContract, Clock
 from authstore.testing.contract import ContractBase, EventsContract, SlowRefreshContract, refreshing
 
@@ -66,6 +68,11 @@ def _attribute(target: str, value: Any) -> Patch:
 
 def _method(replacement: Any) -> Patch:
     return lambda monkeypatch: monkeypatch.setattr(Store, replacement.__name__, replacement)
+
+
+def _tuned(**sizes: Any) -> Patch:
+    opened = partialmethod(Store.__init__, tuning=Tuning(**sizes))
+    return lambda monkeypatch: monkeypatch.setattr(Store, "__init__", opened)
 
 
 class Original:
@@ -297,7 +304,7 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
         "test_linked_to_another_user_it_is_refused_and_unchanged"),
     "every caller refreshes": (_method(refresh_account), "test_of_many_at_once_one_asks_and_all_get_its_result"),
     "a lease too short": (
-        _attribute("authstore.store.refresh.LEASE", timedelta(seconds=20)),
+        _tuned(lease=timedelta(seconds=20)),
         "test_a_stuck_holder_is_replaced_after_thirty_seconds"),
     "sign-in in several steps": (
         _method(sign_in_with_account), "test_of_many_first_sign_ins_at_once_comes_one_user_with_one_account"),
@@ -387,8 +394,7 @@ async def test_a_lease_that_is_not_renewed_is_caught(
     renewed_every: float, is_right: bool, monkeypatch: pytest.MonkeyPatch
 ):
     # The same rule with a tenth of the time.
-    monkeypatch.setattr("authstore.store.refresh.LEASE", timedelta(seconds=3))
-    monkeypatch.setattr("authstore.store.refresh._RENEW_SECONDS", renewed_every)
+    _tuned(lease=timedelta(seconds=3), renew_seconds=renewed_every)(monkeypatch)
     monkeypatch.setattr(refreshing, "REPLACED_AFTER", timedelta(seconds=3))
     verdict = await _verdict("test_a_slow_provider_is_no_dead_holder", POLICY, SlowRefreshContract)
     assert (verdict is None) == is_right, verdict

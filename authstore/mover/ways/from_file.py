@@ -6,7 +6,6 @@ moving again is how the target catches up, and a comparison makes the store once
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,6 +57,7 @@ from authstore.mover.sync.attempt import Emit
 from authstore.mover.sync.start import Start, refuse_foreign
 from authstore.mover.sync.verify import Comparison
 from authstore.mover.tuning import Tuning
+from authstore.mover.ways.aside import folder_aside
 
 _ROWS_A_SECOND = 60_000
 
@@ -197,8 +197,8 @@ class FromFile:
 
     @contextmanager
     def _aside(self) -> Iterator[TargetFiles]:
-        with tempfile.TemporaryDirectory(prefix="authstore-moving-") as folder:
-            yield TargetFiles(Path(folder) / "store.db")
+        with folder_aside() as folder:
+            yield TargetFiles(folder / "store.db")
 
     def _refuse(self, files: TargetFiles, start: Start) -> None:
         if not self.options.replace:

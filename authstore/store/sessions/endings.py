@@ -10,35 +10,29 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
-from authstore.acting import current_actor
 from authstore.database import Row, Unit
 from authstore.errors import StoreCorruptError
 from authstore.expiry import SessionPolicy, end_of_session, is_session_alive, oldest_start
-from authstore.models import Ended, check_text
+from authstore.models import Ended
 from authstore.sql import queries
 from authstore.store import rows
+from authstore.store.tuning import DEFAULT
 from authstore.tokens import hash_token, named_session
 
 STOLEN = "stolen"
-MANY_SESSIONS = 10_000  # that end in one transaction, in which nobody else writes
 
 
 class Ending(NamedTuple):
-    """Why, when and by whom sessions are ended, and by which policy it is judged whether they still live."""
+    """Why, when and by whom sessions are ended, and by which policy it is judged whether they still live.
+
+    `many`: so many end in one transaction at most.
+    """
 
     reason: str
     at: datetime
     actor: str | None
     policy: SessionPolicy
-
-    @classmethod
-    def now(cls, reason: str, at: datetime, policy: SessionPolicy) -> "Ending":
-        """An ending by whoever acts. Raises `TypeError` or `ValueError` for a reason that is none."""
-        if not isinstance(reason, str):
-            raise TypeError("a reason is text")
-        if not check_text(reason):
-            raise ValueError("a reason is not empty")
-        return cls(reason, at, current_actor(), policy)
+    many: int = DEFAULT.many_sessions
 
     @property
     def note(self) -> dict[str, Any]:
@@ -134,15 +128,15 @@ def end_found(row: Row, ending: Ending) -> Unit[bool]:
 
 def end_sessions(user_id: str, except_id: str, ending: Ending) -> Unit[int]:
     """Ends the sessions of a user, save one; how many. Raises `ManySessionsError`."""
-    found = yield queries.list_session_ids(user_id=user_id, except_id=except_id, most=MANY_SESSIONS + 1)
-    if len(found) > MANY_SESSIONS:
+    found = yield queries.list_session_ids(user_id=user_id, except_id=except_id, most=ending.many + 1)
+    if len(found) > ending.many:
         raise ManySessionsError(user_id, ending, except_id, 0)
     return (yield from end_these([row["id"] for row in found], ending))
 
 
 def refuse_many(user_id: str, ending: Ending, *, except_id: str, keep: int) -> Unit[None]:
     """Raises `ManySessionsError` where more sessions beyond those that stay would end than one transaction should."""
-    most = MANY_SESSIONS + keep
+    most = ending.many + keep
     [counted] = yield queries.count_sessions(user_id=user_id, most=most + 1)
     if counted["counted"] > most:
         raise ManySessionsError(user_id, ending, except_id, keep)

@@ -6,7 +6,9 @@ from datetime import datetime
 from heapq import heappush, heappushpop
 from typing import Any, TypeVar
 
+from authstore.acting import current_actor
 from authstore.database import Row, Unit
+from authstore.models import check_text
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.base import StoreBase
@@ -14,13 +16,19 @@ from authstore.store.sessions.endings import Ending, ManySessionsError, end_thes
 
 T = TypeVar("T")
 
-_SLICE = 250  # sessions that end in one transaction: milliseconds
-
 _Used = tuple[datetime, datetime, str]  # when a session was last used and made, and its id
 
 
 class SlicingStore(StoreBase):
     """Whatever ends all sessions of a user, or all beyond a limit."""
+
+    def _ending(self, reason: str, at: datetime) -> Ending:
+        """An ending by whoever acts. Raises `TypeError` or `ValueError` for a reason that is none."""
+        if not isinstance(reason, str):
+            raise TypeError("a reason is text")
+        if not check_text(reason):
+            raise ValueError("a reason is not empty")
+        return Ending(reason, at, current_actor(), self._policy, self._tuning.many_sessions)
 
     async def _write_ending(
         self, write: Callable[..., Awaitable[Any]], make: Callable[[], Unit[T]], now: datetime
@@ -49,9 +57,9 @@ class SlicingStore(StoreBase):
         return ended
 
     async def _end_slices(self, ids: list[str], ending: Ending, unused_since: datetime | None) -> int:
-        ended = 0
-        for first in range(0, len(ids), _SLICE):
-            these = ids[first : first + _SLICE]
+        ended, size = 0, self._tuning.slice_sessions
+        for first in range(0, len(ids), size):
+            these = ids[first : first + size]
 
             def unit(these: list[str] = these) -> Unit[int]:
                 return end_these(these, ending, unused_since=unused_since)

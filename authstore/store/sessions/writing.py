@@ -116,7 +116,7 @@ class SessionStore(SessionReader, SlicingStore):
 
     async def rotate_session(self, token: str, *, grace: timedelta | None = None) -> Session | None:
         """See `authstore.adapter.Sessions.rotate_session`."""
-        rotating = Ending.now("rotated", self._now(), self._policy)
+        rotating = self._ending("rotated", self._now())
         until = None if grace is None else end_of(rotating.at, _checked_grace(grace))
         if not is_presentable(token):
             return None
@@ -148,21 +148,21 @@ class SessionStore(SessionReader, SlicingStore):
 
     async def delete_session(self, token: str, *, reason: str = "signed-out") -> bool:
         """See `authstore.adapter.Sessions.delete_session`."""
-        ending = Ending.now(reason, self._now(), self._policy)
+        ending = self._ending(reason, self._now())
         if not is_presentable(token):
             return False
         return await self._write_often(lambda: _delete_session(token, ending), ending.at)
 
     async def revoke_session(self, session_id: str, *, reason: str = "revoked") -> bool:
         """See `authstore.adapter.Sessions.revoke_session`."""
-        ending = Ending.now(reason, self._now(), self._policy)
+        ending = self._ending(reason, self._now())
         if not is_storable(session_id):
             return False
         return await self._write_often(lambda: end_session(session_id, ending), ending.at)
 
     async def revoke_sessions(self, user_id: str, *, except_token: str | None = None, reason: str = "revoked") -> int:
         """See `authstore.adapter.Sessions.revoke_sessions`."""
-        ending = Ending.now(reason, self._now(), self._policy)
+        ending = self._ending(reason, self._now())
         if not is_storable(user_id):
             return 0
         revoked, before = await self._write_ending(
@@ -225,7 +225,7 @@ class SessionStore(SessionReader, SlicingStore):
             raise UserNotFoundError("no user has this id")
         # One that is dead from the start (`expires` has passed) takes nobody's place.
         if self._policy.max_per_user is not None and self._is_alive(session, session.created_at):
-            ending, keep = Ending("limit", session.created_at, None, self._policy), self._policy.max_per_user - 1
+            ending, keep = self._ending("limit", session.created_at)._replace(actor=None), self._policy.max_per_user - 1
             yield from refuse_many(session.user_id, ending, except_id=session.id, keep=keep)
             excess = yield queries.list_excess_sessions(
                 user_id=session.user_id,

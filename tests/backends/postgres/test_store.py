@@ -23,16 +23,18 @@ from authstore.errors import (
     StoreUnavailableError,
     UnknownOutcomeError,
 )
-from authstore.store.sessions import endings, slices
+from authstore.store.tuning import Tuning
 from authstore.testing import Clock
 from tests.postgres import PostgresServer, embedded_server
 from tests.programs import run
+from tests.stores import tuned_store
 from tests.whole import jobs
 from tests.whole.contests import CONTESTS, RIVALS
 from tests.whole.processes import together
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 PROCESSES = 3
+FEW_ARE_MANY = Tuning(many_sessions=100, slice_sessions=60)
 
 
 @pytest.fixture
@@ -354,6 +356,7 @@ def _restart(server: PostgresServer) -> None:
     server.start()
 
 
+@pytest.mark.postgres
 async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "COMMIT_SECONDS", 1.0)
     with embedded_server(synchronous_commit="on") as server:
@@ -403,11 +406,12 @@ async def test_a_session_made_while_its_limit_is_watched_is_never_the_one_to_go(
         assert len(living) == 1
 
 
-async def test_very_many_sessions_of_one_user_end_in_slices(
-    store: Adapter, store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endings, "MANY_SESSIONS", 100)
-    monkeypatch.setattr(slices, "_SLICE", 60)
+async def test_very_many_sessions_of_one_user_end_in_slices(store_url: str) -> None:
+    async with tuned_store(store_url, FEW_ARE_MANY) as store:
+        await _end_very_many(store, store_url)
+
+
+async def _end_very_many(store: Adapter, store_url: str) -> None:
     for name in ("ada", "eve", "bob"):
         await store.create_user(id=name)
     with sql(store_url) as connection:
@@ -421,7 +425,7 @@ async def test_very_many_sessions_of_one_user_end_in_slices(
     assert await store.revoke_sessions("ada", except_token=spared.token) == 2300
     assert await store.get_session(spared.token or "") is not None
     assert await store.update_user("eve", disabled=True) is not None
-    async with connect(store_url, policy=SessionPolicy(max_per_user=5)) as strict:
+    async with tuned_store(store_url, FEW_ARE_MANY, policy=SessionPolicy(max_per_user=5)) as strict:
         new = await strict.create_session("bob")
     assert [session.id for session in await store.list_sessions("bob")] == [new.id, "bob4", "bob3", "bob2", "bob1"]
     assert await store.delete_user("bob") is True
