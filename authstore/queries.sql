@@ -985,9 +985,10 @@ ORDER BY changes.seq LIMIT :limit
 -- dialect: postgres
 WITH head AS (
     SELECT sealed, sealed_hash FROM change_log WHERE audit_seconds IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
-SELECT changes.*, head.sealed_hash FROM head JOIN changes ON changes.seq > head.sealed
-WHERE changes.type IS NOT NULL
-ORDER BY changes.seq LIMIT :limit
+SELECT next.*, head.sealed_hash FROM head CROSS JOIN LATERAL (
+    SELECT * FROM changes WHERE changes.seq > head.sealed AND changes.type IS NOT NULL
+    ORDER BY changes.seq LIMIT :limit) AS next
+ORDER BY next.seq
 
 -- Chains an event to the one before it.
 -- name: seal_change

@@ -2,15 +2,16 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg
 import pytest
 
 from tests.postgres import PostgresServer, embedded_server, fresh_database
 
-# Whoever asks for one of these fixtures, itself or through another, has the marker. `slow` is given by hand, save where
-# a rule of the contract takes its time: that suite is other people's too, and their pytest may not know the marker.
+# Whoever asks for one of these fixtures, itself or through another, has the marker; so has the case called "postgres".
+# `slow` is given by hand, save where a rule of the contract takes its time: that suite is other people's too, and their
+# pytest may not know the marker.
 MARKED = {
     "postgres": {"postgres_url", "own_server", "old_server_url"},
     "browser": {"chromium", "firefox_window"},
@@ -23,11 +24,18 @@ SLOW_RULES = {"test_a_slow_provider_is_no_dead_holder"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
+        if any(value == "postgres" for value in _cases(item)):
+            item.add_marker("postgres")
         for marker, fixtures in MARKED.items():
             if asked & fixtures:
                 item.add_marker(marker)
         if getattr(item, "originalname", "") in SLOW_RULES:
             item.add_marker("slow")
+
+
+def _cases(item: pytest.Item) -> Iterable[object]:
+    """The values that a parametrized test is run with."""
+    return item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
 
 
 @pytest.fixture(autouse=True)

@@ -110,4 +110,5 @@ class Source:
     tables: tuple[SourceTable, ...]
     views: tuple[tuple[str, str, str], ...] = ()  # schema, name, definition
     left_behind: tuple[str, ...] = ()  # functions, triggers, policies, foreign tables, …: reported
+    guards: tuple[tuple[str, bool], ...] = ()  # of a cut-over: on which tables, and whether they refuse every write
     encoding: str = "UTF8"  # SQL_ASCII: nobody has checked what bytes its texts are

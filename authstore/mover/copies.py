@@ -73,6 +73,8 @@ class TableCopy:
     # Predicates, over the same aliases, that no row fulfilled which the plan has not taken into account: were there
     # one now, the plan would be another. What follows the source looks for such rows among those that change.
     watched: tuple[str, ...] = ()
+    # Whether the source itself rules out that two of its rows come to one key of the target.
+    is_told_apart: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ class Tuning:
     connect_seconds: int = 10
     slot_seconds: int = 300  # that transactions of the source may stay open while a replication slot is made
     slot_busy_seconds: float = 30.0  # that somebody else may hold a slot that is to go
+    compare_share: int = 10  # of a follower's time, at most one part goes into comparing tables as a whole
+    compare_rest: float = 2.0  # at least, between two comparisons of the tables that no log tells of
     sessions_may_lag: timedelta = timedelta(minutes=5)  # behind the moment at which sessions count as used
 
 

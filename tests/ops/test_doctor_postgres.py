@@ -179,6 +179,7 @@ async def test_what_the_server_promises_is_told(url: str) -> None:
     assert {"I040", "I041"} <= await ids(url)
 
 
+@pytest.mark.postgres
 async def test_few_connections_are_told_and_a_server_that_flushes_is_not_named() -> None:
     settings = {"max_connections": "8", "superuser_reserved_connections": "0", "fsync": "on", "full_page_writes": "on"}
     with embedded_server(**settings) as server:

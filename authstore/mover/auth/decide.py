@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from authstore.mover.auth.draft import Draft, Unique
-from authstore.mover.auth.duplicates import Group, VerifiedUsers, find_duplicates
+from authstore.mover.auth.duplicates import Group, VerifiedUsers, find_duplicates, is_vouched_for
 from authstore.mover.auth.problems import duplicate_problems, expired_problem, where_from
 from authstore.mover.copies import Reject, TableCopy
 from authstore.mover.options import MoveOptions
@@ -124,6 +124,7 @@ class _Deciding:
             row_id=draft.name,
             secrets=draft.secrets,
             watched=tuple(self._watched),
+            is_told_apart=is_vouched_for(draft.one.table, draft.uniques[0]),
         )
         gone = {why: tuple(ids) for why, ids in self._gone.items()}
         return Decided(copy, tuple(self._problems), gone, self._merged)

@@ -38,7 +38,7 @@ class Draft:
     row_id: str
     identity: str
     rejects: tuple[Reject, ...] = ()
-    uniques: tuple[Unique, ...] = ()
+    uniques: tuple[Unique, ...] = ()  # the first is what the key is made of
     order: tuple[str, ...] = ()  # the oldest first
     over: str = ""  # predicate, may be null: the row has expired
     ended: str = "FALSE"  # predicate, never null: revoked or spent at the source; never moves, whatever the options

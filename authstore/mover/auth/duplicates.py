@@ -57,7 +57,7 @@ def find_duplicates(
     draft: Draft, unique: Unique, movable: str, verified: VerifiedUsers | None
 ) -> Asking[tuple[Group, ...]]:
     """The groups among the rows that `movable` (a predicate) lets through; one query at most where there are none."""
-    if _is_vouched_for(draft.one.table, unique):
+    if is_vouched_for(draft.one.table, unique):
         return ()
     shared = _shared(draft, unique, movable)
     if not (yield f"{shared} LIMIT 1"):
@@ -82,7 +82,7 @@ def is_open(group: Group, unique: Unique, options: MoveOptions) -> bool:
     return options.on_duplicate == "stop" or not group.may_merge
 
 
-def _is_vouched_for(table: SourceTable, unique: Unique) -> bool:
+def is_vouched_for(table: SourceTable, unique: Unique) -> bool:
     """Whether a key of the source rules duplicates out. (Rows with nulls in it are bad rows.)"""
     return any(set(key.columns) <= set(unique.columns) for key in table.keys)
 

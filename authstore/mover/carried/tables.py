@@ -68,7 +68,7 @@ def _tables(
 ) -> Asking[tuple[dict[QualifiedName, CarriedTable], tuple[str, ...], list[Problem]]]:
     """The tables that move, with their columns settled, and the names of all. All get theirs, so that `skip` and `only`
     change none."""
-    problems = [*_left_behind(source), *(yield from _other_schemas(source, recognised, options))]
+    problems = [*_left_behind(source), *_guarded(source), *(yield from _other_schemas(source, recognised, options))]
     problems += yield from unreadable_texts(source, [one.table for one in recognised if one.moved])
     carried: dict[QualifiedName, CarriedTable] = {}
     names = []
@@ -107,6 +107,23 @@ def _left_behind(source: Source) -> list[Problem]:
         Problem("left-behind", "", f"{kind}: {len(found)} left behind", len(found), tuple(found[:_SAMPLES]))
         for kind, found in kinds.items()
     ]
+
+
+def _guarded(source: Source) -> list[Problem]:
+    """The guards that a cut-over put on tables: they are nobody's triggers, and are no part of what moves."""
+    said = {
+        True: "closed by a cut-over, whose guards refuse every write: `authstore follow SOURCE TARGET --reopen` takes"
+        " them off",
+        False: "left with the guards of a cut-over, which refuse nothing any more: `authstore follow SOURCE TARGET"
+        " --reopen` takes them off",
+    }
+    problems = []
+    for refuses, message in said.items():
+        tables = [table for table, its in source.guards if its is refuses]
+        if tables:
+            many = "1 table is" if len(tables) == 1 else f"{len(tables)} tables are"
+            problems.append(Problem("guard", "", f"{many} {message}", len(tables), tuple(tables[:_SAMPLES])))
+    return problems
 
 
 def _kind(text: str) -> str:

@@ -5,16 +5,16 @@ applied twice does no harm, for what is written is what the source holds now.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from authstore.mover.batches import Batch, CannotOverwriteError
+from authstore.mover.batches import Batch, CannotOverwriteError, Key
 from authstore.mover.catalog import QualifiedName
 from authstore.mover.errors import TargetError
 from authstore.mover.following.feeds import Feeds
 from authstore.mover.following.order import Order
-from authstore.mover.postgres.replication.changes import Changes, Identity
+from authstore.mover.postgres.replication.changes import Changes, Identity, Touched
 from authstore.mover.postgres.replication.keyed import KeyedRows
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.reports import Phase, ProgressEvent, TableEvent
@@ -68,34 +68,38 @@ class Applying:
                 for keyed in self.feeds.fed(table, touched):
                     if keyed.copy.target in stale:
                         continue
-                    is_plan_old |= self._feed(keyed.on(view.main), touched.keys)
+                    is_plan_old |= self._feed(keyed.on(view.main), touched)
                     written.add(keyed.copy.target)
                     if self.changed is not None:
                         self.changed.setdefault(table, set()).update(touched.keys)
             self.target.note_changes(changes.until, written, stale, is_plan_old=is_plan_old)
         self.order.applied += changes.rows
 
-    def _feed(self, keyed: KeyedRows, identities: set[Identity]) -> bool:
+    def _feed(self, keyed: KeyedRows, touched: Touched) -> bool:
         """Whether the plan has to be made anew for one of the rows."""
         writer = SqliteWriter(self.target.connection, keyed.reader.layout)
         is_watched = False
-        for some in _in_parts(identities):
+        for some in _in_parts(touched.keys):
             is_watched |= keyed.is_watched(some)
             batches = list(keyed.rows(some))
-            there = {keyed.reader.layout.key_of(row) for batch in batches for row in batch.rows(0, len(batch))}
-            writer.delete(keyed.keys(some) - there)
+            there = [keyed.reader.layout.key_of(row) for batch in batches for row in batch.rows(0, len(batch))]
+            if touched.came and not keyed.copy.is_told_apart:
+                is_watched |= _may_share(writer, there)
+            writer.delete(keyed.keys(some) - {*there})
             try:
                 _write(writer, batches)
             except TargetError as error:
                 raise _MisfitError(keyed.copy.target) from error
         return is_watched
 
-    def equalise(self, table: str, view: Snapshot) -> None:
-        """Compares the table as a whole, and mends it; readers of the target see it before or after."""
+    def equalise(self, table: str, view: Snapshot, meanwhile: Callable[[], None]) -> None:
+        """Compares the table as a whole, and mends it; readers of the target see it before or after. `meanwhile`: is
+        called every now and then. Raises `TargetError` where the target's rules forbid a row."""
         reader = self.feeds.readers[table].on(view.main)
 
         def say(phase: Phase, rows: int) -> None:
             self.order.heed_stop()
+            meanwhile()
             self.order.emit(ProgressEvent(table, phase, rows, rows))
 
         tuning: Tuning = replace(self.order.tuning, most_keys=sys.maxsize)
@@ -116,6 +120,12 @@ class _MisfitError(Exception):
     def __init__(self, table: str) -> None:
         super().__init__(table)
         self.table = table
+
+
+def _may_share(writer: SqliteWriter, keys: Sequence[Key]) -> bool:
+    """Whether two rows of the source may have come to one key: both are new, or one is there already. (So is a row that
+    is told of twice; then the plan is made anew in vain.)"""
+    return len({*keys}) < len(keys) or any(writer.has(key) for key in keys)
 
 
 def _write(writer: SqliteWriter, batches: list[Batch]) -> None:

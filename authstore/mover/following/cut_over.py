@@ -58,8 +58,7 @@ def _level(following: Following) -> None:
     following.applying.changed = {}
     following.place.view.renew()
     following.replan(bound(order.options, target.notes))
-    for copy in following.scheme.copies:
-        following.applying.equalise(copy.target, following.place.view)
+    following.compare(following.feeds.readers)
     following.place.view.rest()
     following.look()
     near = _CLOSE

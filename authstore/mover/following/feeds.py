@@ -2,11 +2,12 @@
 
 A table whose key is made of its source's own replica identity is fed by keys. Every other is compared as a whole when
 something changes that its query speaks of. What the plan was made of (addresses, words, rows that cannot move) is
-watched: a row that would have made it another lets it be made anew.
+watched: a row that would have made it another lets it be made anew. Where the log does not say which rows those are,
+the table is asked before it is compared.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from authstore.mover.catalog import QualifiedName, SourceTable
@@ -16,7 +17,7 @@ from authstore.mover.plan import Scheme
 from authstore.mover.postgres.queries import base_query
 from authstore.mover.postgres.reading import PostgresReader, reader_of
 from authstore.mover.postgres.replication.changes import Touched
-from authstore.mover.postgres.replication.keyed import KeyedRows
+from authstore.mover.postgres.replication.keyed import KeyedRows, is_plan_outgrown
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.tuning import Tuning
 
@@ -59,6 +60,13 @@ class Feeds:
         """Whether the plan may have decided otherwise about rows that have not changed themselves."""
         return table in self.decided or (table in self.watched_parents and (touched.went or touched.is_whole))
 
+    def is_plan_outgrown(self, targets: Collection[str], view: Snapshot) -> bool:
+        """Whether the plan may have decided otherwise about what one of these tables holds, as the view shows it."""
+        readers = [reader for target, reader in self.readers.items() if target in targets]
+        return any(
+            reader.queries.copy.source in self.decided or is_plan_outgrown(reader.on(view.main)) for reader in readers
+        )
+
     def fed(self, table: QualifiedName, touched: Touched) -> list[KeyedRows]:
         """What is fed by these keys."""
         if touched.is_whole:
@@ -85,6 +93,7 @@ def feeds_of(
     own: dict[QualifiedName, tuple[str, ...]] = {}
     mentions: dict[QualifiedName, tuple[Mention, ...]] = {}
     keyed, watched, decided, unpublished = {}, set(), set(), []
+    users = {copy.source for copy in scheme.copies if copy.role == "users"}
     for copy in scheme.copies:
         own[copy.source] = (*own.get(copy.source, ()), copy.target)
         query, watching = base_query(copy), " ".join(copy.watched)
@@ -96,6 +105,8 @@ def feeds_of(
         is_decoded = any(column.decode for column in copy.columns)  # the plan has looked into every row
         if is_decoded or any(_DECIDED in reject.where for reject in copy.rejects):
             decided.add(copy.source)
+        if any(reject.decision == "on_duplicate" for reject in copy.rejects):
+            decided |= users  # whose addresses are verified says who may be merged
         if not {copy.source, *others} <= set(published):
             unpublished.append(copy.target)
         elif not is_decoded and (rows := _keyed(copy, readers[copy.target], tables[copy.source], query)):

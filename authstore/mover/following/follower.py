@@ -2,23 +2,23 @@
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from authstore.mover.errors import TargetError
 from authstore.mover.following.applying import Applying
 from authstore.mover.following.feeds import Feeds, feeds_of
 from authstore.mover.following.log import Log
 from authstore.mover.following.order import Order, bound
 from authstore.mover.following.place import Place, await_settled, planned, sources_of
+from authstore.mover.following.slot_watch import heed_slot
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
-from authstore.mover.postgres.replication.stream import SlotLostError
 from authstore.mover.reports import LagEvent
 from authstore.mover.sqlite.followed import FollowedFile
 
 _WAIT = 0.2  # seconds that news are waited for
 _SAY, _LOOK, _NOTE = 1.0, 1.0, 5.0  # seconds between lags told, looks at the source, notes of a quiet log
-_SHARE = 10  # of the time, at most one part goes into comparing tables as a whole
-_REST = 2.0  # seconds at least between two looks at tables of which the log does not tell
 
 
 class PlanChangedError(Exception):
@@ -75,14 +75,13 @@ class Following:
             self._said = now
             self.say()
         if now - self._looked > _LOOK:
-            self._looked = now
             self.look()
         if now - self._noted > _NOTE:
             self._noted = now
             self.note_quiet()
         if now > self._rested and (self.target.is_plan_old or self._due(now)):
             self.settle(self._due(now))
-            self._rested = time.monotonic() + _SHARE * (time.monotonic() - now)
+            self._rested = time.monotonic() + self.order.tuning.compare_share * (time.monotonic() - now)
 
     def say(self) -> None:
         """How far the target is behind."""
@@ -94,11 +93,11 @@ class Following:
         """At the source's definitions and at the slot."""
         if self.place.slot.shape() != self.shape:
             raise PlanChangedError("the source's tables are not what they were: planned anew")
-        state = self.place.slot.state()
-        if state is None or state.is_lost:
-            raise SlotLostError("the replication slot is gone, or the log that it kept")
-        if 0 < self.order.max_slot_wal < state.kept:
-            raise SlotLostError(f"the slot keeps {state.kept >> 20:,} MB of the source's log, more than it may")
+        self._look_at_slot()
+
+    def _look_at_slot(self) -> None:
+        self._looked = time.monotonic()
+        heed_slot(self.order, self.place.slot.state())
 
     def note_quiet(self) -> None:
         """Where nothing of ours changes, the log goes on all the same, and need not be kept."""
@@ -109,21 +108,38 @@ class Following:
 
     def _due(self, now: float) -> set[str]:
         """Tables to be compared as a whole."""
-        if now - self._compared < _REST:
+        if now - self._compared < self.order.tuning.compare_rest:
             return self.target.stale
         return self.target.stale | set(self.feeds.unpublished)
 
     def settle(self, tables: set[str]) -> None:
         """Plans anew where that is due, and compares these tables as a whole."""
-        self.place.view.renew()
-        if self.target.is_plan_old:
+        view = self.place.view
+        view.renew()
+        is_planned = self.target.is_plan_old or self.feeds.is_plan_outgrown(tables | self.target.stale, view)
+        if is_planned:
             self.replan(bound(self.order.options, self.target.notes))
         if tables >= set(self.feeds.unpublished):
             self._compared = time.monotonic()
+        try:
+            self.compare(tables)
+        except TargetError:  # two rows that share what only one may have, of which the plan knows nothing
+            if is_planned:
+                raise
+            self.replan(bound(self.order.options, self.target.notes))
+            self.compare(tables)
+        view.rest()
+
+    def compare(self, tables: Collection[str]) -> None:
+        """These tables and those that are stale, each as a whole, with an eye on the slot, which keeps the log of all
+        that comes meanwhile."""
         for copy in self.scheme.copies:
-            if copy.target in tables | self.target.stale:
-                self.applying.equalise(copy.target, self.place.view)
-        self.place.view.rest()
+            if copy.target in tables or copy.target in self.target.stale:
+                self.applying.equalise(copy.target, self.place.view, self._look_now_and_then)
+
+    def _look_now_and_then(self) -> None:
+        if time.monotonic() - self._looked > _LOOK:
+            self._look_at_slot()
 
     def replan(self, options: MoveOptions) -> None:
         """As the view shows the source; tables that must hold something else than before are stale."""

@@ -12,6 +12,7 @@ from authstore.mover.following.follower import Following, PlanChangedError, note
 from authstore.mover.following.log import reading
 from authstore.mover.following.order import Order, bound
 from authstore.mover.following.place import Place, keys_of, make_slot, opened, planned, refuse_closed, sources_of
+from authstore.mover.following.slot_watch import heed_slot, slot_watched
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
 from authstore.mover.postgres.replication.stream import SlotLostError, Stream
@@ -92,9 +93,10 @@ def _move(order: Order, place: Place, published: list[tuple[str, str]]) -> None:
         state = None
     began = make_slot(order, place.slot) if state is None else state.confirmed
     try:
-        move_locked(
-            Run(order.url, order.files, order.options, order.emit, order.stop, proves=True, tuning=order.tuning)
-        )
+        with slot_watched(order, place.slot.name):
+            move_locked(
+                Run(order.url, order.files, order.options, order.emit, order.stop, proves=True, tuning=order.tuning)
+            )
     except (SourceUnavailableError, TargetBusyError, MoveStoppedError):
         raise
     except MoverError:
@@ -111,16 +113,16 @@ def _from_where(
     """The place in the log from which to read on. Where that is lost, everything is stale."""
     state = place.slot.state()
     is_new = place.slot.publish(published)
-    lost = state is None or state.is_lost or is_new or state.confirmed > target.lsn
-    if state is not None and 0 < order.max_slot_wal < state.kept:
-        raise SlotLostError(f"the slot keeps {state.kept >> 20:,} MB of the source's log, more than it may")
-    if state is not None and (state.is_lost or is_new):
+    if state is not None:
+        heed_slot(order, state)
+    lost = state is None or is_new or state.confirmed > target.lsn
+    if state is not None and is_new:
         place.slot.drop_slot()
         state = None
     began = make_slot(order, place.slot) if state is None else max(state.confirmed, target.lsn)
     with target.transaction():
-        if lost:
-            target.note_changes(began, (), {copy.target for copy in scheme.copies}, is_plan_old=target.is_plan_old)
+        if lost:  # what came before the new slot, and after the plan, nobody tells of
+            target.note_changes(began, (), {copy.target for copy in scheme.copies}, is_plan_old=True)
         note_scheme(target, scheme)
     return began
 

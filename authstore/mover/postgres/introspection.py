@@ -18,6 +18,7 @@ from authstore.mover.catalog import (
 )
 from authstore.mover.postgres.connection import SourceConnection
 from authstore.mover.postgres.named_queries import named_queries
+from authstore.mover.postgres.replication.guard import guards
 
 _Row = tuple[Any, ...]
 _ByTable = dict[int, list[_Row]]
@@ -41,6 +42,7 @@ def read_source(connection: SourceConnection, schemas: tuple[str, ...] = ()) -> 
         tables=_tables(ask),
         views=tuple((schema, view, definition) for schema, view, definition in ask("views")),
         left_behind=tuple(text for (text,) in [*ask("left_behind"), *ask("other_schemas")]),
+        guards=tuple(guards(connection)),
         encoding=encoding,
     )
 

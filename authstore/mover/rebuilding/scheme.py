@@ -29,6 +29,7 @@ from authstore.mover.rebuilding.trial import (
     read_tables,
     try_steps,
 )
+from authstore.mover.recognition.concealed import named_by
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.references import broken_references
@@ -37,6 +38,13 @@ from authstore.mover.tuning import DEFAULT
 
 ROW_NUMBER = "authstore_row"  # of the rows of a table without a key, in the order of all they hold
 _SECRETS = ("access_token", "refresh_token", "id_token")
+# What is said of another application's database, and why a store's own tables need none of it.
+_OF_OTHERS = {
+    "schemas": "a file has no schemas. `only` and `skip` choose its tables, and they go into the first schema of the"
+    " target's search_path (postgresql://…?options=-csearch_path%3Dapp)",
+    "prefix": "its tables have the names that authstore gave them. Leave it out",
+    "profile": "which table is which is known. Leave it out",
+}
 _STORED = {"int8": "INTEGER", "float8": "REAL", "text": "TEXT", "bytea": "BLOB"}
 
 
@@ -127,9 +135,9 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
 
 
 def _refuse_options(source: SqliteSource, options: MoveOptions) -> None:
-    given = {"schemas": options.schemas, "prefix": options.prefix, "profile": options.profile}
-    if said := next((name for name, value in given.items() if value), None):
-        raise ConfigurationError(f"{said}: a file has no such thing; it speaks of a source in Postgres")
+    for name, why in _OF_OTHERS.items():
+        if getattr(options, name):
+            raise ConfigurationError(f"`{name}` says nothing of a store: {why}")
     there = {*source.carried_tables(), *source.own_tables()}
     for name, values in (("skip", options.skip), ("only", options.only)):
         if unknown := sorted(set(values) - there):
@@ -300,14 +308,14 @@ def _with_rejects(
     decided: dict[str, Incoming] = {}
     problems: list[Problem] = []
     for one in tables:
-        rejects = []
-        for reject in (*_misfits(one), *_orphans(source, one, decided)):
-            if count := source.count(one.target, reject.where):
-                rejects.append(reject)
-                samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
-                named = [sample(row_id) for row_id in samples]
-                problems.append(rejected(one.target, reject, count, named, options))
-        decided[one.target] = replace(one, rejects=tuple(rejects))
+        asked = (*_misfits(one), *_orphans(source, one, decided))
+        counts = source.counts(one.target, [reject.where for reject in asked])
+        found = [(reject, count) for reject, count in zip(asked, counts, strict=True) if count]
+        for reject, count in found:
+            samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
+            named = [sample(", ".join(named_by(one.file.primary or ("",), key))) for key in samples]
+            problems.append(rejected(one.target, reject, count, named, options))
+        decided[one.target] = replace(one, rejects=tuple(reject for reject, _ in found))
     return list(decided.values()), problems
 
 

@@ -21,7 +21,7 @@ def target_problems(files: TargetFiles, scheme: Scheme, size: int, options: Move
     try:
         with translated():
             _judge(files, scheme, options)
-            _refuse_full(files, size)
+            refuse_full(_nearest(files.target.parent), size, "make room, or choose another disk")
     except MoverError as error:
         decision = "replace" if isinstance(error, TargetChangedError) else ""
         return [Problem("target", "", f"{error}; {error.hint}", decision=decision, stops=True)]
@@ -50,11 +50,11 @@ def _nearest(folder: Path) -> Path:
     return folder
 
 
-def _refuse_full(files: TargetFiles, size: int) -> None:
-    folder = _nearest(files.target.parent)
+def refuse_full(folder: Path, size: int, hint: str) -> None:
+    """Raises `TargetError` where a file of about so many bytes has no room."""
     free = shutil.disk_usage(folder).free
     if free < size + _ROOM:
         raise TargetError(
             f"{folder} has {free // 2**20:,} MB free, and the move needs about {size // 2**20:,} MB",
-            hint="make room, or choose another disk",
+            hint=hint,
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from authstore.mover.errors import TargetError
 from authstore.mover.names import OWN_TABLES
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan
@@ -25,7 +26,9 @@ from authstore.mover.sync.attempt import Emit
 from authstore.mover.sync.move import run_move
 from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
 from authstore.mover.sync.rebuild_plan import plan_rebuild, verify_rebuild
+from authstore.mover.sync.target import refuse_full
 from authstore.mover.tuning import DEFAULT, Tuning
+from authstore.mover.ways.aside import folder_aside
 
 _MOMENTS = ("moved_at", "sessions_at", "judged_at")
 _BOOKS = tuple(sorted(own_tables() - {*OWN_TABLES, "authstore_migrations"}))  # in the file they tell of nothing
@@ -49,8 +52,9 @@ class Across:
 
     def plan(self, first: Plan) -> Plan:
         """`first`: what the first half would do. Where it would stop, nothing more can be said."""
+        first = replace(first, target=self.target, problems=(*first.problems, *_without_room(first.bytes)))
         if any(problem.stops for problem in first.problems):
-            return replace(first, target=self.target)
+            return first
         with self._half_way(self._notes()) as half:
             second = plan_rebuild(half.url, self.target, self._of_second, self.stop, self.tuning, half.system)
         old = {table.table: table for table in first.tables}
@@ -112,8 +116,8 @@ class Across:
         moments = {name: notes[name] for name in _MOMENTS if name in notes}
         if not is_later:
             moments.pop("judged_at", None)
-        with tempfile.TemporaryDirectory(prefix="authstore-moving-") as folder:
-            file = Path(folder) / "half-way.db"
+        with folder_aside() as folder:
+            file = folder / "half-way.db"
             plain = replace(options, replace=False)
             if self.bring is not None:
                 report = self.bring(plain, file, moments)
@@ -143,6 +147,15 @@ class _HalfWay:
     def notes(self) -> Mapping[str, str]:
         """For the target's ledger."""
         return {name: self.ledger[name] for name in (*_MOMENTS, "options")}
+
+
+def _without_room(size: int) -> list[Problem]:
+    """That the folder for temporary files is too full for the file half-way."""
+    try:
+        refuse_full(Path(tempfile.gettempdir()), size, "make room, or name another folder in TMPDIR")
+    except TargetError as error:
+        return [Problem("target", "", f"{error} there for a while; {error.hint}", stops=True)]
+    return []
 
 
 def _kept(problems: Iterable[Problem]) -> list[Problem]:

@@ -1,6 +1,5 @@
 """Which way a move goes, told by its two URLs, and what the commands do that way."""
 
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from authstore.mover.sync.target import target_problems
 from authstore.mover.sync.verify import run_verify
 from authstore.mover.tuning import Tuning
 from authstore.mover.ways.across import Across
+from authstore.mover.ways.aside import folder_aside
 from authstore.mover.ways.from_file import FromFile
 
 
@@ -172,8 +172,8 @@ class _Overland(_Way):
         return _from_file(replace(self.journey, target=file, options=replace(options, **given))).move()
 
     def plan(self) -> Plan:
-        with tempfile.TemporaryDirectory(prefix="authstore-moving-") as folder:
-            first = _from_file(replace(self.journey, target=Path(folder) / "half-way.db")).plan()
+        with folder_aside() as folder:
+            first = _from_file(replace(self.journey, target=folder / "half-way.db")).plan()
         return self._halves.plan(first)
 
     def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:

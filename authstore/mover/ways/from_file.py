@@ -6,7 +6,6 @@ moving again is how the target catches up, and a comparison makes the store once
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +26,7 @@ from authstore.mover.layout import ColumnLayout, Kind, Layout
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, TablePlan, iso
 from authstore.mover.problems import refuse_undecided
+from authstore.mover.recognition.concealed import concealed
 from authstore.mover.reports import (
     MoveReport,
     Problem,
@@ -54,10 +54,10 @@ from authstore.mover.sqlite.target_files import (
 )
 from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.attempt import Emit
-from authstore.mover.sync.concealed import concealed
 from authstore.mover.sync.start import Start, refuse_foreign
 from authstore.mover.sync.verify import Comparison
 from authstore.mover.tuning import Tuning
+from authstore.mover.ways.aside import folder_aside
 
 _ROWS_A_SECOND = 60_000
 
@@ -197,8 +197,8 @@ class FromFile:
 
     @contextmanager
     def _aside(self) -> Iterator[TargetFiles]:
-        with tempfile.TemporaryDirectory(prefix="authstore-moving-") as folder:
-            yield TargetFiles(Path(folder) / "store.db")
+        with folder_aside() as folder:
+            yield TargetFiles(folder / "store.db")
 
     def _refuse(self, files: TargetFiles, start: Start) -> None:
         if not self.options.replace:

@@ -356,6 +356,7 @@ def _restart(server: PostgresServer) -> None:
     server.start()
 
 
+@pytest.mark.postgres
 async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "COMMIT_SECONDS", 1.0)
     with embedded_server(synchronous_commit="on") as server:

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from authstore.schema import migrations
-from tests.backends.plans import WHOLE_TABLES, asked
+from tests.backends.plans import WHOLE_TABLES, WRITES, asked
 
 INDEXES = sorted(
     set(re.findall(r"^CREATE (?:UNIQUE )?INDEX (\w+)", "".join(s.sql for s in migrations("sqlite")), re.M))
@@ -84,3 +84,64 @@ def test_what_is_read_from_one_end_is_not_sorted_first(name: str, database: sqli
 def test_each_index_is_missed_when_it_is_gone(index: str, database: sqlite3.Connection) -> None:
     database.execute(f"DROP INDEX {index}")
     assert scans(database) != MEANT, f"no query would be slower without {index}"
+
+
+SEED = """
+CREATE TEMP TABLE numbers AS
+    WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {rows}) SELECT x FROM n;
+INSERT INTO users (id, email, created_at, updated_at) SELECT 'u' || x, x || '@example.com', '{at}', '{at}' FROM numbers;
+INSERT INTO accounts (id, user_id, provider, provider_account_id, type, created_at, updated_at)
+    SELECT 'a' || x, 'u' || x, 'github', x, 'oauth', '{at}', '{at}' FROM numbers;
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, created_at, last_used_at, authenticated_at)
+    SELECT 's' || x, randomblob(32), x % 2 = 0, 'u' || x, '{later}', '{at}', '{at}', '{at}' FROM numbers;
+INSERT INTO ended_tokens (token_hash, reason, at, session_id)
+    SELECT randomblob(32), 'rotated', '{at}', 's' || x FROM numbers;
+INSERT INTO verification_tokens (identifier, purpose, token_hash, expires, created_at)
+    SELECT x || '@example.com', 'email', randomblob(32), '{later}', '{at}' FROM numbers;
+INSERT INTO authenticators (credential_id, user_id, public_key, counter, created_at)
+    SELECT 'c' || x, 'u' || x, x'00', 0, '{at}' FROM numbers;
+INSERT INTO roles (name) SELECT 'r' || x FROM numbers;
+INSERT INTO permissions (resource, action) VALUES ('thing', 'write'), ('thing', 'read');
+INSERT INTO permissions (resource, action) SELECT x, 'read' FROM numbers;
+INSERT INTO role_permissions (role_name, resource, action) SELECT 'r' || x, x, 'read' FROM numbers;
+INSERT INTO user_roles (user_id, role_name) SELECT 'u' || x, 'r' || x FROM numbers;
+"""
+
+
+@pytest.fixture(scope="module")
+def few_and_many() -> Iterator[list[sqlite3.Connection]]:
+    """Stores with an audit, which hold thirty rows in each table, and a thousand."""
+    stores = [sqlite3.connect(":memory:", isolation_level=None) for _ in range(2)]
+    for connection, rows in zip(stores, (30, 1000), strict=True):
+        for step in migrations("sqlite"):
+            connection.executescript(step.sql)
+        at, later = "2026-11-22T13:48:00.000000Z", "2027-11-22T13:48:00.000000Z"
+        connection.executescript(SEED.format(rows=rows, at=at, later=later))
+        connection.execute("UPDATE change_log SET audit_seconds = 3600")
+        connection.execute("PRAGMA foreign_keys = ON")
+    yield stores
+    for connection in stores:
+        connection.close()
+
+
+def instructions(connection: sqlite3.Connection, write: str) -> int:
+    """How many of its own SQLite runs, those of triggers and references among them; the write is taken back."""
+    ran = 0
+
+    def count() -> int:
+        nonlocal ran
+        ran += 1
+        return 0
+
+    connection.execute("BEGIN")
+    connection.set_progress_handler(count, 1)
+    assert connection.execute(write).rowcount == 1
+    connection.set_progress_handler(None, 0)
+    connection.execute("ROLLBACK")
+    return ran
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_no_trigger_and_no_reference_reads_a_whole_table(write: str, few_and_many: list[sqlite3.Connection]) -> None:
+    few, many = (instructions(connection, write) for connection in few_and_many)
+    assert 20 < many < few + 100

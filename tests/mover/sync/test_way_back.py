@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from authstore import connect
+from authstore.errors import ConfigurationError
 from authstore.mover import MoveOptions, MoveReport, Plan, UndecidedError, make_plan, move, verify
 from authstore.mover.names import quote
 from authstore.mover.postgres.definitions import read_definitions
@@ -274,3 +275,44 @@ async def test_what_is_spelt_otherwise_is_the_same_and_what_would_change_stays_o
     change(trip.file, "UPDATE bill SET price = 3 WHERE id = 3")
     mended = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
     assert (mended.rejected, mended.tables["bill"].copied) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ({"schemas": ("app",)}, "`schemas` says nothing of a store.*search_path"),
+        ({"prefix": "app_"}, "`prefix` says nothing of a store.*Leave it out"),
+        ({"profile": "auth.toml"}, "`profile` says nothing of a store.*Leave it out"),
+    ],
+)
+async def test_what_is_said_of_another_application_s_source_is_refused(
+    trip: Trip, option: dict[str, Any], instead: str
+) -> None:
+    async with connect(trip.file_url):
+        pass
+    for call in (make_plan, verify):
+        if call is verify:
+            await move(await make_plan(trip.file_url, trip.there_url))
+        with pytest.raises(ConfigurationError, match=instead):
+            await call(trip.file_url, trip.there_url, **option)
+
+
+async def test_the_target_s_search_path_says_in_which_schema_the_store_goes(trip: Trip) -> None:
+    async with connect(trip.file_url) as store:
+        user = await store.create_user(email="ada@example.com")
+    change(
+        trip.file, "CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT) STRICT", "INSERT INTO note VALUES (1, 'n')"
+    )
+    trip.there.execute("DROP SCHEMA IF EXISTS app CASCADE")
+    trip.there.execute("CREATE SCHEMA app")
+    inside = f"{trip.there_url}?options=-csearch_path%3Dapp"
+    await move(await make_plan(trip.file_url, inside))
+    assert (await verify(trip.file_url, inside)).ok
+    assert rows(trip.there, "note", "app") == [("(1,n)",)]
+    assert trip.there.execute("SELECT to_regclass('public.users'), to_regclass('public.note')").fetchone() == (
+        None,
+        None,
+    )
+    async with connect(inside, create=False) as store:
+        assert await store.get_user_by_email("ada@example.com") == user
+    trip.there.execute("DROP SCHEMA app CASCADE")

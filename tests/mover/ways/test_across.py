@@ -1,5 +1,8 @@
 """From one PostgreSQL into authstore's tables in another."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,8 @@ import psycopg
 import pytest
 
 from authstore import connect
-from authstore.mover import UndecidedError, make_plan, move, recover, verify
+from authstore.mover import Event, UndecidedError, make_plan, move, recover, verify
+from authstore.mover.ways.aside import folder_aside
 from tests.mover.emptying import emptied
 from tests.mover.moving import people
 from tests.postgres import fresh_database
@@ -104,3 +108,51 @@ async def test_what_is_undecided_stops_and_what_is_rejected_is_kept(links: tuple
     text = Path(report.rejects).read_text()
     assert "token-of-nobody-at-all" not in text
     assert '"key": "x"' in text
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+async def test_the_file_half_way_is_its_owner_s_and_gone_at_the_end(
+    links: tuple[_Link, _Link], temporary: Path
+) -> None:
+    source, target = links
+    modes: set[tuple[str, int]] = set()
+
+    def look(_: Event) -> None:
+        for path in temporary.rglob("*"):
+            modes.add(("folder" if path.is_dir() else "file", path.stat().st_mode & 0o777))
+
+    plan = await make_plan(url(source), url(target))
+    await move(plan, look)
+    assert modes == {("folder", 0o700), ("file", 0o600)}
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_one_that_was_killed_left_goes_with_the_next(temporary: Path) -> None:
+    killed, just_made = temporary / "authstore-moving-killed", temporary / "authstore-moving-new"
+    for folder in (killed, just_made, temporary / "somebody-else-s"):
+        folder.mkdir()
+        (folder / "half-way.db").write_text("all that was moved")
+    os.utime(killed, (1, 1))
+    with folder_aside() as at_work:
+        os.utime(at_work, (1, 1))
+        with folder_aside() as own:
+            assert {path.name for path in temporary.iterdir()} == {
+                own.name, at_work.name, just_made.name, "somebody-else-s",
+            }  # fmt: skip
+
+
+async def test_a_full_folder_for_temporary_files_stops_it_beforehand(
+    links: tuple[_Link, _Link], temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = links
+    full = shutil.disk_usage(temporary)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    plan = await make_plan(url(source), url(target))
+    assert [problem.kind for problem in plan.problems if problem.stops] == ["target"]
+    assert any("TMPDIR" in problem.message for problem in plan.problems)

@@ -72,16 +72,20 @@ def _trigger(schema: str, name: str) -> str:
     )
 
 
+def guards(connection: SourceConnection) -> list[tuple[str, bool]]:
+    """The tables with a guard on them, and whether it refuses."""
+    with translated():
+        return connection.execute(
+            "SELECT t.tgrelid::regclass::text, position(%s in p.prosrc) = 1 FROM pg_trigger AS t"
+            " JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_namespace AS n ON n.oid = p.pronamespace"
+            " WHERE n.nspname = %s ORDER BY 1",
+            (_REFUSES, SCHEMA),
+        ).fetchall()
+
+
 def guarded_tables(connection: SourceConnection) -> list[str]:
     """The tables that refuse every write."""
-    with translated():
-        found = connection.execute(
-            "SELECT t.tgrelid::regclass::text FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid"
-            " JOIN pg_namespace AS n ON n.oid = p.pronamespace"
-            " WHERE n.nspname = %s AND starts_with(p.prosrc, %s) ORDER BY 1",
-            (SCHEMA, _REFUSES),
-        ).fetchall()
-    return [name for (name,) in found]
+    return [name for name, refuses in guards(connection) if refuses]
 
 
 def reopen_tables(connection: SourceConnection) -> list[str]:

@@ -38,7 +38,7 @@ class KeyedRows:
         try:
             with connection.transaction():
                 connection.execute(self._keys.encode(), self._parameters([]))
-        except (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.DataError):
+        except (psycopg.ProgrammingError, psycopg.DataError):  # it speaks of other columns, or of other tables
             return False
         return True
 
@@ -54,16 +54,7 @@ class KeyedRows:
 
     def is_watched(self, identities: Collection[Identity]) -> bool:
         """Whether one of these is a row for which the plan has to be made anew."""
-        predicates = [*self.copy.watched, *(reject.where for reject in self.copy.rejects)]
-        if not predicates:
-            return False
-        any_ = " OR ".join(f"({predicate})" for predicate in predicates)
-        common = f"WITH {self.copy.common} " if self.copy.common else ""
-        query = f"{common}SELECT EXISTS (SELECT FROM {self.copy.source_from} WHERE {self._among} AND ({any_}))"
-        with translated():
-            parameters = self._parameters(identities)
-            row = self.reader.connection.execute(escaped(query).encode(), parameters).fetchone()
-        return bool(row and row[0])
+        return _are_some_watched(self.reader, self._among, self._parameters(identities))
 
     def _parameters(self, identities: Collection[Identity]) -> tuple[Any, ...]:
         listed = list(identities)
@@ -92,6 +83,35 @@ class KeyedRows:
         key = ", ".join(expressions[name] for name in self.copy.key)
         values = ", ".join(f"k{place}::{type_} AS {quote(name)}" for place, (name, type_) in enumerate(self.identity))
         return escaped(f'SELECT DISTINCT {key} FROM (SELECT {values} FROM {self._wanted}) AS "s"')
+
+
+def is_plan_outgrown(reader: PostgresReader) -> bool:
+    """Whether the table, of which nobody knows which rows have changed, holds one for which the plan may have to be
+    made anew: one that is watched, or two that come to one key."""
+    if _are_some_watched(reader, "TRUE", ()):
+        return True
+    copy = reader.queries.copy
+    if copy.is_told_apart:
+        return False
+    key = ", ".join(f"c{number}" for number in reader.layout.key_columns)
+    return _is_so(reader, f"EXISTS (SELECT FROM ({base_query(copy)}) AS b GROUP BY {key} HAVING count(*) > 1)", ())
+
+
+def _are_some_watched(reader: PostgresReader, among: str, parameters: tuple[Any, ...]) -> bool:
+    copy = reader.queries.copy
+    predicates = [*copy.watched, *(reject.where for reject in copy.rejects)]
+    if not predicates:
+        return False
+    any_ = " OR ".join(f"({predicate})" for predicate in predicates)
+    common = f"WITH {copy.common} " if copy.common else ""
+    query = f"{common}SELECT FROM {copy.source_from} WHERE {among} AND ({any_})"
+    return _is_so(reader, f"EXISTS ({query})", parameters)
+
+
+def _is_so(reader: PostgresReader, predicate: str, parameters: tuple[Any, ...]) -> bool:
+    with translated():
+        row = reader.connection.execute(escaped(f"SELECT {predicate}").encode(), parameters or None).fetchone()
+    return bool(row and row[0])
 
 
 def count_rows(reader: PostgresReader) -> int:

@@ -24,13 +24,13 @@ _PAUSE = 0.2  # seconds between two tries
 @dataclass(frozen=True, slots=True)
 class SlotState:
     """`confirmed`: up to where the log is no longer needed. `kept`: bytes of log that it keeps. `safe`: bytes that may
-    still be written before it is lost, negative where nothing limits it."""
+    still be written before it is lost, nothing where no setting limits it."""
 
     is_active: bool
     is_lost: bool
     confirmed: int
     kept: int
-    safe: int
+    safe: int | None
 
 
 class Slot:

@@ -52,7 +52,7 @@ SELECT count(*) FROM pg_publication WHERE pubname = %(slot)s
 
 -- name: slot
 SELECT plugin::text, active, COALESCE(wal_status, ''), confirmed_flush_lsn::text, database = current_database(),
-    COALESCE(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn), 0)::bigint, COALESCE(safe_wal_size, -1)::bigint
+    COALESCE(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn), 0)::bigint, safe_wal_size
 FROM pg_replication_slots WHERE slot_name = %(slot)s
 
 -- name: open_transactions
