@@ -253,9 +253,18 @@ STORIES = {
         [person(32, "C@example.com", created="2023-01-01")],
         ["UPDATE users SET created_at = '2025-01-01' WHERE id = 32"],
     ),
+    "somebody who could not come is mended, and has a session": (
+        [
+            person(51, "g@example.com"),
+            "INSERT INTO sessions VALUES (51, 51, '2099-01-01', 'a-token-of-a-session-51')",
+            "UPDATE users SET \"emailVerified\" = 'infinity' WHERE id = 51",
+        ],
+        ['UPDATE users SET "emailVerified" = now() WHERE id = 51'],
+    ),
     "a passkey is there in another spelling, of which one goes": (
         [f"INSERT INTO authenticators VALUES ('AAEC-_8=', 1, {PASSKEY}"],
         [f"INSERT INTO authenticators VALUES ('AAEC+/8=', 2, {PASSKEY}"],
+        ["UPDATE authenticators SET counter = 9 WHERE \"credentialID\" = 'AAEC-_8='"],
         ["DELETE FROM authenticators WHERE \"credentialID\" = 'AAEC-_8='"],
     ),
     "a letter went to one address in two spellings, of which one is answered": (
