@@ -14,8 +14,8 @@ from benchmarks.rounds import TASKS, Demand, Figure, Round, alternate, in_thread
 RAW = "sqlite3 in the thread, a commit each"
 
 TURNS = (
-    "gathering saves the flush alone, 0.4 ms of this disk; pages, checks and triggers cost both sides the same, and"
-    " callers and the writer's thread take turns for Python's lock"
+    "gathering saves the flush alone, about 0.4 ms on this disk; pages, checks and triggers cost both sides the same,"
+    " and callers and the writer's thread take turns for Python's lock"
 )
 
 
