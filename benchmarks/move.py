@@ -1,7 +1,8 @@
 """The mover against its peers, in one run on one machine.
 
-    python -m benchmarks.move [--scale 1.0] [--only move,naive,move,db-to-sqlite,move,verify,again,back] [--json]
+    python -m benchmarks.move [--scale 1.0] [--only move,naive,move,db-to-sqlite,move,verify,again,back,…] [--json]
     python -m benchmarks.move --only large     # the move alone, of four times the rows: is its memory the same?
+    python -m benchmarks.move --only many,many-back     # a thousand tables of one row, and their way back
 
 Data: 200 k users, 300 k accounts, 1 M sessions, 50 k verification tokens (times the scale), in the shape that
 Prisma makes, on an embedded PostgreSQL. Each contender runs in a process of its own, whose peak memory is taken.
@@ -10,7 +11,8 @@ median counts.
 `naive` is what one would write by hand: a binary server cursor, `executemany`, the same schema, a synced commit with
 a progress row every 50,000 rows, indexes after the data, the same checks at the end. `db-to-sqlite` (pip install
 db-to-sqlite psycopg2-binary) carries tables over as they are, without constraints, indexes or checks. `back` is the way
-from the file to an empty database of the same server, keys, foreign keys and indexes included.
+from the file to an empty database of the same server, keys, foreign keys and indexes included; `back-naive` and
+`back-pgloader` are its peers (move_back.py), the latter where it is installed.
 """
 
 import argparse
@@ -29,7 +31,7 @@ from pathlib import Path
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks import move_report
+from benchmarks import move_back, move_many, move_report
 from tests.postgres import SETTINGS, embedded_server, with_database
 
 TABLES = """
@@ -65,7 +67,12 @@ UPDATE "Session" SET expires = expires + interval '1 hour' WHERE hashtext("sessi
 UPDATE "User" SET name = name || '!' WHERE hashtext(id) % 100 = 0;
 UPDATE "Account" SET access_token = 'gho_' || md5(access_token) WHERE hashtext("providerAccountId") % 100 = 0;
 """
-CONTENDERS = ("move", "naive", "move", "db-to-sqlite", "move", "verify", "again", "back")
+CONTENDERS = (
+    *("move", "naive", "move", "db-to-sqlite", "move", "verify", "again"),
+    *("back", "back-naive", "back", "back-pgloader", "back"),
+)
+MANY = ("many", "many-back")
+RUN_AS = {"large": "move", "many": "move", "many-back": "back"}
 BACK = "authstore_back"  # the database to which the way back leads
 LARGE = 4.0  # times the scale
 
@@ -87,20 +94,32 @@ def load(url: str, scale: float) -> int:
 
 def contend(name: str, url: str, folder: Path) -> dict[str, float]:
     """Runs one contender in a process of its own."""
-    command = [sys.executable, __file__, "--contender", name, url, str(folder)]
+    command = _command(name, url, folder)
+    os.sync()  # nobody pays for what others left to be written
+    with tempfile.TemporaryFile("w+") as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=folder)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().splitlines()
+    if process.returncode:
+        raise SystemExit("\n".join([f"{name} failed:", *lines]))
+    if name == "back-pgloader":
+        move_back.check_arrived(folder / "move.db", with_database(url, BACK))
+    own = json.loads(lines[-1]) if command[0] == sys.executable else {"seconds": seconds}
+    return {"peak": usage.ru_maxrss / 1024, **own}
+
+
+def _command(name: str, url: str, folder: Path) -> list[str]:
     if name == "db-to-sqlite":
         program = shutil.which("db-to-sqlite") or str(Path(sys.executable).with_name("db-to-sqlite"))
         target = folder / "db-to-sqlite.db"
-        command = [program, url.replace("postgresql://", "postgresql+psycopg2://"), str(target), "--all"]
-    os.sync()  # nobody pays for what others left to be written
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stdout}{done.stderr}")
-    own = json.loads(done.stdout.splitlines()[-1]) if name != "db-to-sqlite" else {"seconds": seconds}
-    peak = own.pop("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-    return {**own, "peak": peak}
+        return [program, url.replace("postgresql://", "postgresql+psycopg2://"), str(target), "--all"]
+    if name == "back-pgloader":
+        return move_back.pgloader_command(folder / "move.db", with_database(url, BACK))
+    return [sys.executable, str(Path(__file__).absolute()), "--contender", RUN_AS.get(name, name), url, str(folder)]
 
 
 async def run_ours(name: str, url: str, folder: Path) -> dict[str, float]:
@@ -236,6 +255,8 @@ def be_contender(name: str, url: str, folder: Path) -> None:
     more = {}
     if name == "naive":
         run_naive(url, folder)
+    elif name == "back-naive":
+        move_back.run_naive_back(folder / "move.db", with_database(url, BACK))
     else:
         more = asyncio.run(run_ours(name, url, folder))
     seconds = time.perf_counter() - began
@@ -245,16 +266,19 @@ def be_contender(name: str, url: str, folder: Path) -> None:
 def race(url: str, folder: Path, names: list[str], rows: int) -> dict[str, dict[str, float]]:
     runs: dict[str, list[dict[str, float]]] = {}
     for name in names:
-        if name in ("move", "large"):
+        if name == "back-pgloader" and shutil.which(move_back.PROGRAM) is None:
+            print(move_back.MISSING, flush=True)
+            continue
+        if RUN_AS.get(name, name) == "move":
             (folder / "move.db").unlink(missing_ok=True)
         if name == "again":
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(ONE_PER_CENT)
-        if name == "back":
+        if "back" in name:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE IF EXISTS {BACK}".encode())
                 connection.execute(f"CREATE DATABASE {BACK}".encode())
-        found = contend("move" if name == "large" else name, url, folder)
+        found = contend(name, url, folder)
         runs.setdefault(name, []).append(found)
         seconds = found["seconds"]
         print(f"{name:14}{seconds:8.2f} s{rows / seconds:12,.0f} rows/s{found['peak']:8.0f} MB", flush=True)
@@ -279,7 +303,7 @@ def main() -> None:
         name, url, folder = given.contender
         be_contender(name, url, Path(folder))
         return
-    SETTINGS.update(shared_buffers="256MB", autovacuum="on")
+    SETTINGS.update(shared_buffers="256MB", autovacuum="on", max_locks_per_transaction=move_many.LOCKS)
     with tempfile.TemporaryDirectory(prefix="authstore-bench-") as scratch:
         names = given.only.split(",")
         scale = given.scale * (LARGE if names == ["large"] else 1)
@@ -287,9 +311,9 @@ def main() -> None:
             results = race(given.source, Path(scratch), names, int(1_550_000 * scale))
         else:
             with embedded_server() as server:
-                rows = load(server.url, scale)
+                rows = move_many.load_many(server.url) if names[0] in MANY else load(server.url, scale)
                 results = race(server.url, Path(scratch), names, rows)
-        if names in ([*CONTENDERS], ["large"]) and not given.source and given.scale == 1:
+        if names in ([*CONTENDERS], ["large"], [*MANY]) and not given.source and given.scale == 1:
             move_report.write(results)
     print(json.dumps(results) if given.json else "\n".join(move_report.ratios(results)))
 

@@ -19,6 +19,8 @@ _RATIOS = [
     ("verify", "move", "verify / move", "<= 0.8"),
     ("again", "move", "second move / move", "<= 0.6"),
     ("move", "back", "move / the way back", ">= 1"),
+    ("back-naive", "back", "naive way back / the way back", ">= 2"),
+    ("back-pgloader", "back", "pgloader / the way back", ">= 2"),
 ]
 
 
@@ -26,8 +28,14 @@ def ratios(results: Results) -> list[str]:
     """What is asked of the seconds, as far as the contenders ran; and of the memory."""
     took = {name: result["seconds"] for name, result in results.items()}
     lines = [f"{text}: {took[a] / took[b]:.2f} ({goal})" for a, b, text, goal in _RATIOS if a in took and b in took]
+    if "many" in took:
+        lines.append(f"{results['many']['rows']:,.0f} tables of one row: {took['many']:.1f} s (<= 20 s)")
+    if "many-back" in took:
+        lines.append(f"their way back: {took['many-back']:.1f} s")
     if "move" in results:
         lines.append(f"peak memory of the move: {results['move']['peak']:.0f} MB (<= 300 MB)")
+    if "back" in results:
+        lines.append(f"peak memory of the way back: {results['back']['peak']:.0f} MB (<= 300 MB)")
     if "move" in results and "large" in results:
         grown = results["large"]["peak"] / results["move"]["peak"]
         times = results["large"]["rows"] / results["move"]["rows"]

@@ -25,10 +25,11 @@ UNITS, TRANSACTION, DATABASE, OPENING = (
 )
 REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "visitors/cookies", "visitors/csrf"))
 NAMES = "authstore/mover/names.py"
-EQUALISE, PIECES, START, CONCEALED, VERIFY = (
-    f"authstore/mover/sync/{name}.py" for name in ("equalise", "pieces", "start", "concealed", "verify")
+EQUALISE, PIECES, START, VERIFY = (
+    f"authstore/mover/sync/{name}.py" for name in ("equalise", "pieces", "start", "verify")
 )
-LEDGER, RECOGNISE = "authstore/mover/sqlite/ledger.py", "authstore/mover/recognition/recognise.py"
+LEDGER = "authstore/mover/sqlite/ledger.py"
+RECOGNISE, CONCEALED = (f"authstore/mover/recognition/{name}.py" for name in ("recognise", "concealed"))
 USER_LINK, REJECTS = "authstore/mover/auth/user_link.py", "authstore/mover/carried/rejects.py"
 ENDINGS, SLICES = "authstore/store/sessions/endings.py", "authstore/store/sessions/slices.py"
 TEXTS = "authstore/backends/sqlite/texts.py"
@@ -144,8 +145,13 @@ MUTANTS = (
     Mutant(REFRESH, "not in (None, token)", "!= token", (_REFRESHING, "-k", "sealed_anew")),
     Mutant(REFRESH, 'bool(now.unreadable) and row["updated_at"] != held["updated_at"]', "False",
            (_REFRESHING, "-k", "not_ours")),
-    Mutant(PRUNING, "        self._left = ()\n        for", "        legs, self._left = whole, ()\n        for",
+    Mutant(PRUNING, "        self._left = ()\n        for", "        legs, self._left = _ROUND, ()\n        for",
            ("tests/store/test_many_rows.py", "-k", "short_times")),
+    Mutant(PRUNING, '_Leg(_ENDED, b"", None), *(', "*(), *(", ("tests/store/test_many_rows.py", "-k", "forgotten")),
+    Mutant(PRUNING, "deleted + await self._delete(steps.delete, dead, cutoffs, batch), left", "deleted, left",
+           ("tests/store/test_many_rows.py", "-k", "far_apart")),
+    Mutant(PRUNING, "min(batch, self._tuning.slice_sessions)", "self._tuning.slice_sessions",
+           ("tests/store/test_many_rows.py", "-k", "far_apart")),
     Mutant(HEALTH, "    yield queries.insert_probe()\n    yield queries.delete_probe()\n", "    yield from ()\n",
            ("tests/store/test_many_rows.py", "-k", "health_writes")),
     Mutant(HEALTH, "or isinstance(error, StoreBusyError)", "and not isinstance(error, StoreBusyError)",
@@ -180,8 +186,7 @@ MUTANTS = (
     Mutant(PG_DATABASE, ", patience=_AWAY_SECONDS", "", (_ON_POSTGRES, "-k", "first_look")),
     Mutant(PG_POOL, "self._writing >= max(self._size - 1, 1)", "self._writing >= self._size",
            (_ON_POSTGRES, "-k", "never_grows")),
-    Mutant(PG_DRIVER, "encoder=_encoded, decoder=_decoded, format=\"tuple\"",
-           "encoder=str, decoder=str, format=\"text\"", (_ON_POSTGRES, "-k", "infinity")),
+    Mutant(PG_DRIVER, '"timestamptz", schema=', '"timestamp", schema=', (_ON_POSTGRES, "-k", "infinity")),
     # the web
     Mutant(REDIRECTS, "/(?!/)[", "/[", _REDIRECTS),
     Mutant(REDIRECTS, "len(encoded) <= MAX_LENGTH", "True", _REDIRECTS),

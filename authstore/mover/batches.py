@@ -38,11 +38,25 @@ class Batch:
     def __len__(self) -> int:
         return len(self.digests)
 
+    @property
+    def width(self) -> int:
+        """Of a row, in `values`."""
+        return len(self.last)
+
     def rows(self, first: int, end: int, together: int = 1) -> Iterator[list[Any]]:
         """The rows from `first` to before `end`, so many of them in one list."""
-        width = len(self.last)
+        width = self.width
         for start in range(first * width, end * width, together * width):
             yield self.values[start : start + together * width]
+
+
+@dataclass(frozen=True, slots=True)
+class LineBatch(Batch):
+    """Rows of which each is one value: a line of text as PostgreSQL's COPY reads it, without its end."""
+
+    @property
+    def width(self) -> int:
+        return 1
 
 
 def pack(batch: Sequence[tuple[Any, ...]]) -> tuple[Keys, list[Any]]:

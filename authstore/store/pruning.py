@@ -15,7 +15,6 @@ from authstore.store.events import EventStore
 from authstore.store.sessions.endings import end_dead
 
 _BATCH = 250  # rows at most in one look, which look-ups wait for
-_COUNTED = 1000  # rows in one read of a count
 
 
 class _Prunable(NamedTuple):
@@ -139,7 +138,7 @@ class PruningStore(EventStore):
                 if time.monotonic() >= deadline:
                     return dead + 1
                 total = _PRUNABLE[leg.table].total
-                [stretch] = await self._db.all(total(**cutoffs, after=after, until=leg.until, limit=_COUNTED))
+                [stretch] = await self._db.all(total(**cutoffs, after=after, until=leg.until, limit=_BATCH))
                 dead += stretch["dead"]
                 after = stretch["last"]
         return dead

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from authstore import Session, StoreNotFoundError, connect
+from authstore.backends.sqlite import opening
 from authstore.backends.sqlite.units import iso
 from authstore.observers import Observer, Statistic
 from authstore.store import pruning
@@ -168,6 +169,19 @@ async def test_health_answers_in_time_while_somebody_holds_the_lock(tmp_path: Pa
             assert health.detail["write_waited"] is True
             connection.execute("ROLLBACK")
         assert (await store.health(timeout=timedelta(seconds=10))).status == "pass"
+
+
+async def test_health_answers_warn_where_its_write_waited_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
+    path = tmp_path / "auth.db"
+    async with connect(path) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            health = await store.health(timeout=timedelta(seconds=30))
+            assert (health.ok, health.status, health.detail["write_waited"]) == (True, "warn", True)
+            connection.execute("ROLLBACK")
 
 
 async def test_health_fails_where_the_file_is_gone(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def suspects(
     said = {problem.table for problem in found}
     people = {(one.table.schema, one.table.name) for one in recognised if one.role == "users"}
     schemas = options.schemas or tuple({one.table.schema for one in recognised if one.moved})
+    referred = {(one.table, name) for table in source.tables for one in table.references for name in one.target_columns}
     problems: list[Problem] = []
     for table in source.tables:
         is_new = (table.schema, table.name) not in known and label(table.schema, table.name) not in said
@@ -37,7 +38,7 @@ def suspects(
             and (not schemas or table.schema in schemas)
             and _is_wanted(table, options, profile)
         ):
-            problems += yield from _of_table(table, source, people)
+            problems += yield from _of_table(table, referred, people)
     return problems
 
 
@@ -47,13 +48,15 @@ def _is_wanted(table: SourceTable, options: MoveOptions, profile: Profile) -> bo
     return not options.only or is_named(table, options.only)
 
 
-def _of_table(table: SourceTable, source: Source, people: Collection[QualifiedName]) -> Asking[list[Problem]]:
+def _of_table(
+    table: SourceTable, referred: Collection[tuple[QualifiedName, str]], people: Collection[QualifiedName]
+) -> Asking[list[Problem]]:
+    """`referred`: the columns that foreign keys point to."""
     for by, barred in outcasts(table, people):
         if count := (yield from count_rows(relation(table), barred)):
             return [kept_out(table, count, by)]
-    referred = {name for other in source.tables for one in other.references if one.table == (table.schema, table.name)
-                for name in one.target_columns}  # fmt: skip
-    columns = [column for column in may_hold_tokens(table, people) if column.name not in referred]
+    at = (table.schema, table.name)
+    columns = [column for column in may_hold_tokens(table, people) if (at, column.name) not in referred]
     raw = []
     for column in columns:
         if seems_raw(column, (yield from _sample(table, column))):

@@ -40,6 +40,8 @@ NETWORK: dict[str, Any] = {
 # too many connections, a standby that had to cancel us, and a lock that somebody holds.
 _PASSING = ("08", "57P0", "53", "40001", "25P03", "25P04", "55P03")
 
+LOCKS_HINT = "set max_locks_per_transaction higher there, to four times what it is, and restart the server"
+
 SourceConnection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -191,6 +193,8 @@ def translated(hint: str = "run the same command again to go on") -> Iterator[No
 
 def _ours(error: psycopg.Error, hint: str) -> MoverError:
     text = said(error)
+    if is_short_of_locks(error):
+        return SourceError("the source has no room for the locks on so many tables", hint=LOCKS_HINT)
     if is_passing(error):
         return SourceUnavailableError(f"the source does not answer: {text}", hint=hint)
     if error.sqlstate and error.sqlstate.startswith("42501"):
@@ -202,7 +206,14 @@ def is_passing(error: psycopg.Error) -> bool:
     """Whether the same may succeed a little later. A lost connection has no SQLSTATE: judged by type."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate.startswith(_PASSING)
+    return error.sqlstate.startswith(_PASSING) and not is_short_of_locks(error)
+
+
+def is_short_of_locks(error: psycopg.Error) -> bool:
+    """Whether a transaction has more tables, indexes and sequences to do with than the server may lock at once."""
+    return isinstance(error, psycopg.errors.OutOfMemory) and "max_locks_per_transaction" in (
+        error.diag.message_hint or ""
+    )
 
 
 def said(error: psycopg.Error) -> str:

@@ -22,7 +22,14 @@ from authstore.mover.errors import (
     TargetUnavailableError,
 )
 from authstore.mover.names import literal, quote
-from authstore.mover.postgres.connection import SourceConnection, connect, is_passing, said
+from authstore.mover.postgres.connection import (
+    LOCKS_HINT,
+    SourceConnection,
+    connect,
+    is_passing,
+    is_short_of_locks,
+    said,
+)
 from authstore.mover.postgres.snapshot import PINNED
 from authstore.mover.postgres.url import checked_url
 from authstore.mover.tuning import DEFAULT, Tuning
@@ -112,13 +119,14 @@ class PostgresTarget:
             with suppress(psycopg.Error):
                 self.execute("ROLLBACK")
 
-    def refusal(self, statement: str) -> str | None:
-        """Why the server refuses a statement in the transaction that is open; None where it has done it."""
+    def refusal(self, *statements: str) -> str | None:
+        """Why the server refuses one of these in the transaction that is open; None where it has done them all."""
         self.execute("SAVEPOINT trying")
         try:
-            self.execute(statement)
+            for statement in statements:
+                self.execute(statement)
         except psycopg.Error as error:
-            if is_passing(error):
+            if is_passing(error) or is_short_of_locks(error):
                 raise
             self.execute("ROLLBACK TO SAVEPOINT trying")
             return said(error)
@@ -197,6 +205,8 @@ def translated_target() -> Iterator[None]:
 
 def _ours(error: psycopg.Error) -> MoverError:
     text = said(error)
+    if is_short_of_locks(error):
+        return TargetError("the target has no room for the locks on so many tables", hint=LOCKS_HINT)
     if is_passing(error):
         return TargetUnavailableError(f"the target does not answer: {text}", hint="run the same command again to go on")
     if (error.sqlstate or "").startswith("42501"):

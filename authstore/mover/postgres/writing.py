@@ -10,7 +10,18 @@ from typing import Any
 
 import psycopg
 
-from authstore.mover.batches import PACK, Batch, CannotOverwriteError, Key, Keys, Pack, pack, plain, whole
+from authstore.mover.batches import (
+    PACK,
+    Batch,
+    CannotOverwriteError,
+    Key,
+    Keys,
+    LineBatch,
+    Pack,
+    pack,
+    plain,
+    whole,
+)
 from authstore.mover.copies import TableCopy
 from authstore.mover.errors import TargetError
 from authstore.mover.layout import Layout
@@ -142,7 +153,7 @@ class PostgresWriter:
         return (lambda row: made(row[first])) if made else itemgetter(first)
 
     @cached_property
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether a row is written as it comes."""
         all_come = len(self._written) == len(self.layout.columns) == self.layout.width
         return all_come and not self.table.written
@@ -154,7 +165,7 @@ class PostgresWriter:
         """
         self._target.execute("SAVEPOINT inserting")
         try:
-            self._copy(self.table.at, batch.rows(0, len(batch)))
+            self._copy(self.table.at, batch, 0, len(batch))
         except _REFUSALS as error:
             self._target.execute("ROLLBACK TO SAVEPOINT inserting")
             if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.ForeignKeyViolation):
@@ -166,7 +177,7 @@ class PostgresWriter:
         """Finds the rows that are refused, by halves."""
         refused: dict[int, str] = {}
         self._halve(batch, 0, len(batch), error, refused)
-        width = len(batch.last)
+        width = batch.width
         for at in sorted(refused, reverse=True):
             self.refused[batch.digests[at]] = refused[at]
             del batch.digests[at]
@@ -180,23 +191,27 @@ class PostgresWriter:
         for start, stop in ((first, middle), (middle, end)):
             self._target.execute("SAVEPOINT half")
             try:
-                self._copy(self.table.at, batch.rows(start, stop))
+                self._copy(self.table.at, batch, start, stop)
                 self._target.execute("RELEASE SAVEPOINT half")
             except _REFUSALS as found:
                 self._target.execute("ROLLBACK TO SAVEPOINT half")
                 self._halve(batch, start, stop, found, refused)
 
-    def _copy(self, into: str, rows: Iterator[list[Any]]) -> None:
+    def _copy(self, into: str, batch: Batch, first: int, end: int) -> None:
         statement = f"COPY {into} ({', '.join(self._columns)}) FROM STDIN"
         with self._target.connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            for row in rows if self._is_plain else ([value(row) for value in self._values] for row in rows):
+            if isinstance(batch, LineBatch):
+                copy.write(b"\n".join([*batch.values[first:end], b""]))
+                return
+            rows = batch.rows(first, end)
+            for row in rows if self.is_plain else ([value(row) for value in self._values] for row in rows):
                 copy.write_row(row)
 
     def overwrite(self, batch: Batch) -> None:
         """Over the rows with their keys. Raises `CannotOverwriteError`, having written some."""
         try:
             self._target.execute(f"CREATE TEMP TABLE authstore_arriving (LIKE {self.table.at}) ON COMMIT DROP")
-            self._copy(_ARRIVING, batch.rows(0, len(batch)))
+            self._copy(_ARRIVING, batch, 0, len(batch))
             key = [quote(self.table.names[name]) for name in self.layout.key]
             same = " AND ".join(f"t.{name} = a.{name}" for name in key)
             changed = ", ".join(f"{name} = a.{name}" for name in self._columns if name not in key)

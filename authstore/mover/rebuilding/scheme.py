@@ -29,6 +29,7 @@ from authstore.mover.rebuilding.trial import (
     read_tables,
     try_steps,
 )
+from authstore.mover.recognition.concealed import named_by
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.references import broken_references
@@ -307,14 +308,14 @@ def _with_rejects(
     decided: dict[str, Incoming] = {}
     problems: list[Problem] = []
     for one in tables:
-        rejects = []
-        for reject in (*_misfits(one), *_orphans(source, one, decided)):
-            if count := source.count(one.target, reject.where):
-                rejects.append(reject)
-                samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
-                named = [sample(row_id) for row_id in samples]
-                problems.append(rejected(one.target, reject, count, named, options))
-        decided[one.target] = replace(one, rejects=tuple(rejects))
+        asked = (*_misfits(one), *_orphans(source, one, decided))
+        counts = source.counts(one.target, [reject.where for reject in asked])
+        found = [(reject, count) for reject, count in zip(asked, counts, strict=True) if count]
+        for reject, count in found:
+            samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
+            named = [sample(", ".join(named_by(one.file.primary or ("",), key))) for key in samples]
+            problems.append(rejected(one.target, reject, count, named, options))
+        decided[one.target] = replace(one, rejects=tuple(reject for reject, _ in found))
     return list(decided.values()), problems
 
 

@@ -17,6 +17,8 @@ from authstore.mover.rebuilding.steps import Step, Steps
 from authstore.mover.reports import Problem
 from authstore.schema import migrations
 
+_TOGETHER = 64  # steps
+
 
 @dataclass(slots=True)
 class Tried:
@@ -113,7 +115,18 @@ def make_extensions(
 
 def try_steps(target: PostgresTarget, steps: Sequence[Step], tried: Tried) -> Iterator[Step]:
     """Those that the server takes, done; the others are problems."""
-    lost = {problem.table for problem in tried.problems if problem.stops}
+    # Some under one savepoint: at the end of each the server goes through all locks that it holds.
+    for first in range(0, len(steps), _TOGETHER):
+        together = steps[first : first + _TOGETHER]
+        lost = {problem.table for problem in tried.problems if problem.stops}
+        is_doubtful = any(step.refusal or step.table in lost for step in together)
+        if not is_doubtful and target.refusal(*(step.sql for step in together)) is None:
+            yield from together
+        else:
+            yield from _try_each(target, together, tried, lost)
+
+
+def _try_each(target: PostgresTarget, steps: Sequence[Step], tried: Tried, lost: set[str]) -> Iterator[Step]:
     for step in steps:
         if step.table in lost:
             continue

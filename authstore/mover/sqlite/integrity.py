@@ -1,6 +1,7 @@
 """The new file looked at before it takes its place: by SQLite's own check, and for rows that point to nothing."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -13,7 +14,6 @@ from authstore.mover.sqlite.references import Broken, broken_references
 
 _Answer = TypeVar("_Answer")
 _CHECKERS = 2
-_BIG, _TOGETHER = 16, 64  # tables
 _CACHE = -32768  # KiB. The check looks for every row in every index; what does not fit is read again and again.
 
 
@@ -25,58 +25,61 @@ def check(path: Path, tables: Sequence[str], *, thorough: bool) -> tuple[list[st
     since, need not be looked at entry by entry again.
     """
     look = _look_thoroughly if thorough else _look_quickly
-    with ThreadPoolExecutor(_CHECKERS) as pool:
-        damage = [pool.submit(_ask, path, look, some) for some in _shared_out(tables)]
-        broken = _references(pool, path, tables)
+    # Not "ro": a connection that cannot write has no use for CHECKs, and SQLite forgets them.
+    with closing(_Readers(path, "rw")) as readers, ThreadPoolExecutor(_CHECKERS) as pool:
+        damage = [pool.submit(readers.ask, look, table) for table in tables]
+        broken = _references(pool, readers, tables)
         return [line for one in damage for line in one.result()], _together(broken)
 
 
 def references_of(path: Path, tables: Sequence[str]) -> Broken:
     """Rows that point to nothing, counted by table and the table they point to."""
-    with ThreadPoolExecutor(_CHECKERS) as pool:
-        return _together(_references(pool, path, tables))
+    with closing(_Readers(path, "ro")) as readers, ThreadPoolExecutor(_CHECKERS) as pool:
+        return _together(_references(pool, readers, tables))
 
 
-def _shared_out(tables: Sequence[str]) -> list[Sequence[str]]:
-    """The big ones alone, the small ones many together: each connection reads the whole schema first."""
-    big, small = tables[:_BIG], tables[_BIG:]
-    return [*((table,) for table in big), *(small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER))]
+class _Readers:
+    """A connection for each thread that asks, since each reads the whole schema first. To be closed."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self._path = path
+        self._mode = mode
+        self._own = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+
+    def ask(self, question: Callable[[sqlite3.Connection, str], _Answer], table: str) -> _Answer:
+        if not hasattr(self._own, "reader"):
+            self._own.reader = self._open()
+        return question(self._own.reader, table)
+
+    def _open(self) -> sqlite3.Connection:
+        reader = file.connect(self._path, sqlite3.Connection, mode=self._mode)
+        self._opened.append(reader)
+        reader.execute("PRAGMA query_only = ON")
+        reader.execute(f"PRAGMA cache_size = {_CACHE}")
+        return reader
+
+    def close(self) -> None:
+        for reader in self._opened:
+            reader.close()
 
 
-def _look_thoroughly(reader: sqlite3.Connection, tables: Sequence[str]) -> list[str]:
-    return [line for table in tables for line in _said(reader.execute(f"PRAGMA integrity_check({quote(table)})"))]
+def _look_thoroughly(reader: sqlite3.Connection, table: str) -> list[str]:
+    return _said(reader.execute(f"PRAGMA integrity_check({quote(table)})"))
 
 
-def _look_quickly(reader: sqlite3.Connection, tables: Sequence[str]) -> list[str]:
+def _look_quickly(reader: sqlite3.Connection, table: str) -> list[str]:
     reader.execute("PRAGMA ignore_check_constraints = ON")
-    return [line for table in tables for line in _said(reader.execute(f"PRAGMA quick_check({quote(table)})"))]
-
-
-def _count_broken(reader: sqlite3.Connection, tables: Sequence[str]) -> Broken:
-    return {pair: count for table in tables for pair, count in broken_references(reader, table).items()}
+    return _said(reader.execute(f"PRAGMA quick_check({quote(table)})"))
 
 
 def _said(lines: Iterable[tuple[str]]) -> list[str]:
     return [line for (line,) in lines if line != "ok"]
 
 
-def _references(pool: ThreadPoolExecutor, path: Path, tables: Sequence[str]) -> list[Future[Broken]]:
-    return [pool.submit(_ask, path, _count_broken, some, mode="ro") for some in _shared_out(tables)]
+def _references(pool: ThreadPoolExecutor, readers: _Readers, tables: Sequence[str]) -> list[Future[Broken]]:
+    return [pool.submit(readers.ask, broken_references, table) for table in tables]
 
 
 def _together(counts: Iterable[Future[Broken]]) -> Broken:
     return {pair: count for one in counts for pair, count in one.result().items()}
-
-
-def _ask(
-    path: Path,
-    question: Callable[[sqlite3.Connection, Sequence[str]], _Answer],
-    tables: Sequence[str],
-    *,
-    mode: str = "rw",
-) -> _Answer:
-    # Not "ro" for SQLite's own check: a connection that cannot write has no use for CHECKs, and SQLite forgets them.
-    with closing(file.connect(path, sqlite3.Connection, mode=mode)) as reader:
-        reader.execute("PRAGMA query_only = ON")
-        reader.execute(f"PRAGMA cache_size = {_CACHE}")
-        return question(reader, tables)

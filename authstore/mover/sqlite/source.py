@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from authstore.mover.sqlite.ledger import TABLES, Ledger
 from authstore.mover.sqlite.reading import teach_digests
 from authstore.mover.sqlite.target_files import TargetFiles
 from authstore.schema import APPLICATION_ID, migrations, pending
+
+_MOST_COLUMNS = 1000  # of a row of results
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,13 @@ class SqliteSource:
         there = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
         return Ledger(self.connection).sources() if "authstore_move_sources" in there else {}
 
+    @cached_property
     def sequences_moved(self) -> Mapping[str, int]:
         """Where AUTOINCREMENT stood when the file was moved here, by table."""
         found: Mapping[str, int] = json.loads(self.notes.get("sequences", "{}"))
         return found
 
+    @cached_property
     def sequences(self) -> Mapping[str, int]:
         """Where it stands now."""
         return sequences_of(self.connection)
@@ -209,17 +214,24 @@ class SqliteSource:
         (found,) = self.connection.execute(f"SELECT count(*) FROM {quote(table)} AS s WHERE {where}").fetchone()
         return int(found)
 
+    def counts(self, table: str, wheres: Sequence[str]) -> list[int]:
+        """The same for each of these, in as few passes as SQLite has columns in a row."""
+        found: list[int] = []
+        for first in range(0, len(wheres), _MOST_COLUMNS):
+            sums = ", ".join(f"count(*) FILTER (WHERE {where})" for where in wheres[first : first + _MOST_COLUMNS])
+            found += self.connection.execute(f"SELECT {sums} FROM {quote(table)} AS s").fetchone()
+        return found
+
     def edges(self, table: str, column: str) -> tuple[Any, Any]:
         """The least and the greatest value of a column."""
         return tuple(
             self.connection.execute(f"SELECT min({quote(column)}), max({quote(column)}) FROM {quote(table)}").fetchone()
         )
 
-    def samples(self, table: str, key: Sequence[str], where: str, most: int) -> Sequence[str]:
-        """The keys of a few of them."""
+    def samples(self, table: str, key: Sequence[str], where: str, most: int) -> Sequence[tuple[Any, ...]]:
+        """The keys of a few of them; without a key, their numbers."""
         shown = ", ".join(map(quote, key)) or "rowid"
-        found = self.connection.execute(f"SELECT {shown} FROM {quote(table)} AS s WHERE {where} LIMIT {most}")
-        return [", ".join(str(part) for part in row) for row in found]
+        return self.connection.execute(f"SELECT {shown} FROM {quote(table)} AS s WHERE {where} LIMIT {most}").fetchall()
 
     def rows(self, table: FileTable) -> Iterator[dict[str, Any]]:
         """Every row by its columns' names, those of the smallest key first."""

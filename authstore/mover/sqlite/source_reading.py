@@ -1,23 +1,26 @@
 """Reading the rows of one table of the file: in batches behind one another, and as packs of keys and digests."""
 
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from authstore.backends.sqlite.texts import is_undecodable, undecodable
-from authstore.mover.batches import PACK, Batch, Key, Keys, Pack, pack, whole
+from authstore.mover.batches import PACK, Batch, Digests, Key, Keys, LineBatch, Pack, pack, whole
 from authstore.mover.errors import SourceError
-from authstore.mover.layout import Layout
+from authstore.mover.layout import Layout, in_groups
 from authstore.mover.names import quote
 from authstore.mover.reading_ahead import ReadAhead
+from authstore.mover.sqlite.copy_lines import copy_lines, row_of
 from authstore.mover.sqlite.queries import TargetQueries
+from authstore.mover.sqlite.reading import row_digest
 from authstore.mover.tuning import Tuning
+
+_BATCH_BYTES = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class SqliteReader:
     """One table. `kept`: the predicate of the rows that move. `is_numbered`: it has no key, and its rows count instead.
 
     `spelled`: what the target is known to make of some rows, by their digests: the digest that they have there, or
-    None where it does not take them.
+    None where it does not take them. `gives_lines`: every row comes as a line for COPY, where `has_lines` allows it.
     """
 
     layout: Layout
@@ -34,6 +37,7 @@ class SqliteReader:
     kept: str = "TRUE"
     is_numbered: bool = False
     spelled: Mapping[str, str | None] = field(default_factory=dict)
+    gives_lines: bool = False
 
     @cached_property
     def _queries(self) -> TargetQueries:
@@ -68,8 +72,30 @@ class SqliteReader:
 
     def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
         """Every row in key order, or those behind a key."""
-        behind = f" AND ({self._key}) > ({', '.join('?' * len(after))})" if after is not None else ""
-        return ReadAhead(lambda: self._batches(self._select(self._row, behind), after or ()))
+        return ReadAhead(lambda: (self._line_batches if self.gives_lines else self._row_batches)(after))
+
+    def _behind(self, after: Key | None) -> str:
+        return f" AND ({self._key}) > ({', '.join('?' * len(after))})" if after is not None else ""
+
+    def _row_batches(self, after: Key | None) -> Iterator[Batch]:
+        return self._batches(self._select(self._row, self._behind(after)), after or ())
+
+    def _line_batches(self, after: Key | None) -> Iterator[Batch]:
+        """Rows as lines; from a stretch on of which no lines can be made, as values."""
+        groups = in_groups([f"({quote(column.name)} IS NULL)" for column in self.layout.columns])
+        nulls = " + ".join(f"({' + '.join(group)})" for group in groups)
+        query = self._select(f"{self._queries.digested}, {nulls}", self._behind(after))
+        with closing(self._stretches(query, after or ())) as stretches:
+            for rows, digests in stretches:
+                lines = copy_lines([text for text, _ in rows], sum(count for _, count in rows), self.layout)
+                if lines is None:
+                    break
+                batch = LineBatch(digests, lines, row_of(rows[-1][0], self.layout))
+                yield batch
+                after = self.layout.key_of(batch.last)
+            else:
+                return
+        yield from self._row_batches(after)
 
     def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
         """The rows with these keys."""
@@ -102,7 +128,7 @@ class SqliteReader:
             cursor = self.connection.execute(query, tuple(parameters))
             while rows := cursor.fetchmany(PACK):
                 keys, texts = pack(rows)
-                digests = [_digest(text) for text in texts]
+                digests = [row_digest(text) for text in texts]
                 if self.spelled:
                     known = [(key, self.spelled.get(one, one)) for key, one in zip(keys, digests, strict=True)]
                     keys = [key for key, one in known if one is not None]
@@ -111,22 +137,36 @@ class SqliteReader:
                     yield keys, digests
 
     def _batches(self, query: str, parameters: Sequence[Any]) -> Iterator[Batch]:
-        """A query's rows, a stretch at a time; of those that the target is known not to take, none."""
+        for rows, digests in self._stretches(query, parameters):
+            flat = list(chain.from_iterable(rows))
+            flat[:: len(rows[0])] = digests
+            yield Batch.of(flat, rows[-1])
+
+    def _stretches(self, query: str, parameters: Sequence[Any]) -> Generator[tuple[list[tuple[Any, ...]], Digests]]:
+        """A query's rows, a stretch at a time, and their digests; of those that the target is known not to take,
+        none."""
         with _readable(self.connection, self.layout.table):
             cursor = self.connection.execute(query, tuple(parameters))
-            while rows := cursor.fetchmany(self.tuning.stretch_rows):
-                digests = [_digest(row[0]) for row in rows]
+            for rows in self._portions(cursor):
+                digests = [row_digest(row[0]) for row in rows]
                 if self.spelled:
                     rows = [row for row, one in zip(rows, digests, strict=True) if self.spelled.get(one, one)]
                     digests = [spelt for one in digests if (spelt := self.spelled.get(one, one))]
                 if rows:
-                    flat = list(chain.from_iterable(rows))
-                    flat[:: len(rows[0])] = digests
-                    yield Batch.of(flat, rows[-1])
+                    yield rows, digests
 
-
-def _digest(text: bytes) -> str:
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+    def _portions(self, cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+        """At most a stretch, and not much more than 8 MB, at a time."""
+        rows: list[tuple[Any, ...]] = []
+        weight = 0
+        for row in cursor:
+            rows.append(row)
+            weight += len(row[0])
+            if len(rows) >= self.tuning.stretch_rows or weight > _BATCH_BYTES:
+                yield rows
+                rows, weight = [], 0
+        if rows:
+            yield rows
 
 
 def _sorted(layout: Layout, number: int) -> str:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from authstore.backends.sqlite.errors import result_code
@@ -26,8 +27,15 @@ class SqliteWriter:
         self._target = target
         self._queries = TargetQueries(layout)
         self._many = _rows_a_statement(target, layout.width)
-        self._insert_many = self._queries.insert(self._many)
-        self._insert_one = self._queries.insert(1)
+
+    @cached_property
+    def _insert_many(self) -> str:
+        """Long, and of no use to a table of few rows."""
+        return self._queries.insert(self._many)
+
+    @cached_property
+    def _insert_one(self) -> str:
+        return self._queries.insert(1)
 
     @property
     def digest_query(self) -> str:
@@ -61,7 +69,8 @@ class SqliteWriter:
         """All of these. Raises `TargetError` where the target's rules forbid one."""
         whole = len(batch) // self._many * self._many
         try:
-            self._target.executemany(self._insert_many, batch.rows(0, whole, self._many))
+            if whole:
+                self._target.executemany(self._insert_many, batch.rows(0, whole, self._many))
             self._target.executemany(self._insert_one, batch.rows(whole, len(batch)))
         except sqlite3.IntegrityError as error:
             table = self.layout.table

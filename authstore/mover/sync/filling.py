@@ -13,6 +13,7 @@ from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import PostgresWriter, WritingTransaction
 from authstore.mover.rebuilding.scheme import Incoming
 from authstore.mover.reports import Event, Phase, ProgressEvent, TableEvent
+from authstore.mover.sqlite.copy_lines import has_lines
 from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.sqlite.source_reading import SqliteReader
 from authstore.mover.sync.equalise import FirstRead, Outcome, Table, copy_anew, equalise
@@ -52,14 +53,15 @@ class Filling:
             self.emit(TableEvent(one.target, "done", found, outcome.copied, outcome.deleted))
         self.transaction.end()
 
-    def reader(self, one: Incoming) -> SqliteReader:
+    def reader(self, one: Incoming, *, gives_lines: bool = False) -> SqliteReader:
         """The table in the file, as the server is known to take it."""
         spelled = self.ledger.spellings(one.target)
-        return SqliteReader(one.layout, self.source.connection, self.tuning, one.kept, one.is_numbered, spelled)
+        connection, tuning = self.source.connection, self.tuning
+        return SqliteReader(one.layout, connection, tuning, one.kept, one.is_numbered, spelled, gives_lines)
 
     def _fill_one(self, one: Incoming, rows: int) -> tuple[PostgresWriter, Outcome]:
         writer, table = self._table(one, rows)
-        reader = self.reader(one)
+        reader = self.reader(one, gives_lines=writer.is_plain and has_lines(one.layout))
         outcome = equalise(table, FirstRead(table, reader), reader, judge=self.judges)
         self._note_refused(one, writer)
         return writer, outcome

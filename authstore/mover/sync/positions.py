@@ -25,7 +25,7 @@ def set_positions(target: PostgresTarget, source: SqliteSource, scheme: RebuildS
 def _count_on(target: PostgresTarget, source: SqliteSource, one: Incoming, column: str, schema: str) -> None:
     """Behind the greatest number that was ever given."""
     sequence = sequence_of(target, schema, one.name, column)
-    given = source.sequences().get(one.target, 0)
+    given = source.sequences.get(one.target, 0)
     found = max([given, *_edges(source, one, column)], default=0)
     if sequence is not None and found > 0:
         target.execute(f"SELECT setval({literal(sequence)}, {found})")
@@ -35,8 +35,8 @@ def _position(source: SqliteSource, one: Incoming, column: str, position: int | 
     """None: no number was given."""
     farther = max if step > 0 else min
     if one.file.counted and one.file.primary == (column,):
-        now = source.sequences().get(one.target)
-        if now is None or now == source.sequences_moved().get(one.target):
+        now = source.sequences.get(one.target)
+        if now is None or now == source.sequences_moved.get(one.target):
             return position
         return now if position is None else farther(position, now)
     edges = _edges(source, one, column)

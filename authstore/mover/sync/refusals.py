@@ -12,10 +12,10 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.problems import SAMPLES, rejected, sample
 from authstore.mover.rebuilding.scheme import Incoming
+from authstore.mover.recognition.concealed import concealed, named_by
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.sqlite.source_reading import SqliteReader
-from authstore.mover.sync.concealed import concealed, named_by
 from authstore.mover.sync.rejects import write_lines
 from authstore.mover.tuning import Tuning
 

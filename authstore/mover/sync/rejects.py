@@ -8,7 +8,7 @@ from typing import Any
 
 from authstore.mover.copies import TableCopy
 from authstore.mover.postgres.connection import SourceConnection, streamed, translated
-from authstore.mover.sync.concealed import concealed
+from authstore.mover.recognition.concealed import concealed
 
 
 def write_rejects(connection: SourceConnection, copies: Sequence[TableCopy], path: Path) -> dict[str, int]:

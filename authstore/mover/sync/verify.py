@@ -13,6 +13,7 @@ from authstore.mover.plan import Scheme, scheme_of
 from authstore.mover.postgres.reading import reader_of
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.reading_ahead import ReadAhead, read_tables_ahead
+from authstore.mover.recognition.concealed import named_by
 from authstore.mover.reports import Event, Problem, ProgressEvent, TableDifference, TableEvent, VerifyReport
 from authstore.mover.sqlite.building import tables_of
 from authstore.mover.sqlite.connection import TargetConnection
@@ -22,7 +23,6 @@ from authstore.mover.sqlite.ledger import Ledger, as_moved
 from authstore.mover.sqlite.reading import opened_for_reading
 from authstore.mover.sqlite.target_files import TargetFiles, files_of
 from authstore.mover.sqlite.writing import SqliteWriter
-from authstore.mover.sync.concealed import named_by
 from authstore.mover.sync.pieces import pieces
 from authstore.mover.sync.sides import Writer
 from authstore.mover.tuning import DEFAULT, Tuning

@@ -26,6 +26,7 @@ from authstore.mover.layout import ColumnLayout, Kind, Layout
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, TablePlan, iso
 from authstore.mover.problems import refuse_undecided
+from authstore.mover.recognition.concealed import concealed
 from authstore.mover.reports import (
     MoveReport,
     Problem,
@@ -53,7 +54,6 @@ from authstore.mover.sqlite.target_files import (
 )
 from authstore.mover.sqlite.writing import SqliteWriter
 from authstore.mover.sync.attempt import Emit
-from authstore.mover.sync.concealed import concealed
 from authstore.mover.sync.start import Start, refuse_foreign
 from authstore.mover.sync.verify import Comparison
 from authstore.mover.tuning import Tuning

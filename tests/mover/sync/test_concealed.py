@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from authstore.mover import make_plan
-from authstore.mover.sync.concealed import concealed
+from authstore.mover.recognition.concealed import concealed
 from tests.mover.moving import change, moved, verified
 from tests.mover.seeds import seed
 
