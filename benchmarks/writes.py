@@ -14,8 +14,8 @@ from benchmarks.rounds import TASKS, Demand, Figure, Round, alternate, in_thread
 RAW = "sqlite3 in the thread, a commit each"
 
 TURNS = (
-    "callers and the writer's thread take turns for Python's lock, one after another; and the triggers of the change"
-    " log run with each write"
+    "gathering saves the flush alone, about 0.4 ms on this disk; pages, checks and triggers cost both sides the same,"
+    " and callers and the writer's thread take turns for Python's lock"
 )
 
 

@@ -74,7 +74,7 @@ def test_only_ascii_letters_are_the_same_in_both_cases() -> None:
 
 
 def test_numbering_goes_past_names_that_are_there() -> None:
-    space = Namespace(["a", "a_2"])
+    space = Namespace(["a", "A_2"])
 
     assert space.take("A") == "A_3"
 
