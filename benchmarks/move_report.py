@@ -23,7 +23,7 @@ _RATIOS = [
     ("back-pgloader", "back", "pgloader / the way back", ">= 2"),
 ]
 _PGLOADER = (
-    "- pgloader makes text of instants and numbers of flags, brings no CHECK and no ledger, and begins anew after a kill;"
+    "- pgloader makes text of instants and numbers of flags, brings no CHECK and no ledger, begins anew after a kill;"
     " `back` and `back-naive` fill the store's own tables with all of their rules"
 )
 
