@@ -164,9 +164,8 @@ ORDER BY id LIMIT :limit FOR NO KEY UPDATE
 -- dialect: sqlite
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)
-SELECT :id, :token_hash, :token_indexed, users.id, :expires, :expires_asked, :created_at, :last_used_at,
-    :authenticated_at, :ip, :user_agent, :data
-FROM users WHERE users.id = :user_id AND NOT users.disabled
+VALUES (:id, :token_hash, :token_indexed, ifnull((SELECT id FROM users WHERE id = :user_id AND NOT disabled), ''), :expires,
+    :expires_asked, :created_at, :last_used_at, :authenticated_at, :ip, :user_agent, :data)
 -- dialect: postgres
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)

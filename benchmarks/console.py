@@ -2,6 +2,7 @@
 `python -m benchmarks.console [SESSIONS]`; the result is benchmarks/results/console.md."""
 
 import asyncio
+import gc
 import os
 import platform
 import sqlite3
@@ -99,6 +100,11 @@ async def measure(path: Path, count: int) -> str:
                     assert answer.status_code == 200
                     late.append("left out, not waited for" in answer.text)
 
+            await open_console()
+            opened.clear()
+            late.clear()
+            gc.collect()
+            gc.freeze()  # as docs/operations.md says, once the application has started
             for _ in range(ROUNDS):
                 alone += await beside(store, str(session.token), asyncio.sleep(3))
                 during += await beside(store, str(session.token), open_console())

@@ -128,9 +128,11 @@ END;
 
 -- ── sessions ─────────────────────────────────────────────────────────────────────────────────────────────
 
+-- A store that signs somebody in who is not there, or disabled, says '' for the user: there is no such id, and no session.
 CREATE TRIGGER sessions_displaced_by_insert BEFORE INSERT ON sessions
-WHEN EXISTS (SELECT 1 FROM sessions WHERE id = NEW.id)
+WHEN NEW.user_id = '' OR EXISTS (SELECT 1 FROM sessions WHERE id = NEW.id)
     OR (NEW.token_indexed AND EXISTS (SELECT 1 FROM sessions WHERE token_hash = NEW.token_hash AND token_indexed = 1)) BEGIN
+    SELECT raise(IGNORE) WHERE NEW.user_id = '';
     UPDATE change_log SET displacing = NEW.id, displaced_from = (SELECT max(seq) + 1 FROM changes);
     INSERT INTO changes (at, user_id, session_id, reason, actor)
     SELECT coalesce((SELECT acting_at FROM change_log), strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'),
@@ -153,24 +155,23 @@ WHEN (NEW.id <> OLD.id AND EXISTS (SELECT 1 FROM sessions WHERE id = NEW.id))
     WHERE sessions.id <> OLD.id AND (sessions.id = NEW.id
         OR (NEW.token_indexed AND sessions.token_hash = NEW.token_hash AND sessions.token_indexed = 1));
 END;
-CREATE TRIGGER sessions_displaced_inserted AFTER INSERT ON sessions WHEN (SELECT displacing IS NEW.id FROM change_log) BEGIN
-    UPDATE changes SET type = reason, reason = iif(reason = 'session.ended', 'revoked', NULL)
-    WHERE seq >= (SELECT displaced_from FROM change_log) AND type IS NULL AND reason IN ('session.changed', 'session.ended');
-    UPDATE change_log SET displacing = NULL, displaced_from = NULL;
-END;
 CREATE TRIGGER sessions_displaced_updated AFTER UPDATE ON sessions WHEN (SELECT displacing IS NEW.id FROM change_log) BEGIN
     UPDATE changes SET type = reason, reason = 'revoked'
     WHERE seq >= (SELECT displaced_from FROM change_log) AND type IS NULL AND reason = 'session.ended';
     UPDATE change_log SET displacing = NULL, displaced_from = NULL;
 END;
-CREATE TRIGGER sessions_inserted AFTER INSERT ON sessions WHEN (SELECT audit_seconds IS NOT NULL FROM change_log) BEGIN
+-- One for all that a new session may need, since each costs every sign-in.
+CREATE TRIGGER sessions_inserted AFTER INSERT ON sessions
+WHEN NEW.token_indexed OR (SELECT displacing IS NEW.id OR audit_seconds IS NOT NULL FROM change_log) BEGIN
+    UPDATE changes SET type = reason, reason = iif(reason = 'session.ended', 'revoked', NULL)
+    WHERE seq >= (SELECT displaced_from FROM change_log WHERE displacing = NEW.id)
+        AND type IS NULL AND reason IN ('session.changed', 'session.ended');
+    UPDATE change_log SET displacing = NULL, displaced_from = NULL WHERE displacing = NEW.id;
     INSERT INTO changes (at, type, user_id, session_id, actor)
     SELECT coalesce((SELECT acting_at FROM change_log), strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'),
         'session.created', NEW.user_id, NEW.id,
         (SELECT iif(acting_at IS NULL, 'sql', actor) FROM change_log) WHERE (SELECT audit_seconds FROM change_log) IS NOT NULL;
-END;
-CREATE TRIGGER sessions_token_reused AFTER INSERT ON sessions WHEN NEW.token_indexed BEGIN
-    DELETE FROM ended_tokens WHERE token_hash = NEW.token_hash;
+    DELETE FROM ended_tokens WHERE NEW.token_indexed AND token_hash = NEW.token_hash;
 END;
 CREATE TRIGGER sessions_used AFTER UPDATE ON sessions
 WHEN NEW.last_used_at IS NOT OLD.last_used_at AND NEW.id = OLD.id AND NEW.user_id = OLD.user_id

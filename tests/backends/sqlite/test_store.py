@@ -19,6 +19,7 @@ from authstore.backends.sqlite import opening
 from authstore.database import BUSY_SECONDS
 from authstore.errors import (
     EmailTakenError,
+    NotFoundError,
     StoreBusyError,
     StoreClosedError,
     StoreMisuseError,
@@ -333,3 +334,15 @@ async def test_a_cancelled_close_still_closes(tmp_path: Path) -> None:
     await asyncio.gather(closing_store, return_exceptions=True)
     await store.close()
     assert await asyncio.to_thread(os.listdir, tmp_path) == ["auth.db"]
+
+
+async def test_nobody_gets_a_session_where_the_triggers_are_gone(file: Adapter, tmp_path: Path) -> None:
+    disabled = await file.create_user()
+    await file.update_user(disabled.id, disabled=True)
+    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        for user_id in ("nobody", disabled.id):
+            with pytest.raises(NotFoundError):
+                await file.create_session(user_id)
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
