@@ -5,16 +5,16 @@ applied twice does no harm, for what is written is what the source holds now.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from authstore.mover.batches import Batch, CannotOverwriteError, Key
+from authstore.mover.batches import Batch, CannotOverwriteError
 from authstore.mover.catalog import QualifiedName
 from authstore.mover.errors import TargetError
 from authstore.mover.following.feeds import Feeds
 from authstore.mover.following.order import Order
-from authstore.mover.postgres.replication.changes import Changes, Identity, Touched
+from authstore.mover.postgres.replication.changes import Changes, Identity
 from authstore.mover.postgres.replication.keyed import KeyedRows
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.reports import Phase, ProgressEvent, TableEvent
@@ -68,24 +68,25 @@ class Applying:
                 for keyed in self.feeds.fed(table, touched):
                     if keyed.copy.target in stale:
                         continue
-                    is_plan_old |= self._feed(keyed.on(view.main), touched)
+                    is_plan_old |= self._feed(keyed.on(view.main), touched.keys)
                     written.add(keyed.copy.target)
                     if self.changed is not None:
                         self.changed.setdefault(table, set()).update(touched.keys)
             self.target.note_changes(changes.until, written, stale, is_plan_old=is_plan_old)
         self.order.applied += changes.rows
 
-    def _feed(self, keyed: KeyedRows, touched: Touched) -> bool:
+    def _feed(self, keyed: KeyedRows, identities: set[Identity]) -> bool:
         """Whether the plan has to be made anew for one of the rows."""
         writer = SqliteWriter(self.target.connection, keyed.reader.layout)
         is_watched = False
-        for some in _in_parts(touched.keys):
+        for some in _in_parts(identities):
             is_watched |= keyed.is_watched(some)
             batches = list(keyed.rows(some))
-            there = [keyed.reader.layout.key_of(row) for batch in batches for row in batch.rows(0, len(batch))]
-            if touched.came and not keyed.copy.is_told_apart:
-                is_watched |= _may_share(writer, there)
-            writer.delete(keyed.keys(some) - {*there})
+            there = {keyed.reader.layout.key_of(row) for batch in batches for row in batch.rows(0, len(batch))}
+            gone = keyed.keys(some) - there
+            if gone and not keyed.copy.is_told_apart:
+                raise _MisfitError(keyed.copy.target)  # what stands there may be another row's
+            writer.delete(gone)
             try:
                 _write(writer, batches)
             except TargetError as error:
@@ -120,12 +121,6 @@ class _MisfitError(Exception):
     def __init__(self, table: str) -> None:
         super().__init__(table)
         self.table = table
-
-
-def _may_share(writer: SqliteWriter, keys: Sequence[Key]) -> bool:
-    """Whether two rows of the source may have come to one key: both are new, or one is there already. (So is a row that
-    is told of twice; then the plan is made anew in vain.)"""
-    return len({*keys}) < len(keys) or any(writer.has(key) for key in keys)
 
 
 def _write(writer: SqliteWriter, batches: list[Batch]) -> None:

@@ -54,6 +54,8 @@ class Feeds:
             keyed = self.keyed.get(target)
             if touched.is_whole or keyed is None or keyed.names != touched.names:
                 found.add(target)
+            elif (touched.came or touched.went) and not keyed.copy.is_told_apart:
+                found.add(target)  # which rows come to one key only all of them tell
         return found
 
     def is_decided_by(self, table: QualifiedName, touched: Touched) -> bool:
@@ -102,18 +104,30 @@ def feeds_of(
             speaks = _speaks_of(query, tables[at])
             mentions[at] = (*mentions.get(at, ()), Mention(copy.target, speaks))
         watched |= {at for at in tables if _name(at) in watching}
-        is_decoded = any(column.decode for column in copy.columns)  # the plan has looked into every row
-        if is_decoded or any(_DECIDED in reject.where for reject in copy.rejects):
-            decided.add(copy.source)
-        if any(reject.decision == "on_duplicate" for reject in copy.rejects):
-            decided |= users  # whose addresses are verified says who may be merged
+        decided |= _deciding(copy, users)
         if not {copy.source, *others} <= set(published):
             unpublished.append(copy.target)
-        elif not is_decoded and (rows := _keyed(copy, readers[copy.target], tables[copy.source], query)):
+        elif not _is_decoded(copy) and (rows := _keyed(copy, readers[copy.target], tables[copy.source], query)):
             keyed[copy.target] = rows
     return Feeds(
         readers, keyed, own, mentions, frozenset(watched), frozenset(decided), tuple(unpublished), leaves
     )  # fmt: skip
+
+
+def _is_decoded(copy: TableCopy) -> bool:
+    """Whether the plan has looked into every row."""
+    return any(column.decode for column in copy.columns)
+
+
+def _deciding(copy: TableCopy, users: set[QualifiedName]) -> set[QualifiedName]:
+    """The tables of which any change may let the plan decide otherwise about other rows."""
+    found = set()
+    are_named = _is_decoded(copy) or any(_DECIDED in reject.where for reject in copy.rejects)
+    if are_named or (copy.rejects and copy.role in ("users", "roles")):  # what hangs on these stays behind by name
+        found.add(copy.source)
+    if any(reject.decision == "on_duplicate" for reject in copy.rejects):
+        found |= users  # whose addresses are verified says who may be merged
+    return found
 
 
 def _name(at: QualifiedName) -> str:

@@ -40,8 +40,7 @@ ROW_NUMBER = "authstore_row"  # of the rows of a table without a key, in the ord
 _SECRETS = ("access_token", "refresh_token", "id_token")
 # What is said of another application's database, and why a store's own tables need none of it.
 _OF_OTHERS = {
-    "schemas": "a file has no schemas. `only` and `skip` choose its tables, and they go into the first schema of the"
-    " target's search_path (postgresql://…?options=-csearch_path%3Dapp)",
+    "schemas": "`only` and `skip` choose tables; they go where search_path says (…?options=-csearch_path%3Dapp)",
     "prefix": "its tables have the names that authstore gave them. Leave it out",
     "profile": "which table is which is known. Leave it out",
 }
