@@ -66,7 +66,7 @@ class Dataset(NamedTuple):
 def dataset(size: Size) -> Dataset:
     """The data set of this size, made unless it is there and fresh."""
     FOLDER.mkdir(exist_ok=True)
-    schema = migrations("sqlite")[-1].sha256[:8]
+    schema = hashlib.sha256("".join(step.sha256 for step in migrations("sqlite")).encode()).hexdigest()[:8]
     path = FOLDER / f"{schema}-{'-'.join(map(str, size))}.db"
     if not path.exists() or time.time() - path.stat().st_mtime > FRESH_DAYS * 86400:
         remove(path)

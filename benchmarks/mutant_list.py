@@ -82,7 +82,7 @@ MUTANTS = (
     Mutant(QUERIES, "id > :after ORDER BY id LIMIT :limit", "id >= :after ORDER BY id LIMIT :limit", _contract("page")),
     Mutant(QUERIES, "FROM users WHERE id > :after ORDER BY id", "FROM users WHERE id > :after ORDER BY created_at, id",
            _contract("order_of_ids or pages")),
-    Mutant(QUERIES, " AND NOT users.disabled\n-- dialect: postgres", "\n-- dialect: postgres", _contract("disabl")),
+    Mutant(QUERIES, "WHERE id = :user_id AND NOT disabled)", "WHERE id = :user_id)", _contract("disabl")),
     Mutant(QUERIES, " AND coalesce(refresh_holder, '') = :former", "", _contract("refresh or asks or holder")),
     Mutant(QUERIES, "refresh_count = refresh_count + 1", "refresh_count = refresh_count", _contract("refresh or asks")),
     Mutant(QUERIES, " AND id <> :except_id LIMIT", " LIMIT", _contract("spare")),

@@ -86,7 +86,7 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
         assert len(await store.list_sessions("ada", limit=10_000)) == 3000
 
 
-@pytest.mark.parametrize(("batch", "transactions"), [(1000, [100, 100, 50, 50]), (30, [30] * 10)])
+@pytest.mark.parametrize(("batch", "transactions"), [(1000, [100, 100, 50, 100, 45]), (30, [30] * 10 + [5] + [30] * 3)])
 async def test_what_is_dead_far_apart_is_deleted_in_few_transactions_and_none_of_them_is_large(
     tmp_path: Path, batch: int, transactions: list[int]
 ) -> None:
@@ -101,11 +101,13 @@ async def test_what_is_dead_far_apart_is_deleted_in_few_transactions_and_none_of
     path, deletions = tmp_path / "auth.db", Deletions()
     async with connect(path, clock=Clock(NOW), observers=[deletions]) as store:
         await store.create_user(id="ada")
-        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(3000) if n % 10], expires=NOW + timedelta(days=1))
-        insert(path, "ada", [(f"s{n:05}", NOW) for n in range(0, 3000, 10)], expires=NOW)
-        assert (await store.prune(batch=batch)).deleted["sessions"] == 300
+        dead = [n for n in range(3000) if n % 10 == 0 or n >= 2895]
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in dead], expires=NOW)
+        living = sorted(set(range(3000)) - set(dead))
+        insert(path, "ada", [(f"s{n:05}", NOW) for n in living], expires=NOW + timedelta(days=1))
+        assert (await store.prune(batch=batch)).deleted["sessions"] == len(dead) == sum(transactions)
         assert deletions.rows == transactions
-        assert len(await store.list_sessions("ada", limit=10_000)) == 2700
+        assert len(await store.list_sessions("ada", limit=10_000)) == len(living)
 
 
 async def test_in_short_times_it_is_forgotten_too_why_tokens_ended(

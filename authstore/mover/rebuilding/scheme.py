@@ -343,8 +343,7 @@ def _orphans(source: SqliteSource, one: Incoming, decided: Mapping[str, Incoming
         own = ", ".join(f'"s".{quote(name)}' for name in link.columns)
         there = ", ".join(f'"s".{quote(name)}' for name in link.target_columns)
         given = " AND ".join(f'"s".{quote(name)} IS NOT NULL' for name in link.columns)
-        kept = parent.kept if parent else "TRUE"
-        rows = f'SELECT {there} FROM {quote(link.table)} AS "s" WHERE {kept}'
+        rows = f'SELECT {there} FROM {quote(link.table)} AS "s" WHERE {parent.kept if parent else "TRUE"}'
         follows = link.table not in broken
         reason = f"points to no row of {link.table}" + (" that comes" if follows else "")
         yield Reject(reason, f"({given} AND ({own}) NOT IN ({rows}))", "on_orphan", follows=follows)
