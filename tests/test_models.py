@@ -24,7 +24,7 @@ from authstore.models import (
     aware_utc,
     check_text,
 )
-from authstore.testing.contract.base import BAD_TEXTS
+from authstore.testing.contract.shared import BAD_TEXTS
 
 NOON = datetime(2031, 5, 6, 12, 0, 0, 123456, tzinfo=UTC)
 TIMES = {"created_at": NOON, "updated_at": NOON}

@@ -21,9 +21,9 @@ from authstore.ops.inspecting import count_sessions, cutoffs
 from authstore.ops.subject import Subject
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import is_storable
 from authstore.store.ids import first_id, made_at
 from authstore.store.log.changes import event
+from authstore.store.shared import is_storable
 
 DAYS: Final = 30
 RECENT_HOURS: Final = 48

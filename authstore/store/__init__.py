@@ -1,12 +1,12 @@
 """The `Adapter`, written once, on the verbs of a `Database`."""
 
 from authstore.store.authenticators import AuthenticatorStore
-from authstore.store.base import StoreBase
 from authstore.store.maintenance import MaintenanceStore
 from authstore.store.notes import NotesStore
 from authstore.store.refresh import RefreshStore
 from authstore.store.roles import RoleStore
 from authstore.store.sessions.writing import SessionStore
+from authstore.store.shared import StoreBase
 from authstore.store.sign_in import SignInStore
 from authstore.store.users import UserStore
 from authstore.store.verification_tokens import VerificationTokenStore

@@ -11,7 +11,7 @@ from authstore.errors import AccountLinkedError, UserNotFoundError
 from authstore.models import Account, AccountType
 from authstore.sql import Statement, queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, is_storable
+from authstore.store.shared import StoreBase, is_storable
 
 TOKEN_FIELDS = frozenset(
     {"type", "access_token", "refresh_token", "id_token", "token_type", "scope", "session_state", "expires_at", "data"}

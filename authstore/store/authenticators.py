@@ -10,7 +10,7 @@ from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterE
 from authstore.models import Authenticator, DeviceType, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, is_storable, json_object
+from authstore.store.shared import StoreBase, is_storable, json_object
 
 
 class AuthenticatorStore(StoreBase):

@@ -7,7 +7,6 @@ from authstore.database import Unit
 from authstore.expiry import oldest_start
 from authstore.models import Event
 from authstore.sql import queries
-from authstore.store.base import StoreBase, Values, checked_limit
 from authstore.store.log.changes import (
     ChainCheck,
     ChainReport,
@@ -18,6 +17,7 @@ from authstore.store.log.changes import (
     keep_for,
     lost,
 )
+from authstore.store.shared import StoreBase, Values, checked_limit
 
 _CHECK_BATCH = 500
 _LAST_HASH = b"\xff" * 32

@@ -12,7 +12,7 @@ from authstore.database import Unit
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError, StoreMisuseError
 from authstore.models import Health, HealthStatus
 from authstore.sql import queries
-from authstore.store.base import StoreBase
+from authstore.store.shared import StoreBase
 
 _SHARED_SECONDS = 5.0
 _LONG_LOG = 64 * 2**20  # bytes: SQLite cuts it back to this when nothing holds it

@@ -13,7 +13,7 @@ from authstore.encryption import Cipher
 from authstore.observers import Observer, Watch
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase
+from authstore.store.shared import StoreBase
 
 BACKUP = "backup"  # the newest backup; written by whoever makes one
 LOOK = "look"  # the sizes of tables, for a later look to be compared with

@@ -10,9 +10,9 @@ from authstore.database import Unit
 from authstore.models import PruneReport
 from authstore.sql import Query, queries
 from authstore.store import rows
-from authstore.store.base import Values
 from authstore.store.events import EventStore
 from authstore.store.sessions.endings import end_dead
+from authstore.store.shared import Values
 
 _BATCH = 250  # rows at most in one look, which look-ups wait for
 

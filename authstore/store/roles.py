@@ -8,9 +8,9 @@ from authstore.errors import ConflictError, RoleNotFoundError, UserNotFoundError
 from authstore.models import Role, User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import checked_limit, is_storable, json_object
 from authstore.store.sessions.cache import KeptRoles, SessionCache
 from authstore.store.sessions.reading import SessionReader
+from authstore.store.shared import checked_limit, is_storable, json_object
 
 
 class RoleStore(SessionReader):

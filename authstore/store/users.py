@@ -10,9 +10,9 @@ from authstore.errors import ConflictError, EmailTakenError, InvalidEmailError
 from authstore.models import User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import checked_limit, is_storable, json_object
 from authstore.store.sessions.endings import Ending, end_sessions
 from authstore.store.sessions.slices import SlicingStore
+from authstore.store.shared import checked_limit, is_storable, json_object
 
 
 class UserStore(SlicingStore):

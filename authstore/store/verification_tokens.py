@@ -10,7 +10,7 @@ from authstore.expiry import end_of, is_alive
 from authstore.models import VerificationToken, check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values, json_object
+from authstore.store.shared import StoreBase, Values, json_object
 from authstore.tokens import MAX_TOKEN_LENGTH, hash_token, new_secret
 
 OUTSTANDING = 5  # per identifier and purpose

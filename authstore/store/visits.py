@@ -13,7 +13,7 @@ from authstore.expiry import is_session_alive, session_expiry
 from authstore.models import Visit
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values, checked_merge, checked_token, json_object, laid_over
+from authstore.store.shared import StoreBase, Values, checked_merge, checked_token, json_object, laid_over
 from authstore.tokens import hash_token, is_presentable, named_session, new_session_token
 
 

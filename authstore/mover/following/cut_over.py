@@ -20,7 +20,7 @@ from authstore.mover.errors import MoverError, SourceError, SourceUnavailableErr
 from authstore.mover.following.finishing import finish
 from authstore.mover.following.follower import Following
 from authstore.mover.following.order import Order, bound
-from authstore.mover.following.place import reopen
+from authstore.mover.following.source import reopen
 from authstore.mover.plan import iso
 from authstore.mover.postgres.replication.changes import Identity
 from authstore.mover.postgres.replication.guard import close_tables, guarded_tables
@@ -56,10 +56,10 @@ def _level(following: Following) -> None:
     with target.transaction():
         target.note(moments)
     following.applying.changed = {}
-    following.place.view.renew()
+    following.source.view.renew()
     following.replan(bound(order.options, target.notes))
     following.compare(following.feeds.readers)
-    following.place.view.rest()
+    following.source.view.rest()
     following.look()
     near = _CLOSE
     while _drained_in(following) > near:  # where the source is never still for so long, a little more is enough
@@ -69,7 +69,7 @@ def _level(following: Following) -> None:
 def _drained_in(following: Following) -> float:
     """Seconds that the log takes from where the source stands to the target: what a standstill would begin with."""
     began = time.monotonic()
-    _read_up_to(following, following.place.slot.end())
+    _read_up_to(following, following.source.slot.end())
     following.step()
     return time.monotonic() - began
 
@@ -89,7 +89,7 @@ def _close(following: Following) -> tuple[float, int]:
     tables = sorted(following.feeds.leaves)
     for _ in range(_TRIES):
         began = time.monotonic()
-        under_lock = close_tables(following.place.connection, tables, wait)
+        under_lock = close_tables(following.source.connection, tables, wait)
         if under_lock is not None:
             return began, under_lock
         order.emit(RetryEvent("the source's tables are in use and were not to be locked", _PAUSE))
@@ -130,30 +130,30 @@ def _drain(following: Following, under_lock: int) -> None:
 
 def _settle(following: Following) -> None:
     """Tables of which the log does not tell, and what else has to be compared as a whole."""
-    if following.place.slot.shape() != following.shape:
+    if following.source.slot.shape() != following.shape:
         raise SourceError("the source's tables were changed at the last moment", hint="run the same command again")
     following.settle({*following.feeds.unpublished, *following.target.stale})
 
 
 def _judge(following: Following) -> None:
     """Asks both sides again for what changed, and counts every table. Raises `TargetError`."""
-    place, target, feeds = following.place, following.target, following.feeds
-    place.view.renew()
+    source, target, feeds = following.source, following.target, following.feeds
+    source.view.renew()
     differing: dict[str, int] = {}
-    for source, identities in (following.applying.changed or {}).items():
-        for name in feeds.own.get(source, ()):
+    for changed, identities in (following.applying.changed or {}).items():
+        for name in feeds.own.get(changed, ()):
             if name in feeds.keyed:
-                differing[name] = _differing(following, feeds.keyed[name].on(place.view.main), identities)
+                differing[name] = _differing(following, feeds.keyed[name].on(source.view.main), identities)
     for name, reader in feeds.readers.items():
-        there, here = count_rows(reader.on(place.view.main)), target.count(name)
+        there, here = count_rows(reader.on(source.view.main)), target.count(name)
         differing[name] = max(differing.get(name, 0), abs(there - here))
-    place.view.rest()
+    source.view.rest()
     broken = references_of(following.order.files.target, [*feeds.readers])
     said = [f"{name} ({count} rows)" for name, count in differing.items() if count]
     said += [f"{table} ({count} rows point to no {parent})" for (table, parent), count in broken.items()]
     if said:
         raise TargetError(f"the target is not what the source is: {', '.join(said)}")
-    if len(guarded_tables(place.connection)) < len(feeds.leaves):
+    if len(guarded_tables(source.connection)) < len(feeds.leaves):
         raise SourceError("the source's tables were opened in the meantime", hint="run the same command again")
 
 

@@ -3,7 +3,7 @@
 from authstore.expiry import utc_now
 from authstore.mover.following.follower import Following
 from authstore.mover.following.order import Order
-from authstore.mover.following.place import opened, refuse_closed, reopen
+from authstore.mover.following.source import opened, refuse_closed, reopen
 from authstore.mover.plan import iso
 from authstore.mover.postgres.definitions import read_definitions
 from authstore.mover.postgres.reading import last_value
@@ -19,20 +19,20 @@ from authstore.mover.sync.rejects import write_rejects
 
 def finish(following: Following, standstill: float) -> FollowReport:
     """After a good verdict: what a move does at its end."""
-    order, target, place, scheme = following.order, following.target, following.place, following.scheme
+    order, target, source, scheme = following.order, following.target, following.source, following.scheme
     options = following.options
-    place.view.renew()
-    rejected = write_rejects(place.view.main, [copy for copy in scheme.copies if copy.rejects], order.files.rejects)
+    source.view.renew()
+    rejected = write_rejects(source.view.main, [copy for copy in scheme.copies if copy.rejects], order.files.rejects)
     definitions = {copy.source: copy.target for copy in scheme.copies}
-    found = read_definitions(place.view.main, definitions)
+    found = read_definitions(source.view.main, definitions)
     with target.transaction():
         for copy in scheme.copies:
             target.ledger.set_rejected(copy.target, rejected.get(copy.target, 0))
             if copy.sequence is not None:
-                set_sequence(target.connection, copy.target, last_value(place.view.main, copy.sequence[1]))
+                set_sequence(target.connection, copy.target, last_value(source.view.main, copy.sequence[1]))
         target.ledger.set_sources({definitions[at] if at else "": text for at, text in found.items()})
         target.note({**options_note(options), **sequences_note(target.connection), "finished_at": iso(utc_now())})
-    place.view.rest()
+    source.view.rest()
     report = FollowReport(
         target=str(order.files.target),
         applied=order.applied,
@@ -41,7 +41,7 @@ def finish(following: Following, standstill: float) -> FollowReport:
         standstill=standstill,
     )
     following.log.close()
-    place.slot.drop()
+    source.slot.drop()
     _leave(order, target)  # the last: whoever is killed before runs the same command again
     return report
 
@@ -61,12 +61,12 @@ def run_drop(order: Order) -> FollowReport:
     """
     with translated(), locked(order.files):
         notes = notes_in(order.files.target) if order.files.target.is_file() else {}
-        with opened(order, notes.get("following", "")) as place:
-            place.view.rest()
+        with opened(order, notes.get("following", "")) as source:
+            source.view.rest()
             if "following" in notes:
-                refuse_closed(place, is_ours=True)
-            there = place.slot.drop()
-            name = place.slot.name if there else ""
+                refuse_closed(source, is_ours=True)
+            there = source.slot.drop()
+            name = source.slot.name if there else ""
         if "following" in notes:
             with opened_followed(order.files.target) as target:
                 _leave(order, target)

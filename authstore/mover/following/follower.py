@@ -10,8 +10,8 @@ from authstore.mover.following.applying import Applying
 from authstore.mover.following.feeds import Feeds, feeds_of
 from authstore.mover.following.log import Log
 from authstore.mover.following.order import Order, bound
-from authstore.mover.following.place import Place, await_settled, planned, sources_of
 from authstore.mover.following.slot_watch import heed_slot
+from authstore.mover.following.source import FollowedSource, await_settled, planned, sources_of
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
 from authstore.mover.reports import LagEvent
@@ -30,7 +30,7 @@ class Following:
     """A target that is open, and a log that is read. `shape`: of the source's tables when they were planned."""
 
     order: Order
-    place: Place
+    source: FollowedSource
     scheme: Scheme
     applying: Applying
     log: Log
@@ -62,9 +62,9 @@ class Following:
         self.order.heed_stop()
         changes = self.log.take()
         if changes.transactions:
-            await_settled(self.place.view, changes.transactions, self.order.stop)
-            self.applying.apply(changes, self.place.view)
-            self.place.view.rest()
+            await_settled(self.source.view, changes.transactions, self.order.stop)
+            self.applying.apply(changes, self.source.view)
+            self.source.view.rest()
             self.log.confirm(self.target.lsn)
         return changes.rows
 
@@ -91,13 +91,13 @@ class Following:
 
     def look(self) -> None:
         """At the source's definitions and at the slot."""
-        if self.place.slot.shape() != self.shape:
+        if self.source.slot.shape() != self.shape:
             raise PlanChangedError("the source's tables are not what they were: planned anew")
         self._look_at_slot()
 
     def _look_at_slot(self) -> None:
         self._looked = time.monotonic()
-        heed_slot(self.order, self.place.slot.state())
+        heed_slot(self.order, self.source.slot.state())
 
     def note_quiet(self) -> None:
         """Where nothing of ours changes, the log goes on all the same, and need not be kept."""
@@ -114,7 +114,7 @@ class Following:
 
     def settle(self, tables: set[str]) -> None:
         """Plans anew where that is due, and compares these tables as a whole."""
-        view = self.place.view
+        view = self.source.view
         view.renew()
         is_planned = self.target.is_plan_old or self.feeds.is_plan_outgrown(tables | self.target.stale, view)
         if is_planned:
@@ -135,7 +135,7 @@ class Following:
         that comes meanwhile."""
         for copy in self.scheme.copies:
             if copy.target in tables or copy.target in self.target.stale:
-                self.applying.equalise(copy.target, self.place.view, self._look_now_and_then)
+                self.applying.equalise(copy.target, self.source.view, self._look_now_and_then)
 
     def _look_now_and_then(self) -> None:
         if time.monotonic() - self._looked > _LOOK:
@@ -143,11 +143,11 @@ class Following:
 
     def replan(self, options: MoveOptions) -> None:
         """As the view shows the source; tables that must hold something else than before are stale."""
-        scheme = planned(self.order, self.place.view, options)
+        scheme = planned(self.order, self.source.view, options)
         if scheme.fingerprint != self.scheme.fingerprint:
             raise PlanChangedError("the source's rows need other columns than before: moved anew")
-        published = self.place.slot.refuse(sources_of(scheme))
-        self.applying.feeds = feeds_of(scheme, self.place.view, published, self.feeds.leaves, self.order.tuning)
+        published = self.source.slot.refuse(sources_of(scheme))
+        self.applying.feeds = feeds_of(scheme, self.source.view, published, self.feeds.leaves, self.order.tuning)
         self.scheme, self.options = scheme, options
         with self.target.transaction():
             note_scheme(self.target, scheme)

@@ -11,8 +11,16 @@ from authstore.mover.following.feeds import feeds_of
 from authstore.mover.following.follower import Following, PlanChangedError, note_scheme
 from authstore.mover.following.log import reading
 from authstore.mover.following.order import Order, bound
-from authstore.mover.following.place import Place, keys_of, make_slot, opened, planned, refuse_closed, sources_of
 from authstore.mover.following.slot_watch import heed_slot, slot_watched
+from authstore.mover.following.source import (
+    FollowedSource,
+    keys_of,
+    make_slot,
+    opened,
+    planned,
+    refuse_closed,
+    sources_of,
+)
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme
 from authstore.mover.postgres.replication.stream import SlotLostError, Stream
@@ -61,39 +69,39 @@ def _session(order: Order) -> FollowReport | None:
     """While the connections live. Nothing is given where the target was moved, and is to be followed from now on."""
     notes = _notes(order)
     slot = notes.get("following", "")
-    with opened(order, slot) as place:
+    with opened(order, slot) as source:
         if not (slot and order.cuts_over):  # a cut-over that was killed goes on
-            refuse_closed(place, is_ours=bool(slot))
+            refuse_closed(source, is_ours=bool(slot))
         if order.gives_slot_up:
-            place.slot.drop_slot()
+            source.slot.drop_slot()
             order.gives_slot_up = False
         options = bound(order.options, notes) if slot else order.options
-        shape = place.slot.shape()
-        scheme = planned(order, place.view, options)
-        published = place.slot.refuse(sources_of(scheme))
-        place.view.rest()
+        shape = source.slot.shape()
+        scheme = planned(order, source.view, options)
+        published = source.slot.refuse(sources_of(scheme))
+        source.view.rest()
         if not slot or notes.get("scheme") != scheme.fingerprint:
-            _move(order, place, published)
+            _move(order, source, published)
             return None
         with opened_followed(order.files.target) as target:
-            after = _from_where(order, place, target, scheme, published)
-            with _followed(order, place, target, _Planned(scheme, options, shape, published), after) as following:
+            after = _from_where(order, source, target, scheme, published)
+            with _followed(order, source, target, _Planned(scheme, options, shape, published), after) as following:
                 if order.cuts_over:
                     return cut_over(following)
                 following.go_on()
     return None
 
 
-def _move(order: Order, place: Place, published: list[tuple[str, str]]) -> None:
+def _move(order: Order, source: FollowedSource, published: list[tuple[str, str]]) -> None:
     """The whole of it, as `move` does it, with the log kept from before it began; then the target is marked."""
-    state = place.slot.state()
-    is_new = place.slot.publish(published)
+    state = source.slot.state()
+    is_new = source.slot.publish(published)
     if state is not None and (state.is_lost or is_new):
-        place.slot.drop_slot()
+        source.slot.drop_slot()
         state = None
-    began = make_slot(order, place.slot) if state is None else state.confirmed
+    began = make_slot(order, source.slot) if state is None else state.confirmed
     try:
-        with slot_watched(order, place.slot.name):
+        with slot_watched(order, source.slot.name):
             move_locked(
                 Run(order.url, order.files, order.options, order.emit, order.stop, proves=True, tuning=order.tuning)
             )
@@ -101,25 +109,25 @@ def _move(order: Order, place: Place, published: list[tuple[str, str]]) -> None:
         raise
     except MoverError:
         if state is None:  # nothing is left behind where nothing was
-            place.slot.drop()
+            source.slot.drop()
         raise
     with opened_followed(order.files.target) as target:
-        target.mark(place.slot.name, began)
+        target.mark(source.slot.name, began)
 
 
 def _from_where(
-    order: Order, place: Place, target: FollowedFile, scheme: Scheme, published: list[tuple[str, str]]
+    order: Order, source: FollowedSource, target: FollowedFile, scheme: Scheme, published: list[tuple[str, str]]
 ) -> int:
     """The place in the log from which to read on. Where that is lost, everything is stale."""
-    state = place.slot.state()
-    is_new = place.slot.publish(published)
+    state = source.slot.state()
+    is_new = source.slot.publish(published)
     if state is not None:
         heed_slot(order, state)
     lost = state is None or is_new or state.confirmed > target.lsn
     if state is not None and is_new:
-        place.slot.drop_slot()
+        source.slot.drop_slot()
         state = None
-    began = make_slot(order, place.slot) if state is None else max(state.confirmed, target.lsn)
+    began = make_slot(order, source.slot) if state is None else max(state.confirmed, target.lsn)
     with target.transaction():
         if lost:  # what came before the new slot, and after the plan, nobody tells of
             target.note_changes(began, (), {copy.target for copy in scheme.copies}, is_plan_old=True)
@@ -138,21 +146,21 @@ class _Planned:
 @contextmanager
 def _followed(
     order: Order,
-    place: Place,
+    source: FollowedSource,
     target: FollowedFile,
     planned: _Planned,
     after: int,
 ) -> Iterator[Following]:
     scheme = planned.scheme
-    leaves = place.slot.leaves(sources_of(scheme))
-    place.view.renew()
-    feeds = feeds_of(scheme, place.view, planned.published, leaves, order.tuning)
-    place.view.rest()
+    leaves = source.slot.leaves(sources_of(scheme))
+    source.view.renew()
+    feeds = feeds_of(scheme, source.view, planned.published, leaves, order.tuning)
+    source.view.rest()
     stream = Stream(checked_url(order.url), order.stop, order.tuning)
     try:
-        stream.start(place.slot.name, place.slot.name, after)
+        stream.start(source.slot.name, source.slot.name, after)
     except BaseException:
         stream.close()
         raise
     with reading(stream, after, keys_of(scheme, leaves)) as log:
-        yield Following(order, place, scheme, Applying(order, target, feeds), log, planned.shape, planned.options)
+        yield Following(order, source, scheme, Applying(order, target, feeds), log, planned.shape, planned.options)

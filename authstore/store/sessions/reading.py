@@ -11,10 +11,10 @@ from authstore.expiry import END_OF_TIME, is_session_alive
 from authstore.models import CacheInfo, Ended, Session, User
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase, Values, checked_limit, is_storable
 from authstore.store.sessions import kept
 from authstore.store.sessions.cache import SessionCache
 from authstore.store.sessions.endings import ended, find_presented
+from authstore.store.shared import StoreBase, Values, checked_limit, is_storable
 from authstore.tokens import hash_token, is_presentable, named_session
 
 _log = logging.getLogger("authstore.store")

@@ -11,8 +11,8 @@ from authstore.database import Row, Unit
 from authstore.models import check_text
 from authstore.sql import queries
 from authstore.store import rows
-from authstore.store.base import StoreBase
 from authstore.store.sessions.endings import Ending, ManySessionsError, end_these
+from authstore.store.shared import StoreBase
 
 T = TypeVar("T")
 

@@ -14,7 +14,6 @@ from authstore.expiry import end_of, is_touch_due, session_expiry
 from authstore.models import Session
 from authstore.sql import Statement, queries
 from authstore.store import rows
-from authstore.store.base import Values, checked_merge, checked_token, is_storable, json_object, laid_over
 from authstore.store.log.acting import said
 from authstore.store.sessions.endings import (
     Ending,
@@ -29,6 +28,7 @@ from authstore.store.sessions.endings import (
 )
 from authstore.store.sessions.reading import SessionReader
 from authstore.store.sessions.slices import SlicingStore
+from authstore.store.shared import Values, checked_merge, checked_token, is_storable, json_object, laid_over
 from authstore.tokens import (
     hash_token,
     is_presentable,

@@ -12,7 +12,6 @@ try:
     from authstore.testing.contract.accounts import AccountsContract
     from authstore.testing.contract.addresses import EmailContract
     from authstore.testing.contract.authenticators import AuthenticatorsContract, CounterContract
-    from authstore.testing.contract.base import ContractBase
     from authstore.testing.contract.cancellation import CancellationContract
     from authstore.testing.contract.events import EventsContract
     from authstore.testing.contract.integrity import IntegrityContract
@@ -24,6 +23,7 @@ try:
     from authstore.testing.contract.sessions.life import SessionChangesContract, SessionExpiryContract
     from authstore.testing.contract.sessions.making import SessionsContract
     from authstore.testing.contract.sessions.visits import VisitsContract
+    from authstore.testing.contract.shared import ContractBase
     from authstore.testing.contract.sign_in import KnownAccountContract, KnownAddressContract, NewAccountContract
     from authstore.testing.contract.transactions import (
         IsolationContract,

@@ -8,7 +8,7 @@ import pytest
 from authstore.adapter import Adapter
 from authstore.errors import AccountLinkedError, UserNotFoundError
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import MANY, ContractBase, errors, settled, winners
+from authstore.testing.contract.shared import MANY, ContractBase, errors, settled, winners
 from authstore.testing.factories import make_account, make_user
 
 EXPIRES = datetime(2031, 6, 1, 12, 0, 0, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 
 from authstore.adapter import Users
 from authstore.errors import EmailTakenError, InvalidEmailError
-from authstore.testing.contract.base import ContractBase
+from authstore.testing.contract.shared import ContractBase
 
 SAME = [
     ("ada@example.com", "ada@example.com"),

@@ -9,7 +9,7 @@ from authstore.adapter import Adapter
 from authstore.errors import AuthenticatorNotFoundError, ConflictError, CounterError, UserNotFoundError
 from authstore.models import Authenticator
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import MANY, ContractBase, errors, settled, winners
+from authstore.testing.contract.shared import MANY, ContractBase, errors, settled, winners
 from authstore.testing.factories import make_authenticator, make_user
 
 KEY = bytes(range(256))

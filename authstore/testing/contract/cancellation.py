@@ -6,8 +6,8 @@ from typing import Any
 
 from authstore.adapter import Adapter
 from authstore.errors import EmailTakenError
-from authstore.testing.contract.base import ContractBase, errors, settled, winners
 from authstore.testing.contract.sessions.making import living, secret
+from authstore.testing.contract.shared import ContractBase, errors, settled, winners
 from authstore.testing.factories import make_account, make_email, make_session, make_user
 
 # When to cancel: after so many turns of the event loop, then after ever more real time.

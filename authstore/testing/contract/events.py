@@ -9,8 +9,8 @@ from authstore.adapter import Adapter
 from authstore.errors import ChangesLostError, CounterError
 from authstore.models import Event, Permission
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import INSTANT, ContractBase
 from authstore.testing.contract.sessions.making import secret, touch_pause
+from authstore.testing.contract.shared import INSTANT, ContractBase
 from authstore.testing.factories import make_session, make_user
 
 

@@ -9,8 +9,8 @@ from authstore.adapter import Adapter
 from authstore.errors import AuthStoreError, UserDisabledError, UserNotFoundError
 from authstore.models import User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import ContractBase, errors, settled, short, winners
 from authstore.testing.contract.sessions.making import living, secret
+from authstore.testing.contract.shared import ContractBase, errors, settled, short, winners
 from authstore.testing.factories import make_account, make_authenticator, make_role, make_session, make_user
 
 NOTHING = [None] * 6  # what is left of a user, the user aside

@@ -9,8 +9,8 @@ from authstore.adapter import Adapter
 from authstore.errors import StoreClosedError
 from authstore.models import PruneReport, User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import ContractBase, end_of_life, errors, later, policy_of, settled, short
 from authstore.testing.contract.sessions.making import living
+from authstore.testing.contract.shared import ContractBase, end_of_life, errors, later, policy_of, settled, short
 from authstore.testing.factories import make_account, make_session, make_user
 
 DEAD = 4  # below the least limit per user the contract promises to keep to

@@ -12,7 +12,7 @@ from authstore.adapter import Adapter
 from authstore.errors import AccountNotFoundError
 from authstore.models import Account
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import INSTANT, MANY, ContractBase, errors, settled, winners
+from authstore.testing.contract.shared import INSTANT, MANY, ContractBase, errors, settled, winners
 from authstore.testing.factories import make_account, make_user
 
 REPLACED_AFTER = timedelta(seconds=30)

@@ -8,7 +8,7 @@ from authstore.adapter import Adapter, Permissions
 from authstore.errors import ConflictError, RoleNotFoundError, UserNotFoundError
 from authstore.models import Permission, User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import INSTANT, MANY, ContractBase, all_pages, errors, settled
+from authstore.testing.contract.shared import INSTANT, MANY, ContractBase, all_pages, errors, settled
 from authstore.testing.factories import make_role, make_user
 
 READ = Permission(resource="posts", action="read")

@@ -14,7 +14,7 @@ from authstore.errors import (
 )
 from authstore.models import SignIn, User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import MANY, ContractBase, errors, settled, winners
+from authstore.testing.contract.shared import MANY, ContractBase, errors, settled, winners
 from authstore.testing.factories import make_account, make_session, make_user
 
 ADDRESS = "ada@example.com"

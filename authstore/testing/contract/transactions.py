@@ -10,8 +10,8 @@ import pytest
 from authstore.adapter import Adapter
 from authstore.errors import AuthStoreError, EmailTakenError, StoreBusyError
 from authstore.models import User
-from authstore.testing.contract.base import ContractBase, errors, settled, winners
 from authstore.testing.contract.sessions.making import living
+from authstore.testing.contract.shared import ContractBase, errors, settled, winners
 from authstore.testing.factories import make_account, make_role, make_session, make_user
 
 AT_ONCE = 2.0  # seconds that a call which waits for nobody may take on a busy machine

@@ -9,7 +9,7 @@ from authstore.adapter import Users
 from authstore.errors import ConflictError, EmailTakenError, InvalidEmailError
 from authstore.models import User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import INSTANT, MANY, ContractBase, all_pages, errors, settled, winners
+from authstore.testing.contract.shared import INSTANT, MANY, ContractBase, all_pages, errors, settled, winners
 from authstore.testing.factories import make_email, make_user
 
 VERIFIED = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

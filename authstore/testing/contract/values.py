@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from authstore.adapter import Adapter
-from authstore.testing.contract.base import BAD_TEXTS, ContractBase
+from authstore.testing.contract.shared import BAD_TEXTS, ContractBase
 from authstore.testing.factories import make_account, make_authenticator, make_role, make_session, make_user
 
 Write = Callable[[Adapter, str, Any], Coroutine[Any, Any, Any]]

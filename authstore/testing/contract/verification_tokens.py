@@ -9,7 +9,7 @@ from authstore.adapter import VerificationTokens
 from authstore.errors import ConflictError
 from authstore.models import VerificationToken
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import INSTANT, MANY, ContractBase, later, policy_of, settled, short, winners
+from authstore.testing.contract.shared import INSTANT, MANY, ContractBase, later, policy_of, settled, short, winners
 
 ADA = "ada@example.com"
 EVE = "eve@example.com"

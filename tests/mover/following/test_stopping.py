@@ -14,7 +14,7 @@ import pytest
 
 from authstore.mover import Event, LagEvent, ProblemEvent, RetryEvent, SourceUnavailableError, follow
 from authstore.mover.following.order import FollowAction
-from authstore.mover.following.place import slot_name
+from authstore.mover.following.source import slot_name
 from authstore.mover.postgres.replication.stream import Stream
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.tuning import DEFAULT

@@ -15,7 +15,7 @@ from authstore.errors import ConflictError, UserNotFoundError
 from authstore.expiry import END_OF_TIME, is_session_alive, session_expiry
 from authstore.models import Account, PruneReport, Session, SignIn, User
 from authstore.store import rows
-from authstore.store.base import checked_limit, is_storable, json_object
+from authstore.store.shared import checked_limit, is_storable, json_object
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH, is_presentable, new_secret
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from authstore.expiry import end_of, is_alive
 from authstore.models import VerificationToken
 from authstore.sql import Queries
 from authstore.store import Store, rows
-from authstore.store.base import is_storable
+from authstore.store.shared import is_storable
 from authstore.store.verification_tokens import canonical_identifier
 from authstore.tokens import new_secret
 

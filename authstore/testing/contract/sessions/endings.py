@@ -8,7 +8,8 @@ from authstore.acting import acting
 from authstore.adapter import Adapter
 from authstore.models import Ended, Session
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import (
+from authstore.testing.contract.sessions.making import secret, touch_pause
+from authstore.testing.contract.shared import (
     BAD_TEXTS,
     INSTANT,
     MANY,
@@ -19,7 +20,6 @@ from authstore.testing.contract.base import (
     short,
     winners,
 )
-from authstore.testing.contract.sessions.making import secret, touch_pause
 from authstore.testing.factories import make_session, make_user
 
 GRACE = timedelta(seconds=10)

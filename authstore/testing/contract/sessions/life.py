@@ -8,7 +8,8 @@ import pytest
 from authstore.adapter import UNSET, Adapter
 from authstore.models import Session, User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import (
+from authstore.testing.contract.sessions.making import default_expiry, secret, touch_pause
+from authstore.testing.contract.shared import (
     INSTANT,
     MANY,
     ContractBase,
@@ -20,7 +21,6 @@ from authstore.testing.contract.base import (
     short,
     winners,
 )
-from authstore.testing.contract.sessions.making import default_expiry, secret, touch_pause
 from authstore.testing.factories import make_session, make_user
 
 

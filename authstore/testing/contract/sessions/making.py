@@ -9,7 +9,7 @@ from authstore.adapter import Adapter
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.models import Session
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import (
+from authstore.testing.contract.shared import (
     INSTANT,
     MANY,
     ContractBase,

@@ -11,7 +11,8 @@ from authstore.adapter import UNSET, Adapter
 from authstore.errors import ConflictError
 from authstore.models import Visit
 from authstore.testing.clock import Clock
-from authstore.testing.contract.base import (
+from authstore.testing.contract.sessions.making import default_expiry
+from authstore.testing.contract.shared import (
     BAD_TEXTS,
     FAR_AWAY,
     INSTANT,
@@ -23,7 +24,6 @@ from authstore.testing.contract.base import (
     settled,
     short,
 )
-from authstore.testing.contract.sessions.making import default_expiry
 
 GIVEN = "a-token-of-a-former-system"
 

@@ -28,7 +28,7 @@ _BOUND = "SET lock_timeout = '15s'"  # what has to wait longer than others may s
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FollowedSource:
     """Open connections. `view` is renewed for each look."""
 
     connection: SourceConnection
@@ -37,7 +37,7 @@ class Place:
 
 
 @contextmanager
-def opened(order: Order, slot: str = "") -> Iterator[Place]:
+def opened(order: Order, slot: str = "") -> Iterator[FollowedSource]:
     """Raises `SourceUnavailableError`, `SourceError`, `SourceChangedError`."""
     connection = connect(checked_url(order.url), order.stop, order.tuning)
     try:
@@ -45,14 +45,16 @@ def opened(order: Order, slot: str = "") -> Iterator[Place]:
             connection.execute(_BOUND)
         with Snapshot(order.url, order.stop, order.identity, order.tuning) as view:
             order.identity = view.identity
-            yield Place(connection, view, Slot(connection, slot or slot_name(order.files), order.stop, order.tuning))
+            yield FollowedSource(
+                connection, view, Slot(connection, slot or slot_name(order.files), order.stop, order.tuning)
+            )
     finally:
         end(connection)
 
 
-def refuse_closed(place: Place, *, is_ours: bool) -> None:
+def refuse_closed(source: FollowedSource, *, is_ours: bool) -> None:
     """Raises `SourceError` where a cut-over closed the source. `is_ours`: one into this target, which did not end."""
-    if not (tables := guarded_tables(place.connection)):
+    if not (tables := guarded_tables(source.connection)):
         return
     others = f", and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
     begun = (
