@@ -246,7 +246,9 @@ class StoreAndBooks(RuleBasedStateMachine):
         assert made.token is not None
         self.books.tokens[made.token] = KnownToken(email, purpose, self.clock() + 20 * MINUTE)
         same = [
-            token for token, each in self.books.tokens.items() if (each.identifier, each.purpose) == (email, purpose)
+            token
+            for token, each in self.books.tokens.items()
+            if (each.identifier, each.purpose) == (email, purpose) and self.clock() < each.expires
         ]
         for token in same[:-5]:
             del self.books.tokens[token]

@@ -16,13 +16,14 @@ from authstore.mover.names import quote
 from authstore.mover.sqlite.ledger import Ledger
 from authstore.schema import migrations
 
+# SQLite's own check looks at every CHECK at the end, at two thirds of the price and on another core.
+_UNCHECKED = "PRAGMA ignore_check_constraints = ON"
 _LOADING = (
     "PRAGMA foreign_keys = OFF",
     "PRAGMA journal_mode = TRUNCATE",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -32768",
-    # SQLite's own check looks at every CHECK at the end, at two thirds of the price and on another core.
-    "PRAGMA ignore_check_constraints = ON",
+    _UNCHECKED,
 )
 _COMMIT_SECONDS = 1.0  # of making indexes, before they are put onto the disk: many are small
 # A big cache and temp_store = MEMORY would switch off the sorter's runs on disk and its threads.
@@ -41,6 +42,7 @@ def lay_schema(building: sqlite3.Connection, copies: Iterable[TableCopy]) -> Non
     """Every table and no index that can be made later."""
     building.execute("PRAGMA auto_vacuum = NONE")
     _run_migrations(building)
+    building.execute(_UNCHECKED)  # a migration ends it
     for name in own_indexes():
         building.execute(f"DROP INDEX {quote(name)}")
     drop_triggers(building)
