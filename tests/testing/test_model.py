@@ -20,7 +20,7 @@ from authstore.testing import Clock
 from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel, VisitsModel
 
 OFTEN = settings(
-    max_examples=60,
+    max_examples=200,
     stateful_step_count=40,
     deadline=None,
     database=None,
