@@ -14,13 +14,17 @@ PYTEST := -m pytest -n $(WORKERS) --dist loadfile
 QUICK := not postgres and not browser and not node and not processes and not slow
 QUICKLY := --ignore=tests/whole --ignore=tests/web/advisories \
   --deselect=tests/backends/sqlite/test_contract_sqlite.py::TestSQLiteInAFile
-# Of these, what is no answer within a minute: whole moves and command lines, faults put in, leases that run out, every character.
-QUICKEST := $(addprefix --ignore=tests/,cli ops testing mover/ways web/console web/passkeys packaging \
+# Of these, what is no answer within a minute: whole moves, sign-ins and command lines, faults put in, waits, every character.
+QUICKEST := $(addprefix --ignore=tests/,cli ops testing packaging mover/ways mover/sqlite/test_seal.py \
   store/sessions/test_cache.py store/test_unreadable.py store/test_refreshing.py store/test_many_sessions.py \
-  store/test_many_rows.py store/test_kept_roles.py backends/sqlite/test_store.py backends/sqlite/test_revocation.py \
-  backends/sqlite/test_places.py backends/sqlite/test_opening.py web/oauth/test_providers.py) \
+  store/test_many_rows.py store/test_kept_roles.py store/test_clocks.py backends/sqlite/test_store.py \
+  backends/sqlite/test_revocation.py backends/sqlite/test_places.py backends/sqlite/test_opening.py \
+  web/console web/dev web/passkeys web/asgi/test_installing.py web/oauth/test_answers.py web/oauth/test_login.py \
+  web/oauth/test_providers.py) \
   $(addprefix --deselect=tests/,test_email.py::test_no_text_at_all_is_an_unexpected_error \
-  test_email.py::test_no_single_character_takes_the_form_of_an_ascii_address)
+  test_email.py::test_no_single_character_takes_the_form_of_an_ascii_address \
+  backends/sqlite/test_contract_sqlite.py::TestSQLiteUnderOtherPolicies \
+  backends/sqlite/test_contract_sqlite.py::TestSQLiteInMemory::test_nobody_waits_longer_than_the_busy_timeout)
 
 .PHONY: demo docs pictures test test-quick test-pythons test-lowest browser certified postgres prometheus quick fix check coverage wheel release lock benchmarks ledger patroni failover mutants follow older-versions clean
 
