@@ -1,6 +1,5 @@
 """Forgetting what is dead, a stretch at a time: who looks something up or writes meanwhile waits for one at most."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -102,7 +101,7 @@ class PruningStore(EventStore):
     async def _delete(self, query: Query, ids: list[Any], cutoffs: Values, batch: int) -> int:
         deleted, size = 0, min(batch, self._tuning.slice_sessions)
         for first in range(0, len(ids), size):
-            these = json.dumps(ids[first : first + size])
+            these = rows.json_text(ids[first : first + size])
 
             def unit(these: str = these) -> Unit[int]:
                 if query is queries.delete_dead_sessions:

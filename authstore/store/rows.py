@@ -85,7 +85,7 @@ def json_array(found: str | bytes) -> list[Any]:
 
 
 def readable_keys(found: str | bytes) -> list[Any]:
-    """The keys in a JSON array as a query gave it, without those that are text and yet none."""
+    """The keys in a JSON array as a query gave it, without those whose bytes are no UTF-8: no query could name them."""
     keys = json_array(found)
     return keys if isinstance(found, str) else [id for id in keys if _is_text(id)]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """Sessions, seconds. The sizes were measured with `python -m benchmarks.store`."""
+    """Sessions, seconds."""
 
     many_sessions: int = 10_000  # that end in one transaction, in which nobody else writes
     slice_sessions: int = 100  # of more than those, or dead ones, that go in one transaction: milliseconds

@@ -10,7 +10,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("authstore", "benchmarks", "docs", "examples", "migrations", "tests", ".ci")
 FILES = ("Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", "pyproject.toml")
-SUFFIXES = {".py", ".md", ".sql", ".toml", ".html", ".css", ".js", ".svg", ".txt", ".json", ".typed", ".example"}
+SUFFIXES = {
+    ".py",
+    ".md",
+    ".sql",
+    ".toml",
+    ".html",
+    ".css",
+    ".js",
+    ".svg",
+    ".txt",
+    ".json",
+    ".typed",
+    ".example",
+    ".zip",
+}
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
         return cast(T, finished.value)
     try:
         if statement.decides is Decides.NAME:  # what is claimed first is claimed in the same round trip
-            opening += f"; SELECT pg_advisory_xact_lock({_number(statement.claim)})"
+            opening += f"; {_CLAIM.replace('$1', str(_number(statement.claim)))}"
             statement = statement._replace(decides=Decides.NOTHING)
         await begun(connection, opening, _left(deadline))
         result = await drive(connection, unit, deadline, statement=statement, until_commit=True)

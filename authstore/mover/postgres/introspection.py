@@ -18,7 +18,7 @@ from authstore.mover.catalog import (
 )
 from authstore.mover.postgres.connection import SourceConnection
 from authstore.mover.postgres.named_queries import named_queries
-from authstore.mover.postgres.replication.guard import guards
+from authstore.mover.postgres.replication.guard import SCHEMA, guards
 
 _Row = tuple[Any, ...]
 _ByTable = dict[int, list[_Row]]
@@ -56,9 +56,8 @@ class _Asker:
 
     def __call__(self, name: str, tables: Sequence[int] = ()) -> list[_Row]:
         with self._connection.cursor(row_factory=tuple_row) as cursor:
-            cursor.execute(
-                named_queries("introspection.sql")[name].encode(), {"schemas": self._schemas, "tables": list(tables)}
-            )
+            given = {"schemas": self._schemas, "tables": list(tables), "guard": SCHEMA}
+            cursor.execute(named_queries("introspection.sql")[name].encode(), given)
             return cursor.fetchall()
 
 

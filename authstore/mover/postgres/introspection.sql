@@ -139,7 +139,7 @@ ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C";
 -- name: left_behind
 WITH space AS (
     SELECT oid, nspname FROM pg_namespace
-    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname <> 'authstore_guard'
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname <> %(guard)s
       AND (cardinality(%(schemas)s::text[]) = 0 OR nspname = ANY (%(schemas)s::text[]))
 ), owned AS (
     SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
@@ -159,7 +159,7 @@ WITH space AS (
     SELECT 4, format('trigger %%I on %%s', t.tgname, r.name)
     FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND NOT r.relispartition
-      AND p.pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname = 'authstore_guard')
+      AND p.pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname = %(guard)s)
     UNION ALL
     SELECT 5, format('rule %%I on %%s', w.rulename, r.name)
     FROM pg_rewrite w JOIN relation r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
