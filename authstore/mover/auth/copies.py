@@ -59,6 +59,8 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
         done[role] = yield from decide(draft, options, verified)
     wanted: list[Role] = [role for role in builders if _is_wanted(roles[role], options)]
     problems: list[Problem] = []
+    for role in (role for role in builders if role not in wanted):
+        problems.append((yield from left_behind_problem(replace(roles[role], why="as `only` says"))))
     for role in wanted:
         problems += [*done[role].problems, *(yield from about_columns(builders[role].fields, options))]
     for one in recognised:

@@ -59,11 +59,13 @@ class FileIndex:
 
 @dataclass(frozen=True, slots=True)
 class FileTable:
-    """A table of the file. `primary`: its key's columns; `counted`: its key counts by itself."""
+    """A table of the file. `primary`: its key's columns; `counted`: its key counts by itself; `is_numbered`: its rows
+    have a number beside their key."""
 
     name: str
     sql: str
     is_strict: bool
+    is_numbered: bool
     columns: tuple[FileColumn, ...]
     primary: tuple[str, ...]
     counted: bool
@@ -125,14 +127,23 @@ class SqliteSource:
 
     def plain_tables(self) -> Sequence[str]:
         """Every table, but for virtual ones and what these are made of."""
-        virtual = {
-            name
-            for name, sql in self.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-            if sql and sql.upper().startswith("CREATE VIRTUAL")
-        }
-        names = tables_of(self.connection)
-        shadows = {name for name in names for one in virtual if name.startswith(f"{one}_")}
-        return sorted(name for name in names if name not in virtual | shadows)
+        plain = self._tables_of_kind("table")
+        return sorted(name for name in tables_of(self.connection) if name in plain)
+
+    def virtual_tables(self) -> Iterator[tuple[str, int]]:
+        """Those whose rows a module of SQLite's makes (of a full-text search, say), with how many that are; 0 where
+        this SQLite lacks the module."""
+        for name in sorted(self._tables_of_kind("virtual")):
+            try:
+                yield name, self.count(name)
+            except sqlite3.OperationalError:
+                yield name, 0
+
+    def _tables_of_kind(self, kind: str) -> set[str]:
+        found = self.connection.execute(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = ?", (kind,)
+        )
+        return {name for (name,) in found}
 
     def left_behind(self) -> Sequence[str]:
         """Views and triggers that somebody made, as "view name"."""
@@ -145,7 +156,9 @@ class SqliteSource:
         """Everything that the file says about one of its tables."""
         ask = self.connection.execute
         (sql,) = ask("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
-        (strict,) = ask("SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'", (name,)).fetchone()
+        strict, unnumbered = ask(
+            "SELECT strict, wr FROM pragma_table_list(?) WHERE schema = 'main'", (name,)
+        ).fetchone()
         rows = ask(f"PRAGMA table_xinfo({quote(name)})").fetchall()
         collations = self._collations(name)
         columns = tuple(
@@ -155,11 +168,12 @@ class SqliteSource:
         )
         primary = tuple(row[1] for row in sorted((row for row in rows if row[5]), key=lambda row: row[5]))
         types = {column.name: column.declared for column in columns}
-        counted = len(primary) == 1 and types[primary[0]] == "INTEGER" and "WITHOUT ROWID" not in sql.upper()
+        counted = len(primary) == 1 and types[primary[0]] == "INTEGER" and not unnumbered
         return FileTable(
             name,
             sql,
             bool(strict),
+            not unnumbered,
             columns,
             primary,
             counted,
@@ -276,10 +290,23 @@ def opened_source(files: TargetFiles, system: str = "", *, is_store: bool = True
             connection.execute("BEGIN")
             if is_store:
                 _check(connection, files.target)
+            else:
+                connection.text_factory = _as_text
             teach_digests(connection)
             yield SqliteSource(connection, files.target, system)
     except sqlite3.Error as error:
         raise SourceError(f"{files.target} cannot be read: {error}") from error
+
+
+class NoText(bytes):
+    """What stands where text should, and is none: another application's file may hold text that is not UTF-8."""
+
+
+def _as_text(value: bytes) -> "str | NoText":
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return NoText(value)
 
 
 def is_store(path: Path) -> bool:
