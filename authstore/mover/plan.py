@@ -130,7 +130,7 @@ def _scheme(
     auth = yield from auth_plan(recognised, options)
     carried = yield from carried_plan(source, recognised, options, auth.changes)
     refused = refused_views((*auth.copies, *carried.copies), carried.views)
-    refuse_unknown(source, recognised, carried.names, options)
+    refuse_unknown(source, recognised, carried.names, options, profile)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
     return Scheme(

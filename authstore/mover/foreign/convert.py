@@ -15,7 +15,7 @@ from authstore.mover.foreign.values import NO_TEXT, BadValueError, has_no_text
 from authstore.mover.names import label, quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.problems import SAMPLES, rejected, rows_said, sample
-from authstore.mover.recognition.chosen import by_source_name, refuse_unknown
+from authstore.mover.recognition.chosen import alone, by_source_name, is_chosen, refuse_unknown
 from authstore.mover.recognition.concealed import named_by
 from authstore.mover.recognition.outcasts import kept_out, outcasts
 from authstore.mover.recognition.profile import Profile, is_named, read_profile
@@ -65,16 +65,17 @@ class Converter:
         carried = CarriedTables(
             self._source, self._store, others, roles, self._users, self._done, self._options, self._say
         )
-        refuse_unknown(catalog, recognised, carried.names, self._options)
+        refuse_unknown(catalog, recognised, carried.names, self._options, profile)
         carried.bring()
         return self._done
 
     def _chosen(self, roles: Mapping[Role, Recognised], tables: Mapping[str, FileTable]) -> dict[Role, Recognised]:
         """Those that `only` names. Of users who are left behind it is known all the same who they are."""
-        only, chosen = self._options.only, {}
+        chosen = {role: one for role, one in roles.items() if is_chosen(one, self._options)}
         for role, one in roles.items():
-            if not only or role in only or is_named(one.table, only):
-                chosen[role] = one
+            if role in chosen:
+                found = alone(one, chosen, self._source.count(one.table.name))
+                self._done.problems += [found] if found else []
             else:
                 self._done.problems.append(self._left_behind(replace(one, why="as `only` says")))
                 if role == "users":

@@ -54,7 +54,8 @@ def _lead(tokens: list[str], at: int, led: Led) -> int:
         columns = [plain(one) for one in tokens[opening + 1 : last] if _is_said(one) and one != ","]
     place = led(plain(tokens[parent]), tuple(columns))
     if place is None:
-        first, end = _first(tokens, at), _end(tokens, last + 1)
+        end = _end(tokens, last + 1)
+        first = _first(tokens, at, is_last=_word(tokens, end) in (",", ")"))
         tokens[first:end] = [" "]
         return first
     table, there = place
@@ -62,8 +63,9 @@ def _lead(tokens: list[str], at: int, led: Led) -> int:
     return parent
 
 
-def _first(tokens: Sequence[str], at: int) -> int:
-    """Where the constraint begins that REFERENCES is of, with the comma before one of the table."""
+def _first(tokens: Sequence[str], at: int, *, is_last: bool) -> int:
+    """Where the constraint begins that REFERENCES is of, with the comma before one of the table. `is_last`: before the
+    next comma, which need not stand between two constraints of a table."""
     before = _previous(tokens, at - 1)
     is_of_table = False
     if tokens[before] == ")":
@@ -74,7 +76,7 @@ def _first(tokens: Sequence[str], at: int) -> int:
     if tokens[named].upper() == "CONSTRAINT":
         at = named
     comma = _previous(tokens, at - 1)
-    return comma if is_of_table and tokens[comma] == "," else at
+    return comma if is_of_table and is_last and tokens[comma] == "," else at
 
 
 def _end(tokens: Sequence[str], at: int) -> int:

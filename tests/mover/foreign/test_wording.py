@@ -13,7 +13,8 @@ def led(table: str, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...]] | N
     return {"user": ("users", ("id",)), "kept": ("kept_2", columns)}.get(table.lower())
 
 
-OTHER_KEPT = 'a FOREIGN KEY (a) REFERENCES "kept_2"'
+TWO_KEPT = 'a, b, FOREIGN KEY (a, b) REFERENCES "kept_2" ("x y", "z")'
+OTHER_KEPT = 'a, FOREIGN KEY (a) REFERENCES "kept_2"'
 NO_KEYS = (
     "a DEFAULT 'REFERENCES gone', -- REFERENCES gone\n b /* REFERENCES gone",
     "a CHECK (a <> 'it''s REFERENCES \"User\"(id)')",
@@ -21,7 +22,7 @@ NO_KEYS = (
 SAID = [
     ("a REFERENCES User", "a REFERENCES \"users\" (\"id\")"),
     ("a REFERENCES 'User'('id') ON DELETE CASCADE", "a REFERENCES \"users\" (\"id\") ON DELETE CASCADE"),
-    ('a REFERENCES [kept]("x y", `z`)', 'a REFERENCES "kept_2" ("x y", "z")'),
+    ('a, b, FOREIGN KEY (a, b) REFERENCES [kept]("x y", `z`)', TWO_KEPT),
     ("a REFERENCES gone", "a"),
     ("a REFERENCES gone(x) ON DELETE SET NULL ON UPDATE NO ACTION NOT NULL", "a NOT NULL"),
     ("a CONSTRAINT f REFERENCES gone NOT DEFERRABLE INITIALLY DEFERRED UNIQUE", "a UNIQUE"),
