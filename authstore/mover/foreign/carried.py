@@ -104,7 +104,9 @@ class CarriedTables:
         found = {}
         for link in table.references:
             one = self._roles.get(folded(link.table))
-            for own, there in zip(link.columns, link.target_columns, strict=True) if one is not None else ():
+            if one is None:
+                continue
+            for own, there in zip(link.columns, link.target_columns, strict=True):
                 fields = [field for field, column in one.fields.items() if folded(column) == folded(there)]
                 if set(fields) & SECRET_FIELDS:
                     found[own] = f"the {fields[0]} of {one.role}"
