@@ -43,14 +43,14 @@ class PresenceMiddleware:
         if not self._site.address.takes(scope):
             log.warning("refused: asked under another name, from elsewhere or through a proxy; Auth.dev() stays here")
             return await _refuse(PlainTextResponse(_STAYS_HERE, 421), POLICY_VIOLATION, scope, receive, send)
-        cookies = cookie_line(scope)
+        visitors, cookies = self._site.visitors, cookie_line(scope)
         if len(cookies) > self._max_cookie_bytes:
             # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.
             too_long = PlainTextResponse("The cookies are too long.", 431, self._cross_origin(scope))
             return await _refuse(too_long, _MESSAGE_TOO_BIG, scope, receive, send)
         try:
-            presence = await self._site.visitors.presence(scope, cookies)
-            visit = await self._site.visitors.visit(scope, presence, cookies)
+            presence = await visitors.presence(scope, cookies)
+            visit = None if visitors.visits is None else await visitors.visit(scope, presence, cookies)
         except RefusedError:
             both = PlainTextResponse(_BOTH, 400, {"cache-control": "no-store", **self._cross_origin(scope)})
             return await _refuse(both, POLICY_VIOLATION, scope, receive, send)
