@@ -17,8 +17,9 @@ from authstore.mover.recognition.secrets import SECRET_FIELDS, says_secret
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.building import set_sequence
 from authstore.mover.sqlite.connection import TargetConnection
+from authstore.mover.sqlite.file_tables import FileReference, FileTable
 from authstore.mover.sqlite.references import broken_references
-from authstore.mover.sqlite.source import FileReference, FileTable, SqliteSource
+from authstore.mover.sqlite.source import SqliteSource
 
 _WITH_ID = ("users", "accounts", "sessions")  # roles whose rows keep the id that they had
 

@@ -24,7 +24,8 @@ from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import may_hold_tokens, seems_raw, unrecognised
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.connection import TargetConnection
-from authstore.mover.sqlite.source import FileTable, SqliteSource
+from authstore.mover.sqlite.file_tables import FileTable
+from authstore.mover.sqlite.source import SqliteSource
 
 Say = Callable[[str, int], None]
 

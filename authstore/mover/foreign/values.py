@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from authstore.email import canonical_email
 from authstore.errors import InvalidEmailError
-from authstore.mover.sqlite.source import NoText
+from authstore.mover.sqlite.file_tables import NoText
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
 _MILLISECONDS = 10**11  # beyond it, either way, an epoch counts milliseconds

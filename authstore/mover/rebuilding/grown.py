@@ -8,7 +8,7 @@ from authstore.mover.names import Namespace, folded, quote
 from authstore.mover.postgres.target import BUILDING
 from authstore.mover.rebuilding.renaming import checks_in, in_quotes
 from authstore.mover.rebuilding.steps import Step
-from authstore.mover.sqlite.source import FileColumn, FileIndex, FileTable
+from authstore.mover.sqlite.file_tables import FileColumn, FileIndex, FileTable
 
 _TYPES = {"INTEGER": "bigint", "REAL": "double precision", "TEXT": 'text COLLATE "C"', "BLOB": "bytea"}
 _KINDS = {"INTEGER": ("integer",), "REAL": ("real", "integer"), "TEXT": ("text",), "BLOB": ("blob",)}

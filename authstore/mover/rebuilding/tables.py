@@ -12,7 +12,7 @@ from authstore.mover.rebuilding.grown import GrownTable, grown_type, storage_of
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned
 from authstore.mover.rebuilding.steps import Step, Steps
 from authstore.mover.reports import Problem
-from authstore.mover.sqlite.source import FileReference, FileTable
+from authstore.mover.sqlite.file_tables import FileReference, FileTable
 
 _KEYS = {"users": "id", "roles": "name"}
 
