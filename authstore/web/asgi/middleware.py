@@ -46,14 +46,14 @@ class PresenceMiddleware:
         if not self._site.address.takes(scope):
             log.warning("refused: asked under another name, from elsewhere or through a proxy; Auth.dev() stays here")
             return await _refuse(PlainTextResponse(_STAYS_HERE, 421), POLICY_VIOLATION, scope, receive, send)
-        cookies = cookie_line(scope)
+        visitors, cookies = self._site.visitors, cookie_line(scope)
         if len(cookies) > self._max_cookie_bytes:
             # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.
             too_long = self._told(scope, 431, "request", _TOO_LONG)
             return await _refuse(too_long, _MESSAGE_TOO_BIG, scope, receive, send)
         try:
-            presence = await self._site.visitors.presence(scope, cookies)
-            visit = await self._site.visitors.visit(scope, presence, cookies)
+            presence = await visitors.presence(scope, cookies)
+            visit = None if visitors.visits is None else await visitors.visit(scope, presence, cookies)
         except RefusedError:
             return await _refuse(self._told(scope, 400, "request", _BOTH), POLICY_VIOLATION, scope, receive, send)
         except StoreError as error:

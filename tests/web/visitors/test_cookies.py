@@ -229,3 +229,11 @@ async def test_of_several_former_cookies_the_one_counts_that_finds_a_session(mak
     browser.cookies.set("connect.sid", quote(f"s:{cart}.{signature}", safe=""), domain="app.example")
     browser.cookies.set("__Secure-authjs.session-token", token, domain="app.example")
     assert await browser.who() == user.id
+
+
+def test_a_key_is_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cookies = Cookies([NEW, OLD], is_secure=True)
+    monkeypatch.setattr(hmac, "new", None)
+    monkeypatch.setattr(hmac, "digest", None)
+    for token in ("t" * 20, "u" * 20, "t" * 20):
+        assert cookies.presented_token(presented(f"__Host-authstore={cookies.signed(token)}")) == token
