@@ -5,7 +5,7 @@ Every option can also be given to `Auth` by itself, under the same name.
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from os import PathLike
 from types import NoneType
@@ -269,7 +269,7 @@ def _kinds_of(default: object, allowed: tuple[Any, ...]) -> tuple[tuple[type, ..
     declared = tuple(get_origin(each) or each for each in allowed if each is not NoneType)
     if default is None:
         return declared, " or ".join(_SAID.get(each, f"a {each.__name__}") for each in declared)
-    if isinstance(default, tuple):  # any collection, and a Texts by itself
-        return (Collection, *(each for each in declared if is_dataclass(each))), _SAID[tuple]
+    if isinstance(default, tuple):
+        return (Collection, Texts) if Texts in declared else (Collection,), _SAID[tuple]
     kind = next(kind for kind in _SAID if isinstance(default, kind))
     return (kind,), _SAID[kind]
