@@ -1,19 +1,21 @@
 """What the console asks of a store: estimated where counting would take long, and never waited for."""
 
+import json
 import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from subprocess import run
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from authstore import StoreError, connect
+from authstore.backends.sqlite.units import drive
 from authstore.database import Unit
 from authstore.ops import overview as room
 from authstore.ops.subject import subject
-from authstore.sql import Query
+from authstore.sql import Query, Statement
 from authstore.store import Store
 from authstore.testing import Clock
 from tests.ops.test_inspect import NOON
@@ -99,3 +101,19 @@ async def test_what_was_found_before_time_was_up_is_kept(store: Store, monkeypat
 def test_the_web_without_a_console_does_not_load_what_it_asks() -> None:
     program = "import sys, authstore.web; sys.exit('authstore.ops' in sys.modules)"
     assert run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+def test_hours_are_asked_for_a_day_at_a_time() -> None:
+    """What is made of an answer holds Python's lock: whoever looks a session up would wait for all of them."""
+    starts, asked = [NOON + timedelta(hours=number) for number in range(100)], []
+
+    class Answering:
+        def rows(self, statement: Statement) -> list[dict[str, str]]:
+            spans = json.loads(statement.parameters["spans"])
+            asked.append(len(spans))
+            return [{"counts": json.dumps([[place, 1, 1, first] for place, (first, _) in enumerate(spans)])}]
+
+    asking = room._hours(starts, {"now": starts[-1]}, 10)
+    found: list[room.Hour] = drive(cast(Any, Answering()), asking, next(asking))
+    assert asked == [24, 24, 24, 24, 4]
+    assert [hour.start for hour in found] == starts

@@ -3,12 +3,14 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from authstore.backends.sqlite import file
 from authstore.errors import SchemaError
@@ -16,11 +18,16 @@ from authstore.mover.errors import SourceError
 from authstore.mover.names import folded, quote
 from authstore.mover.sqlite.building import own_tables, sequences_of, tables_of
 from authstore.mover.sqlite.ledger import TABLES, Ledger
+from authstore.mover.sqlite.one_moment import begin_at_one_moment
 from authstore.mover.sqlite.reading import teach_digests
 from authstore.mover.sqlite.target_files import TargetFiles
 from authstore.schema import APPLICATION_ID, migrations, pending
 
 _MOST_COLUMNS = 1000  # of a row of results
+_CONNECTIONS = 2
+_CACHE = -16384  # KiB, of each
+_About = TypeVar("_About")
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,15 @@ class FileTable:
 class SqliteSource:
     """The file, open. Nothing is written to it."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, system: str = "") -> None:
-        """`system`: which store or database its rows are from, where that is not the file."""
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, system: str = "", others: Sequence[sqlite3.Connection] = ()
+    ) -> None:
+        """`system`: which store or database its rows are from, where that is not the file. `others`: connections that
+        see what the first one sees."""
         self.connection = connection
         self.path = path
         self._system = system
+        self._others = others
         ledger = Ledger(connection)
         self._is_moved = ledger.is_there()
         self.notes: Mapping[str, str] = ledger.notes() if self._is_moved else {}
@@ -97,6 +108,24 @@ class SqliteSource:
             return self._system
         (made,) = self.connection.execute("SELECT min(applied_at) FROM authstore_migrations").fetchone()
         return f"sqlite/{made}/{self.notes.get('source', '')}"
+
+    def asked_of_each(
+        self, question: Callable[["SqliteSource", _About], _Answer], about: Sequence[_About]
+    ) -> list[_Answer]:
+        """The answers to a question about each of these, asked over all connections at once."""
+        idle: SimpleQueue[SqliteSource] = SimpleQueue()
+        for connection in (self.connection, *self._others):
+            idle.put(SqliteSource(connection, self.path, self._system))
+
+        def ask(one: _About) -> _Answer:
+            source = idle.get()
+            try:
+                return question(source, one)
+            finally:
+                idle.put(source)
+
+        with ThreadPoolExecutor(1 + len(self._others)) as pool:
+            return list(pool.map(ask, about))
 
     def definitions(self) -> Mapping[str, Any]:
         """What the tables were in Postgres, by their names here; "" is the database. Empty where nobody knows."""
@@ -271,13 +300,19 @@ def opened_source(files: TargetFiles, system: str = "", *, is_store: bool = True
     if not files.target.is_file():
         raise SourceError(f"there is no file {files.target}")
     try:
-        with file.connect_to_read(files.target, sqlite3.Connection) as connection:
-            connection.execute("PRAGMA cache_size = -32768")
-            connection.execute("BEGIN")
+        with ExitStack() as opened:
+            first, *others = (
+                opened.enter_context(file.connect_to_read(files.target, sqlite3.Connection))
+                for _ in range(_CONNECTIONS)
+            )
+            for connection in (first, *others):
+                connection.execute(f"PRAGMA cache_size = {_CACHE}")
+            if not begin_at_one_moment(first, others):
+                others = []
             if is_store:
-                _check(connection, files.target)
-            teach_digests(connection)
-            yield SqliteSource(connection, files.target, system)
+                _check(first, files.target)
+            teach_digests(first)
+            yield SqliteSource(first, files.target, system, others)
     except sqlite3.Error as error:
         raise SourceError(f"{files.target} cannot be read: {error}") from error
 

@@ -2,7 +2,8 @@
 
 from authstore.mover.names import literal, quote
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
-from authstore.mover.rebuilding.scheme import Incoming, RebuildScheme
+from authstore.mover.rebuilding.incoming import Incoming
+from authstore.mover.rebuilding.scheme import RebuildScheme
 from authstore.mover.rebuilding.trial import sequence_of
 from authstore.mover.sqlite.source import SqliteSource
 

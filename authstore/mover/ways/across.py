@@ -70,7 +70,7 @@ class Across:
             tables=tuple(tables),
             problems=(*_kept(half.report.problems), *second.problems),
             recognised=first.recognised,
-            connections=first.connections + 1,
+            connections=first.connections + second.connections,
         )
 
     def move(self, table: str | None = None, *, proves: bool = False) -> MoveReport:
