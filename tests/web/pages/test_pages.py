@@ -138,6 +138,7 @@ def test_every_language_says_everything_with_the_same_places(texts: Texts) -> No
         ("en;q=0.5, FR-ca;q=0.8", "fr"),
         ("da, ja;q=0.1", "ja"),
         ("da, *;q=0.1", "en"),
+        ("de;Q=0.5, fr;Q=0.9", "fr"),
         ("es;q=0, en", "en"),
         ("es;q=zwei, de;q=0.1", "de"),
         ("xx" * 5000 + ",de", "en"),

@@ -190,12 +190,36 @@ def test_former_cookies_are_a_list_of_cookies(given: Any) -> None:
         Auth("sqlite://", base_url="https://app.example", secrets=NEW, former_cookies=given)
 
 
-@pytest.mark.parametrize("given", ["", [], [""], [None], None, 7])
+@pytest.mark.parametrize("given", ["", [], [""], [None], None, 7, b"", [b""], {"a": 1}])
 def test_a_former_cookie_that_is_signed_has_a_secret_and_does_not_show_it(given: Any) -> None:
     for make in (express_cookie, flask_cookie, better_auth_cookie):
-        with pytest.raises((ConfigurationError, TypeError)):
+        with pytest.raises(ConfigurationError, match="settings missing"):
             make(given)
         assert "keyboard" not in repr(make("keyboard cat"))
+
+
+def test_the_secret_of_a_former_system_may_be_bytes() -> None:
+    """As Flask's quick start makes them."""
+    key, token = b'_5#y2L"F4Q8z\n\xec]/', "f" * 43
+    cookies = Cookies(
+        [NEW], is_secure=True, former=[flask_cookie(key), express_cookie(["new", key]), better_auth_cookie(key)]
+    )
+    flask = Signer(key, salt="flask-session", key_derivation="hmac").sign(token).decode()
+    signature = b64encode(hmac.digest(key, token.encode(), "sha256")).decode()
+    for line in (
+        f"session={flask}",
+        f"connect.sid=s:{token}.{signature.rstrip('=')}",
+        f"__Secure-better-auth.session_token={quote(f'{token}.{signature}', safe='')}",
+    ):
+        assert cookies.former_tokens(presented(line)) == [token]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;b", "a=b", "sé", "a\r\nb", "a,b", None])
+def test_what_can_be_no_cookies_name_is_refused(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="former_cookies"):
+        Auth("sqlite://", base_url="https://app.example", secrets=NEW, former_cookies=[name])
+    with pytest.raises(ConfigurationError, match="former_cookies"):
+        express_cookie("keyboard cat", name=name)
 
 
 async def test_of_several_former_cookies_the_one_counts_that_finds_a_session(make_world: Any) -> None:
