@@ -34,6 +34,7 @@ from authstore.errors import (
     StoreReadOnlyError,
 )
 from authstore.schema import Migration, migrations
+from authstore.sql import queries
 
 CACHED_STATEMENTS = 256
 TRY_SECONDS = 0.25  # one wait for a lock held by another process; whoever waits longer tries again
@@ -185,6 +186,9 @@ def _connect(path: Path, timeout: float) -> UnitConnection:
 
 
 def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
+    for query in queries:
+        if query.opening:
+            connection.execute(query.opening)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA journal_size_limit = 67108864").fetchall()

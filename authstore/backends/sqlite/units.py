@@ -5,6 +5,7 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from authstore.backends.sqlite.errors import is_busy, name_of, ours
 from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
-from authstore.errors import StoreError
+from authstore.errors import StoreError, UnknownOutcomeError
 from authstore.observers import WAITS, Statistic
 from authstore.sql import Decides, Query, Statement
 
@@ -144,7 +145,8 @@ def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
 def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
     try:
         statement = next(unit)
-        if statement.decides is Decides.UNIT:  # one that fails undoes itself: no savepoint is needed
+        # Nothing is to be undone before the first that writes, nor where that was the whole unit and failed.
+        while statement.query.is_reading or statement.decides is Decides.UNIT:
             statement = unit.send(connection.rows(statement))
         return _in_savepoint(connection, unit, statement)
     except StopIteration as finished:
@@ -227,6 +229,33 @@ def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
         return True
     if not is_whole:
         _run_alone(connection, jobs)
+    return True
+
+
+def write_together(statements: Sequence[Statement], connection: UnitConnection) -> bool:
+    """Says statements that are a whole unit each by one that commits by itself: all of them are written, or none.
+
+    Raises `StoreNotFoundError` where the file was deleted, moved or replaced, `UnknownOutcomeError` where a trigger of
+    somebody's own let some of them pass.
+    """
+    check_place(connection)
+    query, rows = statements[0].query, [dict(statement.parameters) for statement in statements]
+    apart = [name for name, value in rows[0].items() if isinstance(value, bytes)]
+    parameters: dict[str, Any] = {name: b"".join([row.pop(name) for row in rows]) for name in apart}
+    parameters["rows"] = json.dumps(rows, ensure_ascii=False, default=iso)
+
+    def say() -> range:
+        try:
+            return range(connection.execute(query.sqlite_gathered or "", parameters).rowcount)
+        except (sqlite3.Error, OverflowError):  # one of them spoilt it, or the disk is full: each by itself finds out
+            return range(0)
+
+    written = len(connection.noting(query, say))
+    if not written:
+        return False
+    check_written(connection)
+    if written != len(statements):
+        raise UnknownOutcomeError("the database has written some of what was given to it together, and not the rest")
     return True
 
 
