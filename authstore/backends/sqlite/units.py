@@ -25,6 +25,9 @@ T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
 
 
+Begun = tuple[Unit[T], Statement]  # a unit with the first statement that it yielded
+
+
 class UnitConnection(sqlite3.Connection):
     """A connection that runs whole functions in its thread.
 
@@ -77,12 +80,18 @@ RUN = "-- run a function"
 class UnitJob:
     """A unit of work that somebody waits for: `result` in the end, or `error`."""
 
-    __slots__ = ("asked", "deadline", "error", "future", "locked", "make", "result", "waits")
+    __slots__ = ("asked", "begun", "deadline", "error", "future", "locked", "make", "result", "waits")
 
     def __init__(
-        self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", asked: float, deadline: float
+        self,
+        make: Callable[[], Unit[Any]],
+        begun: "Begun[Any] | None",
+        future: "asyncio.Future[Any]",
+        asked: float,
+        deadline: float,
     ) -> None:
         self.make = make
+        self.begun = begun  # for its first run
         self.future = future
         self.asked = asked
         self.deadline = deadline
@@ -128,13 +137,13 @@ def iso(value: datetime) -> str:
     return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % date  # noqa: UP031 - an f-string takes longer
 
 
-def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
+def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]], begun: Begun[T] | None = None) -> T:
     """Runs a unit so that it fails alone; again where it met text that is not UTF-8, which is left to the unit then.
     Needs an open transaction, and raises where that is gone."""
     if not connection.in_transaction:
         raise StoreError("the database rolled the transaction back after an earlier error")
     try:
-        return _run_unit(connection, make())
+        return _run_unit(connection, *(begun or (make(), None)))
     except sqlite3.OperationalError as error:
         if not (is_undecodable(error) and connection.in_transaction):
             raise
@@ -142,9 +151,9 @@ def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
         return _run_unit(connection, make())
 
 
-def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
+def _run_unit(connection: UnitConnection, unit: Unit[T], statement: Statement | None = None) -> T:
     try:
-        statement = next(unit)
+        statement = statement or next(unit)
         # Nothing is to be undone before the first that writes, nor where that was the whole unit and failed.
         while statement.query.is_reading or statement.decides is Decides.UNIT:
             statement = unit.send(connection.rows(statement))
@@ -271,7 +280,8 @@ def _run_each(connection: UnitConnection, jobs: Sequence[UnitJob]) -> bool:
             connection.waited, connection.locked = max(monotonic() - job.asked - job.locked, 0.0), job.locked
             job.note_waits(connection.waited)
         try:
-            job.result = in_savepoint(connection, job.make)
+            begun, job.begun = job.begun, None
+            job.result = in_savepoint(connection, job.make, begun)
         except BaseException as error:
             job.error = error
             if not connection.in_transaction:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar, cast
 
 from authstore.backends.sqlite.gathered import GatheredWrites
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
+from authstore.backends.sqlite.units import Begun, UnitJob, abandon, run_units, settle
 from authstore.backends.turn import Turn, busy, closed
 from authstore.backends.uninterrupted import ended
 from authstore.database import Unit, finished
@@ -41,22 +41,22 @@ class Writes:
         A caller cancelled before the unit began gets away at once, and it never happens; one cancelled later
         waits for its end, so that what it finds afterwards no longer changes.
         """
-        asked = asyncio.get_running_loop().time()
-        unit = make()
+        asked, unit = asyncio.get_running_loop().time(), make()
         try:
             statement = next(unit)
-            is_whole = statement.decides is Decides.UNIT and statement.query.sqlite_gathered is not None
-            if is_whole and await self._gathered.write(statement):
-                return finished(unit)
         except StopIteration as end:
             return cast(T, end.value)
-        finally:
-            unit.close()
-        return await self._run_in_turn(make, asked)
+        if (
+            statement.decides is Decides.UNIT
+            and statement.query.sqlite_gathered is not None
+            and await self._gathered.write(statement)
+        ):
+            return finished(unit)
+        return await self._run_in_turn(make, (unit, statement), asked)
 
-    async def _run_in_turn(self, make: Callable[[], Unit[T]], asked: float) -> T:
+    async def _run_in_turn(self, make: Callable[[], Unit[T]], begun: Begun[T], asked: float) -> T:
         loop = asyncio.get_running_loop()
-        job = UnitJob(make, loop.create_future(), asked, asked + self._busy_seconds)
+        job = UnitJob(make, begun, loop.create_future(), asked, asked + self._busy_seconds)
         self._waiting.append(job)
         if self._task is None:
             self._task = loop.create_task(self._drain())
