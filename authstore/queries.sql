@@ -123,7 +123,7 @@ INSERT INTO accounts (id, user_id, provider, provider_account_id, type, access_t
     expires_at, data, created_at, updated_at)
 SELECT :id, made.id, :provider, :provider_account_id, :type, :access_token, :access_token_encrypted,
     :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
-    :expires_at, :data, :created_at, :updated_at
+    :expires_at, :data, :created_at, :created_at
 FROM made
 RETURNING id
 

@@ -18,7 +18,7 @@ SQLite has two further texts:
 - `sqlite, gathered`: a statement that is a whole unit, for many callers at once. `:rows` is a JSON array with an object
   of the parameters for each; those that are bytes stand apart, each under its own name and one after another. All of
   them are written, or none;
-- `sqlite, opening`: what a connection that writes makes for itself, and for no other, when it is opened.
+- `sqlite, opening`: what a connection makes for itself, and for no other, when it is opened.
 """
 
 import re

@@ -134,6 +134,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
             _check_writable(connection)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
+            make_views(connection)
             place.note_log()
         except BaseException:
             connection.close()
@@ -147,6 +148,7 @@ def open_reader(path: Path, place: FilePlace | None) -> UnitConnection:
     """A reading connection. It never checkpoints: only the writer does."""
     with translated():
         connection = _connect(Path(os.path.realpath(path)), BUSY_SECONDS)
+        make_views(connection)  # whoever asks for the plan of a query that writes asks here
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         connection.execute("PRAGMA cache_size = -32768")
@@ -169,6 +171,7 @@ def open_in_memory(options: FileOptions) -> UnitConnection:
         )
         _prepare(connection, "relaxed")
         run_pending(connection, options.migrations, options.clock)
+        make_views(connection)
         return connection
 
 
@@ -186,15 +189,19 @@ def _connect(path: Path, timeout: float) -> UnitConnection:
 
 
 def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
-    for query in queries:
-        if query.opening:
-            connection.execute(query.opening)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA journal_size_limit = 67108864").fetchall()
     connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
     if durability == "full":
         connection.execute("PRAGMA fullfsync = ON")  # macOS: a flush ends in the disk's own cache otherwise
+
+
+def make_views(connection: sqlite3.Connection) -> None:
+    """What queries stand on that is this connection's alone."""
+    for query in queries:
+        if query.opening:
+            connection.execute(query.opening)
 
 
 def _create(path: Path, options: FileOptions) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from authstore.backends.sqlite.opening import make_views
 from authstore.schema import migrations
 from tests.backends.plans import WHOLE_TABLES, WRITES, asked
 
@@ -33,6 +34,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         for step in migrations("sqlite"):
             connection.executescript(step.sql)
+        make_views(connection)
         if request.param == "analysed":
             _pretend(connection)
         yield connection
