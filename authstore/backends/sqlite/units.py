@@ -143,7 +143,9 @@ def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]], begun:
     if not connection.in_transaction:
         raise StoreError("the database rolled the transaction back after an earlier error")
     try:
-        return _run_unit(connection, *(begun or (make(), None)))
+        if begun is not None:
+            return _run_unit(connection, *begun)
+        return _run_unit(connection, make())
     except sqlite3.OperationalError as error:
         if not (is_undecodable(error) and connection.in_transaction):
             raise
