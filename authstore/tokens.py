@@ -40,11 +40,15 @@ def hash_token(token: str) -> bytes:
 
 def is_presentable(token: object) -> TypeGuard[str]:
     """Whether this could be a token at all; anything else is not looked up."""
-    return isinstance(token, str) and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH and _has_utf8_form(token)
+    return (
+        isinstance(token, str)
+        and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH
+        and (token.isascii() or _has_utf8_form(token))
+    )
 
 
 def _has_utf8_form(token: str) -> bool:
     try:
-        return token.isascii() or bool(token.encode())
+        return bool(token.encode())
     except UnicodeEncodeError:
         return False
