@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -27,7 +28,7 @@ from authstore.cli import (
     user_commands,
 )
 from authstore.cli.arguments import as_typed
-from authstore.cli.output import OutputLostError, hang_up, masked
+from authstore.cli.output import OutputLostError, hang_up, masked, masked_url
 from authstore.errors import AuthStoreError, ConfigurationError
 
 _INTERRUPTED = 130
@@ -75,16 +76,15 @@ def _common(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and gives its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that knows ASCII alone shows the rest as question marks
-            stream.reconfigure(errors="replace")
+    _prepare_streams()
     is_json = "--json" in arguments
     try:
         result = app(list(arguments), prog_name="authstore", standalone_mode=False)
     except _WrongUsage as error:
+        error.message = _without_passwords(error.message, arguments)
         error.show()
         if is_json:
-            _complain(masked(error.format_message()), "", is_json)
+            _complain(error.format_message(), "", is_json)
         return 2
     except typer.Exit as end:
         return end.exit_code
@@ -99,6 +99,24 @@ def run(arguments: Sequence[str]) -> int:
     if result == _INTERRUPTED:  # typer's own word for Ctrl-C
         return _stopped(is_json)
     return result if isinstance(result, int) else 0
+
+
+def _prepare_streams() -> None:
+    """None of them is missing, and whatever is read or printed can be."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed before we began: what is opened next would stand in its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace"), (sys.stderr, "replace")):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows ASCII alone shows the rest as question marks
+            stream.reconfigure(errors=errors)
+
+
+def _without_passwords(text: str, arguments: Sequence[str]) -> str:
+    """What is said of the arguments, which it may repeat."""
+    for argument in arguments:
+        if "://" in argument:
+            text = text.replace(argument, masked_url(argument))
+    return masked(text)
 
 
 def _refused(error: AuthStoreError, is_json: bool) -> int:

@@ -159,6 +159,11 @@ def test_urls_may_come_from_the_environment(source: _Link, source_url: str, targ
         ("plan", "mysql://ada:geheim@h/db", "sqlite:///x.db"),
         ("move", "postgresql://h/db?password=geheim&port=nonsense", "sqlite:///x.db"),
         ("inspect", "postgresql://ada:geheim@h/db"),
+        ("inspect", "sqlite:///x.db", "postgresql://ada:geheim@h/db"),
+        ("inspect", "sqlite:///x.db", "postgresql://ada:ge heim und geheim@h/db"),
+        ("users", "show", "u", "postgresql://h/db?password=it's geheim", "--url", "sqlite:///x.db", "--json"),
+        ("postgresql://ada:geheim@h/db",),
+        ("users", "postgresql://ada:geheim@h/db"),
     ],
 )
 def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from authstore.cli import app as application
 from authstore.cli.app import app
 from authstore.cli.output import masked, one_or_many
 from authstore.mover import MoveOptions
@@ -76,6 +77,8 @@ def test_shell_completion_can_be_had() -> None:
         ("postgresql://ada:ge@heim@h/db", "postgresql://ada:…@h/db"),
         ("postgresql://ada:ge/heim@h/db", "postgresql://ada:…@h/db"),
         ("postgresql://ada:ge:heim?@h/db", "postgresql://ada:…@h/db"),
+        ("postgresql://ada:ge heim@h/db now", "postgresql://ada:…@h/db now"),
+        ("postgresql://ada:x y@h to postgresql://eve:z@i", "postgresql://ada:…@h to postgresql://eve:…@i"),
         ("host=h password=geheim", "host=h password=…"),
         ("postgresql://h/db?sslpassword=geheim&x=1", "postgresql://h/db?sslpassword=…&x=1"),
         ("postgresql://h/db", "postgresql://h/db"),
@@ -107,6 +110,17 @@ def test_a_reader_who_leaves_ends_nothing_with_a_traceback(tmp_path: Path, is_js
     done = subprocess.run(arguments, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["inspect {url}", "users list --url {url}", "sessions explain --url {url}", "x"])
+def test_what_is_closed_from_the_start_is_not_missed(tmp_path: Path, closed: str, command: str) -> None:
+    url = f"sqlite:///{tmp_path}/auth.db"
+    assert application.run(["init", url]) == 0
+    line = f"exec {sys.executable} -m authstore.cli {command.format(url=url)} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, input="", timeout=60, check=False)
+    assert done.returncode == {"s": 1, "x": 2}.get(command[0] if "explain" in command or command == "x" else "", 0)
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])

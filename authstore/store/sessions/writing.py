@@ -11,7 +11,7 @@ from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import end_of, is_touch_due, session_expiry
-from authstore.models import Session
+from authstore.models import Session, aware_utc
 from authstore.sql import Statement, queries
 from authstore.store import rows
 from authstore.store.log.acting import said
@@ -101,6 +101,7 @@ class SessionStore(SessionReader, SlicingStore):
         now = self._now()
         if not (isinstance(data, Unset) or isinstance(merge, Unset)):
             raise ValueError("pass data, which replaces all of it, or merge, which is laid over it")
+        expires = expires if isinstance(expires, Unset) else aware_utc(expires)
         merged = {} if isinstance(merge, Unset) else checked_merge(merge)
         named = {"expires": expires, "data": data if isinstance(data, Unset) else json_object(data)}
         changes = {field: value for field, value in named.items() if value is not UNSET}
