@@ -40,11 +40,12 @@ def hash_token(token: str) -> bytes:
 
 def is_presentable(token: object) -> TypeGuard[str]:
     """Whether this could be a token at all; anything else is not looked up."""
-    return isinstance(token, str) and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH and _has_utf8_form(token)
+    return isinstance(token, str) and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH and _is_text(token)
 
 
-def _has_utf8_form(token: str) -> bool:
+def _is_text(token: str) -> bool:
+    """Whether any database could hold this, or what it names."""
     try:
-        return token.isascii() or bool(token.encode())
+        return "\0" not in token and (token.isascii() or bool(token.encode()))
     except UnicodeEncodeError:
         return False

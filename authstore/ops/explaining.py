@@ -15,6 +15,7 @@ from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.log import changes
 from authstore.store.sessions.endings import ended, find_session
+from authstore.store.shared import is_storable
 from authstore.tokens import hash_token, is_presentable
 
 _PAGE = 1000
@@ -60,7 +61,7 @@ async def explain_session(
 
 
 def _explain(asked: _Asked) -> Unit[Explanation]:
-    if asked.token is not None and not is_presentable(asked.token):
+    if not (is_storable(asked.id) if asked.token is None else is_presentable(asked.token)):
         return Explanation("unknown", None, None, None, None, ())
     row = yield from _row(asked)
     noted = yield from _noted(asked)
