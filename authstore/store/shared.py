@@ -1,6 +1,7 @@
 """What every part of the store shares: the database, the policy, the clock, the keys, the ids, the sizes and waits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -115,9 +116,12 @@ class StoreBase:
 def read_clock(clock: Clock) -> datetime:
     """The time by this clock, in UTC. Raises `ValueError` for what is no instant."""
     now: object = clock()
-    if not isinstance(now, datetime):
-        raise ValueError("the clock must give aware datetimes: datetime.now(UTC)")
-    return now if now.tzinfo is UTC else aware_utc(now)
+    if isinstance(now, datetime):
+        if now.tzinfo is UTC:
+            return now
+        with suppress(ValueError):
+            return aware_utc(now)
+    raise ValueError("the clock must give aware datetimes: datetime.now(UTC)")
 
 
 def is_storable(text: object) -> bool:

@@ -56,7 +56,7 @@ def test_a_shell_makes_no_new_store(url: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("token", [b"\xff\xfe\n", b"", b"\0" * 20, b"x" * 100_000])
+@pytest.mark.parametrize("token", [b"\xff\xfe\n", b"\0" * 20, b"x" * 100_000])
 def test_whatever_comes_as_a_token_is_explained(url: str, token: bytes) -> None:
     asyncio.run(_filled(url))
     command = [sys.executable, "-m", "authstore.cli", "sessions", "explain", "--url", url]
