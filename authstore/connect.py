@@ -337,4 +337,8 @@ def _sqlite_path(url: str | Path) -> Path | None:
 def _checked_path(path: Path) -> Path:
     if "\0" in str(path):
         raise ConfigurationError("the path of the store contains NUL")
+    if not path.name:
+        raise ConfigurationError(
+            "the path of the store names a folder: write the file's name too, as in sqlite:///auth.db"
+        )
     return path

@@ -9,13 +9,12 @@ from typing import Literal, NamedTuple
 from authstore.adapter import Adapter
 from authstore.database import Row, Unit
 from authstore.expiry import SessionPolicy, end_of_session
-from authstore.models import Ended, Event, Session
+from authstore.models import Ended, Event, Session, check_text
 from authstore.ops.subject import subject
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.log import changes
 from authstore.store.sessions.endings import ended, find_session
-from authstore.store.shared import is_storable
 from authstore.tokens import hash_token, is_presentable
 
 _PAGE = 1000
@@ -51,17 +50,19 @@ async def explain_session(
     """Looks a session up by its id or its token, and says why it lives or does not. Asking is not presenting: a token
     that was replaced ends nothing here.
 
-    Raises `ValueError` unless one of the two is given, and what `inspect` raises.
+    Raises `ValueError` unless one of the two is given, or for an id that no database can hold, and what `inspect` raises.
     """
     if (id is None) == (token is None):
         raise ValueError("give the session's id, or its token")
+    if id is not None:
+        check_text(id)
     looked_at = subject(url_or_store)
     asked = _Asked(id, token, looked_at.policy, looked_at.clock())
     return await looked_at.inspector.ask(partial(_explain, asked))
 
 
 def _explain(asked: _Asked) -> Unit[Explanation]:
-    if not (is_storable(asked.id) if asked.token is None else is_presentable(asked.token)):
+    if asked.token is not None and not is_presentable(asked.token):
         return Explanation("unknown", None, None, None, None, ())
     row = yield from _row(asked)
     noted = yield from _noted(asked)
