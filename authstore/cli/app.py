@@ -77,7 +77,29 @@ def _common(
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and gives its exit status."""
     _prepare_streams()
-    is_json = "--json" in arguments
+    status = 0
+    try:
+        status = _run(arguments, is_json="--json" in arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hang_up()
+    except OSError as error:
+        if not _is_output_lost():
+            raise
+        return _refused(OutputLostError(f"what is printed cannot be written: {error.strerror}"), is_json=False)
+    return status
+
+
+def _is_output_lost() -> bool:
+    """Whether what was printed waits in vain: the disk is full on which it lands."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _run(arguments: Sequence[str], *, is_json: bool) -> int:
     try:
         result = app(list(arguments), prog_name="authstore", standalone_mode=False)
     except _WrongUsage as error:

@@ -43,6 +43,8 @@ def events(
         raise typer.BadParameter("--verify looks at the whole log: leave out --after and --follow")
     if form != "plain" and (verify or json):
         raise typer.BadParameter("--format is a form of its own: leave out --verify and --json")
+    if not source:
+        raise typer.BadParameter("--source is a name: leave it out, or say one")
     output = Output(is_json=json)
     tell: Callable[[Event], None] = partial(_tell, output=output)
     if form != "plain":

@@ -1,7 +1,6 @@
 """init, migrate, prune."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -86,7 +85,8 @@ def migrate(
     steps = _pending(url)
     output = Output(is_json=json)
     if sql and not json:
-        sys.stdout.write("\n".join(_scripts(url, steps)))
+        for text in _scripts(url, steps):
+            output.line(text)
         return 0
     names = [f"{step.version:04} {step.name}" for step in steps]
     drift = _drift(url) if check else ()

@@ -50,7 +50,8 @@ async def explain_session(
     """Looks a session up by its id or its token, and says why it lives or does not. Asking is not presenting: a token
     that was replaced ends nothing here.
 
-    Raises `ValueError` unless one of the two is given, or for an id that no database can hold, and what `inspect` raises.
+    Raises `ValueError` unless one of the two is given, or for an id that no database can hold; and what `inspect`
+    raises.
     """
     if (id is None) == (token is None):
         raise ValueError("give the session's id, or its token")

@@ -185,6 +185,7 @@ def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path)
         ("move", "postgresql://h/db", "sqlite:///x.db", "--on-orphan", "maybe"),
         ("init", "redis://h"),
         ("inspect", "sqlite://"),
+        ("rollback", "sqlite:////"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:

@@ -130,12 +130,22 @@ def test_what_is_closed_from_the_start_is_not_missed(tmp_path: Path, command: st
     assert (done.returncode, "Traceback" in done.stderr) == (status, False)
 
 
-@pytest.mark.parametrize("more", [(), ("--json",)])
-def test_a_full_disk_under_what_is_printed_is_said_in_one_line(tmp_path: Path, more: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "inspect {url}",
+        "inspect {url} --json",
+        "inspect {url}.none --json",
+        "migrate {url}.none --sql",
+        "--version",
+        "-h",
+    ],
+)
+def test_a_full_disk_under_what_is_printed_is_said_in_one_line(tmp_path: Path, command: str) -> None:
     url = f"sqlite:///{tmp_path}/auth.db"
-    assert run("init", url).returncode == 0
+    assert application.run(["init", url]) == 0
     with open("/dev/full", "wb") as full:
-        arguments = [sys.executable, "-m", "authstore.cli", "inspect", url, *more]
+        arguments = [sys.executable, "-m", "authstore.cli", *command.format(url=url).split()]
         done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("authstore: what is printed cannot be written: No space left on device\n")
