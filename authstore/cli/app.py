@@ -1,6 +1,7 @@
 """All commands in one application, and what becomes of errors."""
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -32,6 +33,7 @@ from authstore.cli.output import OutputLostError, hang_up, masked, masked_url
 from authstore.errors import AuthStoreError, ConfigurationError
 
 _INTERRUPTED = 130
+_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what printing fails with; of files, a room of ours tells
 # click's ClickException, wherever this typer keeps its click.
 _WrongUsage: type[typer.BadParameter] = next(  # or rather what it inherits from
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
@@ -84,19 +86,10 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         hang_up()
     except OSError as error:
-        if not _is_output_lost():
+        if error.errno not in _LOST or error.filename is not None:
             raise
         return _refused(OutputLostError(f"what is printed cannot be written: {error.strerror}"), is_json=False)
     return status
-
-
-def _is_output_lost() -> bool:
-    """Whether what was printed waits in vain: the disk is full on which it lands."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 def _run(arguments: Sequence[str], *, is_json: bool) -> int:
