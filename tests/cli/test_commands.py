@@ -326,3 +326,26 @@ def test_a_url_where_a_backup_is_meant_is_not_shown(
     said = capsys.readouterr()
     assert "secret" not in said.err + said.out
     assert "not a URL" in said.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "init {}",
+        "inspect {}",
+        "users list --url {}",
+        "backup {} b.db",
+        "backup {} /tmp/b.db",
+        "drill b.db",
+        "rollback {}",
+        "new x",
+    ],
+)
+def test_a_working_directory_that_is_gone_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert application.run(command.format("sqlite:///auth.db").split()) in (1, 2)
+    assert capsys.readouterr().err.startswith("authstore: ")

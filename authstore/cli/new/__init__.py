@@ -41,18 +41,13 @@ def new(
     name: Annotated[str, typer.Option(help="What the site is called; the folder's name by default.")] = "",
 ) -> int:
     """Writes a small FastAPI application with sign-in, tests, settings and a Dockerfile, for you to keep."""
-    called = name or directory.resolve().name
-    if not _NAME.fullmatch(called):
-        raise ConfigurationError(f"{called!r} is no name for a site: letters, digits, spaces, - and _; say --name")
-    told = {
-        "@NAME@": called,
-        "@PACKAGE@": re.sub(r"[^a-z0-9]+", "-", called.lower()).strip("-"),
-        "@SECRET@": secrets.token_hex(),
-    }
     try:
+        called = name or directory.resolve().name
+        if not _NAME.fullmatch(called):
+            raise ConfigurationError(f"{called!r} is no name for a site: letters, digits, spaces, - and _; say --name")
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise ConfigurationError(f"{directory} is there already, and not empty: nothing is written over")
-        _write_all(directory, told)
+        _write_all(directory, called)
     except OSError as error:
         raise ConfigurationError(f"{directory} cannot be made: {error.strerror}") from error
     say = Output(is_json=False).say
@@ -63,8 +58,13 @@ def new(
     return 0
 
 
-def _write_all(directory: Path, told: dict[str, str]) -> None:
+def _write_all(directory: Path, called: str) -> None:
     """All files or, where one cannot be written, none."""
+    told = {
+        "@NAME@": called,
+        "@PACKAGE@": re.sub(r"[^a-z0-9]+", "-", called.lower()).strip("-"),
+        "@SECRET@": secrets.token_hex(),
+    }
     was_there = directory.exists()
     try:
         for path, source in _FILES.items():
