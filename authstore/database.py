@@ -14,8 +14,6 @@ Row = Mapping[str, Any]
 Found = Sequence[Any]  # the checked values of a look-up, in the order of its query
 T = TypeVar("T")
 
-BUSY_SECONDS = 5.0  # how long a write waits for others, from its call
-
 # A unit of work is a generator: it yields statements, is sent their rows (of a statement that returns none, an
 # empty one for each row it wrote), and returns its result. It does no other I/O and may be run again from the
 # start, so one text serves a driver with its own thread, where a whole unit is one hop, and a driver that awaits

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -34,6 +35,12 @@ class Statistic(NamedTuple):
     rows: int
     error: str | None
     reason: str | None = None
+
+
+# The same of its seven values, without the function of Python's that `NamedTuple` makes: there is one for each call.
+noted: Callable[[tuple[str, float, float, float, int, str | None, str | None]], Statistic] = partial(
+    tuple.__new__, Statistic
+)
 
 
 class Opened(NamedTuple):
@@ -65,13 +72,10 @@ class Observer(Protocol):
 
 
 class Waits:
-    """What one public call waited for, in seconds."""
+    """What one public call waited for, in seconds. There is one for each call: without an `__init__`."""
 
-    __slots__ = ("locked", "waited")
-
-    def __init__(self) -> None:
-        self.waited = 0.0
-        self.locked = 0.0
+    waited = 0.0
+    locked = 0.0
 
 
 WAITS: ContextVar[Waits | None] = ContextVar("authstore_waits", default=None)

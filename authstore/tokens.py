@@ -40,12 +40,16 @@ def hash_token(token: str) -> bytes:
 
 def is_presentable(token: object) -> TypeGuard[str]:
     """Whether this could be a token at all; anything else is not looked up."""
-    return isinstance(token, str) and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH and _is_text(token)
+    return (
+        isinstance(token, str)
+        and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH
+        and "\0" not in token
+        and (token.isascii() or _has_utf8_form(token))
+    )
 
 
-def _is_text(token: str) -> bool:
-    """Whether any database could hold this, or what it names."""
+def _has_utf8_form(token: str) -> bool:
     try:
-        return "\0" not in token and (token.isascii() or bool(token.encode()))
+        return bool(token.encode())
     except UnicodeEncodeError:
         return False

@@ -3,14 +3,22 @@
 import asyncio
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+import authstore
 from authstore import Adapter, ConfigurationError, EmailTakenError, StoreBusyError, StoreError, connect
 from authstore.observers import Observer, Opened, Statistic
+from authstore.ops import SlowQueries, telemetry
+from tests.calls import Calls
 from tests.postgres import fresh_database
 
 
@@ -274,3 +282,35 @@ async def test_the_log_names_queries_and_no_values(url: str, caplog: pytest.LogC
         assert any(line.startswith("insert_user: ") for line in said)
         assert "example.com" not in caplog.text
         assert user.id not in caplog.text
+
+
+async def calls_of_a_look_up(path: Path, *observers: Observer) -> Counter[str]:
+    """What authstore calls on the way to a look-up, in all threads."""
+    calls = Calls(Path(authstore.__file__).parent)
+    with calls.within():
+        async with connect(path, observers=observers) as store:
+            session = await store.create_session((await store.create_user()).id)
+            for _ in range(2):
+                with calls.counted() as names:
+                    assert await store.get_session_and_user(session.token or "")
+    return Counter(names)
+
+
+async def test_watching_a_look_up_takes_a_handful_of_calls(tmp_path: Path) -> None:
+    """No lock is taken, and nothing put into its bucket."""
+    alone = await calls_of_a_look_up(tmp_path / "alone.db")
+    watched = await calls_of_a_look_up(tmp_path / "watched.db", SlowQueries())
+    more = watched - alone
+    assert more["SlowQueries.on_statement"] == 1
+    assert more.total() <= 15
+    assert not {"log2", "lock.__enter__"} & set(more)
+
+
+async def test_telemetry_of_a_look_up_is_recorded_with_others(tmp_path: Path) -> None:
+    spans, meters = TracerProvider(sampler=ALWAYS_OFF), MeterProvider([InMemoryMetricReader()])
+    alone = await calls_of_a_look_up(tmp_path / "alone.db")
+    telling = telemetry(meter_provider=meters, tracer_provider=spans)
+    more = await calls_of_a_look_up(tmp_path / "watched.db", telling) - alone
+    assert more["Telemetry.on_statement"] == more["Telemetry.on_operation"] == 1
+    assert more["Histogram.record"] == more["Tracer.start_span"] == 0
+    assert more.total() <= 40

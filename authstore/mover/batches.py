@@ -49,14 +49,25 @@ class Batch:
         for start in range(first * width, end * width, together * width):
             yield self.values[start : start + together * width]
 
+    def drop(self, at: int) -> None:
+        """Takes a row out."""
+        del self.digests[at]
+        del self.values[at * self.width : (at + 1) * self.width]
+
 
 @dataclass(frozen=True, slots=True)
 class LineBatch(Batch):
-    """Rows of which each is one value: a line of text as PostgreSQL's COPY reads it, without its end."""
+    """Rows of which there is one value together: their lines as PostgreSQL's COPY reads them, each with its end."""
 
-    @property
-    def width(self) -> int:
-        return 1
+    def lines(self, first: int, end: int) -> bytes:
+        """Of the rows from `first` to before `end`."""
+        if end - first == len(self):
+            return bytes(self.values[0])
+        return b"".join(self.values[0].splitlines(keepends=True)[first:end])
+
+    def drop(self, at: int) -> None:
+        self.values[0] = self.lines(0, at) + self.lines(at + 1, len(self))
+        del self.digests[at]
 
 
 def pack(batch: Sequence[tuple[Any, ...]]) -> tuple[Keys, list[Any]]:

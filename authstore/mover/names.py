@@ -44,21 +44,34 @@ def folded(name: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
+POSTGRES_BYTES = 63  # of a name: what is longer, PostgreSQL cuts off, and two names may be one then
+
+
+def cut(name: str, most: int = POSTGRES_BYTES, *, end: str = "") -> str:
+    """As much of a name as these bytes hold, with `end` behind it."""
+    return name.encode()[: most - len(end.encode())].decode(errors="ignore") + end
+
+
 class Namespace:
     """Names given out once each. Tables, indexes and views of SQLite share one."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    def __init__(self, taken: Iterable[str] = (), *, most: int = 0) -> None:
+        """`most`: bytes of a name; 0 where it may have any number."""
         self._taken = {folded(name) for name in taken}
+        self._most = most
         self._schemas: dict[str, str] = {}  # of the tables that have a name
 
     def take(self, wanted: str) -> str:
         """`wanted`, or with the first free number behind it."""
-        name, number = wanted, 1
+        name, number = self._fitted(wanted), 1
         while folded(name) in self._taken:
             number += 1
-            name = f"{wanted}_{number}"
+            name = self._fitted(wanted, f"_{number}")
         self._taken.add(folded(name))
         return name
+
+    def _fitted(self, wanted: str, end: str = "") -> str:
+        return cut(wanted, self._most, end=end) if self._most else f"{wanted}{end}"
 
     def take_table(self, wanted: str, schema: str = "") -> str:
         """As `take`; a name that is gone, or authstore's or SQLite's own, is first tried as `source_…`, as `schema_…`

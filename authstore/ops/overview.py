@@ -32,6 +32,7 @@ _HOUR: Final = timedelta(hours=1)
 _COUNTED: Final = 50_000  # rows of a table; of more they are estimated
 # Sessions of one hour that are counted; how many there are beyond is told by how soon these were begun.
 _RECENT_SESSIONS, _OLDER_SESSIONS = 300, 40
+_HOURS_AT_ONCE: Final = 24  # one look's: what is made of them holds Python's lock, which the database lets go
 _LOG_ROWS: Final = 10_000  # in which endings, and a user's events, are looked for
 _LEAST_SECONDS: Final = 0.1
 _LAST_ID: Final = "\U0010ffff"
@@ -154,6 +155,13 @@ def _overview(found: Overview, cut: Mapping[str, datetime], events: int) -> Unit
 
 
 def _hours(starts: Sequence[datetime], cut: Mapping[str, datetime], most: int) -> Unit[list[Hour]]:
+    hours: list[Hour] = []
+    for first in range(0, len(starts), _HOURS_AT_ONCE):
+        hours += yield from _few_hours(starts[first : first + _HOURS_AT_ONCE], cut, most)
+    return hours
+
+
+def _few_hours(starts: Sequence[datetime], cut: Mapping[str, datetime], most: int) -> Unit[list[Hour]]:
     now = cut["now"]
     ends = [first_id(start) for start in (*starts, starts[-1] + _HOUR)]
     [row] = yield queries.count_sessions_by_span(spans=json.dumps(list(pairwise(ends))), most=most, **cut)

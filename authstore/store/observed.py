@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, Self
 
 from authstore.adapter import Adapter
-from authstore.observers import WAITS, Statistic, Waits, Watch
+from authstore.observers import WAITS, Statistic, Waits, Watch, noted
 from authstore.store import Store
 
 
@@ -41,17 +41,18 @@ class ObservedStore(Store):
 def _told(name: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(call)
     async def told(self: ObservedStore, /, *args: Any, **kwargs: Any) -> Any:
-        waits, began, result, failed = Waits(), monotonic(), None, None
+        waits, began = Waits(), monotonic()
         token = WAITS.set(waits)
         try:
             result = await call(self, *args, **kwargs)
         except BaseException as error:
-            failed = type(error).__name__
-            raise
-        finally:
             WAITS.reset(token)
-            seconds = monotonic() - began
-            self.watch.operation(Statistic(name, seconds, waits.waited, waits.locked, _count(result), failed))
+            failed = type(error).__name__
+            self.watch.operation(Statistic(name, monotonic() - began, waits.waited, waits.locked, 0, failed))
+            raise
+        WAITS.reset(token)
+        seconds, rows = monotonic() - began, 0 if result is None else 1 if type(result) is tuple else _count(result)
+        self.watch.operation(noted((name, seconds, waits.waited, waits.locked, rows, None, None)))
         return result
 
     return told
@@ -61,7 +62,7 @@ def _count(result: Any) -> int:
     """How many things a call returned: of a list its length, of a count the count."""
     if isinstance(result, list):
         return len(result)
-    return int(result if isinstance(result, int) else result is not None)
+    return int(result) if isinstance(result, int) else 1
 
 
 for _name in dir(Adapter):

@@ -120,11 +120,16 @@ async def test_dead_rows_and_a_missing_backup_are_told(tmp_path: Path, clock: Cl
         assert await store.list_sessions(user.id) == []
 
 
-async def test_a_long_log_is_told(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with connect(tmp_path / "auth.db", clock=clock) as store:
-        monkeypatch.setattr("authstore.ops.monitor._LONG_LOG", 1)
-        await store.create_user()
-        assert ("log", "warning") in await looks(ops.Monitor(store), clock, 2)
+async def test_a_long_log_is_told(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path, clock=clock) as store:
+        monitor = ops.Monitor(store)
+        assert await looks(monitor, clock, 2) == []
+        with closing(sqlite3.connect(path)) as stranger, closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM users").fetchone()  # nothing of the log can go
+            stranger.executescript("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (zeroblob(70000000))")
+            assert ("log", "warning") in await looks(monitor, clock, 2)
 
 
 async def test_copies_of_passkeys_are_told(tmp_path: Path, clock: Clock) -> None:

@@ -22,6 +22,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_OFF, DEFAULT_ON, Sampler
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from prometheus_client import CollectorRegistry, start_http_server
 
 from authstore import Adapter, EmailTakenError, connect
@@ -114,6 +116,47 @@ async def test_each_query_is_a_span_within_its_callers(url: str) -> None:
     assert query.parent.span_id == request.get_span_context().span_id
     assert outer.start_time - 1e6 <= query.start_time <= query.end_time <= outer.end_time
     assert user.id not in str([span.to_json() for span in spans.values()])
+
+
+async def test_a_query_in_a_trace_that_is_kept_is_an_example_of_its_duration() -> None:
+    reader, provider = InMemoryMetricReader(), TracerProvider()
+    watching = telemetry(meter_provider=MeterProvider([reader]), tracer_provider=provider)
+    async with connect("sqlite://", observers=[watching]) as store:
+        with provider.get_tracer("application").start_as_current_span("GET /me") as request:
+            await store.get_user("nobody")
+        found = points(reader)["db.client.operation.duration"]
+    [point] = [each for each in found if each.attributes["db.query.summary"] == "get_user"]
+    assert [each.trace_id for each in point.exemplars] == [request.get_span_context().trace_id]
+
+
+@pytest.mark.parametrize("times", [1, 15, 16, 100])
+async def test_whoever_collects_gets_every_query_and_call_so_far(times: int) -> None:
+    reader = InMemoryMetricReader()
+    off = TracerProvider(sampler=ALWAYS_OFF)
+    watching = telemetry(meter_provider=MeterProvider([reader]), tracer_provider=off)
+    async with connect("sqlite://", observers=[watching]) as store:
+        for collected in (1, 2):
+            for _ in range(times):
+                await store.get_user("nobody")
+            found = points(reader)
+            asked = [p for p in found["db.client.operation.duration"] if p.attributes["db.query.summary"] == "get_user"]
+            assert [point.count for point in asked] == [times * collected]
+            assert value(found, "authstore.operations", authstore_operation="get_user") == times * collected
+
+
+@pytest.mark.parametrize(("sampler", "begun"), [(ALWAYS_ON, 1), (DEFAULT_ON, 1), (ALWAYS_OFF, 0), (DEFAULT_OFF, 0)])
+async def test_where_no_trace_would_be_kept_none_is_begun(sampler: Sampler, begun: int) -> None:
+    kept, provider = InMemorySpanExporter(), TracerProvider(sampler=sampler)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    async with connect("sqlite://", observers=[telemetry(tracer_provider=provider)]) as store:
+        kept.clear()
+        await store.get_user("nobody")
+        assert len(kept.get_finished_spans()) == begun
+        kept.clear()
+        around = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+        with use_span(NonRecordingSpan(around)):
+            await store.get_user("nobody")
+    assert len(kept.get_finished_spans()) == int(sampler is not ALWAYS_OFF)
 
 
 async def test_reasons_without_end_are_counted_together() -> None:

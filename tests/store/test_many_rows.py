@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from authstore import Session, StoreNotFoundError, connect
-from authstore.backends.sqlite import opening
 from authstore.backends.sqlite.units import iso
+from authstore.backends.tuning import Tuning as Waits
 from authstore.observers import Observer, Statistic
 from authstore.store import pruning
 from authstore.store.tuning import Tuning
@@ -173,12 +173,9 @@ async def test_health_answers_in_time_while_somebody_holds_the_lock(tmp_path: Pa
         assert (await store.health(timeout=timedelta(seconds=10))).status == "pass"
 
 
-async def test_health_answers_warn_where_its_write_waited_in_vain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
+async def test_health_answers_warn_where_its_write_waited_in_vain(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
-    async with connect(path) as store:
+    async with tuned_store(path, waits=Waits(busy_seconds=0.3)) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             health = await store.health(timeout=timedelta(seconds=30))

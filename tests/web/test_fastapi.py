@@ -1,14 +1,17 @@
 """The FastAPI dependencies."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
+import httpx2
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from authstore import ConfigurationError, Permission, StoreUnavailableError, User
+import authstore
+from authstore import ConfigurationError, Permission, StoreUnavailableError, User, connect
 from authstore.testing.web import sign_in
 from authstore.web import Auth
 from authstore.web.fastapi import (
@@ -20,6 +23,7 @@ from authstore.web.fastapi import (
     require_permission,
     require_role,
 )
+from tests.calls import Calls
 
 USER = User(id="u", created_at=datetime(2026, 1, 1, tzinfo=UTC), updated_at=datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -253,3 +257,24 @@ def test_a_websocket_from_another_site_is_anonymous(client: Any, origin: str) ->
     ):
         pass
     assert refused.value.code == 1008
+
+
+async def test_a_signed_in_request_is_not_sent_from_hand_to_hand(tmp_path: Path) -> None:
+    """Each call takes half a microsecond and more, where other requests come between."""
+    settings: Any = {"base_url": "https://app.example", "secrets": "0123456789abcdef0123456789abcdef"}
+    url, calls = f"sqlite:///{tmp_path / 'auth.db'}", Calls(Path(authstore.__file__).parent)
+    async with connect(url) as store:
+        user = await store.create_user(email="ada@example.com")
+        session = await store.create_session(user.id)
+        name, cookie = Auth(store, **settings).cookie_for(session)
+    auth = Auth(url, **settings)
+    app = FastAPI(lifespan=auth.lifespan)
+    auth.install(app)
+    add_routes(app)
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="https://app.example")
+    async with app.router.lifespan_context(app), client:
+        for _ in range(3):
+            with calls.counted() as names:
+                answer = await client.get("/me", headers={"cookie": f"{name}={cookie}"})
+            assert answer.json() == user.id
+    assert 20 < len(names) < 95, names

@@ -27,6 +27,9 @@ class FileChangeLog:
         self._connection.is_at_work = False
         fork.note(self._connection)
         self._connection.execute("PRAGMA query_only = ON")
+        # What was found last, under the database's version before it was asked, and what was asked for.
+        self._known: tuple[int, int, int] | None = None
+        self._rows: Sequence[tuple[Any, ...]] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -38,10 +41,19 @@ class FileChangeLog:
         """See `authstore.database.ChangeLog`."""
         self._check()
         self._place.check()
+        execute = self._connection.execute
         try:
-            return self._connection.execute(_SINCE, {"seq": seq, "newest": newest}).fetchall()
+            # It changes with every commit of any other connection, and this one never writes: while it stands, the
+            # answer does, and to ask for it is less than to ask again.
+            [(version,)] = execute("PRAGMA data_version").fetchall()
+            asked = (version, seq, newest)
+            if asked != self._known:
+                self._known = None
+                self._rows = execute(_SINCE, {"seq": seq, "newest": newest}).fetchall()
+                self._known = asked
         except sqlite3.Error:
             return ()
+        return self._rows
 
     def look(self, seq: int, newest: int, session_id: str) -> LogLook | None:
         """See `authstore.database.ChangeLog`."""

@@ -27,7 +27,7 @@ from authstore.backends.sqlite.shape import Shape, lacking, told
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import UnitConnection, check_place
 from authstore.backends.sqlite.volume import check_volume
-from authstore.database import BUSY_SECONDS
+from authstore.backends.tuning import DEFAULT, Tuning
 from authstore.errors import (
     ConfigurationError,
     SchemaError,
@@ -62,6 +62,7 @@ async def open_file(
     migrate: bool,
     clock: Clock,
     steps: Sequence[Migration] | None = None,
+    tuning: Tuning = DEFAULT,
 ) -> SqliteDatabase:
     """Opens the store in this file; `steps` are the migrations, authstore's own unless told."""
     fork.let_go()
@@ -73,16 +74,18 @@ async def open_file(
     except BaseException:
         await writer.close()
         raise
-    return SqliteDatabase(writer, reader, place, BUSY_SECONDS)
+    return SqliteDatabase(writer, reader, place, tuning.busy_seconds)
 
 
-async def open_memory(*, clock: Clock, steps: Sequence[Migration] | None = None) -> SqliteDatabase:
+async def open_memory(
+    *, clock: Clock, steps: Sequence[Migration] | None = None, tuning: Tuning = DEFAULT
+) -> SqliteDatabase:
     """Opens a store in memory, of its own."""
     options = FileOptions(
         Path(), "relaxed", create=True, migrate=True, clock=clock, migrations=steps or migrations("sqlite")
     )
     thread = await _start(partial(open_in_memory, options))
-    return SqliteDatabase(thread, thread, None, BUSY_SECONDS)
+    return SqliteDatabase(thread, thread, None, tuning.busy_seconds)
 
 
 async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
@@ -157,7 +160,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
 def open_reader(path: Path, place: FilePlace | None) -> UnitConnection:
     """A reading connection. It never checkpoints: only the writer does."""
     with translated():
-        connection = _connect(Path(os.path.realpath(path)), BUSY_SECONDS)
+        connection = _connect(Path(os.path.realpath(path)), DEFAULT.busy_seconds)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         connection.execute("PRAGMA cache_size = -32768")

@@ -152,7 +152,10 @@ def _source(connection: UnitConnection) -> UnitConnection:
 
 
 def _look_up(connection: UnitConnection, lookup: Lookup, key: str) -> Found | None:
-    rows = connection.noting(lookup.one, lambda: connection.execute(lookup.one.sqlite, {"key": key}).fetchall())
+    def ask() -> list[tuple[Any, ...]]:
+        return connection.execute(lookup.one.sqlite, {"key": key}).fetchall()
+
+    rows = ask() if connection.executed is None else connection.noting(lookup.one, ask)
     try:
         return lookup.check(rows[0]) if rows else None
     except ValueError:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import aiosqlite
 
 from authstore.backends.sqlite.units import RUN, UnitConnection
 from authstore.backends.turn import closed
-from authstore.observers import Asker, Statistic, Watch, answered, asker, logging_watch
+from authstore.observers import WAITS, Asker, Statistic, Watch, answered, logging_watch
 
 T = TypeVar("T")
 
@@ -33,11 +33,22 @@ class ConnectionThread:
         watch = self.watch or logging_watch()
         if watch is None:
             return await self._run(work)
-        noted = _Noted(work, askers or (asker(),))
+        asked = askers or ((monotonic(), WAITS.get()),)
+        executed: list[Statistic] = []
+
+        def noted(connection: UnitConnection) -> T:
+            begun = monotonic()
+            answered(asked, begun)
+            connection.executed, connection.waited, connection.locked = executed, begun - asked[0][0], 0.0
+            try:
+                return work(connection)
+            finally:
+                connection.executed = None
+
         try:
             return await self._run(noted)
         finally:
-            for statistic in noted.executed:
+            for statistic in executed:
                 watch.statement(statistic)
 
     async def _run(self, work: Callable[[UnitConnection], T]) -> T:
@@ -59,21 +70,3 @@ class ConnectionThread:
         """Closes it without an event loop; returns at once."""
         self._is_closed = True
         self._connection.stop()
-
-
-class _Noted(Generic[T]):
-    """Work on the thread, and a note of each statement that it ran there."""
-
-    def __init__(self, work: Callable[[UnitConnection], T], askers: Sequence[Asker]) -> None:
-        self._work = work
-        self._askers = askers
-        self.executed: list[Statistic] = []
-
-    def __call__(self, connection: UnitConnection) -> T:
-        begun = monotonic()
-        answered(self._askers, begun)
-        connection.executed, connection.waited, connection.locked = self.executed, begun - self._askers[0][0], 0.0
-        try:
-            return self._work(connection)
-        finally:
-            connection.executed = None

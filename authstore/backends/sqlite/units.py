@@ -17,7 +17,7 @@ from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
 from authstore.errors import StoreError
-from authstore.observers import WAITS, Statistic
+from authstore.observers import WAITS, Statistic, noted
 from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
@@ -54,19 +54,17 @@ class UnitConnection(sqlite3.Connection):
 
     def noting(self, query: Query, ask: Callable[[], S], reason: str | None = None) -> S:
         """What this query gives, and a note of it where somebody watches."""
-        if self.executed is None:
+        executed = self.executed
+        if executed is None:
             return ask()
         waited, locked, self.waited, self.locked = self.waited, self.locked, 0.0, 0.0
-        began, count, failed = monotonic(), 0, None
+        began = monotonic() - waited - locked
         try:
             found = ask()
-            count = len(found)
         except BaseException as error:
-            failed = name_of(error)
+            executed.append(Statistic(query.name, monotonic() - began, waited, locked, 0, name_of(error), reason))
             raise
-        finally:
-            seconds = monotonic() - began + waited + locked
-            self.executed.append(Statistic(query.name, seconds, waited, locked, count, failed, reason))
+        executed.append(noted((query.name, monotonic() - began, waited, locked, len(found), None, reason)))
         return found
 
 

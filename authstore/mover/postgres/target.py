@@ -1,4 +1,4 @@
-"""A PostgreSQL database as a target: one connection that writes, one mover at a time, and its schemas.
+"""A PostgreSQL database as a target: a connection that writes and one that helps, one mover at a time, and its schemas.
 
 Tables are built in `authstore_moving`. In one transaction they get into the schema that applications see first; what
 had their names there stands in `authstore_before` from then on.
@@ -37,7 +37,9 @@ from authstore.mover.tuning import DEFAULT, Tuning
 BUILDING = "authstore_moving"
 BEFORE = "authstore_before"
 ASIDE = "authstore_set_aside"
-_LOCK = "SELECT pg_try_advisory_lock(1096111178, 0)"  # 'AUTH' + 2, beside those of migrations and of units
+_LOCK = "SELECT pg_try_advisory_lock(1096111178, %s)"  # 'AUTH' + 2, beside those of migrations and of units
+_UNLOCK = "SELECT pg_advisory_unlock(1096111178, %s)"
+_MOVER, _HELPER = 0, 1
 _LOCK_TRIES, _LOCK_SECONDS = 12, 0.25
 _SETTINGS = (
     "SET client_connection_check_interval = '1s'",  # a move that was killed lets go
@@ -86,10 +88,20 @@ class PostgresTarget:
     def lock(self) -> None:
         """Nobody else moves into this database while the connection lives. Raises `TargetBusyError`.
 
-        The server may need a moment to notice that a move was killed, so the lock is waited for a little.
+        The server may need a moment to notice that a move was killed, so the lock is waited for a little; likewise what
+        a killed move did over its second connection.
         """
+        self._lock(_MOVER)
+        self.lock_as_helper()
+        self.execute(_UNLOCK, [_HELPER])
+
+    def lock_as_helper(self) -> None:
+        """For the second connection of a move, whose first holds the lock. Raises `TargetBusyError`."""
+        self._lock(_HELPER)
+
+    def _lock(self, number: int) -> None:
         for _ in range(_LOCK_TRIES):
-            if self.rows(_LOCK)[0][0]:
+            if self.rows(_LOCK, [number])[0][0]:
                 return
             self._stop.wait(_LOCK_SECONDS)
         raise TargetBusyError("another move into this database is at work", hint="wait for it, or stop it")

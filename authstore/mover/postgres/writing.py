@@ -177,11 +177,9 @@ class PostgresWriter:
         """Finds the rows that are refused, by halves."""
         refused: dict[int, str] = {}
         self._halve(batch, 0, len(batch), error, refused)
-        width = batch.width
         for at in sorted(refused, reverse=True):
             self.refused[batch.digests[at]] = refused[at]
-            del batch.digests[at]
-            del batch.values[at * width : (at + 1) * width]
+            batch.drop(at)
 
     def _halve(self, batch: Batch, first: int, end: int, error: psycopg.Error, refused: dict[int, str]) -> None:
         if end - first == 1:
@@ -201,7 +199,7 @@ class PostgresWriter:
         statement = f"COPY {into} ({', '.join(self._columns)}) FROM STDIN"
         with self._target.connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
             if isinstance(batch, LineBatch):
-                copy.write(b"\n".join([*batch.values[first:end], b""]))
+                copy.write(batch.lines(first, end))
                 return
             rows = batch.rows(first, end)
             for row in rows if self.is_plain else ([value(row) for value in self._values] for row in rows):

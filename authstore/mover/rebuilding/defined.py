@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from authstore.mover.names import Namespace, literal, quote
+from authstore.mover.names import POSTGRES_BYTES, Namespace, literal, quote
 from authstore.mover.postgres.target import BUILDING
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned, renamed
 from authstore.mover.rebuilding.steps import Step
@@ -207,7 +207,7 @@ def new_places(sources: Mapping[str, Any], own: Collection[str], tables: Mapping
     """The place of all that the ledger speaks of. `tables`: their names in Postgres, by those in the file."""
     names: dict[QualifiedName, QualifiedName] = {}
     became: dict[QualifiedName, str] = {}
-    space = Namespace(tables.values())
+    space = Namespace(tables.values(), most=POSTGRES_BYTES)
     database = sources.get("", {})
     for target, definition in sources.items():
         if target in own:

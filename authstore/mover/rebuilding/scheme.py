@@ -2,23 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from authstore.errors import ConfigurationError
 from authstore.mover.catalog import SourceColumn
-from authstore.mover.copies import Reject, TableCopy, TargetColumn
+from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.layout import Layout
 from authstore.mover.names import OWN_TABLES, quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.reading import reader_of
 from authstore.mover.postgres.schemas import objects_of, taken_names
-from authstore.mover.postgres.spelling import Written, written_as
+from authstore.mover.postgres.spelling import written_as
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
 from authstore.mover.postgres.types import Landing, land, land_with_nan
-from authstore.mover.postgres.writing import PostgresTable
-from authstore.mover.problems import SAMPLES, rejected, sample
-from authstore.mover.rebuilding.grown import misfits
+from authstore.mover.rebuilding.choosing import is_wanted, left_behind, refuse_options
+from authstore.mover.rebuilding.incoming import ROW_NUMBER, STORED, Incoming
+from authstore.mover.rebuilding.rejects import with_rejects
+from authstore.mover.rebuilding.steps import Step
 from authstore.mover.rebuilding.tables import IncomingTables
 from authstore.mover.rebuilding.trial import (
     Tried,
@@ -29,59 +30,13 @@ from authstore.mover.rebuilding.trial import (
     read_tables,
     try_steps,
 )
-from authstore.mover.recognition.concealed import named_by
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
-from authstore.mover.sqlite.references import broken_references
-from authstore.mover.sqlite.source import FileTable, SqliteSource
+from authstore.mover.sqlite.file_tables import FileTable
+from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.tuning import DEFAULT
 
-ROW_NUMBER = "authstore_row"  # of the rows of a table without a key, in the order of all they hold
 _SECRETS = ("access_token", "refresh_token", "id_token")
-# What is said of another application's database, and why a store's own tables need none of it.
-_OF_OTHERS = {
-    "schemas": "`only` and `skip` choose tables; they go where search_path says (…?options=-csearch_path%3Dapp)",
-    "prefix": "its tables have the names that authstore gave them. Leave it out",
-    "profile": "which table is which is known. Leave it out",
-}
-_STORED = {"int8": "INTEGER", "float8": "REAL", "text": "TEXT", "bytea": "BLOB"}
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """One table on its way. `copy`: what its rows are in Postgres, as the file writes them; `rejects`: predicates on
-    the file's rows; `parents`: the tables it refers to."""
-
-    file: FileTable
-    name: str
-    layout: Layout
-    copy: TableCopy
-    names: Mapping[str, str]
-    written: Mapping[str, Written]
-    rejects: tuple[Reject, ...] = ()
-    is_numbered: bool = False
-    secrets: tuple[str, ...] = ()
-    readings: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # how its values read, and their base types
-    is_own: bool = False
-
-    @property
-    def target(self) -> str:
-        return self.file.name
-
-    @property
-    def parents(self) -> frozenset[str]:
-        return frozenset(link.table for link in self.file.references) - {self.file.name}
-
-    @property
-    def kept(self) -> str:
-        """The predicate of the file's rows that move."""
-        return " AND ".join(f"NOT {reject.where}" for reject in self.rejects) or "TRUE"
-
-    def in_schema(self, schema: str) -> PostgresTable:
-        """The table as it is written and read there."""
-        at = f"{quote(schema)}."
-        copy = replace(self.copy, source_from=self.copy.source_from.replace(f"{quote(BUILDING)}.", at))
-        return PostgresTable(schema, self.name, self.layout, copy, self.names, self.written)
 
 
 @dataclass(frozen=True)
@@ -98,6 +53,12 @@ class RebuildScheme:
     @property
     def undecided(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.stops)
+
+    @cached_property
+    def finishing(self) -> list[Step]:
+        """What is made when the rows are there: keys before what refers to them, views last."""
+        steps = [*self.tried.own, *self.tried.steps.later]
+        return sorted(steps, key=lambda step: (step.is_view, step.is_foreign_key))
 
     @property
     def fingerprint(self) -> str:
@@ -120,8 +81,8 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
 
     Raises `ConfigurationError` for options that name nothing, or that speak of a source in Postgres.
     """
-    _refuse_options(source, options)
-    carried = [name for name in source.carried_tables() if _is_wanted(name, options)]
+    refuse_options(source, options)
+    carried = [name for name in source.carried_tables() if is_wanted(name, options)]
     files = {name: source.table(name) for name in carried}
     kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict}
     incoming = IncomingTables(files, frozenset(source.own_tables()), source.definitions(), kinds)
@@ -133,24 +94,10 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
     raise AssertionError("columns that are declared anew are never strangers again")
 
 
-def _refuse_options(source: SqliteSource, options: MoveOptions) -> None:
-    for name, why in _OF_OTHERS.items():
-        if getattr(options, name):
-            raise ConfigurationError(f"`{name}` says nothing of a store: {why}")
-    there = {*source.carried_tables(), *source.own_tables()}
-    for name, values in (("skip", options.skip), ("only", options.only)):
-        if unknown := sorted(set(values) - there):
-            raise ConfigurationError(f"{name}: no table is called {unknown[0]}; there are {', '.join(sorted(there))}")
-
-
-def _is_wanted(name: str, options: MoveOptions) -> bool:
-    return name not in options.skip and (not options.only or name in options.only)
-
-
 def _tried_scheme(
     source: SqliteSource, target: PostgresTarget, options: MoveOptions, incoming: IncomingTables
 ) -> RebuildScheme:
-    own = [name for name in source.own_tables() if _is_wanted(name, options)]
+    own = [name for name in source.own_tables() if is_wanted(name, options)]
     tried, zone = Tried(), _naive_tz(source, options)
     with target.trial():
         target.drop_building()
@@ -171,18 +118,12 @@ def _tried_scheme(
         ]
         tried.steps.later += try_steps(target, steps.later, tried)
         tried.objects, tried.relations = objects_of(target, BUILDING), taken_names(target, BUILDING)
-    decided, problems = _with_rejects(source, _in_order(tables), options)
-    known = {f"view {view['name']}" for view in incoming.sources.get("", {}).get("views", ())}
-    behind = [
-        Problem("left-behind", "", f"{one} stays behind: it was never in Postgres")
-        for one in source.left_behind()
-        if one not in known
-    ]
+    decided, problems = with_rejects(source, _in_order(tables), options)
     return RebuildScheme(
         source.system,
         tuple(decided),
         tried,
-        (*tried.problems, *incoming.problems(), *problems, *behind),
+        (*tried.problems, *incoming.problems(), *problems, *left_behind(source, incoming, options)),
         {one.target: source.count(one.target) for one in decided},
         incoming,
     )
@@ -249,7 +190,7 @@ def _strangers(file: FileTable, layout: Layout) -> frozenset[tuple[str, str]]:
     return frozenset(
         (file.name, column.name)
         for column in layout.columns
-        if column.name != ROW_NUMBER and _is_strange(file, column.name, _STORED[column.kind])
+        if column.name != ROW_NUMBER and _is_strange(file, column.name, STORED[column.kind])
     )
 
 
@@ -298,52 +239,3 @@ def _in_order(tables: Sequence[Incoming]) -> list[Incoming]:
         free = [name for name, one in waiting.items() if not one.parents & waiting.keys()] or [next(iter(waiting))]
         ordered += [waiting.pop(name) for name in free]
     return ordered
-
-
-def _with_rejects(
-    source: SqliteSource, tables: Sequence[Incoming], options: MoveOptions
-) -> tuple[list[Incoming], list[Problem]]:
-    """The tables with the predicates of the rows that cannot come, as far as there are such rows."""
-    decided: dict[str, Incoming] = {}
-    problems: list[Problem] = []
-    for one in tables:
-        asked = (*_misfits(one), *_orphans(source, one, decided))
-        counts = source.counts(one.target, [reject.where for reject in asked])
-        found = [(reject, count) for reject, count in zip(asked, counts, strict=True) if count]
-        for reject, count in found:
-            samples = source.samples(one.target, one.file.primary, reject.where, SAMPLES)
-            named = [sample(", ".join(named_by(one.file.primary or ("",), key))) for key in samples]
-            problems.append(rejected(one.target, reject, count, named, options))
-        decided[one.target] = replace(one, rejects=tuple(reject for reject, _ in found))
-    return list(decided.values()), problems
-
-
-def _misfits(one: Incoming) -> Iterator[Reject]:
-    """Values that are none of their column's kind, and keys that are not there."""
-    for column in one.layout.columns if not one.file.is_strict else ():
-        if column.name != ROW_NUMBER and not column.has_other:
-            where = misfits(column.name, _STORED[column.kind])
-            yield Reject(f'column "{column.name}" holds values that are no {_STORED[column.kind]}', where)
-    for name in one.file.primary:
-        if not one.file.counted:
-            yield Reject(f'column "{name}" of the key is empty', f'("s".{quote(name)} IS NULL)')
-    for column in one.layout.columns:
-        if column.kind == "text" and column.name != ROW_NUMBER:
-            where = f'(coalesce(instr("s".{quote(column.name)}, char(0)), 0) > 0)'
-            yield Reject(f'column "{column.name}" holds NUL, which no text in Postgres may', where)
-
-
-def _orphans(source: SqliteSource, one: Incoming, decided: Mapping[str, Incoming]) -> Iterator[Reject]:
-    """Rows that point to nothing, or to a row that does not come."""
-    broken = {parent for _, parent in broken_references(source.connection, one.target)}
-    for link in one.file.references:
-        parent = decided.get(link.table)
-        if link.table not in broken and not (parent and parent.rejects):
-            continue
-        own = ", ".join(f'"s".{quote(name)}' for name in link.columns)
-        there = ", ".join(f'"s".{quote(name)}' for name in link.target_columns)
-        given = " AND ".join(f'"s".{quote(name)} IS NOT NULL' for name in link.columns)
-        rows = f'SELECT {there} FROM {quote(link.table)} AS "s" WHERE {parent.kept if parent else "TRUE"}'
-        follows = link.table not in broken
-        reason = f"points to no row of {link.table}" + (" that comes" if follows else "")
-        yield Reject(reason, f"({given} AND ({own}) NOT IN ({rows}))", "on_orphan", follows=follows)

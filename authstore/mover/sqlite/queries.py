@@ -53,6 +53,16 @@ class TargetQueries:
         return f"CAST({between.join(f'({between.join(group)})' for group in groups)} AS BLOB)"
 
     @cached_property
+    def lined(self) -> str:
+        """As `digested`, with U+001D before what is bytes, and of texts without NUL alone: `printf` ends at one, but
+        takes two thirds of the time."""
+        forms = ["\x1d%s" if column.kind == "bytea" else "%s" for column in self.layout.columns]
+        texts = [_text(column) for column in self.layout.columns]
+        groups = zip(in_groups(forms), in_groups(texts), strict=True)
+        made = [f"printf('{chr(31).join(form)}', {', '.join(text)})" for form, text in groups]
+        return f"CAST({f' || {_BETWEEN} || '.join(made)} AS BLOB)"
+
+    @cached_property
     def keys(self) -> str:
         """Key columns in key order, from an index alone where there is one."""
         return self._select()

@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from authstore.backends.sqlite import file
@@ -29,11 +29,16 @@ def target_packs(target: sqlite3.Connection, table: str, query: str) -> Iterator
     """The target's side: `query` is `TargetQueries.digests` of the table. Raises `TargetError` for a key that is no
     text."""
     teach_digests(target)
-    md5 = hashlib.md5
     with decodable(target, table), closing(target.execute(query)) as cursor:
         while batch := cursor.fetchmany(PACK):
             keys, texts = pack(batch)
-            yield keys, [md5(text, usedforsecurity=False).hexdigest() for text in texts]
+            yield keys, row_digests(texts)
+
+
+def row_digests(texts: Iterable[bytes]) -> list[str]:
+    """Of rows, by the texts to digest."""
+    md5 = hashlib.md5
+    return [md5(text, usedforsecurity=False).hexdigest() for text in texts]
 
 
 def row_digest(text: bytes) -> str:

@@ -2,8 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -15,9 +15,9 @@ from authstore.mover.errors import SourceError
 from authstore.mover.layout import Layout, in_groups
 from authstore.mover.names import quote
 from authstore.mover.reading_ahead import ReadAhead
-from authstore.mover.sqlite.copy_lines import copy_lines, row_of
+from authstore.mover.sqlite.copy_lines import copy_lines, digested_texts, joined_texts, row_of
 from authstore.mover.sqlite.queries import TargetQueries
-from authstore.mover.sqlite.reading import row_digest
+from authstore.mover.sqlite.reading import row_digests
 from authstore.mover.tuning import Tuning
 
 _BATCH_BYTES = 8_000_000
@@ -28,7 +28,8 @@ class SqliteReader:
     """One table. `kept`: the predicate of the rows that move. `is_numbered`: it has no key, and its rows count instead.
 
     `spelled`: what the target is known to make of some rows, by their digests: the digest that they have there, or
-    None where it does not take them. `gives_lines`: every row comes as a line for COPY, where `has_lines` allows it.
+    None where it does not take them. `gives_lines`: rows come as lines for COPY, where `has_lines` allows it;
+    `never_null`: columns of which no value is NULL in the file.
     """
 
     layout: Layout
@@ -38,6 +39,7 @@ class SqliteReader:
     is_numbered: bool = False
     spelled: Mapping[str, str | None] = field(default_factory=dict)
     gives_lines: bool = False
+    never_null: Collection[str] = ()
 
     @cached_property
     def _queries(self) -> TargetQueries:
@@ -72,7 +74,8 @@ class SqliteReader:
 
     def rows(self, after: Key | None = None) -> ReadAhead[Batch]:
         """Every row in key order, or those behind a key."""
-        return ReadAhead(lambda: (self._line_batches if self.gives_lines else self._row_batches)(after))
+        are_lines = self.gives_lines and not self.spelled
+        return ReadAhead(lambda: (self._line_batches if are_lines else self._row_batches)(after))
 
     def _behind(self, after: Key | None) -> str:
         return f" AND ({self._key}) > ({', '.join('?' * len(after))})" if after is not None else ""
@@ -82,20 +85,32 @@ class SqliteReader:
 
     def _line_batches(self, after: Key | None) -> Iterator[Batch]:
         """Rows as lines; from a stretch on of which no lines can be made, as values."""
-        groups = in_groups([f"({quote(column.name)} IS NULL)" for column in self.layout.columns])
-        nulls = " + ".join(f"({' + '.join(group)})" for group in groups)
-        query = self._select(f"{self._queries.digested}, {nulls}", self._behind(after))
-        with closing(self._stretches(query, after or ())) as stretches:
-            for rows, digests in stretches:
-                lines = copy_lines([text for text, _ in rows], sum(count for _, count in rows), self.layout)
-                if lines is None:
+        query = self._select(f"{self._queries.lined}, {self._nulls}", self._behind(after))
+        with _readable(self.connection, self.layout.table):
+            for rows in self._portions(self.connection.execute(query, after or ())):
+                batch = self._in_lines(rows)
+                if batch is None:
                     break
-                batch = LineBatch(digests, lines, row_of(rows[-1][0], self.layout))
                 yield batch
                 after = self.layout.key_of(batch.last)
             else:
                 return
         yield from self._row_batches(after)
+
+    @cached_property
+    def _nulls(self) -> str:
+        """How many values of a row are NULL."""
+        names = [column.name for column in self.layout.columns if column.name not in self.never_null]
+        groups = in_groups([f"({quote(name)} IS NULL)" for name in names])
+        return " + ".join(f"({' + '.join(group)})" for group in groups) or "0"
+
+    def _in_lines(self, rows: Sequence[tuple[Any, ...]]) -> LineBatch | None:
+        joined = joined_texts([text for text, _ in rows])
+        lines = copy_lines(joined, len(rows), sum(count for _, count in rows), self.layout)
+        if lines is None:
+            return None
+        texts = digested_texts(joined)
+        return LineBatch(row_digests(texts), [lines], row_of(texts[-1], self.layout))
 
     def some_rows(self, keys: Keys) -> ReadAhead[Batch]:
         """The rows with these keys."""
@@ -128,7 +143,7 @@ class SqliteReader:
             cursor = self.connection.execute(query, tuple(parameters))
             while rows := cursor.fetchmany(PACK):
                 keys, texts = pack(rows)
-                digests = [row_digest(text) for text in texts]
+                digests = row_digests(texts)
                 if self.spelled:
                     known = [(key, self.spelled.get(one, one)) for key, one in zip(keys, digests, strict=True)]
                     keys = [key for key, one in known if one is not None]
@@ -148,7 +163,7 @@ class SqliteReader:
         with _readable(self.connection, self.layout.table):
             cursor = self.connection.execute(query, tuple(parameters))
             for rows in self._portions(cursor):
-                digests = [row_digest(row[0]) for row in rows]
+                digests = row_digests(row[0] for row in rows)
                 if self.spelled:
                     rows = [row for row, one in zip(rows, digests, strict=True) if self.spelled.get(one, one)]
                     digests = [spelt for one in digests if (spelt := self.spelled.get(one, one))]

@@ -1,7 +1,7 @@
 """Filling the tables of a PostgreSQL from a file: each made equal, and what the server made of its values looked at."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,7 @@ from authstore.mover.errors import MoveStoppedError, TargetError
 from authstore.mover.postgres.spelling import is_same
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import PostgresWriter, WritingTransaction
-from authstore.mover.rebuilding.scheme import Incoming
+from authstore.mover.rebuilding.incoming import Incoming
 from authstore.mover.reports import Event, Phase, ProgressEvent, TableEvent
 from authstore.mover.sqlite.copy_lines import has_lines
 from authstore.mover.sqlite.source import SqliteSource
@@ -21,6 +21,10 @@ from authstore.mover.sync.pieces import Side
 from authstore.mover.tuning import Tuning
 
 Emit = Callable[[Event], None]
+
+
+def _kept(_tables: Sequence[Incoming]) -> None:
+    """Nobody waits for them."""
 
 
 @dataclass(slots=True)
@@ -40,8 +44,14 @@ class Filling:
     proves: bool = False
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    def fill(self, tables: Iterable[Incoming], rows: Mapping[str, int]) -> None:
-        """Table after table, parents first."""
+    def fill(
+        self,
+        tables: Iterable[Incoming],
+        rows: Mapping[str, int],
+        hand_over: Callable[[Sequence[Incoming]], None] = _kept,
+    ) -> None:
+        """Table after table. `hand_over`: is given those that nothing more is written to, once that is committed."""
+        done: list[Incoming] = []
         for one in tables:
             self._heed_stop()
             self.emit(TableEvent(one.target, "begin", rows[one.target]))
@@ -51,13 +61,21 @@ class Filling:
                 self._settle(one, writer)
             found = sum(stretch.rows for stretch in self.ledger.stretches(one.target))
             self.emit(TableEvent(one.target, "done", found, outcome.copied, outcome.deleted))
+            done.append(one)
+            if outcome.copied >= self.tuning.small_rows:
+                self.transaction.end()
+            if not self.transaction.is_open:
+                hand_over(done)
+                done = []
         self.transaction.end()
+        hand_over(done)
 
     def reader(self, one: Incoming, *, gives_lines: bool = False) -> SqliteReader:
         """The table in the file, as the server is known to take it."""
         spelled = self.ledger.spellings(one.target)
         connection, tuning = self.source.connection, self.tuning
-        return SqliteReader(one.layout, connection, tuning, one.kept, one.is_numbered, spelled, gives_lines)
+        never_null = {column.name for column in one.file.columns if column.not_null}
+        return SqliteReader(one.layout, connection, tuning, one.kept, one.is_numbered, spelled, gives_lines, never_null)
 
     def _fill_one(self, one: Incoming, rows: int) -> tuple[PostgresWriter, Outcome]:
         writer, table = self._table(one, rows)

@@ -13,20 +13,21 @@ from authstore.mover.errors import MoveStoppedError, TargetError, TargetUnavaila
 from authstore.mover.names import quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import iso
-from authstore.mover.postgres.named_queries import named_queries
 from authstore.mover.postgres.target import BEFORE, BUILDING, PostgresTarget, translated_target
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import WritingTransaction
 from authstore.mover.problems import refuse_undecided
-from authstore.mover.rebuilding.scheme import Incoming, RebuildScheme, rebuild_scheme
+from authstore.mover.rebuilding.incoming import Incoming
+from authstore.mover.rebuilding.scheme import RebuildScheme, rebuild_scheme
 from authstore.mover.rebuilding.steps import Step, placed
 from authstore.mover.rebuilding.trial import drop_later, lay_own, switch_triggers
 from authstore.mover.reports import MoveReport, Problem, ProblemEvent, ProgressEvent, RetryEvent, TableReport
-from authstore.mover.sqlite.ledger import options_note
+from authstore.mover.sqlite.ledger import as_moved, options_note
 from authstore.mover.sqlite.source import SqliteSource, opened_source
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.equalise import Outcome
 from authstore.mover.sync.filling import Emit, Filling
+from authstore.mover.sync.helper import Helper, analysis, made_in
 from authstore.mover.sync.positions import set_positions
 from authstore.mover.sync.refusals import Refusal, as_problems, refusals, write_refusals
 from authstore.mover.sync.start import changed_error
@@ -82,9 +83,17 @@ def _attempt(run: RebuildRun) -> MoveReport:
     ):
         run.was_there = True
         target.lock()
+        if run.table is not None:
+            run.options = _of_the_move(run, target)
         scheme = rebuild_scheme(source, target, run.options)
         _tell(run, scheme.problems)
         return Rebuild(run, source, target, scheme).do()
+
+
+def _of_the_move(run: RebuildRun, target: PostgresTarget) -> MoveOptions:
+    """One table is made equal by what decided about it; which tables come by way of a file, was decided before."""
+    moved = as_moved(run.options, PostgresLedger(target, target.home).notes())
+    return replace(run.options, on_bad_row=moved.on_bad_row, on_orphan=moved.on_orphan) if run.system else moved
 
 
 def _tell(run: RebuildRun, problems: Sequence[Problem]) -> None:
@@ -144,8 +153,7 @@ class Rebuild:
             filling = self._filling(self._home, self._target.home, is_one=True)
             filling.judges, filling.keeps_referred = not recovers and not self._run.options.replace, recovers
             foreign = [] if recovers else self._foreign_keys()
-            for step in foreign:
-                self._alter(step.table, f"DROP CONSTRAINT IF EXISTS {quote(step.name)}")
+            self._drop(foreign, self._target.home)
             self._switch_triggers(tables, "DISABLE")
             filling.fill(tables, self._scheme.rows)
             self._refuse_changed(filling.outcomes)
@@ -158,22 +166,25 @@ class Rebuild:
             self._home.note({"finished_at": iso(utc_now()), **({} if recovers else self._notes)})
         return self._report(filling.outcomes, rejected, self._home)
 
-    def _alter(self, table: str, words: str) -> None:
-        self._target.execute(f"ALTER TABLE {quote(self._target.home)}.{quote(self._names[table])} {words}")
+    def _alter(self, schema: str, table: str, words: str) -> None:
+        self._target.execute(f"ALTER TABLE {quote(schema)}.{quote(self._names[table])} {words}")
+
+    def _drop(self, constraints: Sequence[Step], schema: str) -> None:
+        for step in constraints:
+            self._alter(schema, step.table, f"DROP CONSTRAINT IF EXISTS {quote(step.name)}")
 
     @property
     def _names(self) -> Mapping[str, str]:
         return {one.target: one.name for one in self._scheme.tables}
 
     def _foreign_keys(self) -> list[Step]:
-        steps = [*self._scheme.tried.own, *self._scheme.tried.steps.later]
-        return [step for step in steps if step.is_foreign_key and step.table in self._names]
+        return [step for step in self._scheme.finishing if step.is_foreign_key and step.table in self._names]
 
     def _switch_triggers(self, tables: Sequence[Incoming], how: str) -> None:
         """Of authstore's own tables: what is moved is no event."""
         for one in tables:
             if one.is_own:
-                self._alter(one.target, f"{how} TRIGGER USER")
+                self._alter(self._target.home, one.target, f"{how} TRIGGER USER")
 
     def _refuse_changed(self, outcomes: Mapping[str, Outcome]) -> None:
         if foreign := {name: outcome.foreign for name, outcome in outcomes.items() if outcome.foreign}:
@@ -183,16 +194,22 @@ class Rebuild:
 
     def _build(self) -> MoveReport:
         ledger = PostgresLedger(self._target, BUILDING)
-        if not self._goes_on(ledger):
+        if self._goes_on(ledger):
+            self._drop(self._foreign_keys(), BUILDING)  # tables are filled in any order, and rows deleted by themselves
+        else:
             self._lay(ledger)
-        filling = self._filling(ledger, BUILDING, is_one=False)
-        filling.fill(self._scheme.tables, self._scheme.rows)
+        with Helper(self._run.target, self._scheme, self._run.tuning) as helper:
+            filling = self._filling(ledger, BUILDING, is_one=False)
+            rows = self._scheme.rows
+            filling.fill(sorted(self._scheme.tables, key=lambda one: -rows[one.target]), rows, helper.take)
+            helper.finish(self._say_made)
         rejected = self._reject(ledger, self._scheme.tables, undo=self._target.drop_building)
         self._finish_tables()
         set_positions(self._target, self._source, self._scheme, BUILDING)
         self._run.emit(ProgressEvent("", "finish", 0, 1))
         for one in self._scheme.tables:
-            self._target.execute(f"ANALYZE {quote(BUILDING)}.{quote(one.name)}")
+            if one.target not in helper.analysed:
+                self._target.execute(analysis(one))
         report = self._report(filling.outcomes, rejected, ledger)
         replaced = take_over(self._target, self._notes)
         self._run.emit(ProgressEvent("", "finish", 1, 1))
@@ -217,18 +234,17 @@ class Rebuild:
 
     def _finish_tables(self) -> None:
         """Keys, indexes, foreign keys, views: each that is not there yet."""
-        made = set(self._target.rows(named_queries("target.sql")["made"], {"schema": BUILDING}))
+        made = made_in(self._target)
         names = self._names
-        steps = [*self._scheme.tried.own, *self._scheme.tried.steps.later]
-        steps.sort(key=lambda step: step.is_foreign_key)  # keys before what refers to them
-        steps.sort(key=lambda step: step.is_view)
-        for number, step in enumerate(steps):
-            self._heed_stop()
-            self._run.emit(ProgressEvent("", "index", number, len(steps)))
-            table = names.get(step.table, step.table) or step.name
-            if (table, step.name) not in made:
+        for number, step in enumerate(self._scheme.finishing):
+            self._say_made(number)
+            if (names.get(step.table, step.table) or step.name, step.name) not in made:
                 self._make(step)
         switch_triggers(self._target, "ENABLE")
+
+    def _say_made(self, steps: int) -> None:
+        self._heed_stop()
+        self._run.emit(ProgressEvent("", "index", steps, len(self._scheme.finishing)))
 
     def _make(self, step: Step) -> None:
         if refused := self._target.broken_by(step.sql):

@@ -10,7 +10,8 @@ from authstore.mover.plan import Plan, TablePlan
 from authstore.mover.postgres.target import BUILDING, PostgresTarget, translated_target
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.writing import PostgresWriter, WritingTransaction
-from authstore.mover.rebuilding.scheme import Incoming, RebuildScheme, rebuild_scheme
+from authstore.mover.rebuilding.incoming import Incoming
+from authstore.mover.rebuilding.scheme import RebuildScheme, rebuild_scheme
 from authstore.mover.rebuilding.trial import lay_own
 from authstore.mover.reports import Event, Problem, ProgressEvent, VerifyReport
 from authstore.mover.sqlite.ledger import recorded_options
@@ -47,7 +48,7 @@ def plan_rebuild(
         (),
         seconds=1 + rows / _ROWS_A_SECOND,
         bytes=int(files.target.stat().st_size * _MORE),
-        connections=1,
+        connections=2,
     )
 
 

@@ -11,7 +11,7 @@ from authstore.mover.copies import Reject
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.problems import SAMPLES, rejected, sample
-from authstore.mover.rebuilding.scheme import Incoming
+from authstore.mover.rebuilding.incoming import Incoming
 from authstore.mover.recognition.concealed import concealed, named_by
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.source import SqliteSource

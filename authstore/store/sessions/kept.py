@@ -71,7 +71,12 @@ _rows_in_json = core_schema.list_schema(core_schema.tuple_schema([_in_json(schem
 _check = SchemaValidator(_row, _HIDDEN).validate_python
 _check_json = SchemaValidator(_rows_in_json, _HIDDEN).validate_json
 
-_new, _set = object.__new__, object.__setattr__  # the models are frozen
+# The models are frozen; these setters need not look for the slot first, as `object.__setattr__` does.
+_new = object.__new__
+_set_values, _set_fields, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 _SESSION_FIELDS, _USER_FIELDS = set(Session.model_fields), set(User.model_fields)
 
 
@@ -107,7 +112,8 @@ class Kept:
         """Raises `StoreCorruptError` where `data` cannot be read."""
         self.found = found
         session, user = session_and_user(found, "")
-        self._session, self._user = session.__dict__, user.__dict__
+        # Nothing within that the garbage collector would have to follow, over and over, for all that is kept.
+        self._session, self._user = ({**made.__dict__, "data": None} for made in (session, user))
         self._data, self._user_data = found[_DATA], found[_USER_DATA]
 
     def session_and_user(self, token: str) -> tuple[Session, User]:
@@ -177,8 +183,8 @@ _check_data = TypeAdapter(Data).validate_python
 def _made(model: type[M], values: dict[str, Any], fields: set[str]) -> M:
     # What `BaseModel.model_construct` sets; every field is there, so no default is asked for.
     made = _new(model)
-    _set(made, "__dict__", values)
-    _set(made, "__pydantic_fields_set__", fields)
-    _set(made, "__pydantic_extra__", None)
-    _set(made, "__pydantic_private__", None)
+    _set_values(made, values)
+    _set_fields(made, fields)
+    _set_extra(made, None)
+    _set_private(made, None)
     return made

@@ -47,6 +47,7 @@ from authstore.web.texts import LANGUAGES, Texts, chosen
 STATIC_FILES: Final = files("authstore.web.pages") / "static"
 
 _PIECE_SECONDS: Final = 0.0005
+_PAUSE_SECONDS: Final = 0.001  # database threads need Python's lock too, which a mere turn of the loop keeps
 
 _POLICY: Final = "Content-Security-Policy"
 PAGE_HEADERS: Final[Mapping[str, str]] = {
@@ -116,7 +117,7 @@ class Pages:
         for piece in self._templates.get_template(template).generate(context):
             pieces.append(piece)
             if perf_counter() - since > _PIECE_SECONDS:
-                await asyncio.sleep(0)
+                await asyncio.sleep(_PAUSE_SECONDS)
                 since = perf_counter()
         return self._answer("".join(pieces), status, is_secure=is_secure)
 

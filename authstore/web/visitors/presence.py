@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -31,7 +31,8 @@ class Presence:
     """Of one request: the token it presented, and the living session and user behind it, or `None`.
 
     `visitors` is whose store was asked. `by_bearer`: the token came as `Authorization: Bearer`, from no browser.
-    `visit` is `request.session`, where the site keeps visits.
+    `visit` is `request.session`, where the site keeps visits. `root` is the `root_path` of the application that the
+    site is installed in, which may be mounted in another.
     """
 
     visitors: "Visitors"
@@ -40,6 +41,7 @@ class Presence:
     user: User | None
     by_bearer: bool = False
     visit: BrowserSession | None = None
+    root: str = ""
 
     def renew_visit(self) -> None:
         """Whoever signs in or out goes on under a new token of the visit too."""
@@ -77,26 +79,30 @@ class Visitors:
     csrf: CsrfTokens
     allowed_origins: Collection[str]
     visits: Visits | None = None
+    _key: str = field(init=False)  # of the ASGI scope: the presence at this site
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_key", f"authstore:{self.name}")
 
     async def presence(self, scope: Scope, cookies: bytes | None = None) -> Presence:
         """Who makes this request; asked of the store once, and left where applications look for it.
 
         `cookies`: its `cookie_line`, where the caller has it. Raises `StoreError`.
         """
-        known = self.known(scope)
-        if known is not None:
+        known: Presence | None = scope.get(self._key)
+        if known is not None and known.visitors is self:
             return known
         line, bearer = cookie_line(scope) if cookies is None else cookies, bearer_token(scope)
         tokens = self._presented(scope, line) if bearer is None else [bearer]
         if bearer is not None:
             await self._check_alone(line)
-        token, session, user = await self._look_up(tokens)
+        token, session, user = await self._look_up(tokens) if tokens else (None, None, None)
         if token is not None and session is None:
             log.debug("no session: the token is unknown, or its session has ended or expired")
         if token is not None and session is not None and self._is_touch_due(session):
             session = await self._touched(token, session)
-        presence = scope[_INNERMOST] = scope[f"authstore:{self.name}"] = Presence(
-            self, token, session, user, bearer is not None
+        presence = scope[_INNERMOST] = scope[self._key] = Presence(
+            self, token, session, user, bearer is not None, root=scope.get("root_path", "")
         )
         state = scope.setdefault("state", {})
         state["user"], state["session"] = user, session
@@ -132,7 +138,7 @@ class Visitors:
 
     def known(self, scope: Scope) -> Presence | None:
         """What was found out about this request at this very site, if it was."""
-        known: Presence | None = scope.get(f"authstore:{self.name}")
+        known: Presence | None = scope.get(self._key)
         return known if known is not None and known.visitors is self else None
 
     def _presented(self, scope: Scope, cookies: bytes) -> Sequence[str]:
@@ -182,12 +188,12 @@ class Visitors:
         """The name of this browser; a new one is sent with the answer."""
         name = self.browser_of(scope)
         if name is None:
-            name = scope[f"authstore:{self.name}.browser"] = new_browser()
+            name = scope[f"{self._key}.browser"] = new_browser()
         return name
 
     def new_name(self, scope: Scope) -> str | None:
         """The name that this browser is given with the answer, if it is given one."""
-        name: str | None = scope.get(f"authstore:{self.name}.browser")
+        name: str | None = scope.get(f"{self._key}.browser")
         return name
 
     def csrf_token(self, scope: Scope, presence: Presence) -> str:

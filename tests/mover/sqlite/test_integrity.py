@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from authstore.mover.sqlite.integrity import check, references_of
+from tests.mover.moving import traced
 
 _LOADED_BLINDLY = (
     "PRAGMA ignore_check_constraints = ON",
@@ -82,3 +83,16 @@ def test_rows_that_point_to_nothing_are_counted_and_are_no_damage(file: Path, th
 
     assert check(file, ["t", "u"], thorough=thorough) == ([], {("u", "t"): 2})
     assert references_of(file, ["t", "u"]) == {("u", "t"): 2}
+
+
+def test_the_biggest_table_is_looked_at_in_halves_each_of_which_counts(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with traced(monkeypatch) as asked:
+        check(file, ["t", "u"], thorough=True)
+    looks = [words.removeprefix("PRAGMA ") for words in asked if "_check(" in words and "foreign" not in words]
+    assert sorted(looks) == ['integrity_check("t")', 'integrity_check("u")', 'quick_check("t")']
+    run(file, *_SWAPPED, "PRAGMA ignore_check_constraints = ON", "INSERT INTO t VALUES (-1, 'r', 's')")
+    said, _ = check(file, ["t", "u"], thorough=True)
+    assert "CHECK constraint failed in t" in said
+    assert [line for line in said if "missing from index" in line]

@@ -279,8 +279,11 @@ async def test_a_move_killed_anywhere_goes_on_and_arrives(file: Path, there: _Li
     assert there.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'authstore_moving'").fetchone() is None
 
 
-async def test_two_moves_into_one_database_are_not_at_work_at_once(file: Path, there: _Link, url: str) -> None:
-    there.execute("SELECT pg_advisory_lock(1096111178, 0)")
+@pytest.mark.parametrize("connection", [0, 1])
+async def test_two_moves_into_one_database_are_not_at_work_at_once(
+    connection: int, file: Path, there: _Link, url: str
+) -> None:
+    there.execute("SELECT pg_advisory_lock(1096111178, %s)", (connection,))
     with pytest.raises(TargetBusyError, match="another move"):
         await brought(file, url)
     there.execute("SELECT pg_advisory_unlock_all()")

@@ -1,6 +1,7 @@
 """A cache that never answers with what was before: each way to change something, and each way to be late."""
 
 import asyncio
+import gc
 import os
 import shutil
 import sqlite3
@@ -494,3 +495,27 @@ async def test_a_closed_store_answers_no_more(path: Path) -> None:
     with pytest.raises(StoreClosedError):
         await store.get_session_and_user(session.token or "")
     shutil.rmtree(path.parent)
+
+
+async def test_while_nobody_commits_the_log_is_not_read(store: Store, sql: sqlite3.Connection) -> None:
+    user, session = await signed_in(store)
+    token, asked = session.token or "", []
+    assert store._cache is not None
+    store._cache._log._connection.set_trace_callback(asked.append)  # type: ignore[union-attr]
+    for _ in range(20):
+        assert await store.get_session(token) == session
+    assert set(asked) == {"PRAGMA data_version"}
+    sql.execute("UPDATE users SET name = 'x' WHERE id = ?", (user.id,))
+    found = await store.get_session_and_user(token)
+    assert found is not None
+    assert found[1].name == "x"
+    assert any("changes" in statement for statement in asked)
+
+
+async def test_the_garbage_collector_has_little_to_follow_in_what_is_kept(store: Store) -> None:
+    _, session = await signed_in(store)
+    assert store._cache is not None
+    [kept] = store._cache._kept.values()
+    gc.collect()  # it leaves alone from then on what it cannot go on from
+    assert [each for each in gc.get_referents(kept) if gc.is_tracked(each) and each is not type(kept)] == []
+    assert await store.get_session(session.token or "") == session

@@ -1,5 +1,6 @@
 """The pages: every sentence is in one place, templates can be replaced, and nothing in a page is obeyed."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ import authstore.web
 from authstore import Adapter, ConfigurationError, User, connect
 from authstore.testing.web import OpenIDProvider, Outbox, sign_in
 from authstore.web import ENGLISH, GERMAN, LANGUAGES, Auth, Texts, github, oidc
+from authstore.web import pages as room
 from authstore.web.pages.colour import stylesheet_of
 
 WEB = Path(authstore.web.__file__).parent
@@ -136,6 +138,7 @@ def test_every_language_says_everything_with_the_same_places(texts: Texts) -> No
         ("en;q=0.5, FR-ca;q=0.8", "fr"),
         ("da, ja;q=0.1", "ja"),
         ("da, *;q=0.1", "en"),
+        ("de;Q=0.5, fr;Q=0.9", "fr"),
         ("es;q=0, en", "en"),
         ("es;q=zwei, de;q=0.1", "de"),
         ("xx" * 5000 + ",de", "en"),
@@ -277,3 +280,23 @@ async def test_a_form_may_end_wherever_the_page_of_next_sends_people_on_to(make_
     policy = page.headers["content-security-policy"]
     assert "form-action 'self' https:;" in policy
     assert "script-src 'self';" in policy
+
+
+async def test_a_long_page_is_told_in_pieces_and_other_threads_run_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn of the event loop keeps Python's lock; the thread of a look-up gets it while the loop sleeps."""
+    (tmp_path / "long.html").write_text("{% for number in range(50) %}<p>{{ number }}</p>{% endfor %}")
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(room, "_PIECE_SECONDS", 0.0)
+    page = await room.Pages(tmp_path).page_by_pieces("long.html", {})
+    assert page.body == b"".join(b"<p>%d</p>" % number for number in range(50))
+    assert len(pauses) >= 50
+    assert min(pauses) > 0
