@@ -23,6 +23,7 @@ from authstore.store.accounts import AccountStore, claimed_account, given, inser
 from authstore.store.log.acting import said
 from authstore.store.sessions.endings import Ending, end_sessions
 from authstore.store.sessions.slices import SlicingStore
+from authstore.store.shared import is_storable
 from authstore.store.users import insert_user
 
 
@@ -44,6 +45,8 @@ class SignInStore(AccountStore, SlicingStore):
         trust_email: bool = False,
     ) -> SignIn:
         """See `authstore.adapter.Accounts.sign_in_with_account`."""
+        if current_user_id is not None and not is_storable(current_user_id):
+            raise UserNotFoundError("no user has this id")
         now = self._now()
         address = _address(email)
         # Only the boolean: providers have sent "false" as text.

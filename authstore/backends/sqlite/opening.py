@@ -5,12 +5,14 @@ import os
 import secrets
 import sqlite3
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import aiosqlite
 
@@ -71,7 +73,7 @@ async def open_file(
         place = await writer.run(lambda connection: connection.place)
         reader = await _start(partial(open_reader, path, place))
     except BaseException:
-        writer.stop()
+        await writer.close()
         raise
     return SqliteDatabase(writer, reader, place, tuning.busy_seconds)
 
@@ -99,16 +101,26 @@ async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThrea
 
 async def _open(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
     failures: list[BaseException] = []
+    made: list[sqlite3.Connection] = []
+    workers: SimpleQueue[threading.Thread] = SimpleQueue()
 
     def attempt() -> sqlite3.Connection:
+        workers.put(threading.current_thread())
         # A connector that raises would leave aiosqlite's thread to end after the event loop may have.
         try:
-            return connector()
+            made.append(connector())
         except BaseException as error:
             failures.append(error)
-            return sqlite3.connect(":memory:", check_same_thread=False)
+            made.append(sqlite3.connect(":memory:", check_same_thread=False))
+        return made[0]
 
-    thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
+    try:
+        thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
+    except asyncio.CancelledError:
+        # The thread was told to end, and answers to this event loop, which may be about to close.
+        await asyncio.to_thread(lambda: workers.get().join())
+        made[0].close()
+        raise
     if failures:
         await thread.close()
         with translated():
@@ -124,8 +136,8 @@ def _close_unwanted(opening: "asyncio.Task[ConnectionThread]") -> None:
 def open_writer(options: FileOptions) -> UnitConnection:
     """The writing connection of a store's file: made, checked, migrated."""
     _check_version()
-    path = Path(os.path.realpath(options.path))
     with files_translated():
+        path = Path(os.path.realpath(options.path))
         check_volume(path)
         if not path.exists():
             _create(path, options)
