@@ -142,15 +142,18 @@ class Watch:
     def opened(self, opened: Opened) -> None:
         """The store is open."""
         for observer in self._observers:
-            if _hears(observer, "on_open"):
-                observer.on_open(opened)
+            try:
+                if _hears(observer, "on_open"):
+                    observer.on_open(opened)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the store goes on
+                self._leave_out(observer, error)
 
     def statement(self, statistic: Statistic) -> None:
         """A statement has ended."""
         for observer, tell in self._on_statement:
             try:
                 tell(statistic)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the store goes on
+            except Exception as error:  # noqa: BLE001 - as above
                 self._leave_out(observer, error)
         if _log.isEnabledFor(logging.DEBUG):
             failed = f", {statistic.error}" if statistic.error else ""
