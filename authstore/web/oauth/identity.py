@@ -23,6 +23,12 @@ async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
     return _identity(claims, claims.get("sub"))
 
 
+async def apple_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From Apple's ID token, which says `true` or `"true"` (Apple, "Authenticating users with Sign in with Apple")."""
+    said = claims.get("email_verified")
+    return _identity({**claims, "email_verified": said is True or said == "true"}, claims.get("sub"))
+
+
 async def plain_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
     """From an answer with the usual names."""
     sub, number = userinfo.get("sub"), userinfo.get("id")

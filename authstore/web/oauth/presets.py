@@ -15,6 +15,7 @@ from authstore.web.identity import Identity
 from authstore.web.oauth.identity import (
     Fetch,
     Identify,
+    apple_identity,
     discord_identity,
     facebook_identity,
     github_identity,
@@ -71,7 +72,9 @@ def apple(client_id: str, client_secret: ClientSecret, **options: Unpack[Provide
     """Apple; `client_secret` is `apple_secret(…)`, which makes the token that Apple wants from your key."""
     more = {**(options.get("authorize_params") or {}), "response_mode": "form_post"}
     options = {"scope": "openid email name", **options, "authorize_params": more}
-    return replace(_openid("apple", client_id, client_secret, "https://appleid.apple.com", options), vouches=True)
+    base = "https://appleid.apple.com"
+    made = _openid("apple", client_id, client_secret, base, options, identify=apple_identity)
+    return replace(made, vouches=True)
 
 
 def discord(client_id: str, client_secret: ClientSecret, **options: Unpack[ProviderOptions]) -> Provider:
