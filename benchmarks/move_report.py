@@ -23,8 +23,8 @@ _RATIOS = [
     ("back-pgloader", "back", "pgloader / the way back", ">= 2"),
 ]
 _NAIVE = (
-    "- naive inserts, indexes and checks as `move` does, one after the other; `move` lets the source work meanwhile, and has it"
-    " digest every row"
+    "- naive inserts, indexes and checks as `move` does, one after the other; `move` lets the source work meanwhile,"
+    " and has it digest every row"
 )
 _PGLOADER = (
     "- pgloader makes text of instants and numbers of flags, brings no CHECK and no ledger, begins anew after a kill;"
