@@ -7,14 +7,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.errors import StoreMisuseError
 from authstore.observers import Watch
 from authstore.sql import Query, Statement
 
 Row = Mapping[str, Any]
 Found = Sequence[Any]  # the checked values of a look-up, in the order of its query
 T = TypeVar("T")
-
-BUSY_SECONDS = 5.0  # how long a write waits for others, from its call
 
 # A unit of work is a generator: it yields statements, is sent their rows (of a statement that returns none, an
 # empty one for each row it wrote), and returns its result. It does no other I/O and may be run again from the
@@ -32,6 +31,16 @@ def within(unit: Unit[T]) -> Unit[T]:
     except StopIteration as finished:
         result: T = finished.value
         return result
+
+
+def finished(unit: Unit[T]) -> T:
+    """The result of a unit whose one statement (`Decides.UNIT`) wrote a row."""
+    try:
+        unit.send([{}])
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise StoreMisuseError("a unit went on after the statement that was to be all of it")
 
 
 class Lookup(NamedTuple):

@@ -5,24 +5,32 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from authstore import SessionPolicy, utc_now
-from authstore.adapter import Clock
+from authstore.adapter import Clock, Durability
 from authstore.backends.postgres import open_server
-from authstore.backends.sqlite import open_file
+from authstore.backends.sqlite import open_file, open_memory
+from authstore.backends.tuning import DEFAULT as WAITS
+from authstore.backends.tuning import Tuning as Waits
 from authstore.connect import POOL_SIZE
 from authstore.database import Database
 from authstore.encryption import Cipher
 from authstore.store import Store
-from authstore.store.tuning import Tuning
+from authstore.store.tuning import DEFAULT, Tuning
 
 _POLICY = SessionPolicy()
 
 
 @asynccontextmanager
 async def tuned_store(
-    place: Path | str, tuning: Tuning, *, clock: Clock = utc_now, policy: SessionPolicy = _POLICY
+    place: Path | str | None,
+    tuning: Tuning = DEFAULT,
+    *,
+    waits: Waits = WAITS,
+    durability: Durability = "relaxed",
+    clock: Clock = utc_now,
+    policy: SessionPolicy = _POLICY,
 ) -> AsyncIterator[Store]:
-    """The store in this file, or on this server."""
-    store = Store(await _opened(place, clock), policy, clock, Cipher(()), tuning=tuning)
+    """The store in this file, on this server, or in memory."""
+    store = Store(await _opened(place, clock, durability, waits), policy, clock, Cipher(()), tuning=tuning)
     try:
         await store.look_at_log()
         yield store
@@ -30,7 +38,11 @@ async def tuned_store(
         await store.close()
 
 
-async def _opened(place: Path | str, clock: Clock) -> Database:
+async def _opened(place: Path | str | None, clock: Clock, durability: Durability, waits: Waits) -> Database:
+    if place is None:
+        return await open_memory(clock=clock, tuning=waits)
     if isinstance(place, Path):
-        return await open_file(place, durability="relaxed", create=True, migrate=True, clock=clock)
-    return await open_server(place, durability="relaxed", create=True, migrate=True, clock=clock, pool_size=POOL_SIZE)
+        return await open_file(place, durability=durability, create=True, migrate=True, clock=clock, tuning=waits)
+    return await open_server(
+        place, durability=durability, create=True, migrate=True, clock=clock, pool_size=POOL_SIZE, tuning=waits
+    )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from authstore.cli.arguments import as_typed, dashed
 from authstore.cli.output import Output, human_bytes, human_seconds, masked, one_or_many
 from authstore.mover import Plan, Problem, VerifyReport
+from authstore.mover.ways.directions import is_postgres
 
 _REJECTED = ("orphan", "bad-row", "duplicate")
 
@@ -29,10 +30,8 @@ def show_plan(output: Output, plan: Plan, *, with_columns: bool = False) -> None
         _show_columns(output, plan)
     show_problems(output, plan.problems)
     output.say()
-    output.say(
-        f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)},"
-        f" up to {one_or_many(plan.connections, 'connection')} to PostgreSQL; nothing was written"
-    )
+    connections = f", up to {one_or_many(plan.connections, 'connection')} to PostgreSQL" if plan.connections else ""
+    output.say(f"about {human_bytes(plan.bytes)} and {human_seconds(plan.seconds)}{connections}; nothing was written")
     if not plan.ok:
         stopping = sum(problem.stops for problem in plan.problems)
         output.say(f"move would stop: see the {one_or_many(stopping, 'problem')} marked !")
@@ -95,7 +94,7 @@ def _show_columns(output: Output, plan: Plan) -> None:
         for table in plan.tables
         for column, (source, target) in table.types.items()
     ]
-    sides = ("SQLite", "PostgreSQL") if plan.source.startswith("sqlite:") else ("PostgreSQL", "SQLite")
+    sides = ("PostgreSQL" if is_postgres(url) else "SQLite" for url in (plan.source, plan.target))
     output.table(("table", "column", *sides), rows)
 
 

@@ -111,4 +111,5 @@ class Source:
     views: tuple[tuple[str, str, str], ...] = ()  # schema, name, definition
     left_behind: tuple[str, ...] = ()  # functions, triggers, policies, foreign tables, …: reported
     guards: tuple[tuple[str, bool], ...] = ()  # of a cut-over: on which tables, and whether they refuse every write
+    elsewhere: tuple[SourceTable, ...] = ()  # of schemas that were not asked for: their names alone
     encoding: str = "UTF8"  # SQL_ASCII: nobody has checked what bytes its texts are

@@ -44,21 +44,37 @@ def folded(name: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
 
 
+POSTGRES_BYTES = 63  # of a name: what is longer, PostgreSQL cuts off, and two names may be one then
+
+
+def cut(name: str, *, end: str = "") -> str:
+    """As much of a name as PostgreSQL takes, with `end` behind it."""
+    return name.encode()[: POSTGRES_BYTES - len(end.encode())].decode(errors="ignore") + end
+
+
 class Namespace:
     """Names given out once each. Tables, indexes and views of SQLite share one."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = {folded(name) for name in taken}
+    def __init__(self, taken: Iterable[str] = (), *, is_postgres: bool = False) -> None:
+        """`is_postgres`: they are told apart by case too, and have so many bytes at most."""
+        self._is_postgres = is_postgres
+        self._taken = {self._as_compared(name) for name in taken}
         self._schemas: dict[str, str] = {}  # of the tables that have a name
 
     def take(self, wanted: str) -> str:
         """`wanted`, or with the first free number behind it."""
-        name, number = wanted, 1
-        while folded(name) in self._taken:
+        name, number = self._fitted(wanted), 1
+        while self._as_compared(name) in self._taken:
             number += 1
-            name = f"{wanted}_{number}"
-        self._taken.add(folded(name))
+            name = self._fitted(wanted, f"_{number}")
+        self._taken.add(self._as_compared(name))
         return name
+
+    def _fitted(self, wanted: str, end: str = "") -> str:
+        return cut(wanted, end=end) if self._is_postgres else f"{wanted}{end}"
+
+    def _as_compared(self, name: str) -> str:
+        return name if self._is_postgres else folded(name)
 
     def take_table(self, wanted: str, schema: str = "") -> str:
         """As `take`; a name that is gone, or authstore's or SQLite's own, is first tried as `source_…`, as `schema_…`

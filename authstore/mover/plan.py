@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from authstore.errors import ConfigurationError
 from authstore.expiry import utc_now
 from authstore.mover.auth.copies import auth_plan, fields_of
 from authstore.mover.auth.unrecognised import suspects
 from authstore.mover.carried.tables import carried_plan
 from authstore.mover.catalog import Source, SourceTable
 from authstore.mover.copies import TableCopy
-from authstore.mover.names import OWN_TABLES, label
 from authstore.mover.options import MoveOptions
 from authstore.mover.order import in_order
 from authstore.mover.postgres.asking import Asking, answered
@@ -21,6 +19,7 @@ from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.counting import count_copy
 from authstore.mover.postgres.introspection import read_source
 from authstore.mover.postgres.queries import base_query
+from authstore.mover.recognition.chosen import by_source_name, refuse_unknown
 from authstore.mover.recognition.profile import Profile, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
@@ -115,7 +114,7 @@ def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
     options = _with_moments(options)
     with translated():
         source = read_source(connection, options.schemas)
-        options = _by_source_name(source, options, profile)
+        options = by_source_name(source, options, profile)
         recognised, found = recognise(source, options, profile)
         return answered(connection, _scheme(source, recognised, found, options, profile))
 
@@ -131,7 +130,7 @@ def _scheme(
     auth = yield from auth_plan(recognised, options)
     carried = yield from carried_plan(source, recognised, options, auth.changes)
     refused = refused_views((*auth.copies, *carried.copies), carried.views)
-    _refuse_unknown(source, recognised, carried.names, options)
+    refuse_unknown(source, recognised, carried.names, options, profile)
     copies, cycles = in_order((*auth.copies, *carried.copies), source)
     tables = {(table.schema, table.name): table for table in source.tables}
     return Scheme(
@@ -144,36 +143,6 @@ def _scheme(
         widths={copy.target: _width(tables.get(copy.source)) for copy in copies},
         rows=(yield from _counts(copies)),
     )
-
-
-def _by_source_name(source: Source, options: MoveOptions, profile: Profile) -> MoveOptions:
-    """`users`, `sessions`, …: where the source has no table of this name, the one that becomes it is meant."""
-    names = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
-    if not {*options.skip, *options.only} & (set(OWN_TABLES) - names):
-        return options
-    recognised, _ = recognise(source, replace(options, skip=(), only=()), profile)
-    there = {one.role: label(one.table.schema, one.table.name) for one in recognised if one.moved}
-
-    def named(given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name if name in names else there.get(name, name) for name in given)  # type: ignore[call-overload]
-
-    return replace(options, skip=named(options.skip), only=named(options.only))
-
-
-def _refuse_unknown(
-    source: Source, recognised: Sequence[Recognised], carried: Sequence[str], options: MoveOptions
-) -> None:
-    """An option that names nothing would do nothing, and nobody would notice. Raises `ConfigurationError`."""
-    tables = {name for table in source.tables for name in (table.name, label(table.schema, table.name))}
-    known = tables | set(carried) | {one.role for one in recognised}
-    for option, given in (("skip", options.skip), ("only", options.only)):
-        if unknown := sorted(set(given) - known):
-            there = ", ".join(sorted(label(table.schema, table.name) for table in source.tables))
-            raise ConfigurationError(f"`{option}`: no table is called {unknown[0]}; there are {there}")
-    if unknown := sorted(set(options.schemas) - {table.schema for table in source.tables}):
-        raise ConfigurationError(f"`schemas`: there is no table in a schema {unknown[0]}")
-    if options.prefix and not any(table.name.startswith(options.prefix) for table in source.tables):
-        raise ConfigurationError(f"`prefix`: no table's name begins with {options.prefix}")
 
 
 def _refused(views: Mapping[str, str]) -> list[Problem]:

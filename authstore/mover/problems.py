@@ -1,6 +1,6 @@
 """The words in which problems speak of rows: the same for the auth tables and for those that are carried over."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from authstore.email import masked_email
 from authstore.mover.copies import Reject
@@ -29,6 +29,13 @@ def rejected(table: str, reject: Reject, count: int, samples: Sequence[str], opt
 def rows_said(count: int) -> str:
     """A number of rows in words."""
     return "1 row" if count == 1 else f"{count} rows"
+
+
+def virtual_behind(tables: Iterable[tuple[str, int]]) -> Iterator[Problem]:
+    """The virtual tables of a SQLite file, each with its rows: no move takes one along."""
+    for name, count in tables:
+        message = f"virtual table {name} stays behind with {rows_said(count)}: make it anew from what it was made of"
+        yield Problem("left-behind", "", message, count)
 
 
 def sample(row_id: str, shown: str | None = None) -> str:

@@ -9,18 +9,19 @@ from hashlib import sha256
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from itertools import chain
 from secrets import randbelow
-from typing import Final
 
 from authstore.adapter import VerificationTokens
 from authstore.errors import ConflictError
 
-_MOST_REMEMBERED: Final = 4096
-
 
 class Counts:
-    """The counts of one site. Who had enough is remembered here too, so that asking on costs no look-up."""
+    """The counts of one site. Who had enough is remembered here too, so that asking on costs no look-up.
 
-    def __init__(self) -> None:
+    `most_remembered`: of those.
+    """
+
+    def __init__(self, most_remembered: int = 4096) -> None:
+        self._most_remembered = most_remembered
         self._exhausted: dict[str, datetime] = {}
 
     async def allow(
@@ -33,7 +34,7 @@ class Counts:
         free_again = await _take_a_place(store, identifier, limit, window, now)
         if free_again is None:
             return True
-        if len(self._exhausted) == _MOST_REMEMBERED:
+        if len(self._exhausted) == self._most_remembered:
             self._exhausted.clear()
         self._exhausted[identifier] = free_again
         return False

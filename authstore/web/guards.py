@@ -42,11 +42,11 @@ async def page_user(connection: HTTPConnection) -> User:
     if not isinstance(connection, Request):
         raise WebSocketException(POLICY_VIOLATION, "Not signed in")
     if connection.headers.get("hx-request") == "true":
-        url = sign_in_url(presence.visitors, _htmx_page(connection, presence.visitors))
+        url = sign_in_url(presence.visitors, _htmx_page(connection, presence))
         raise SignInNeededError(401, "Not signed in", {**CHALLENGE, "HX-Redirect": url})
     if wants_json(connection):
         raise SignInNeededError(401, "Not signed in", CHALLENGE)
-    page = public_path(connection.scope, presence.visitors) if connection.method in ("GET", "HEAD") else None
+    page = public_path(connection.scope, presence) if connection.method in ("GET", "HEAD") else None
     raise SignInNeededError(303, "Not signed in", {"Location": sign_in_url(presence.visitors, page)})
 
 
@@ -64,17 +64,18 @@ def sign_in_url(visitors: Visitors, back_to: str | None) -> str:
     return url if back_to is None else f"{url}?{urlencode({'next': back_to})}"
 
 
-def public_path(scope: Scope, visitors: Visitors) -> str:
+def public_path(scope: Scope, presence: Presence) -> str:
     """Path and query of this request as browsers see them: below `base_url`, not below what a proxy made of it."""
-    root: str = scope.get("app_root_path", scope.get("root_path", ""))
-    path = quote(scope["path"].removeprefix(root) or "/", safe="/:@!$&'()*+,;=~")
+    base, root, path = presence.visitors.address.path, presence.root, scope["path"]
+    within = path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
+    written = quote(within or "/", safe="/:@!$&'()*+,;=~")
     query = quote(scope.get("query_string", b""), safe=_QUERY)
-    return safe_next(visitors.address.path + path + (f"?{query}" if query else ""), visitors.address.path + "/")
+    return safe_next(base + written + (f"?{query}" if query else ""), base + "/")
 
 
-def _htmx_page(request: Request, visitors: Visitors) -> str | None:
+def _htmx_page(request: Request, presence: Presence) -> str | None:
     """The page in the browser, of which HTMX asks for a part."""
     page = request.headers.get("hx-current-url")
     if page is not None:
-        return safe_target(page, visitors.address.origin, (), "") or None
-    return public_path(request.scope, visitors) if request.method == "GET" else None
+        return safe_target(page, presence.visitors.address.origin, (), "") or None
+    return public_path(request.scope, presence) if request.method == "GET" else None

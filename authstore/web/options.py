@@ -4,11 +4,12 @@ Every option can also be given to `Auth` by itself, under the same name.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Final, TypedDict, TypeVar
+from types import NoneType
+from typing import Any, Final, TypedDict, TypeVar, get_args, get_origin
 
 from authstore.adapter import Clock, Keys
 from authstore.errors import ConfigurationError
@@ -41,8 +42,6 @@ class Storage:
 
     def __post_init__(self) -> None:
         _check_kinds(self)
-        if self.policy is not None and not isinstance(self.policy, SessionPolicy):
-            raise ConfigurationError("policy is a SessionPolicy")
         if self.prune_every is not None and self.prune_every <= timedelta(0):
             raise ConfigurationError("prune_every must be positive")
 
@@ -230,6 +229,8 @@ def grouped(
 
 
 def _completed(kind: type[_Group], given: _Group | None, options: dict[str, Any]) -> _Group:
+    if given is not None and not isinstance(given, kind):
+        raise ConfigurationError(f"{kind.__name__.lower()} is a {kind.__name__}(…), not {type(given).__name__}")
     group, default = given or kind(), kind()
     own = {each.name: options.pop(each.name) for each in fields(kind) if each.name in options}
     twice = [name for name in own if getattr(group, name) != getattr(default, name)]
@@ -238,21 +239,37 @@ def _completed(kind: type[_Group], given: _Group | None, options: dict[str, Any]
     return replace(group, **own)
 
 
-_KINDS: Final[tuple[tuple[type, str], ...]] = (
-    (bool, "True or False"),
-    (int, "a whole number"),
-    (timedelta, "a timedelta"),
-    (Mapping, "a mapping"),
-    (str, "a text"),
-)
+# What an option is called by its kind; True and False are whole numbers too, so they come first.
+_SAID: Final[Mapping[type, str]] = {
+    bool: "True or False",
+    int: "a whole number",
+    timedelta: "a timedelta",
+    Mapping: "a mapping",
+    str: "a text",
+    tuple: "a list",
+}
 
 
 def _check_kinds(group: Any) -> None:
-    """Raises `ConfigurationError` for a member that is of another kind than its default."""
+    """Raises `ConfigurationError` for a member that is of another kind than its default, or than it is declared."""
     for each in fields(group):
+        given, allowed = getattr(group, each.name), get_args(each.type)
+        if given is None and NoneType in allowed:
+            continue
+        if given is None:
+            raise ConfigurationError(f"{each.name} is None: is one of your settings missing?")
         default = each.default_factory() if callable(each.default_factory) else each.default
-        kind, said = next(((kind, said) for kind, said in _KINDS if isinstance(default, kind)), (object, ""))
-        given = getattr(group, each.name)
-        is_optional = given is None and "None" in str(each.type)
-        if not is_optional and (not isinstance(given, kind) or (kind is int and isinstance(given, bool))):
+        kinds, said = _kinds_of(default, allowed)
+        if not isinstance(given, kinds) or (int in kinds and isinstance(given, bool)):
             raise ConfigurationError(f"{each.name} is {said}, not {type(given).__name__}")
+
+
+def _kinds_of(default: object, allowed: tuple[Any, ...]) -> tuple[tuple[type, ...], str]:
+    """What an option with this default may be, and what that is called; `allowed`: of which types it may be one."""
+    declared = tuple(get_origin(each) or each for each in allowed if each is not NoneType)
+    if default is None:
+        return declared, " or ".join(_SAID.get(each, f"a {each.__name__}") for each in declared)
+    if isinstance(default, tuple):
+        return (Collection, Texts) if Texts in declared else (Collection,), _SAID[tuple]
+    kind = next(kind for kind in _SAID if isinstance(default, kind))
+    return (kind,), _SAID[kind]

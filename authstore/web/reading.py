@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from authstore.web.refusals import RefusedError
 
@@ -40,10 +40,10 @@ def text_field(fields: Fields, name: str, max_length: int) -> str:
     return value if isinstance(value, str) and len(value) <= max_length and "\0" not in value else ""
 
 
-def wants_json(request: Request) -> bool:
+def wants_json(connection: HTTPConnection) -> bool:
     """Whether a script asks rather than a person."""
-    accepted = request.headers.get("accept", "")
-    sent = request.headers.get("content-type", "")
+    accepted = connection.headers.get("accept", "").lower()
+    sent = connection.headers.get("content-type", "").lower()
     return "text/html" not in accepted and "application/json" in accepted + sent
 
 

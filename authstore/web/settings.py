@@ -38,7 +38,7 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _PREFIX.fullmatch(self.route_prefix):
+        if not isinstance(self.route_prefix, str) or not _PREFIX.fullmatch(self.route_prefix):
             raise ConfigurationError('prefix begins with a slash and does not end with one: "/auth"')
         if safe_next(self.home, "") != self.home:
             raise ConfigurationError('home is a path of this site: "/"')
@@ -52,13 +52,13 @@ def settings_of(address: Address, prefix: str, chosen: Choices, allowed_origins:
     return Settings(
         name=name,
         route_prefix=prefix,
-        prefix=address.path + prefix,
+        prefix=f"{address.path}{prefix}",
         home=address.path + chosen.look.home,
         limits=chosen.limits,
         http=chosen.http,
         allow=chosen.hooks.allow,
         logo=_checked_link("logo", chosen.look.logo),
-        links={name: _checked_link("links", url) or "" for name, url in chosen.look.links.items()},
+        links={_checked_label(name): _checked_link("links", url) or "" for name, url in chosen.look.links.items()},
         colours=None if chosen.look.accent is None else stylesheet_of(chosen.look.accent),
         allowed_origins=allowed_origins,
     )
@@ -68,6 +68,12 @@ def pictures_of(settings: Settings) -> tuple[str, ...]:
     """Origins that pictures of our pages come from, beside our own."""
     origin = None if settings.logo is None else origin_of(settings.logo)
     return () if origin is None else (origin,)
+
+
+def _checked_label(label: str) -> str:
+    if worded(label, _MAX_NAME) is None:
+        raise ConfigurationError(f'links: what one is called is a line of text ("terms", "Help centre"), not {label!r}')
+    return label
 
 
 def _checked_link(what: str, url: str | None) -> str | None:

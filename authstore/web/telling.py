@@ -14,7 +14,6 @@ log = logging.getLogger("authstore.web")
 
 OnEvent = Callable[[Event], Awaitable[None]]
 
-_SECONDS: Final = 10.0  # for one event
 _MOST_WAITING: Final = 10_000
 
 
@@ -27,9 +26,10 @@ class Listened(Protocol):
 
 
 class Telling:
-    """Hands events on, one after another, apart from the requests that caused them."""
+    """Hands events on, one after another, apart from the requests that caused them; `seconds`: for one event."""
 
-    def __init__(self, on_event: OnEvent | None) -> None:
+    def __init__(self, on_event: OnEvent | None, seconds: float = 10.0) -> None:
+        self._seconds = seconds
         self._on_event = on_event
         self._waiting: deque[Event] = deque()
         self._handing_on: asyncio.Task[None] | None = None
@@ -45,7 +45,7 @@ class Telling:
     async def finish(self) -> None:
         """What is waiting is handed on, for as long as one event may take."""
         if self._handing_on is not None:
-            await asyncio.wait([self._handing_on], timeout=_SECONDS)
+            await asyncio.wait([self._handing_on], timeout=self._seconds)
             self._handing_on.cancel()
 
     def _take(self, events: Sequence[Event]) -> None:
@@ -60,7 +60,7 @@ class Telling:
         while self._waiting and self._on_event is not None:
             event = self._waiting.popleft()
             try:
-                async with asyncio.timeout(_SECONDS):
+                async with asyncio.timeout(self._seconds):
                     await self._on_event(event)
             except Exception as error:  # noqa: BLE001 - whatever the application raises must not end the rest
                 log.error("on_event failed: %s, at event %d, %s", type(error).__name__, event.seq, event.type)

@@ -104,14 +104,13 @@ async def test_what_is_no_database_is_told(tmp_path: Path) -> None:
         await ops.drill(tmp_path / "nothing.db")
 
 
-def test_a_check_that_is_stopped_says_so(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_is_stopped_says_so(backup: Path) -> None:
     class StopIt(Exception):
         pass
 
     def stop() -> None:
         raise StopIt
 
-    monkeypatch.setattr(checking, "_LOOK_EVERY", 1)
     with pytest.raises(StopIt):
-        checking.check(backup, stop)
+        checking.check(backup, stop, look_every=1)
     assert issubclass(SchemaError, Exception)

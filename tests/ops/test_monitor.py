@@ -120,11 +120,16 @@ async def test_dead_rows_and_a_missing_backup_are_told(tmp_path: Path, clock: Cl
         assert await store.list_sessions(user.id) == []
 
 
-async def test_a_long_log_is_told(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with connect(tmp_path / "auth.db", clock=clock) as store:
-        monkeypatch.setattr("authstore.ops.monitor._LONG_LOG", 1)
-        await store.create_user()
-        assert ("log", "warning") in await looks(ops.Monitor(store), clock, 2)
+async def test_a_long_log_is_told(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path, clock=clock) as store:
+        monitor = ops.Monitor(store)
+        assert await looks(monitor, clock, 2) == []
+        with closing(sqlite3.connect(path)) as stranger, closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM users").fetchone()  # nothing of the log can go
+            stranger.executescript("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (zeroblob(70000000))")
+            assert ("log", "warning") in await looks(monitor, clock, 2)
 
 
 async def test_copies_of_passkeys_are_told(tmp_path: Path, clock: Clock) -> None:
@@ -143,6 +148,18 @@ async def test_copies_of_passkeys_are_told(tmp_path: Path, clock: Clock) -> None
             await cloned()
             told += await looks(monitor, clock, 1)
         assert told == [("counter-errors", "warning")]
+
+
+async def test_a_log_that_was_taken_back_is_read_from_where_it_begins(tmp_path: Path, clock: Clock) -> None:
+    async with connect(tmp_path / "auth.db", clock=clock) as store:
+        user, monitor = await store.create_user(), ops.Monitor(store)
+        for name in "abc":
+            await store.update_user(user.id, name=name)
+        await looks(monitor, clock, 1)
+        with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as other:
+            other.execute("DELETE FROM changes WHERE type IS NOT NULL")
+        assert await looks(monitor, clock, 3) == []
+        assert monitor.states["counter-errors"] == "ok"
 
 
 async def test_many_sign_ins_that_fail_are_told(tmp_path: Path, clock: Clock) -> None:

@@ -214,12 +214,34 @@ def test_an_address_is_read_as_browsers_do(base_url: str, origin: str, host: str
         {"mailer": ConsoleMailer(), "mail_from": "a@b.example\nBcc: c@d.example"},
         {"mailer": ConsoleMailer(), "mail_from": "a@b.example, c@d.example"},
         {"templates": "no such folder"},
+        {"links": {7: "/terms"}},
+        {"links": {"\n": "/terms"}},
+        {"allowed_origins": None},
+        {"former_cookies": None},
+        {"trust_email_of": None},
+        {"trust_email_of": 7},
     ],
     ids=",".join,
 )
 def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Auth("sqlite://", base_url=BASE, secrets=[SECRET], **options)
+
+
+OPTIONS = """
+base_url secrets providers mailer prefix trust_email_of policy clock prune_every storage limits look http hooks allow
+on_event texts templates mail_from logo links former_cookies allowed_origins cookie_name rp_id hsts max_cookie_bytes
+visits accent home link_lifetime mails_per_address sign_ins_per_client fresh_for invitation_lifetime name
+"""
+
+
+@pytest.mark.parametrize("given", [object(), 1.5, b"x", {7}, "\0"], ids=ascii)
+@pytest.mark.parametrize("option", OPTIONS.split())
+def test_an_option_of_another_kind_is_refused_as_one(option: str, given: Any) -> None:
+    """And not as whatever it makes fail."""
+    options = {"base_url": BASE, "secrets": [SECRET], "mailer": ConsoleMailer(), option: given}
+    with pytest.raises(ConfigurationError):
+        Auth("sqlite://", **options)
 
 
 @pytest.mark.parametrize("store", [None, 7, object()])

@@ -4,11 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
-import pytest
 
 from authstore import connect
 from authstore.testing.web import Person
-from authstore.web import counts
 from authstore.web.counts import Counts
 
 WINDOW = timedelta(minutes=10)
@@ -94,10 +92,9 @@ async def test_to_refuse_costs_no_look_up_until_a_place_is_free_again() -> None:
         assert [await allow(), await allow()] == [True, False]
 
 
-async def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "_MOST_REMEMBERED", 8)
+async def test_what_is_remembered_has_a_bound() -> None:
     async with connect("sqlite://", clock=lambda: START) as store:
-        ours = Counts()
+        ours = Counts(most_remembered=8)
         for subject in map(str, range(30)):
             allowed = [await ours.allow(store, subject, 1, window=WINDOW, now=START) for _ in range(3)]
             assert allowed == [True, False, False]

@@ -107,6 +107,52 @@ async def test_behind_a_prefix_that_the_server_is_told_of_it_is_there_once(make_
     assert led(answer) == ("https://app.example/notes/auth/sign-in", "/notes/page")
 
 
+@pytest.mark.parametrize("server_root", ["", "/site"])
+async def test_mounted_below_a_path_the_way_back_has_it_once(make_world: Any, server_root: str) -> None:
+    world = await make_world(base_url=f"https://app.example{server_root}/notes")
+    outer = Starlette(routes=[Mount("/notes", starlette_app(world.auth))])
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        path = server_root + scope["path"]
+        await outer({**scope, "root_path": server_root, "path": path, "raw_path": path.encode()}, receive, send)
+
+    visitor, at = Browser(served), f"{server_root}/notes"
+    for path in ("/page", "/required/x", "/inner/page"):
+        answer = await visitor.get(f"/notes{path}?tab=2")
+        assert led(answer) == (f"https://app.example{at}/auth/sign-in", f"{at}{path}?tab=2")
+    part = await visitor.get("/notes/page", headers={"hx-request": "true"})
+    assert led(part) == (f"https://app.example{at}/auth/sign-in", f"{at}/page")
+    assert f'action="{at}/auth/email"' in (await visitor.get("/notes/auth/sign-in")).text
+
+
+@pytest.mark.parametrize("added", [{"root_path": "/notes"}, {"root_path": "/notes", "path": "/notes"}, {}], ids=str)
+async def test_behind_a_proxy_that_takes_the_prefix_off_people_sign_in(make_world: Any, added: dict[str, str]) -> None:
+    """A server that is told of the prefix puts it in front again, or leaves the path as the proxy made it."""
+    app = FastAPI()
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, **added, "path": added.get("path", "") + scope["path"]}, receive, send)
+
+    world = await make_world(base_url="https://app.example/notes")
+    world.auth.install(app)
+
+    @app.get("/page")
+    async def page(user: PageUser) -> str | None:
+        return user.email
+
+    visitor = Browser(served)
+    assert led(await visitor.get("/page?tab=2"))[1] == "/notes/page?tab=2"
+    assert (await visitor.get("/auth/static/pages.css")).status_code == 200
+    token = await visitor.csrf()
+    await visitor.post("/auth/email", data={"csrf_token": token, "email": "ada@example.com", "next": "/notes/page"})
+    link = world.outbox.link().removeprefix("https://app.example/notes")
+    assert (await visitor.get(link)).status_code == 200
+    assert (await visitor.post(link, data={"csrf_token": token})).headers["location"] == "/notes/page"
+    assert (await visitor.get("/page")).json() == "ada@example.com"
+    stale = await visitor.post("/auth/sessions/revoke", data={"csrf_token": token, "all": "others"})
+    assert 'action="/notes/auth/sessions/revoke"' in stale.text
+
+
 async def test_htmx_is_told_in_its_own_way_and_comes_back_to_its_page(visitor: Browser) -> None:
     at = {"hx-request": "true", "hx-current-url": "https://app.example/board?x=1"}
     answer = await visitor.get("/page", headers=at)

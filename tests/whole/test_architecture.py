@@ -67,3 +67,15 @@ def test_no_room_is_crowded_and_no_module_long() -> None:
     assert sorted(str(room) for room, count in rooms.items() if count > MOST_MODULES) == []
     lines = {path.relative_to(PACKAGE): len(path.read_text("utf-8").splitlines()) for path in modules}
     assert sorted(str(path) for path, count in lines.items() if count > MOST_LINES) == ["adapter.py"]  # the contract
+
+
+def test_sizes_and_waits_are_passed_in_never_patched() -> None:
+    def patched(path: Path) -> list[str]:
+        """The constants that a test file gives other values."""
+        calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+        of_constants = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "setattr"]
+        names = [each.value for call in of_constants for each in call.args[:2] if isinstance(each, ast.Constant)]
+        return [f"{path.name}: {name}" for name in names if re.search(r"(^|\.)_?[A-Z][A-Z_]+$", str(name))]
+
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path.parent.name != "testing"]  # which break the store
+    assert [name for path in tests for name in patched(path)] == []

@@ -9,6 +9,7 @@ import asyncpg
 from authstore.backends.postgres.driver import AsyncpgConnection, connect
 from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone
 from authstore.backends.postgres.servers import Commit, Servers, settings
+from authstore.backends.tuning import DEFAULT, Tuning
 from authstore.errors import ConfigurationError
 
 _LOOK = """
@@ -28,8 +29,11 @@ class Connector:
     from then on, until `forget`.
     """
 
-    def __init__(self, servers: Servers, commit: Commit, *, wants_standby: bool = False) -> None:
+    def __init__(
+        self, servers: Servers, commit: Commit, *, wants_standby: bool = False, tuning: Tuning = DEFAULT
+    ) -> None:
         self._servers = servers
+        self.tuning = tuning
         self.commit: Commit = commit
         self._wants_standby = wants_standby
         self._last = 0

@@ -22,7 +22,7 @@ from authstore.backends.postgres.units import Units, abandon, begin, begun, comm
 from authstore.backends.postgres.writes import Writes
 from authstore.backends.uninterrupted import uninterrupted
 from authstore.backends.verbs import OpenDatabase
-from authstore.database import BUSY_SECONDS, Database
+from authstore.database import Database
 from authstore.errors import ConfigurationError, StoreError
 from authstore.observers import Watch
 from authstore.sql import Query
@@ -41,10 +41,11 @@ class PostgresDatabase(OpenDatabase[Reads, Writes]):
     ) -> None:
         super().__init__()
         self.servers = connector.servers
+        self._tuning = connector.tuning
         self._pool = pool
         self._standby = standby
-        self._units = Units(self._pool, begin(connector.commit, is_exclusive=False, gate=gate))
-        self._reads = Reads(self._pool, standby)
+        self._units = Units(self._pool, begin(connector.commit, is_exclusive=False, gate=gate), self._tuning)
+        self._reads = Reads(self._pool, standby, self._tuning)
         self._writes = Writes(self._units, is_pooled=connector.is_pooled)
         self._begin = begin(connector.commit, is_exclusive=True, gate=gate)
         self._is_pooled = connector.is_pooled
@@ -54,8 +55,8 @@ class PostgresDatabase(OpenDatabase[Reads, Writes]):
     async def transaction(self) -> AsyncIterator[Database]:
         """See `authstore.database.Database`."""
         self.check()
-        connection = await self._open_transaction(asyncio.get_running_loop().time() + BUSY_SECONDS)
-        inside = PostgresTransaction(connection, self.check)
+        connection = await self._open_transaction(asyncio.get_running_loop().time() + self._tuning.busy_seconds)
+        inside = PostgresTransaction(connection, self.check, self._tuning.busy_seconds)
         try:
             try:
                 yield inside
@@ -127,7 +128,7 @@ class PostgresDatabase(OpenDatabase[Reads, Writes]):
             await abandon(connection)
             raise
         with translated():
-            word = await committed(connection, connection.script("COMMIT", None))
+            word = await committed(connection, connection.script("COMMIT", None), self._tuning.commit_seconds)
         if word != "COMMIT":
             raise StoreError("the database rolled the transaction back after an earlier error")
 
@@ -135,5 +136,5 @@ class PostgresDatabase(OpenDatabase[Reads, Writes]):
         await self._writes.finish()
         await self._reads.finish()
         if self._standby is not None:
-            await self._standby.close(BUSY_SECONDS)
-        await self._pool.close(BUSY_SECONDS)
+            await self._standby.close(self._tuning.busy_seconds)
+        await self._pool.close(self._tuning.busy_seconds)

@@ -15,6 +15,7 @@ from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import COMMIT, servers
 from authstore.backends.postgres.shape import Missing, lacking
 from authstore.backends.postgres.standby import Standby
+from authstore.backends.tuning import DEFAULT, Tuning
 from authstore.errors import SchemaError, StoreNotFoundError
 from authstore.schema import Migration, migrations
 
@@ -31,12 +32,14 @@ async def open_server(
     pool_size: int,
     read_url: str | None = None,
     steps: Sequence[Migration] | None = None,
+    tuning: Tuning = DEFAULT,
 ) -> PostgresDatabase:
     """Opens the store in this database; `steps` are the migrations, authstore's own unless told.
 
     Raises `ConfigurationError`, `StoreNotFoundError`, `SchemaError`, `StoreUnavailableError`, `StoreReadOnlyError`.
     """
-    connector = Connector(servers(url), COMMIT[durability] if read_url is None else "remote_apply")
+    commit = COMMIT[durability] if read_url is None else "remote_apply"
+    connector = Connector(servers(url), commit, tuning=tuning)
     with translated():
         await connector.look()
         connection = await connector.connect()

@@ -14,7 +14,8 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, is_gone, ours, unr
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.standby import PATIENCE_SECONDS, Standby
 from authstore.backends.postgres.units import fetch
-from authstore.database import BUSY_SECONDS, Found, Lookup, Row
+from authstore.backends.tuning import Tuning
+from authstore.database import Found, Lookup, Row
 from authstore.errors import AuthStoreError, StoreBusyError
 from authstore.observers import WAITS, Asker, answered, asker
 from authstore.sql import Statement
@@ -31,8 +32,9 @@ _Waiting = dict[str, list["asyncio.Future[Found | None]"]]
 class Reads:
     """Reads wait for nobody but each other; where the server is away they try again, for the busy timeout."""
 
-    def __init__(self, pool: Pool, standby: Standby | None = None) -> None:
+    def __init__(self, pool: Pool, standby: Standby | None, tuning: Tuning) -> None:
         self._pool = pool
+        self._busy_seconds = tuning.busy_seconds
         self._standby = standby
         self._waiting: dict[Lookup, _Waiting] = {}
         self._running = 0
@@ -142,11 +144,12 @@ class Reads:
         ask: Callable[[Connection, float], Awaitable[T]],
         *,
         of_primary: bool = False,
-        patience: float = BUSY_SECONDS,
+        patience: float | None = None,
     ) -> T:
         """What this finds out on some connection; tried again while the server is away, for so many seconds."""
         loop = asyncio.get_running_loop()
-        deadline, given_up = loop.time() + BUSY_SECONDS, loop.time() + patience
+        deadline = loop.time() + self._busy_seconds
+        given_up = deadline if patience is None else loop.time() + patience
         standby = None if of_primary else self._standby
         while True:
             if standby is not None and standby.is_trusted:

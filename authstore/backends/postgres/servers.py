@@ -103,6 +103,9 @@ def settings(servers: Servers, commit: Commit, *, is_pooled: bool) -> dict[str, 
         "synchronous_commit": commit,
         "default_transaction_isolation": "read committed",
         "lock_timeout": "5s",
+        # A plan that was made while a table was empty would read the whole of it when it no longer is.
+        "enable_seqscan": "off",
+        "jit": "off",  # of what has no index the plan seems dear enough to be compiled
     }
 
 

@@ -13,7 +13,7 @@ from authstore.backends.postgres.reads import look_up
 from authstore.backends.postgres.units import drive, fetch
 from authstore.backends.transaction import OpenTransaction
 from authstore.backends.uninterrupted import uninterrupted
-from authstore.database import BUSY_SECONDS, Database, Found, Lookup, Row, Unit
+from authstore.database import Database, Found, Lookup, Row, Unit
 from authstore.sql import Query, Statement
 
 T = TypeVar("T")
@@ -24,8 +24,8 @@ _TRIES = 3  # of a unit that loses a race against plain SQL, which does not wait
 class PostgresTransaction(OpenTransaction):
     """One transaction or savepoint. Its calls run one after another; while a nested one is open, they wait."""
 
-    def __init__(self, connection: Connection, check: Callable[[], None]) -> None:
-        super().__init__(check, BUSY_SECONDS)
+    def __init__(self, connection: Connection, check: Callable[[], None], busy_seconds: float) -> None:
+        super().__init__(check, busy_seconds)
         self._connection = connection
 
     async def all(self, statement: Statement) -> list[Row]:
@@ -53,7 +53,7 @@ class PostgresTransaction(OpenTransaction):
     async def transaction(self) -> AsyncIterator[Database]:
         """A savepoint. See `authstore.database.Database`."""
         async with self._turn():
-            nested = PostgresTransaction(self._connection, self._check)
+            nested = PostgresTransaction(self._connection, self._check, self._busy_seconds)
             await uninterrupted(self._connection.script("SAVEPOINT nested", None))
             try:
                 yield nested

@@ -16,8 +16,9 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS, in_doubt, is_gone,
 from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import Text, text
-from authstore.backends.uninterrupted import uninterrupted
-from authstore.database import BUSY_SECONDS, Row, Unit
+from authstore.backends.tuning import Tuning
+from authstore.backends.uninterrupted import ended, uninterrupted
+from authstore.database import Row, Unit
 from authstore.errors import StoreBusyError
 from authstore.observers import Statistic, locking
 from authstore.sql import Decides, Query, Statement, queries
@@ -25,9 +26,9 @@ from authstore.sql import Decides, Query, Statement, queries
 T = TypeVar("T")
 
 GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one database apart
-COMMIT_SECONDS = 10.0  # how long a commit is waited for: a standby that is away holds it up for ever
 _PAUSE_SECONDS = 0.02
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
+_NO_MORE = (queries.say_no_more, queries.say_no_more_after)
 _CLAIM = "SELECT pg_advisory_xact_lock($1)"
 
 
@@ -37,35 +38,57 @@ def begin(commit: Commit, *, is_exclusive: bool, gate: str = "'users'") -> str:
     return f"{_BEGIN}SET LOCAL synchronous_commit = {commit}; SELECT {lock}({GATE}, {gate}::regclass::oid::int)"
 
 
-class Units:
-    """Runs units until they succeed, are refused, or their time is up. Waiting ends `BUSY_SECONDS` after the call."""
+class _Gate:
+    """Whether a unit has begun: before, nothing can have happened."""
 
-    def __init__(self, pool: Pool, opening: str) -> None:
+    is_passed = False
+
+
+class Units:
+    """Runs units until they succeed, are refused, or their time is up. Waiting ends `busy_seconds` after the call."""
+
+    def __init__(self, pool: Pool, opening: str, tuning: Tuning) -> None:
         self._pool = pool
+        self._tuning = tuning
         self._begin = opening
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, make: Callable[[], Unit[T]]) -> T:
-        """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
-        return await self.to_the_end(self._until_it_is_done(make, asyncio.get_running_loop().time() + BUSY_SECONDS))
+        """The result of a unit. A caller who is cancelled while it waits for a connection, or at the gate, gets away at
+        once; later it waits for the end of what was begun."""
+        gate, deadline = _Gate(), asyncio.get_running_loop().time() + self._tuning.busy_seconds
+        task = self._noted(self._until_it_is_done(make, deadline, gate))
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            if not gate.is_passed:
+                task.cancel()
+            await ended(task)
+            if not task.cancelled():
+                task.exception()  # nobody else will ask
+            raise
+        return task.result()
 
     async def alone(self, query: Query, said: Text, values: Sequence[Any]) -> int | list[Row]:
         """Runs one text of a query that is its own transaction."""
-        deadline = asyncio.get_running_loop().time() + BUSY_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._tuning.busy_seconds
         return await self.to_the_end(self._alone(query, said, values, deadline))
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs this to its end, and only then lets a cancellation of its caller through."""
+        return await uninterrupted(self._noted(work))
+
+    def _noted(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await uninterrupted(task)
+        return task
 
-    async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float) -> T:
+    async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float, gate: _Gate) -> T:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                return await self._once(make, deadline)
+                return await self._once(make, deadline, gate)
             except DRIVER_ERRORS as error:
                 if loop.time() >= deadline or not (is_gone(error) or is_lost_race(error)):
                     raise ours(error) from error
@@ -73,10 +96,11 @@ class Units:
                     self._pool.distrust()
                     await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _once(self, make: Callable[[], Unit[T]], deadline: float) -> T:
+    async def _once(self, make: Callable[[], Unit[T]], deadline: float, gate: _Gate) -> T:
+        gate.is_passed = False
         connection = await self._pool.take(deadline, to_write=True)
         try:
-            return await in_transaction(connection, self._begin, make, deadline)
+            return await in_transaction(connection, self._begin, make, deadline, gate, self._tuning.commit_seconds)
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -85,12 +109,21 @@ class Units:
         try:
             send = connection.fetch_tuples if said.returns else connection.run
             work: Coroutine[Any, Any, int | list[Row]] = send(said.sql, values, None)
-            return await noted(connection, query, committed(connection, work), _reason(said, values))
+            return await noted(
+                connection, query, committed(connection, work, self._tuning.commit_seconds), _reason(said, values)
+            )
         finally:
             self._pool.give(connection, to_write=True)
 
 
-async def in_transaction(connection: Connection, opening: str, make: Callable[[], Unit[T]], deadline: float) -> T:
+async def in_transaction(
+    connection: Connection,
+    opening: str,
+    make: Callable[[], Unit[T]],
+    deadline: float,
+    gate: _Gate,
+    commit_seconds: float,
+) -> T:
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
     unit = make()
     try:
@@ -102,6 +135,7 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
             opening += f"; {_CLAIM.replace('$1', str(_number(statement.claim)))}"
             statement = statement._replace(decides=Decides.NOTHING)
         await begun(connection, opening, _left(deadline))
+        gate.is_passed = True
         result = await drive(connection, unit, deadline, statement=statement, until_commit=True)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
@@ -110,7 +144,7 @@ async def in_transaction(connection: Connection, opening: str, make: Callable[[]
     except BaseException:
         await abandon(connection)
         raise
-    await committed(connection, connection.script("COMMIT", None))
+    await committed(connection, connection.script("COMMIT", None), commit_seconds)
     return result
 
 
@@ -135,7 +169,7 @@ async def drive(
     try:
         statement = statement or next(unit)
         while True:
-            is_spared = until_commit and statement.query is queries.say_no_more
+            is_spared = until_commit and statement.query in _NO_MORE
             statement = unit.send([] if is_spared else await fetch(connection, statement, deadline))
     except StopIteration as finished:
         return cast(T, finished.value)
@@ -192,12 +226,13 @@ async def noted(connection: Connection, query: Query, work: Awaitable[T], reason
     return found
 
 
-async def committed(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+async def committed(connection: Connection, work: Coroutine[Any, Any, T], seconds: float) -> T:
     """Waits for a commit, or a statement that commits by itself, in a task of its own: neither is ever called back.
+    After `seconds` the connection is cut.
 
     Raises `UnknownOutcomeError` where nobody can tell whether it happened, and the driver's errors where it did not.
     """
-    timer = asyncio.get_running_loop().call_later(COMMIT_SECONDS, connection.terminate)
+    timer = asyncio.get_running_loop().call_later(seconds, connection.terminate)
     try:
         result = await work
     except BaseException as error:

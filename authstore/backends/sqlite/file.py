@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from authstore import schema
 from authstore.backends.sqlite.errors import files_translated, is_busy
-from authstore.database import BUSY_SECONDS
+from authstore.backends.tuning import DEFAULT
 from authstore.errors import StoreNotFoundError
 
 C = TypeVar("C", bound=sqlite3.Connection)
@@ -80,7 +80,12 @@ def _identity_or_none(path: str) -> tuple[int, int] | None:
 
 
 def connect(
-    path: Path, factory: type[C], *, mode: str = "rw", timeout: float = BUSY_SECONDS, cached_statements: int = 128
+    path: Path,
+    factory: type[C],
+    *,
+    mode: str = "rw",
+    timeout: float = DEFAULT.busy_seconds,
+    cached_statements: int = 128,
 ) -> C:
     """A connection in autocommit, for any thread; `timeout`: how long it waits for a lock, in seconds.
 
@@ -100,7 +105,7 @@ def connect(
 
 
 @contextmanager
-def connect_to_read(path: Path, factory: type[C], *, timeout: float = BUSY_SECONDS) -> Iterator[C]:
+def connect_to_read(path: Path, factory: type[C], *, timeout: float = DEFAULT.busy_seconds) -> Iterator[C]:
     """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`."""
     # A log would be written back on closing unless opened read-only; without one, only a connection that may
     # write removes the empty log which SQLite makes to read a file in WAL mode.

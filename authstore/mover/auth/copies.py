@@ -16,21 +16,14 @@ from authstore.mover.auth.run_times import run_times
 from authstore.mover.auth.user_link import link_to_user
 from authstore.mover.auth.visits import ReadVisits, VisitFields, read_visits, visits_draft
 from authstore.mover.copies import Role, TableCopy, UserChanges
-from authstore.mover.names import OWN_TABLES, literal
+from authstore.mover.names import OWN_TABLES, literal, relation
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
-from authstore.mover.recognition.profile import is_named
+from authstore.mover.postgres.counting import count_rows
+from authstore.mover.recognition.chosen import NEEDED, alone, is_chosen
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
 
-# What a table says nothing without.
-_NEEDED: dict[Role, frozenset[Role]] = {
-    "accounts": frozenset({"users"}),
-    "sessions": frozenset({"users"}),
-    "authenticators": frozenset({"users"}),
-    "role_permissions": frozenset({"roles", "permissions"}),
-    "user_roles": frozenset({"users", "roles"}),
-}
 _OF_ROLES = frozenset({"roles", "permissions", "role_permissions", "user_roles"})
 
 
@@ -57,8 +50,14 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
     for role, builder in builders.items():
         draft = replace(_draft(role, builder, roles, done, visits), watched=builder.facts.unseen)
         done[role] = yield from decide(draft, options, verified)
-    wanted: list[Role] = [role for role in builders if _is_wanted(roles[role], options)]
+    wanted: list[Role] = [role for role in builders if is_chosen(roles[role], options)]
     problems: list[Problem] = []
+    for role in (role for role in builders if role not in wanted):
+        problems.append((yield from left_behind_problem(replace(roles[role], why="as `only` says"))))
+    for role in wanted:
+        one = roles[role]
+        if not NEEDED.get(role, frozenset()) <= set(wanted):
+            problems += filter(None, [alone(one, wanted, (yield from count_rows(relation(one.table))))])
     for role in wanted:
         problems += [*done[role].problems, *(yield from about_columns(builders[role].fields, options))]
     for one in recognised:
@@ -77,7 +76,7 @@ def _read(
     visits = (yield from read_visits(store, options.naive_tz)) if store else ReadVisits()
     builders: dict[Role, DraftBuilder] = {}
     for role in OWN_TABLES:
-        if {role, *_NEEDED.get(role, ())} <= set(roles):
+        if {role, *NEEDED.get(role, ())} <= set(roles):
             fields = fields_of(roles[role], options.naive_tz, visits.user)
             facts = Facts() if role in _OF_ROLES else (yield from read_facts(fields, options, times.judged))
             if role == "sessions" and roles[role].user_in:  # who is not named by a row is nobody's session
@@ -123,11 +122,6 @@ def _draft(
 def fields_of(one: Recognised, zone: str, user: str = "NULL::text") -> Fields:
     """A recognised table's columns. `user`: SQL text of the user whom a row of a session store names."""
     return VisitFields(one, zone, user) if one.role == "visits" or one.user_in else Fields(one, zone)
-
-
-def _is_wanted(one: Recognised, options: MoveOptions) -> bool:
-    only, skip = options.only, options.skip
-    return (not only or is_named(one.table, only) or one.role in only) and not is_named(one.table, skip)
 
 
 def _verified(users: Fields) -> VerifiedUsers:

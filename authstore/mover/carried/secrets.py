@@ -7,9 +7,8 @@ from authstore.mover.catalog import SourceTable
 from authstore.mover.names import label
 from authstore.mover.options import MoveOptions
 from authstore.mover.recognition.recognised import Recognised
+from authstore.mover.recognition.secrets import SECRET_FIELDS
 from authstore.mover.reports import Problem
-
-_SECRETS = frozenset({"token", "access_token", "refresh_token", "id_token"})
 
 
 def without_secrets(
@@ -37,7 +36,7 @@ def _referring(table: SourceTable, recognised: Sequence[Recognised]) -> dict[str
         role = roles.get(reference.table)
         for name, target in zip(reference.columns, reference.target_columns, strict=True):
             field = next((field for field, column in role.fields.items() if column == target), "") if role else ""
-            if role is not None and field in _SECRETS:
+            if role is not None and field in SECRET_FIELDS:
                 found[name] = f"the {field} of {role.role}"
     return found
 

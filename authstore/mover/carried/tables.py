@@ -20,6 +20,7 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.postgres.counting import count_rows
 from authstore.mover.problems import rows_said
+from authstore.mover.recognition.chosen import is_chosen
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
@@ -48,7 +49,7 @@ def carried_plan(
     space = own_namespace()
     tables, names, problems = yield from _tables(source, recognised, options, space)
     views = _views(source, recognised, options, space)
-    references = References(tables, recognised, changes)
+    references = References(tables, [one for one in recognised if is_chosen(one, options)], changes)
     copies: dict[QualifiedName, TableCopy] = {}
     for at, table in references.tables.items():
         defaults = yield from read_defaults(table)
@@ -104,9 +105,20 @@ def _left_behind(source: Source) -> list[Problem]:
     for text in source.left_behind:
         kinds.setdefault(_kind(text), []).append(text)
     return [
-        Problem("left-behind", "", f"{kind}: {len(found)} left behind", len(found), tuple(found[:_SAMPLES]))
+        Problem("left-behind", "", _said_left(kind, found), len(found), tuple(found[:_SAMPLES]))
         for kind, found in kinds.items()
     ]
+
+
+def _said_left(kind: str, found: Sequence[str]) -> str:
+    names = [one.removeprefix(kind).strip() for one in found]
+    which = "" if names[0].startswith("(") else f" ({_named(names)})"  # "large objects (12)" says no more
+    return f"{kind}: {len(found)} left behind{which}"
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first of them, and that there are more."""
+    return ", ".join([*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])])
 
 
 def _guarded(source: Source) -> list[Problem]:
@@ -130,25 +142,26 @@ def _kind(text: str) -> str:
     return next((kind for kind in _KINDS if text.startswith(kind)), text.split(" ", 1)[0])
 
 
-_SAMPLES = 20
+_SAMPLES, _NAMED = 20, 3
 _KINDS = ("foreign table", "materialized view", "exclusion constraint", "grants", "comment", "large objects")
 
 
 def _other_schemas(source: Source, recognised: Sequence[Recognised], options: MoveOptions) -> Asking[list[Problem]]:
     schemas = _schemas(recognised, options)
     others: dict[str, list[SourceTable]] = {}
-    for table in source.tables:
+    for table in (*source.tables, *source.elsewhere):
         if schemas and table.schema not in schemas and not any(one.table is table for one in recognised):
             others.setdefault(table.schema, []).append(table)
     problems = []
     for schema, tables in others.items():
-        count = 0
+        count, hidden = 0, sum(not table.readable for table in tables)
         for table in tables:
             count += yield from _rows_of(table)
-        held = f"{rows_said(count)} in {len(tables)} {'table' if len(tables) == 1 else 'tables'}"
-        message = f'schema "{schema}" stays behind with {held} (`schemas` moves it too)'
-        names = tuple(label(table.schema, table.name) for table in tables[:_SAMPLES])
-        problems.append(Problem("left-behind", "", message, count, names))
+        names = [label(table.schema, table.name) for table in tables]
+        held = f"{rows_said(count)} in {len(tables)} {'table' if len(tables) == 1 else 'tables'} ({_named(names)})"
+        unseen = f", {hidden} of which this role may not read" if hidden else ""
+        message = f'schema "{schema}" stays behind with {held}{unseen}; `schemas` moves it too'
+        problems.append(Problem("left-behind", "", message, count + hidden, tuple(names[:_SAMPLES])))
     return problems
 
 
@@ -185,7 +198,9 @@ def _obstacle(table: CarriedTable, options: MoveOptions) -> Asking[Problem | Non
         )
         return Problem("permission", table.label, message, stops=True)
     if not table.source.columns:
-        return Problem("left-behind", table.label, "has no columns, and SQLite knows no such table")
+        count = yield from _rows_of(table.source)
+        message = f"has no columns, and SQLite knows no such table: left behind with {rows_said(count)}"
+        return Problem("left-behind", table.label, message, count)
     return None
 
 

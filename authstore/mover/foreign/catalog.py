@@ -6,7 +6,8 @@ from authstore.mover.catalog import Source, SourceColumn, SourceKey, SourceRefer
 from authstore.mover.names import folded
 from authstore.mover.recognition.aliases import normalised
 from authstore.mover.recognition.profile import Profile, ProfileTable
-from authstore.mover.sqlite.source import FileColumn, FileTable, SqliteSource
+from authstore.mover.sqlite.file_tables import FileColumn, FileTable
+from authstore.mover.sqlite.source import SqliteSource
 
 SCHEMA = "main"
 _FAMILIES = (

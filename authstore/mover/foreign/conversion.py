@@ -1,5 +1,6 @@
 """What came of a file: counts, problems, and the rows that do not come."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ class Conversion:
 
     rows: dict[str, int] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)  # by table of the store
+    types: dict[str, Mapping[str, tuple[str, str]]] = field(default_factory=dict)  # likewise: what a column was and is
     recognised: tuple[Recognised, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)

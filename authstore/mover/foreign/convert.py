@@ -1,27 +1,31 @@
 """Another application's file made into a store's, table by table, in one pass over its rows."""
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from authstore.mover.catalog import QualifiedName, SourceTable
+from authstore.mover.catalog import QualifiedName, Source, SourceTable
 from authstore.mover.copies import Reject, Role
 from authstore.mover.foreign.carried import CarriedTables
 from authstore.mover.foreign.catalog import SCHEMA, catalog_of, lucia
 from authstore.mover.foreign.conversion import Conversion, LeftOut
 from authstore.mover.foreign.roles import MADE, UNIQUE, Moments, Reading, Row, UnknownWordError
-from authstore.mover.foreign.values import BadValueError
+from authstore.mover.foreign.values import NO_TEXT, BadValueError, has_no_text
 from authstore.mover.names import label, quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.problems import SAMPLES, rejected, rows_said, sample
+from authstore.mover.recognition.chosen import alone, by_source_name, is_chosen, refuse_unknown
+from authstore.mover.recognition.concealed import named_by
 from authstore.mover.recognition.outcasts import kept_out, outcasts
-from authstore.mover.recognition.profile import is_named, read_profile
+from authstore.mover.recognition.profile import Profile, is_named, read_profile
 from authstore.mover.recognition.recognise import recognise
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.recognition.secrets import may_hold_tokens, seems_raw, unrecognised
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.connection import TargetConnection
-from authstore.mover.sqlite.source import FileTable, SqliteSource
+from authstore.mover.sqlite.file_tables import FileTable
+from authstore.mover.sqlite.source import SqliteSource
 
 Say = Callable[[str, int], None]
 
@@ -42,39 +46,65 @@ class Converter:
         self._gone: dict[str, str] = {}  # users that do not come, and by which decision
 
     def convert(self) -> Conversion:
-        """Everything, in the transaction that is open."""
+        """Everything, in the transaction that is open. Raises `ConfigurationError` for options that name nothing."""
         tables = {name: self._source.table(name) for name in self._source.plain_tables()}
-        recognised = self._recognise(tables)
+        catalog = catalog_of(self._source, tables)
+        profile = read_profile(self._options.profile) if self._options.profile else lucia(tables) or Profile()
+        self._options = by_source_name(catalog, self._options, profile)
+        recognised = self._recognise(catalog, profile)
         roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
+        roles = self._chosen(roles, tables)
         for role in MADE:
             if role in roles and not (role == "sessions" and roles[role].user_in):
                 self._bring(roles[role], tables[roles[role].table.name])
         for role, one in roles.items():
             if role not in MADE or (role == "sessions" and one.user_in):
                 self._done.problems.append(_no_maker(one))
+        self._done.problems += [self._left_behind(one) for one in recognised if not one.moved]
         known = {one.table.name for one in recognised}
-        carried = {name: table for name, table in tables.items() if name not in known and self._is_wanted(name)}
-        CarriedTables(
-            self._source, self._store, carried, roles, self._users, self._done, self._options, self._say
-        ).bring()
+        others = {name: table for name, table in tables.items() if name not in known}
+        carried = CarriedTables(
+            self._source, self._store, others, roles, self._users, self._done, self._options, self._say
+        )
+        refuse_unknown(catalog, recognised, carried.names, self._options, profile)
+        carried.bring()
         return self._done
 
-    def _is_wanted(self, name: str) -> bool:
-        options = self._options
-        return name not in options.skip and (not options.only or name in options.only)
+    def _chosen(self, roles: Mapping[Role, Recognised], tables: Mapping[str, FileTable]) -> dict[Role, Recognised]:
+        """Those that `only` names. Of users who are left behind it is known all the same who they are."""
+        chosen = {role: one for role, one in roles.items() if is_chosen(one, self._options)}
+        for role, one in roles.items():
+            if role in chosen:
+                found = alone(one, chosen, self._source.count(one.table.name))
+                self._done.problems += [found] if found else []
+            else:
+                self._done.problems.append(self._left_behind(replace(one, why="as `only` says")))
+                if role == "users":
+                    table = tables[one.table.name]
+                    deque(self._decided_users(self._bringing(one, table), self._source.rows(table)), maxlen=0)
+        return chosen
 
-    def _recognise(self, tables: Mapping[str, FileTable]) -> Sequence[Recognised]:
-        catalog = catalog_of(self._source, tables)
-        profile = read_profile(self._options.profile) if self._options.profile else lucia(tables)
+    def _left_behind(self, one: Recognised) -> Problem:
+        """An auth table that does not come."""
+        table, count = label(SCHEMA, one.table.name), self._source.count(one.table.name)
+        return Problem("left-behind", table, f"{table} is left behind with {rows_said(count)}: {one.why}", count)
+
+    def _bringing(self, one: Recognised, table: FileTable) -> "_Bringing":
+        reading = Reading(one, self._moments, self._options.naive_tz, self._options.secrets)
+        return _Bringing(one, table, reading)
+
+    def _recognise(self, catalog: Source, profile: Profile) -> Sequence[Recognised]:
         recognised, problems = recognise(catalog, self._options, profile)
         self._done.recognised = recognised
         self._done.problems += problems
-        said = (*profile.leave, *profile.carry) if profile is not None else ()
+        options = self._options
+        decided = (*options.skip, *profile.leave, *profile.carry)
         people = {(one.table.schema, one.table.name) for one in recognised if one.role == "users"}
         known = {one.table.name for one in recognised} | {problem.table for problem in problems}
         for table in catalog.tables:
             is_new = table.name not in known and label(SCHEMA, table.name) not in known
-            if is_new and self._is_wanted(table.name) and not is_named(table, said):
+            is_wanted = not is_named(table, decided) and (not options.only or is_named(table, options.only))
+            if is_new and is_wanted:
                 self._done.problems += self._suspects(table, people)
         return recognised
 
@@ -90,10 +120,10 @@ class Converter:
         return [str(value) for value in self._source.sample(table, column, 200)]
 
     def _bring(self, one: Recognised, table: FileTable) -> None:
-        bringing = _Bringing(one, table, Reading(one, self._moments, self._options.naive_tz, self._options.secrets))
+        bringing = self._bringing(one, table)
         self._done.sources[one.role] = table.name
-        if secret := bringing.reading.secret:
-            self._done.problems.append(self._about_secrets(one, secret))
+        self._done.types[one.role] = self._types(bringing, table)
+        self._done.problems += self._about_secrets(one, bringing.reading.secret)
         rows = self._source.rows(table)
         if one.role == "users":
             self._put(bringing, self._decided_users(bringing, rows))
@@ -102,10 +132,24 @@ class Converter:
         self._done.problems += bringing.problems(self._options)
         self._done.left_out += bringing.left_out
 
-    def _about_secrets(self, one: Recognised, names: Sequence[str]) -> Problem:
-        table = label(SCHEMA, one.table.name)
-        message = f"{', '.join(names)} of {table} hold secrets for which authstore has no field"
-        return Problem("secret", table, message, decision="secrets", stops=self._options.is_undecided("secrets"))
+    def _types(self, bringing: "_Bringing", table: FileTable) -> dict[str, tuple[str, str]]:
+        """Of each column of the store's, and of what goes into `data`, what it was there and is here."""
+        declared = {column.name: column.declared.lower() for column in table.columns}
+        fields, role = bringing.one.fields, bringing.one.role
+        columns = self._store.execute(f"PRAGMA table_info({quote(role)})").fetchall()
+        types = {name: (declared.get(fields.get(name, ""), ""), kind) for _, name, kind, *_ in columns}
+        kept = bringing.reading.extra if role != "visits" else ()
+        return types | {f"data.{name}": (declared[name], "JSON in data") for name in kept}
+
+    def _about_secrets(self, one: Recognised, names: Sequence[str]) -> Iterator[Problem]:
+        """Columns that hold something and have no field."""
+        table, secrets = label(SCHEMA, one.table.name), self._options.secrets
+        done = {"stop": "", "keep": ": kept in data", "drop": ": dropped"}[secrets]
+        for name in names:
+            if count := self._source.count(one.table.name, f"coalesce({quote(name)}, '') <> ''"):
+                message = f"{name} of {table} seems to hold secrets and has no field{done}"
+                stops = self._options.is_undecided("secrets")
+                yield Problem("secret", table, message, count, decision="secrets", stops=stops)
 
     def _put(self, bringing: "_Bringing", made: Iterator[Row]) -> None:
         role, count = bringing.one.role, 0
@@ -123,6 +167,9 @@ class Converter:
     def _made(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[tuple[Row, Row]]:
         """Each row with what it becomes; what cannot become anything is left out."""
         for row in rows:
+            if has_no_text(row):
+                bringing.leave(row, NO_TEXT, "on_bad_row")
+                continue
             try:
                 made = bringing.reading.made(row)
                 is_shut = bringing.one.role != "users" and bringing.reading.is_shut(row)
@@ -213,7 +260,8 @@ class _Bringing:
         """The row stays behind. `stops`: whatever is decided."""
         names = self.table.primary or tuple(self.one.fields.values())[:1]
         hidden = {self.one.fields.get(name) for name in ("token", "access_token", "refresh_token", "id_token")}
-        key = ", ".join("…" if name in hidden else str(row[name]) for name in names)
+        shown = named_by(names, [row[name] for name in names])
+        key = ", ".join("…" if name in hidden else part for name, part in zip(names, shown, strict=True))
         secrets = (*(name for name in hidden if name), *self.reading.secret)
         self.left_out.append(LeftOut(self.one.role, self.table.name, key, reason, row, secrets))
         self.why.setdefault((reason, decision, stops), []).append(key)

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64Error
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -10,16 +11,23 @@ from zoneinfo import ZoneInfo
 
 from authstore.email import canonical_email
 from authstore.errors import InvalidEmailError
+from authstore.mover.sqlite.file_tables import NoText
 from authstore.tokens import MAX_TOKEN_LENGTH, MIN_TOKEN_LENGTH
 
 _MILLISECONDS = 10**11  # beyond it, either way, an epoch counts milliseconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_TEXT = "text that is not UTF-8"
 _TYPES = ("oauth", "oidc", "email", "webauthn", "credentials")
 YES, _NO = ("1", "t", "true", "y", "yes", "on"), ("", "0", "f", "false", "n", "no", "off")
 
 
 class BadValueError(Exception):
     """A value that is none of what its field holds; its text is the reason, without the value."""
+
+
+def has_no_text(row: Mapping[str, Any]) -> bool:
+    """Whether something in it should be text, and is none that can be read."""
+    return any(isinstance(value, NoText) for value in row.values())
 
 
 def text(value: Any) -> str | None:

@@ -22,7 +22,7 @@ from authstore.mover.tuning import DEFAULT, Tuning
 _Result = TypeVar("_Result")
 
 _LOOKS = 2  # in vain, before the connection is given up
-NEEDED = 3  # connections: one that holds the snapshot, one that reads, and one that looks after a silent one
+_NEEDED = 2  # connections: one that holds the snapshot, and one that reads
 _TICK_SECONDS = 0.5  # how soon a stop is noticed
 _GOODBYE_SECONDS = 1.0  # for the word that nobody waits for a query any more
 
@@ -170,7 +170,7 @@ def _refused(url: str, error: psycopg.Error) -> MoverError:
     return SourceUnavailableError(
         f"{host} answers, and refuses the connection: {said(error)}",
         hint="see that user, password and database in the URL are right, special characters percent-encoded, and that"
-        f" the role and the pool leave {NEEDED} connections",
+        f" the role and the pool leave {_NEEDED} connections",
     )
 
 

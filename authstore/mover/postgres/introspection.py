@@ -41,7 +41,11 @@ def read_source(connection: SourceConnection, schemas: tuple[str, ...] = ()) -> 
         version=version,
         tables=_tables(ask),
         views=tuple((schema, view, definition) for schema, view, definition in ask("views")),
-        left_behind=tuple(text for (text,) in [*ask("left_behind"), *ask("other_schemas")]),
+        left_behind=tuple(text for (text,) in ask("left_behind")),
+        elsewhere=tuple(
+            SourceTable(schema, name, (), inherited=inherited, readable=readable)
+            for schema, name, inherited, readable in ask("other_schemas")
+        ),
         guards=tuple(guards(connection)),
         encoding=encoding,
     )

@@ -188,9 +188,14 @@ WITH space AS (
 SELECT text FROM word ORDER BY rank, text COLLATE "C";
 
 -- name: other_schemas
-SELECT format('schema %%I (%%s tables)', n.nspname, count(*))
+SELECT n.nspname::text, c.relname::text,
+       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+       has_schema_privilege(n.oid, 'usage') AND has_table_privilege(c.oid, 'select') AND NOT row_security_active(c.oid)
+           AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
   AND cardinality(%(schemas)s::text[]) > 0 AND n.nspname <> ALL (%(schemas)s::text[])
-GROUP BY n.nspname ORDER BY n.nspname COLLATE "C";
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C";

@@ -39,6 +39,11 @@ PINNED = (
     "SELECT set_config(name, LEAST(setting::int, 1)::text, FALSE) FROM pg_settings"
     " WHERE name = 'max_parallel_workers_per_gather'",
 )
+NO_SECOND = "the source gives no second connection, and a move needs one that holds its view and one that reads"
+MORE_CONNECTIONS = (
+    "raise the CONNECTION LIMIT of the role or the database, or the size of the pool, or end other clients"
+)
+_TRIES = 2  # more for the second connection
 _NUMBERS = 1 << 32  # of transactions, as the log has them
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -126,7 +131,7 @@ class Snapshot:
 
     def others(self, wanted: int) -> list[SourceConnection]:
         """Up to so many more, at least one: where a role or a pool has fewer to give, those that there are."""
-        found = [self.another()]
+        found = [self._second()]
         while len(found) < wanted:
             try:
                 found.append(self.another())
@@ -134,12 +139,31 @@ class Snapshot:
                 break
         return found
 
+    def _second(self) -> SourceConnection:
+        """Asked for a few times where the source is up and has none. Raises `SourceError`, for waiting does not help a
+        role that may not have more."""
+        for seconds in (*self._tuning.waits[:_TRIES], None):
+            try:
+                return self.another()
+            except SourceUnavailableError as error:
+                self._refuse_if_alone(error, is_last=seconds is None)
+            self._stop.wait(seconds)
+        raise AssertionError("the last try returns or raises")
+
+    def _refuse_if_alone(self, error: SourceUnavailableError, *, is_last: bool) -> None:
+        try:
+            self.main.execute("SELECT 1")
+        except psycopg.Error:
+            raise error from None  # it is gone as a whole
+        if is_last:
+            raise SourceError(NO_SECOND, hint=MORE_CONNECTIONS) from error
+
     def spared(self, wanted: int) -> int:
         """How many more the source has to give now, up to so many: opened, and closed again."""
         before = len(self._connections)
         try:
             return len(self.others(wanted))
-        except SourceUnavailableError:
+        except SourceError:
             return 0
         finally:
             for connection in self._connections[before:]:

@@ -9,7 +9,7 @@ from authstore.mover.names import quote
 from authstore.mover.postgres.spelling import Written
 from authstore.mover.postgres.target import BUILDING
 from authstore.mover.postgres.writing import PostgresTable
-from authstore.mover.sqlite.source import FileTable
+from authstore.mover.sqlite.file_tables import FileTable
 
 ROW_NUMBER = "authstore_row"  # of the rows of a table without a key, in the order of all they hold
 STORED = {"int8": "INTEGER", "float8": "REAL", "text": "TEXT", "bytea": "BLOB"}  # by the kind of what comes

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from authstore.errors import ConfigurationError
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.layout import Layout
@@ -17,6 +16,7 @@ from authstore.mover.postgres.schemas import objects_of, taken_names
 from authstore.mover.postgres.spelling import written_as
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
 from authstore.mover.postgres.types import Landing, land, land_with_nan
+from authstore.mover.rebuilding.choosing import is_wanted, left_behind, refuse_options
 from authstore.mover.rebuilding.incoming import ROW_NUMBER, STORED, Incoming
 from authstore.mover.rebuilding.rejects import with_rejects
 from authstore.mover.rebuilding.steps import Step
@@ -32,16 +32,11 @@ from authstore.mover.rebuilding.trial import (
 )
 from authstore.mover.recognition.secrets import is_secret
 from authstore.mover.reports import Problem
-from authstore.mover.sqlite.source import FileTable, SqliteSource
+from authstore.mover.sqlite.file_tables import FileTable
+from authstore.mover.sqlite.source import SqliteSource
 from authstore.mover.tuning import DEFAULT
 
 _SECRETS = ("access_token", "refresh_token", "id_token")
-# What is said of another application's database, and why a store's own tables need none of it.
-_OF_OTHERS = {
-    "schemas": "`only` and `skip` choose tables; they go where search_path says (…?options=-csearch_path%3Dapp)",
-    "prefix": "its tables have the names that authstore gave them. Leave it out",
-    "profile": "which table is which is known. Leave it out",
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,8 @@ class RebuildScheme:
     @property
     def fingerprint(self) -> str:
         """Two moves with the same make the same tables, so one can go on from the other's."""
-        steps = [step.sql for step in (*self.tried.steps.first, *self.tried.steps.later)]
+        made = [*self.tried.steps.first, *self.tried.steps.later]
+        steps = [step.sql for step in made if not step.what.startswith("extension ")]  # there from the second move on
         tables = [[one.name, [column.name for column in one.layout.columns], one.copy.key] for one in self.tables]
         return hashlib.sha256(json.dumps([self.system, steps, tables]).encode()).hexdigest()
 
@@ -86,10 +82,10 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
 
     Raises `ConfigurationError` for options that name nothing, or that speak of a source in Postgres.
     """
-    _refuse_options(source, options)
-    carried = [name for name in source.carried_tables() if _is_wanted(name, options)]
+    refuse_options(source, options)
+    carried = [name for name in source.carried_tables() if is_wanted(name, options)]
     files = {name: source.table(name) for name in carried}
-    kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict}
+    kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict or _has_any(table)}
     incoming = IncomingTables(files, frozenset(source.own_tables()), source.definitions(), kinds)
     for _ in range(len(files) + 1):
         try:
@@ -99,24 +95,10 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
     raise AssertionError("columns that are declared anew are never strangers again")
 
 
-def _refuse_options(source: SqliteSource, options: MoveOptions) -> None:
-    for name, why in _OF_OTHERS.items():
-        if getattr(options, name):
-            raise ConfigurationError(f"`{name}` says nothing of a store: {why}")
-    there = {*source.carried_tables(), *source.own_tables()}
-    for name, values in (("skip", options.skip), ("only", options.only)):
-        if unknown := sorted(set(values) - there):
-            raise ConfigurationError(f"{name}: no table is called {unknown[0]}; there are {', '.join(sorted(there))}")
-
-
-def _is_wanted(name: str, options: MoveOptions) -> bool:
-    return name not in options.skip and (not options.only or name in options.only)
-
-
 def _tried_scheme(
     source: SqliteSource, target: PostgresTarget, options: MoveOptions, incoming: IncomingTables
 ) -> RebuildScheme:
-    own = [name for name in source.own_tables() if _is_wanted(name, options)]
+    own = [name for name in source.own_tables() if is_wanted(name, options)]
     tried, zone = Tried(), _naive_tz(source, options)
     with target.trial():
         target.drop_building()
@@ -138,17 +120,11 @@ def _tried_scheme(
         tried.steps.later += try_steps(target, steps.later, tried)
         tried.objects, tried.relations = objects_of(target, BUILDING), taken_names(target, BUILDING)
     decided, problems = with_rejects(source, _in_order(tables), options)
-    known = {f"view {view['name']}" for view in incoming.sources.get("", {}).get("views", ())}
-    behind = [
-        Problem("left-behind", "", f"{one} stays behind: it was never in Postgres")
-        for one in source.left_behind()
-        if one not in known
-    ]
     return RebuildScheme(
         source.system,
         tuple(decided),
         tried,
-        (*tried.problems, *incoming.problems(), *problems, *behind),
+        (*tried.problems, *incoming.problems(), *problems, *left_behind(source, incoming, options)),
         {one.target: source.count(one.target) for one in decided},
         incoming,
     )
@@ -217,6 +193,10 @@ def _strangers(file: FileTable, layout: Layout) -> frozenset[tuple[str, str]]:
         for column in layout.columns
         if column.name != ROW_NUMBER and _is_strange(file, column.name, STORED[column.kind])
     )
+
+
+def _has_any(table: FileTable) -> bool:
+    return any(column.declared == "ANY" for column in table.columns)
 
 
 def _is_strange(file: FileTable, name: str, storage: str) -> bool:

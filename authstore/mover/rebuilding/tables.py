@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from authstore.mover.names import Namespace, folded, quote
+from authstore.mover.names import POSTGRES_BYTES, Namespace, cut, folded, quote
 from authstore.mover.postgres.target import BUILDING
 from authstore.mover.rebuilding.defined import DefinedTable, Places, is_text, new_places, type_steps
 from authstore.mover.rebuilding.grown import GrownTable, grown_type, storage_of
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned
 from authstore.mover.rebuilding.steps import Step, Steps
 from authstore.mover.reports import Problem
-from authstore.mover.sqlite.source import FileReference, FileTable
+from authstore.mover.sqlite.file_tables import FileReference, FileTable
 
 _KEYS = {"users": "id", "roles": "name"}
 
@@ -33,7 +33,7 @@ class IncomingTables:
     @cached_property
     def names(self) -> Mapping[str, str]:
         """In Postgres, by those in the file: the old ones, where they are free."""
-        space = Namespace([*self.own, "authstore_migrations"])
+        space = Namespace([*self.own, "authstore_migrations"], is_postgres=True)
         old = {name: self.sources[name]["name"] if name in self.sources else name for name in self.files}
         free = {folded(name) for name in self.own}
         return {name: space.take(name if folded(old[name]) in free else old[name]) for name in self.files}
@@ -46,7 +46,11 @@ class IncomingTables:
     def column_names(self, name: str) -> Mapping[str, str]:
         """Of a table: the columns' names in Postgres, by those in the file."""
         back = {there: here for here, there in self._columns(name).items()}
-        return {column.name: back.get(column.name, column.name) for column in self.files[name].columns}
+        space = Namespace(back.values(), is_postgres=True)
+        return {
+            column.name: back[column.name] if column.name in back else space.take(column.name)
+            for column in self.files[name].columns
+        }
 
     def _columns(self, name: str) -> dict[str, str]:
         """Those that were there before and are still: their names in the file, by those in Postgres."""
@@ -89,7 +93,7 @@ class IncomingTables:
     def steps(self) -> Steps:
         """Everything that makes the carried tables, in order."""
         steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
-        space = Namespace()
+        space = Namespace(self.names.values(), is_postgres=True)
         for name in self.files:
             made = self._made(name)
             steps.first += made.first()
@@ -112,7 +116,7 @@ class IncomingTables:
             return None
         columns, table = self._columns(name), self.files[name]
         storages, known = self.storages(name), set(columns.values())
-        grown = GrownTable(table, self.names[name], storages)
+        grown = GrownTable(table, self.names[name], storages, self.column_names(name))
         return DefinedTable(
             self.sources[name],
             name,
@@ -124,7 +128,9 @@ class IncomingTables:
         )
 
     def _made(self, name: str) -> DefinedTable | GrownTable:
-        return self.defined(name) or GrownTable(self.files[name], self.names[name], self.storages(name))
+        if (defined := self.defined(name)) is not None:
+            return defined
+        return GrownTable(self.files[name], self.names[name], self.storages(name), self.column_names(name))
 
     def _is_text_now(self, name: str, there: str, here: str) -> bool:
         return (name, here) in self._keys_of_ours and not is_text(self._declared(name, there))
@@ -161,7 +167,7 @@ class IncomingTables:
         names = self.column_names(link.table) if link.table in self.files else {}
         targets = ", ".join(quote(names.get(column, column)) for column in link.target_columns)
         known, deferral = self._constraint_on(name, link.columns)
-        called = known or f"{self.names[name]}_{'_'.join(link.columns)}_fkey{number or ''}"
+        called = known or cut(f"{self.names[name]}_{'_'.join(link.columns)}", end=f"_fkey{number or ''}")
         sql = (
             f"ALTER TABLE {quote(BUILDING)}.{quote(self.names[name])} ADD CONSTRAINT {quote(called)}"
             f" FOREIGN KEY ({own}) REFERENCES {quote(BUILDING)}.{quote(parent)} ({targets})"
@@ -192,6 +198,8 @@ class IncomingTables:
     def problems(self) -> Iterator[Problem]:
         """What comes back otherwise than it was."""
         for name in self.files:
+            yield from self._cut(name)
+        for name in self.files:
             defined = self.defined(name)
             if defined is None:
                 continue
@@ -217,6 +225,14 @@ class IncomingTables:
                     for one in table.columns
                 )
                 yield Problem("type", name, f"was never in Postgres: {shown}")
+
+    def _cut(self, name: str) -> Iterator[Problem]:
+        """Names that have to be shorter there."""
+        pairs = [("", name, self.names[name]), *(("column ", *pair) for pair in self.column_names(name).items())]
+        for what, here, there in pairs:
+            if len(here.encode()) > POSTGRES_BYTES and here != there:
+                message = f'{what}"{here}" becomes "{there}": PostgreSQL has names of {POSTGRES_BYTES} bytes at most'
+                yield Problem("name", name, message)
 
 
 _NONE = {"integer": 0, "real": 0, "text": 0, "blob": 0}

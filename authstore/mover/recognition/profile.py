@@ -70,7 +70,7 @@ def parse_profile(text: str, *, origin: str = "the profile") -> Profile:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{origin}: {error}") from error
-    if content.pop("authstore_profile", None) != VERSION:
+    if (version := content.pop("authstore_profile", None)) != VERSION or version is True:
         raise ConfigurationError(f"{origin}: a profile begins with authstore_profile = {VERSION}")
     carry, leave = (_names(content.pop(key, []), key, origin) for key in ("carry", "leave"))
     tables: dict[Role, ProfileTable] = {

@@ -41,6 +41,7 @@ class _Recognition:
         self._profile = profile
         gone = (*options.skip, *profile.leave)
         self._tables = [table for table in source.tables if table.readable and not is_named(table, gone)]
+        self._skipped = [table for table in source.tables if is_named(table, options.skip)]
         self._found: dict[Role, Recognised] = {}
         self._left: list[Recognised] = []
         self._problems: list[Problem] = []
@@ -59,6 +60,8 @@ class _Recognition:
 
     def _obey_profile(self) -> None:
         for role, told in self._profile.tables.items():
+            if any(is_named(table, [told.table]) for table in self._skipped):
+                continue
             table = self._table_named(told.table)
             named = {name for field, name in told.columns.items() if not _is_member(table, field, name)}
             if unknown := sorted(named - {"", *(column.name for column in table.columns)}):

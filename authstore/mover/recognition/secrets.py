@@ -67,6 +67,7 @@ _DIGEST = re.compile(
     r"hash|sha\d*|md5|checksum|digest|etag|fingerprint|filename|filepath|path|url|uri|commit|signature"
 )
 _BITS = 3.3  # a character: hexadecimal digits have almost 4, words of one language about as many, but no digits
+SECRET_FIELDS = frozenset({"token", "access_token", "refresh_token", "id_token"})  # of the auth tables
 _MAY_HOLD_SECRETS = TEXTS | JSONS | {"uuid", "bytea", "hstore", "_text", "_varchar"}
 
 

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,8 +14,9 @@ from typing import Any, TypeVar
 from authstore.backends.sqlite import file
 from authstore.errors import SchemaError
 from authstore.mover.errors import SourceError
-from authstore.mover.names import folded, quote
+from authstore.mover.names import quote
 from authstore.mover.sqlite.building import own_tables, sequences_of, tables_of
+from authstore.mover.sqlite.file_tables import FileColumn, FileIndex, FileReference, FileTable, as_text
 from authstore.mover.sqlite.ledger import TABLES, Ledger
 from authstore.mover.sqlite.one_moment import begin_at_one_moment
 from authstore.mover.sqlite.reading import teach_digests
@@ -28,61 +28,6 @@ _CONNECTIONS = 2
 _CACHE = -16384  # KiB, of each
 _About = TypeVar("_About")
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class FileColumn:
-    """A column of a table in the file. `declared`: its type, in capitals; "" where it has none."""
-
-    name: str
-    declared: str
-    not_null: bool
-    default: str | None
-    generated: bool
-    collation: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileReference:
-    """A foreign key of a table in the file."""
-
-    columns: tuple[str, ...]
-    table: str
-    target_columns: tuple[str, ...]
-    on_delete: str
-    on_update: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileIndex:
-    """An index that somebody made (`sql`), or that makes a UNIQUE of the table hold (`sql` is "")."""
-
-    name: str
-    sql: str
-    unique: bool
-    columns: tuple[str | None, ...]  # None where it is an expression
-    partial: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FileTable:
-    """A table of the file. `primary`: its key's columns; `counted`: its key counts by itself."""
-
-    name: str
-    sql: str
-    is_strict: bool
-    columns: tuple[FileColumn, ...]
-    primary: tuple[str, ...]
-    counted: bool
-    references: tuple[FileReference, ...]
-    indexes: tuple[FileIndex, ...]
-
-    def column(self, name: str) -> FileColumn:
-        """By its name. Raises `KeyError`."""
-        for column in self.columns:
-            if folded(column.name) == folded(name):
-                return column
-        raise KeyError(name)
 
 
 class SqliteSource:
@@ -154,14 +99,23 @@ class SqliteSource:
 
     def plain_tables(self) -> Sequence[str]:
         """Every table, but for virtual ones and what these are made of."""
-        virtual = {
-            name
-            for name, sql in self.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-            if sql and sql.upper().startswith("CREATE VIRTUAL")
-        }
-        names = tables_of(self.connection)
-        shadows = {name for name in names for one in virtual if name.startswith(f"{one}_")}
-        return sorted(name for name in names if name not in virtual | shadows)
+        plain = self._tables_of_kind("table")
+        return sorted(name for name in tables_of(self.connection) if name in plain)
+
+    def virtual_tables(self) -> Iterator[tuple[str, int]]:
+        """Those whose rows a module of SQLite's makes (of a full-text search, say), with how many that are; 0 where
+        this SQLite lacks the module."""
+        for name in sorted(self._tables_of_kind("virtual")):
+            try:
+                yield name, self.count(name)
+            except sqlite3.OperationalError:
+                yield name, 0
+
+    def _tables_of_kind(self, kind: str) -> set[str]:
+        found = self.connection.execute(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = ?", (kind,)
+        )
+        return {name for (name,) in found}
 
     def left_behind(self) -> Sequence[str]:
         """Views and triggers that somebody made, as "view name"."""
@@ -174,21 +128,31 @@ class SqliteSource:
         """Everything that the file says about one of its tables."""
         ask = self.connection.execute
         (sql,) = ask("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
-        (strict,) = ask("SELECT strict FROM pragma_table_list(?) WHERE schema = 'main'", (name,)).fetchone()
+        strict, unnumbered = ask(
+            "SELECT strict, wr FROM pragma_table_list(?) WHERE schema = 'main'", (name,)
+        ).fetchone()
         rows = ask(f"PRAGMA table_xinfo({quote(name)})").fetchall()
         collations = self._collations(name)
         columns = tuple(
-            FileColumn(column, declared.upper(), bool(not_null), default, hidden > 1, collations.get(column, "BINARY"))
+            FileColumn(
+                column,
+                "INTEGER" if strict and declared.upper() == "INT" else declared.upper(),
+                bool(not_null),
+                default,
+                hidden > 1,
+                collations.get(column, "BINARY"),
+            )
             for _, column, declared, not_null, default, _, hidden in rows
             if hidden != 1
         )
         primary = tuple(row[1] for row in sorted((row for row in rows if row[5]), key=lambda row: row[5]))
-        types = {column.name: column.declared for column in columns}
-        counted = len(primary) == 1 and types[primary[0]] == "INTEGER" and "WITHOUT ROWID" not in sql.upper()
+        types = {row[1]: row[2].upper() for row in rows}  # INT counts nothing, though a strict table has both words
+        counted = len(primary) == 1 and types[primary[0]] == "INTEGER" and not unnumbered
         return FileTable(
             name,
             sql,
             bool(strict),
+            not unnumbered,
             columns,
             primary,
             counted,
@@ -311,6 +275,8 @@ def opened_source(files: TargetFiles, system: str = "", *, is_store: bool = True
                 others = []
             if is_store:
                 _check(first, files.target)
+            else:
+                first.text_factory = as_text
             teach_digests(first)
             yield SqliteSource(first, files.target, system, others)
     except sqlite3.Error as error:

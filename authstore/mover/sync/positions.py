@@ -18,14 +18,18 @@ def set_positions(target: PostgresTarget, source: SqliteSource, scheme: RebuildS
                     _count_on(target, source, one, column, schema)
         elif (defined := scheme.incoming.defined(one.target)) is not None:
             for place, column, position, step in defined.positions():
-                _set(target, place, schema, _position(source, one, column, position, step))
+                found = _position(source, one, column, position, step)
+                if found is not None:
+                    _set(target, place, schema, str(found))
+                elif first := _first(source, one, column):
+                    _set(target, place, schema, f"{first}, false")
         elif one.file.counted:
             _count_on(target, source, one, one.file.primary[0], schema)
 
 
 def _count_on(target: PostgresTarget, source: SqliteSource, one: Incoming, column: str, schema: str) -> None:
     """Behind the greatest number that was ever given."""
-    sequence = sequence_of(target, schema, one.name, column)
+    sequence = sequence_of(target, schema, one.name, one.names.get(column, column))
     given = source.sequences.get(one.target, 0)
     found = max([given, *_edges(source, one, column)], default=0)
     if sequence is not None and found > 0:
@@ -46,13 +50,19 @@ def _position(source: SqliteSource, one: Incoming, column: str, position: int | 
     return farther([position, *edges])
 
 
+def _first(source: SqliteSource, one: Incoming, column: str) -> int | None:
+    """The number with which one begins that gave none yet, and was told with which: `ALTER SEQUENCE … RESTART 500`."""
+    is_counted = one.file.counted and one.file.primary == (column,)
+    before = source.sequences.get(one.target, 0) if is_counted else 0
+    return before + 1 if before > 0 else None
+
+
 def _edges(source: SqliteSource, one: Incoming, column: str) -> list[int]:
     """The least and the greatest number in the column, where there are any."""
     found = source.edges(one.target, column)
     return [edge for edge in found if isinstance(edge, int)]
 
 
-def _set(target: PostgresTarget, place: str, schema: str, position: int | None) -> None:
-    if position is not None:
-        there = place.replace(f"{quote(BUILDING)}.", f"{quote(schema)}.")
-        target.execute(f"SELECT setval({literal(there)}, {position})")
+def _set(target: PostgresTarget, place: str, schema: str, position: str) -> None:
+    there = place.replace(f"{quote(BUILDING)}.", f"{quote(schema)}.")
+    target.execute(f"SELECT setval({literal(there)}, {position})")

@@ -22,7 +22,7 @@ from authstore.mover.rebuilding.scheme import RebuildScheme, rebuild_scheme
 from authstore.mover.rebuilding.steps import Step, placed
 from authstore.mover.rebuilding.trial import drop_later, lay_own, switch_triggers
 from authstore.mover.reports import MoveReport, Problem, ProblemEvent, ProgressEvent, RetryEvent, TableReport
-from authstore.mover.sqlite.ledger import options_note
+from authstore.mover.sqlite.ledger import as_moved, options_note
 from authstore.mover.sqlite.source import SqliteSource, opened_source
 from authstore.mover.sqlite.target_files import files_of
 from authstore.mover.sync.equalise import Outcome
@@ -83,9 +83,17 @@ def _attempt(run: RebuildRun) -> MoveReport:
     ):
         run.was_there = True
         target.lock()
+        if run.table is not None:
+            run.options = _of_the_move(run, target)
         scheme = rebuild_scheme(source, target, run.options)
         _tell(run, scheme.problems)
         return Rebuild(run, source, target, scheme).do()
+
+
+def _of_the_move(run: RebuildRun, target: PostgresTarget) -> MoveOptions:
+    """One table is made equal by what decided about it; which tables come by way of a file, was decided before."""
+    moved = as_moved(run.options, PostgresLedger(target, target.home).notes())
+    return replace(run.options, on_bad_row=moved.on_bad_row, on_orphan=moved.on_orphan) if run.system else moved
 
 
 def _tell(run: RebuildRun, problems: Sequence[Problem]) -> None:

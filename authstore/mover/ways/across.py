@@ -16,7 +16,7 @@ from pathlib import Path
 from authstore.mover.errors import TargetError
 from authstore.mover.names import OWN_TABLES
 from authstore.mover.options import MoveOptions
-from authstore.mover.plan import Plan
+from authstore.mover.plan import Plan, TablePlan
 from authstore.mover.postgres.target import BUILDING, PostgresTarget, translated_target
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.reports import MoveReport, Problem, VerifyReport
@@ -58,11 +58,7 @@ class Across:
         with self._half_way(self._notes()) as half:
             second = plan_rebuild(half.url, self.target, self._of_second, self.stop, self.tuning, half.system)
         old = {table.table: table for table in first.tables}
-        tables = (
-            replace(table, source=old[table.source].source, role=old[table.source].role, why=old[table.source].why)
-            for table in second.tables
-            if table.source in old
-        )
+        tables = (_through(old[table.source], table) for table in second.tables if table.source in old)
         return replace(
             second,
             source=self.source,
@@ -147,6 +143,13 @@ class _HalfWay:
     def notes(self) -> Mapping[str, str]:
         """For the target's ledger."""
         return {name: self.ledger[name] for name in (*_MOMENTS, "options")}
+
+
+def _through(first: TablePlan, second: TablePlan) -> TablePlan:
+    """A table's way as a whole: what it and its columns are at the source, and become in the target."""
+    data = {name: types for name, types in first.types.items() if name.startswith("data.")}
+    types = {name: (first.types.get(name, ("", ""))[0], there) for name, (_, there) in second.types.items()}
+    return replace(second, source=first.source, role=first.role, why=first.why, types={**types, **data})
 
 
 def _without_room(size: int) -> list[Problem]:

@@ -10,7 +10,7 @@ from authstore.errors import ConfigurationError
 from authstore.mover.errors import SourceError
 from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Plan, plan_of, scheme_of
-from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.postgres.snapshot import MORE_CONNECTIONS, NO_SECOND, Snapshot
 from authstore.mover.reports import Event, MoveReport, Problem, VerifyReport
 from authstore.mover.sqlite.source import is_store
 from authstore.mover.sqlite.target_files import files_of
@@ -147,10 +147,7 @@ def _with_connections(plan: Plan, view: Snapshot, tuning: Tuning) -> Plan:
         return plan
     if found:
         return replace(plan, connections=1 + found)
-    message = (
-        "the source gives no second connection, and a move needs one that holds its view and one that reads: raise the"
-        " CONNECTION LIMIT of the role or the database, or the size of the pool, or end other clients"
-    )
+    message = f"{NO_SECOND}: {MORE_CONNECTIONS}"
     return replace(plan, problems=(*plan.problems, Problem("connections", "", message, stops=True)))
 
 

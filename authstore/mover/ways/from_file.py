@@ -87,6 +87,7 @@ class FromFile:
                 conversion.sources[table],
                 rows,
                 roles[table].why if table in roles else "",
+                conversion.types[table],
             )
             for table, rows in conversion.rows.items()
         )

@@ -51,7 +51,9 @@ class Sessions:
         """Ends the session; with `everywhere=1` the browser goes on to end the provider's own, and comes back."""
         session, onward = asked.presence.session, None
         if session is not None and asked.text("everywhere") == "1":
-            onward = await self.onward(session, self.site.address.url(asked.next))
+            where = asked.next  # a path of ours, or a URL of an allowed origin
+            back_to = self.site.address.url(where) if where.startswith("/") else where
+            onward = await self.onward(session, back_to)
         further = {} if onward is None else {"next": onward}
         response = asked.done(onward or asked.next, signed_out=True, **further)
         return await self.site.sign_ins.end(response, asked.presence)

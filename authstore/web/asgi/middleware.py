@@ -7,22 +7,25 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authstore.errors import StoreError
 from authstore.web.asgi.health import is_probe
 from authstore.web.guards import POLICY_VIOLATION, public_path, sign_in_url
 from authstore.web.pages import error_text
+from authstore.web.reading import wants_json
 from authstore.web.refusals import RETRY_AFTER, RefusedError
 from authstore.web.site import Site
 from authstore.web.visitors.cookies import cookie_line
+from authstore.web.visitors.presence import Presence
 from authstore.web.visitors.visits import BrowserSession
 
 log = logging.getLogger("authstore.web")
 
 _MESSAGE_TOO_BIG: Final = 1009  # RFC 6455 §7.4.1
 _TRY_AGAIN_LATER: Final = 1013  # IANA's registry of close codes
+_TOO_LONG: Final = "The cookies are too long."
 _BOTH: Final = "Send the session's cookie or a bearer token, not both."
 _STAYS_HERE: Final = "Auth.dev() is for this machine alone: open http://localhost with the port of this server."
 
@@ -46,21 +49,20 @@ class PresenceMiddleware:
         visitors, cookies = self._site.visitors, cookie_line(scope)
         if len(cookies) > self._max_cookie_bytes:
             # Python 3.11 takes seconds to parse a long quoted cookie, and frameworks parse them all.
-            too_long = PlainTextResponse("The cookies are too long.", 431, self._cross_origin(scope))
+            too_long = self._told(scope, 431, "request", _TOO_LONG)
             return await _refuse(too_long, _MESSAGE_TOO_BIG, scope, receive, send)
         try:
             presence = await visitors.presence(scope, cookies)
             visit = None if visitors.visits is None else await visitors.visit(scope, presence, cookies)
         except RefusedError:
-            both = PlainTextResponse(_BOTH, 400, {"cache-control": "no-store", **self._cross_origin(scope)})
-            return await _refuse(both, POLICY_VIOLATION, scope, receive, send)
+            return await _refuse(self._told(scope, 400, "request", _BOTH), POLICY_VIOLATION, scope, receive, send)
         except StoreError as error:
             log.warning("a session was not looked up: %s", type(error).__name__)
             return await _refuse(self._unavailable(scope), _TRY_AGAIN_LATER, scope, receive, send)
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return await self._keep_quietly(visit)
-        sending = self._sending(scope, send, is_private=presence.user is not None or visit is not None)
+        sending = self._sending(scope, send, presence, is_private=presence.user is not None or visit is not None)
         return await self._app(scope, receive, sending if visit is None else self._keeping(visit, scope, sending))
 
     def _keeping(self, visit: BrowserSession, scope: Scope, send: Send) -> Send:
@@ -93,31 +95,37 @@ class PresenceMiddleware:
             except StoreError as error:
                 log.warning("request.session was not kept: %s", type(error).__name__)
 
-    def _sending(self, scope: Scope, send: Send, *, is_private: bool) -> Send:
+    def _sending(self, scope: Scope, send: Send, presence: Presence, *, is_private: bool) -> Send:
         def send_ours(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 if is_private:
                     message = _private(message)
                 if message["status"] == 303:
-                    message = self._led_to_sign_in(scope, message)
+                    message = self._led_to_sign_in(scope, presence, message)
             return send(message)
 
         return send_ours
 
-    def _led_to_sign_in(self, scope: Scope, message: Message) -> Message:
+    def _led_to_sign_in(self, scope: Scope, presence: Presence, message: Message) -> Message:
         """Starlette's `@requires(redirect=…)` makes `next` from the Host header, which anybody can write."""
         visitors, headers = self._site.visitors, list(message.get("headers", ()))
         connection = HTTPConnection(scope)
         written = f"{sign_in_url(visitors, None)}?{urlencode({'next': str(connection.url)})}".encode("latin-1")
         if dict(headers).get(b"location") != written:
             return message
-        ours = sign_in_url(visitors, public_path(scope, visitors)).encode("latin-1")
+        ours = sign_in_url(visitors, public_path(scope, presence)).encode("latin-1")
         return {**message, "headers": [(name, ours if name == b"location" else value) for name, value in headers]}
 
     def _unavailable(self, scope: Scope) -> Response:
         text = error_text(self._site.texts_for(HTTPConnection(scope)), "unavailable")
-        headers = {"cache-control": "no-store", "retry-after": RETRY_AFTER, **self._cross_origin(scope)}
-        return PlainTextResponse(text, 503, headers)
+        return self._told(scope, 503, "unavailable", text, {"retry-after": RETRY_AFTER})
+
+    def _told(self, scope: Scope, status: int, code: str, text: str, more: Mapping[str, str] | None = None) -> Response:
+        """A refusal before any route: a sentence, or for a script what our routes would answer it."""
+        headers = {"cache-control": "no-store", **self._cross_origin(scope), **(more or {})}
+        if wants_json(HTTPConnection(scope)):
+            return JSONResponse({"error": code, "message": text}, status, headers)
+        return PlainTextResponse(text, status, headers)
 
     def _cross_origin(self, scope: Scope) -> Mapping[str, str]:
         """What lets a page of an allowed origin read this answer, which the application's own middleware never sees."""

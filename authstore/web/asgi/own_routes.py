@@ -26,7 +26,7 @@ class OwnRoutes(Mount):
             return Match.NONE, {}  # as the pattern would say too: every request of the application comes by here
         match, child = super().matches(scope)
         if match is not Match.NONE:
-            path = scope["path"]
+            path = child["path"] = _whole_path(scope)
             spellings = ({**scope, **child, "path": each} for each in (path, path.rstrip("/"), path + "/"))
             if not any(map(self._has, spellings)):
                 return Match.NONE, {}
@@ -47,6 +47,14 @@ class OwnRoutes(Mount):
 
     def _has(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is not Match.NONE for route in self.routes)
+
+
+def _whole_path(scope: Scope) -> str:
+    """The path with `root_path` in front, as ASGI has it: some servers leave it out where a proxy took it off, and then
+    Starlette finds nothing in a mount."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path if path == root or path.startswith(f"{root}/") else root + path
 
 
 class _PublicPath(URLPath):

@@ -36,7 +36,7 @@ class ByRole:
             raise RefusedError("sign_in", 401)
         if user is None:
             is_page = asked.request.method in ("GET", "HEAD")
-            back = public_path(asked.request.scope, site.visitors) if is_page else site.path("/console")
+            back = public_path(asked.request.scope, asked.presence) if is_page else site.path("/console")
             return redirect(f"{site.path('/sign-in')}?{urlencode({'next': back})}")
         if all(role.name != self.role for role in await site.store.get_roles(user.id)):
             raise RefusedError("not_found", 404)

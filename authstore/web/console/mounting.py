@@ -22,10 +22,17 @@ class ConsoleRoutes(OwnRoutes):
 
 
 def mounted(
-    site: Site, admission: Admission, slow_queries: SlowQueries | None, texts: ConsoleTexts | None
+    site: Site,
+    admission: Admission,
+    slow_queries: SlowQueries | None = None,
+    texts: ConsoleTexts | None = None,
+    seconds: float = 0.7,
 ) -> ConsoleRoutes:
-    """The console, for whom `admission` lets in. Raises `ConfigurationError`."""
-    console = Console(site, admission, slow_queries, texts or ConsoleTexts())
+    """The console, for whom `admission` lets in; `seconds`: for what the database is asked for one page.
+
+    Raises `ConfigurationError`.
+    """
+    console = Console(site, admission, slow_queries, texts or ConsoleTexts(), seconds)
     site.source.when_open(console.look_into)
     return ConsoleRoutes(site, console.routes())
 

@@ -28,7 +28,6 @@ from authstore.web.routing.flows import take_word
 from authstore.web.routing.routes import Handler, get, post
 from authstore.web.site import Site
 
-_SECONDS: Final = 0.7  # for what the database is asked for one page
 _HEALTH_TIMEOUT: Final = timedelta(seconds=0.5)
 _QUERIES, _EVENTS, _PAGE = 10, 10, 50
 _TEMPLATES: Final = (
@@ -51,12 +50,14 @@ Act = Callable[[Asked, str], Awaitable[Response]]  # with the actor's name
 
 @dataclass(slots=True)
 class Console:
-    """The routes. `slow_queries`: what times the store, taken from it when it is opened unless it was given."""
+    """The routes. `slow_queries`: what times the store, taken from it when it is opened unless it was given. `seconds`:
+    for what the database is asked for one page."""
 
     site: Site
     admission: Admission
     slow_queries: SlowQueries | None
     texts: ConsoleTexts
+    seconds: float
     _subject: Subject | None = field(default=None, init=False)
 
     def routes(self) -> list[Route]:
@@ -85,7 +86,7 @@ class Console:
     async def overview(self, asked: Asked) -> Response:
         """What the store is like."""
         found, health = await asyncio.gather(
-            overview(self._looked_at, seconds=_SECONDS, events=_EVENTS), self._health()
+            overview(self._looked_at, seconds=self.seconds, events=_EVENTS), self._health()
         )
         return await self._page(
             asked,
@@ -100,13 +101,13 @@ class Console:
         """Events, newest first, a page at a time."""
         given = asked.query("before")
         before = _number(given) if given else None
-        page = await events_before(self._looked_at, before, seconds=_SECONDS, limit=_PAGE)
+        page = await events_before(self._looked_at, before, seconds=self.seconds, limit=_PAGE)
         return await self._page(asked, "console_events.html", page=page, is_first=before is None)
 
     async def user(self, asked: Asked) -> Response:
         """A user, a page of their living sessions, and what happened to them lately."""
         before = _place(given) if (given := asked.query("after")) else None
-        view = await user_view(self._looked_at, asked.query("id"), before, seconds=_SECONDS, limit=_PAGE)
+        view = await user_view(self._looked_at, asked.query("id"), before, seconds=self.seconds, limit=_PAGE)
         if view is None:
             raise RefusedError("not_found", 404)
         word = await take_word(self.site.store, self.site.visitors.browser_of(asked.request.scope))
@@ -124,7 +125,7 @@ class Console:
 
     async def find(self, asked: Asked) -> Response:
         """Leads to the user with this id or address; posted, so that no log of requests holds an address."""
-        user = await find_user(self._looked_at, asked.text("user").strip(), seconds=_SECONDS)
+        user = await find_user(self._looked_at, asked.text("user").strip(), seconds=self.seconds)
         if user is None:
             return await self._page(asked, "console_find.html", 404)
         return redirect(self._user_path(user.id))

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from authstore.acting import acting
 from authstore.adapter import Adapter, JsonObject
 from authstore.email import canonical_email
-from authstore.errors import RoleNotFoundError
+from authstore.errors import ConfigurationError, RoleNotFoundError
 from authstore.models import User, VerificationToken
 from authstore.tokens import MAX_TOKEN_LENGTH
 from authstore.web.email.letters import invitation_letter
@@ -45,6 +45,8 @@ class Invitations:
 
     async def invite(self, email: str, roles: Sequence[str], by: str | None, next: str | None, language: str) -> bool:
         """See `Auth.invite`."""
+        if isinstance(roles, str):
+            raise ConfigurationError(f"roles is a list of names: [{roles!r}]")
         address, store, limits = canonical_email(email), self.site.store, self.site.settings.limits
         for name in roles:
             if await store.get_role(name) is None:

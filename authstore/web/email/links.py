@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import decimal
 from urllib.parse import urlencode
 
 from starlette.background import BackgroundTask
@@ -150,7 +151,7 @@ class EmailLinks:
         noted = await look_at_note(self.site.store, asker)
         if noted is None:
             return None, ""
-        address, code = str(noted["address"]), "".join(asked.text("code", _MAX_CODE).split())
+        address, code = str(noted["address"]), _digits(asked.text("code", _MAX_CODE))
         may_be_made = await may_come(self.site, address)
         async with self.site.store.transaction() as store:
             if await typed(store, asker, code) is None:
@@ -208,3 +209,8 @@ class EmailLinks:
         known = None if browser is None else await remembered_address(self.site.store, browser)
         email, where = (None, asked.next) if known is None else (known["address"], self.site.target(known["next"]))
         return asked.page("check_mail.html", status, minutes=self._minutes, email=email, next=where, **values)
+
+
+def _digits(typed: str) -> str:
+    """A code as it stands in the letter, whatever gaps and whose digits it was typed with (full-width, Arabic, …)."""
+    return "".join(str(decimal(each, each)) for each in typed if not (each.isspace() or each == "-"))

@@ -21,7 +21,8 @@ from authstore.web.identity import Identity
 from authstore.web.oauth.client_auth import client_proof
 from authstore.web.oauth.discovery import checked_metadata
 from authstore.web.oauth.fetched import FAULTS, Fetched, Now
-from authstore.web.oauth.http import ProviderHttp
+from authstore.web.oauth.http import ProviderHttp, is_jwt
+from authstore.web.oauth.identity import usable
 from authstore.web.oauth.idtoken import Expected, checked_id_token, checked_user_info
 from authstore.web.oauth.logout_token import Ending, checked_logout_token
 from authstore.web.oauth.provider import Provider
@@ -200,7 +201,7 @@ class ProviderClient:
         async with self._http() as http:
             token = await self._granted(http, "authorization_code", grant)
             claims = await self._claims(http, token, nonce)
-            identity = await self.provider.identify(claims, lambda url: self._fetch(http, url, token))
+            identity = usable(await self.provider.identify(claims, lambda url: self._fetch(http, url, token)))
         return Arrival(identity, self._fields(token), _text(claims.get("sub")), _text(claims.get("sid")))
 
     async def _refreshed(self, refresh_token: str) -> Mapping[str, Any]:
@@ -257,13 +258,15 @@ class ProviderClient:
         url, scopes = (await self._known_metadata()).get("userinfo_endpoint"), self.provider.scope.split()
         wanted = {name for scope, name in _CLAIMS_OF_SCOPES if scope in scopes}
         lacking = {name for name in wanted if not _is_said(claims.get(name))}
-        told = await self._told_beside(http, url, token) if url is not None and lacking else {}
+        is_unjudged = "email" in wanted - lacking and claims.get("email_verified") is None  # said, but not how sure
+        told = await self._told_beside(http, url, token) if url is not None and (lacking or is_unjudged) else {}
         if told.get("sub") is None:
             return claims
         if told["sub"] != claims["sub"]:
             raise ValueError("the user info is somebody else's")  # OpenID Connect Core §5.3.2
         # An address counts as verified only by whoever gave it.
-        giver = claims if _is_said(claims.get("email")) else told
+        is_judged_there = not _is_said(claims.get("email")) or (is_unjudged and told.get("email") == claims["email"])
+        giver = told if is_judged_there else claims
         stated = {name: value for name, value in claims.items() if value is not None and name not in lacking}
         return {**told, **stated, "email": giver.get("email"), "email_verified": giver.get("email_verified")}
 
@@ -281,7 +284,7 @@ class ProviderClient:
 
     async def _user_info(self, http: ProviderHttp, url: str, token: Mapping[str, Any]) -> Mapping[str, Any]:
         answer = await self._asked(http, url, token)
-        if self.provider.is_openid and _is_signed(answer):
+        if self.provider.is_openid and is_jwt(answer):
             metadata = await self._known_metadata()
             signed = await self._keys.verified(answer.text, metadata["userinfo_signing_alg_values_supported"])
             return checked_user_info(signed, self._expected(metadata))
@@ -328,12 +331,6 @@ def _seconds(said: object) -> float | None:
 def without_addresses(text: str) -> str:
     """The text with e-mail addresses left out, for logs and messages."""
     return _ADDRESS.sub("(address)", text)
-
-
-def _is_signed(answer: httpx2.Response) -> bool:
-    """Whether the user info is a JWT (OpenID Connect Core §5.3.2)."""
-    kind: str = answer.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower() == "application/jwt"
 
 
 def _with_query(url: str, params: Mapping[str, str]) -> str:

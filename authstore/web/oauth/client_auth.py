@@ -43,8 +43,11 @@ async def client_proof(provider: Provider, metadata: Mapping[str, Any], url: str
 async def _secret(provider: Provider) -> str | None:
     secret = provider.client_secret
     if callable(secret):
-        made = secret()
-        secret = await made if isawaitable(made) else made
+        try:
+            made = secret()
+            secret = await made if isawaitable(made) else made
+        except Exception as error:  # of whatever keeps the application's secrets
+            raise ValueError(f"client_secret was called and failed: {type(error).__name__}") from error
         if not isinstance(secret, str) or not secret:
             raise ValueError("client_secret was called and gave no text")
     return secret

@@ -45,6 +45,12 @@ class ProviderHttp(httpx2.AsyncClient):
         return httpx2.Response(answer.status_code, headers=headers, content=bytes(body), request=request)
 
 
+def is_jwt(answer: httpx2.Response) -> bool:
+    """Whether it says that it is signed, as user info may be (OpenID Connect Core §5.3.2)."""
+    kind: str = answer.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == "application/jwt"
+
+
 class _Carried(httpx2.AsyncBaseTransport):
     """A transport of the application's, of which no more is asked than to answer requests."""
 
@@ -52,7 +58,12 @@ class _Carried(httpx2.AsyncBaseTransport):
         self._transport = transport
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        answer: httpx2.Response = await self._transport.handle_async_request(request)
+        try:
+            answer: httpx2.Response = await self._transport.handle_async_request(request)
+        except (httpx2.HTTPError, OSError):
+            raise
+        except Exception as error:  # of whatever library carries it
+            raise httpx2.TransportError(f"the transport failed: {type(error).__name__}") from error
         return answer
 
 

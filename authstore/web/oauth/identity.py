@@ -1,6 +1,7 @@
 """Who somebody is, as a provider tells it. Only the boolean `true` counts as "verified"."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx2
@@ -20,6 +21,12 @@ Identify = Callable[[Mapping[str, Any], Fetch], Awaitable[Identity]]
 async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
     """From the claims of OpenID Connect (Core §5.1)."""
     return _identity(claims, claims.get("sub"))
+
+
+async def apple_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:
+    """From Apple's ID token, which says `true` or `"true"` (Apple, "Authenticating users with Sign in with Apple")."""
+    said = claims.get("email_verified")
+    return _identity({**claims, "email_verified": said is True or said == "true"}, claims.get("sub"))
 
 
 async def plain_identity(userinfo: Mapping[str, Any], _fetch: Fetch) -> Identity:
@@ -86,13 +93,27 @@ async def _if_told(fetch: Fetch, url: str) -> Any:
     return None
 
 
+def usable(identity: Identity) -> Identity:
+    """What an `identify` made, judged as a provider's own claims are. Raises `ValueError` for an id that is none."""
+    if not isinstance(identity.id, str):
+        raise ValueError(f"identify gave an id that is no text but {type(identity.id).__name__}")
+    return replace(
+        identity,
+        id=_account_id(identity.id),
+        email=_text(identity.email),
+        email_verified=identity.email_verified is True,
+        name=worded(identity.name, _MAX_TEXT),
+        image=_picture(identity.image),
+    )
+
+
 def _identity(claims: Mapping[str, Any], number: object) -> Identity:
     return Identity(
         id=_account_id(number),
         email=_text(claims.get("email")),
         email_verified=claims.get("email_verified") is True,
         name=worded(claims.get("name"), _MAX_TEXT),
-        image=_picture(claims.get("picture") or claims.get("avatar_url")),
+        image=_picture(claims.get("picture")) or _picture(claims.get("avatar_url")),
     )
 
 

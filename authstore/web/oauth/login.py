@@ -155,7 +155,7 @@ class Login:
         try:
             departure = await client.depart(self._callback(client), state)
         except ProviderError as error:
-            raise _fault(client, error) from error
+            raise _fault(client, error, links_to) from error
         data: JsonObject = {
             "next": asked.next,
             "links_to": links_to,
@@ -166,17 +166,18 @@ class Login:
         return departure.url
 
     async def _checked_arrival(self, asked: Asked, client: ProviderClient, flow: JsonObject) -> Arrival:
-        nonce, code = flow["nonce"], asked.query("code", _MAX_CODE)
+        nonce, code, links_to = flow["nonce"], asked.query("code", _MAX_CODE), flow["links_to"]
         try:
-            await _check_issuer(asked, client)
+            if not await _is_issuer_right(asked, client):
+                raise _failed(client, links_to)
             if asked.query("error"):
-                raise _refused_there(asked, client)
+                raise _refused_there(asked, client, links_to)
             if not code:
-                raise RefusedError("provider", provider=client.provider.label)
+                raise _failed(client, links_to)
             known = nonce if isinstance(nonce, str) else None
             return await client.arrive(self._callback(client), code, str(flow["code_verifier"]), known)
         except ProviderError as error:
-            raise _fault(client, error) from error
+            raise _fault(client, error, links_to) from error
 
     async def _remember_origin(
         self, store: Adapter, client: ProviderClient, session: Session, arrival: Arrival
@@ -220,13 +221,13 @@ class Login:
             raise refusal_of(error, provider=client.provider.label) or error from error
 
 
-def _refused_there(asked: Asked, client: ProviderClient) -> RefusedError:
+def _refused_there(asked: Asked, client: ProviderClient, links_to: object) -> RefusedError:
     """What a provider answered instead of a code (RFC 6749 §4.1.2.1); only one of its errors means that people left."""
     error, described = asked.query("error")[:100], without_addresses(asked.query("error_description"))[:200]
     log.warning("%s: answered %r, %r", client.provider.name, error, described)
     if error == "access_denied":
         return RefusedError("cancelled", provider=client.provider.label)
-    return RefusedError("provider", provider=client.provider.label)
+    return _failed(client, links_to)
 
 
 def _canonical(email: str | None) -> str | None:
@@ -245,20 +246,27 @@ def _name_in(posted: str) -> str | None:
     return worded(" ".join(part for part in parts if part), _MAX_NAME)
 
 
-async def _check_issuer(asked: Asked, client: ProviderClient) -> None:
+async def _is_issuer_right(asked: Asked, client: ProviderClient) -> bool:
     """RFC 9207: an answer must name the provider it is from, where that promises to; a name given must be right."""
     said, expected = asked.request.query_params.getlist("iss"), await client.issuer()
     if not said and not expected.is_named:
-        return
+        return True
     is_right = expected.issuer is None or hmac.compare_digest("".join(said).encode(), expected.issuer.encode())
-    if len(said) != 1 or not is_right:
-        raise RefusedError("provider", provider=client.provider.label)
+    return len(said) == 1 and is_right
 
 
 def _purpose(client: ProviderClient) -> str:
     return f"oauth:{client.provider.name}"
 
 
-def _fault(client: ProviderClient, error: ProviderError) -> RefusedError:
+def _fault(client: ProviderClient, error: ProviderError, links_to: object) -> RefusedError:
     log.warning("%s", error)
-    return RefusedError("provider", 502, provider=client.provider.label)
+    return _failed(client, links_to, 502)
+
+
+def _failed(client: ProviderClient, links_to: object, status: int = 400) -> RefusedError:
+    """That it came to nothing there, said to who signs in, or to who links an account."""
+    label = client.provider.label
+    if links_to is None:
+        return RefusedError("provider", status, provider=label)
+    return RefusedError("provider_link", status, provider=label)

@@ -15,6 +15,7 @@ from authstore.web.identity import Identity
 from authstore.web.oauth.identity import (
     Fetch,
     Identify,
+    apple_identity,
     discord_identity,
     facebook_identity,
     github_identity,
@@ -45,7 +46,7 @@ def github(
     client_id: str, client_secret: ClientSecret, *, base_url: str = _GITHUB, **options: Unpack[ProviderOptions]
 ) -> Provider:
     """GitHub, or a GitHub Enterprise at `base_url`. The address is the primary one, which GitHub verifies."""
-    base = base_url.rstrip("/")
+    base = _base("github", base_url)
     api = f"{base}/api/v3"
     if base == _GITHUB or base.endswith(".ghe.com"):
         api = base.replace("https://", "https://api.")
@@ -62,7 +63,7 @@ def gitlab(
     client_id: str, client_secret: ClientSecret, *, base_url: str = _GITLAB, **options: Unpack[ProviderOptions]
 ) -> Provider:
     """GitLab, or a GitLab of your own at `base_url`."""
-    base = base_url.rstrip("/")
+    base = _base("gitlab", base_url)
     made = _openid("gitlab", client_id, client_secret, base, {"label": "GitLab", **options})
     return replace(made, vouches=base == _GITLAB)
 
@@ -71,7 +72,9 @@ def apple(client_id: str, client_secret: ClientSecret, **options: Unpack[Provide
     """Apple; `client_secret` is `apple_secret(…)`, which makes the token that Apple wants from your key."""
     more = {**(options.get("authorize_params") or {}), "response_mode": "form_post"}
     options = {"scope": "openid email name", **options, "authorize_params": more}
-    return replace(_openid("apple", client_id, client_secret, "https://appleid.apple.com", options), vouches=True)
+    base = "https://appleid.apple.com"
+    made = _openid("apple", client_id, client_secret, base, options, identify=apple_identity)
+    return replace(made, vouches=True)
 
 
 def discord(client_id: str, client_secret: ClientSecret, **options: Unpack[ProviderOptions]) -> Provider:
@@ -93,7 +96,7 @@ def microsoft(
     Its addresses are never taken as verified: a tenant's administrator writes what he likes there ("nOAuth").
     """
     home = "{tenantid}" if tenant in ("common", "organizations") else _MICROSOFT_TENANTS.get(tenant, tenant)
-    if home != "{tenantid}" and not _UUID.fullmatch(home):
+    if home != "{tenantid}" and not (isinstance(home, str) and _UUID.fullmatch(home)):
         raise ConfigurationError("microsoft: tenant is an id, not a domain name")
     base, issuer = f"{_MICROSOFT}/{tenant}/v2.0", f"{_MICROSOFT}/{home}/v2.0"
     return _openid("microsoft", client_id, client_secret, base, options, issuer=issuer, identify=_microsoft_identity)
@@ -135,7 +138,7 @@ def keycloak(
     client_id: str, client_secret: ClientSecret, *, base_url: str, realm: str, **options: Unpack[ProviderOptions]
 ) -> Provider:
     """A realm of the Keycloak at `base_url`."""
-    base = f"{base_url.rstrip('/')}/realms/{_part('keycloak', 'realm', realm)}"
+    base = f"{_base('keycloak', base_url)}/realms/{_part('keycloak', 'realm', realm)}"
     return _openid("keycloak", client_id, client_secret, base, options)
 
 
@@ -233,13 +236,19 @@ def _stated(preset: str, client_secret: ClientSecret) -> ClientSecret:
     return client_secret
 
 
+def _base(preset: str, base_url: str) -> str:
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"{preset}: base_url is a URL, not {base_url!r}: is one of your settings missing?")
+    return base_url.rstrip("/")
+
+
 def _host(preset: str, domain: str) -> str:
-    if not _HOST.fullmatch(domain):
+    if not isinstance(domain, str) or not _HOST.fullmatch(domain):
         raise ConfigurationError(f'{preset}: domain is a host such as "acme.{preset}.com", not {domain!r}')
     return domain
 
 
 def _part(preset: str, name: str, value: str) -> str:
-    if not _SEGMENT.fullmatch(value):
+    if not isinstance(value, str) or not _SEGMENT.fullmatch(value):
         raise ConfigurationError(f"{preset}: {name} is one part of a URL, not {value!r}")
     return value

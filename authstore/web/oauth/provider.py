@@ -1,7 +1,7 @@
 """A provider that people sign in with: any one, by OpenID Connect or plain OAuth 2.0."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypedDict, Unpack, get_args
 from urllib.parse import urlsplit
@@ -75,8 +75,11 @@ class Provider:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(f"a provider's name is in its URLs: a-z, 0-9, - and _, not {self.name!r}")
-        if not self.client_id or self.client_secret == "":
+        secret = self.client_secret
+        if not self.client_id or secret == "":
             raise ConfigurationError(f"{self.name}: the client id or secret is empty")
+        if not isinstance(self.client_id, str) or not (secret is None or isinstance(secret, str) or callable(secret)):
+            raise ConfigurationError(f"{self.name}: client id and secret are texts, or the secret a function for one")
         is_here = safe_next(self.authorize_url, "") == self.authorize_url  # a path of this very site
         for url in (self.discovery_url, None if is_here else self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
@@ -99,10 +102,13 @@ class Provider:
 
     def _check_authorize_params(self) -> None:
         """What the flow sets itself protects it: another `state` or `nonce` would switch that off."""
-        taken = sorted(_OF_THE_FLOW & self.authorize_params.keys())
+        params = self.authorize_params
+        if not isinstance(params, Mapping):
+            raise ConfigurationError(f"{self.name}: authorize_params is a mapping, not {type(params).__name__}")
+        taken = sorted(_OF_THE_FLOW & params.keys())
         if taken:
             raise ConfigurationError(f"{self.name}: authorize_params cannot set {taken[0]}, which the flow sets itself")
-        mode = self.authorize_params.get("response_mode", "query")
+        mode = params.get("response_mode", "query")
         if mode not in ("query", "form_post"):
             raise ConfigurationError(f'{self.name}: response_mode is "query" or "form_post", not {mode!r}')
 
@@ -163,6 +169,8 @@ def oidc(
     """
     if not isinstance(scope, str) or "openid" not in scope.split():
         raise ConfigurationError(f'{name}: the scope of an OpenID provider is a text that holds "openid"')
+    if not isinstance(discovery_url, str):
+        raise ConfigurationError(f"{name}: the discovery URL is missing")
     if details.get("issuer") is None and not discovery_url.endswith(WELL_KNOWN):
         raise ConfigurationError(f"{name}: the discovery URL does not end in {WELL_KNOWN}; say which issuer=")
     details["issuer"] = details.get("issuer") or discovery_url.removesuffix(WELL_KNOWN)
@@ -230,7 +238,7 @@ def checked_providers(providers: Sequence[Provider], trusted: Sequence[str]) -> 
     names = {provider.name for provider in providers}
     if len(names) < len(providers):
         raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")
-    if isinstance(trusted, str):
+    if isinstance(trusted, str) or not isinstance(trusted, Collection):
         raise ConfigurationError(f"trust_email_of is a list of names: [{trusted!r}]")
     unknown = [name for name in trusted if name not in names]
     if unknown:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from authstore.adapter import JsonObject
-from authstore.errors import AuthStoreError
+from authstore.errors import AuthStoreError, StoreError
 from authstore.tokens import new_secret
 from authstore.web.pages import error_text
 from authstore.web.refusals import RETRY_AFTER, RefusedError, refusal_of
@@ -45,9 +45,16 @@ async def refused_answer(asked: Asked, refused: RefusedError) -> Response:
     """The answer to what was refused."""
     request = asked.request
     reference = new_secret()[:8]
+    response = None
+    try:
+        response = await _leading_on(asked, refused)
+    except RefusedError as further:  # what was asked for could not be kept
+        refused = further
+    except StoreError as error:
+        refused = known_refusal(error)
     told = refused.code, request.method, request.url.path, ip_of(request), reference
     log.info("refused: %s, %s %r, from %s, reference %s", *told)
-    response = await _leading_on(asked, refused) or _told(asked, refused, reference)
+    response = response or _told(asked, refused, reference)
     if refused.status in (429, 503):
         response.headers["retry-after"] = RETRY_AFTER
     return response

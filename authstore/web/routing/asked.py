@@ -39,7 +39,8 @@ class Asked:
         """Where to go afterwards: posted, else in the query; where `Site.target` leads, and nothing else is begun."""
         kept = self.site.target(self.fields.get("next") or self.request.query_params.get("next"))
         # Who signs in must not find themselves linking another account by it: that takes a click of its own.
-        return self.site.settings.home if leads_into(kept, self.site.path("/login/")) else kept
+        links = kept.startswith("/") and leads_into(kept, self.site.path("/login/"))
+        return self.site.settings.home if links else kept
 
     def text(self, name: str, max_length: int = MAX_LENGTH) -> str:
         """A posted field as text; "" where it is missing or too long."""

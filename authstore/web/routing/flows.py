@@ -4,11 +4,15 @@ Each is a verification token of its own, so any number run side by side (tabs), 
 The secret travels through the outside world (`state`, a challenge); it is worth nothing without the browser's cookie.
 """
 
+import logging
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
 from authstore.adapter import Adapter, JsonObject, VerificationTokens
+from authstore.errors import StoreError
+
+log = logging.getLogger("authstore.web")
 
 _WORD: Final = "word"
 
@@ -42,15 +46,19 @@ def _identifier(browser: str, secret: str) -> str:
 
 
 async def leave_word(store: Adapter, browser: str | None, word: str, expires: datetime | None = None) -> None:
-    """What is said on the next page that this browser sees: that something was done."""
+    """What is said on the next page that this browser sees: that something was done. Where the store cannot keep it, it
+    is done all the same."""
     if browser is None:
         return
     identifier = _identifier(browser, _WORD)
-    async with store.transaction() as inner:
-        await inner.use_verification_token(identifier, _WORD, purpose=_WORD)
-        await inner.create_verification_token(
-            identifier, purpose=_WORD, token=_WORD, data={"word": word}, expires=expires
-        )
+    try:
+        async with store.transaction() as inner:
+            await inner.use_verification_token(identifier, _WORD, purpose=_WORD)
+            await inner.create_verification_token(
+                identifier, purpose=_WORD, token=_WORD, data={"word": word}, expires=expires
+            )
+    except StoreError as error:
+        log.warning("nobody will be told on a page that something was done: %s", type(error).__name__)
 
 
 async def take_word(store: VerificationTokens, browser: str | None) -> str | None:

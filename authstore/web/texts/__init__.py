@@ -28,7 +28,7 @@ def _wish(part: str) -> tuple[str, float]:
     tag, _, parameter = part.partition(";")
     name, _, value = parameter.strip().partition("=")
     try:
-        weight = float(value) if name == "q" else 1.0
+        weight = float(value) if name in ("q", "Q") else 1.0
     except ValueError:
         weight = 0.0
     return tag.strip().lower(), weight if 0 <= weight <= 1 else 0.0

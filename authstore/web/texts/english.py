@@ -139,6 +139,7 @@ class Texts:
     error_reference: str = "If you ask for help, quote {reference}."
     error_flow: str = "This sign-in was not started in this browser, took too long or was finished already."
     error_provider: str = "{provider} did not sign you in. Nothing has changed; you can try again."
+    error_provider_link: str = "{provider} was not linked. Nothing has changed; you can try again."
     error_cancelled: str = "You did not continue at {provider}. Nothing has changed."
     error_link: str = "This link was used already or has expired. Ask for a new one."
     error_not_linked: str = (
@@ -160,8 +161,8 @@ class Texts:
     error_not_found: str = "The page is gone, or the link was not complete."
     error_email: str = "That is not an e-mail address."
     error_sign_in: str = "Sign in first."
-    error_unavailable: str = "Signing in is not possible right now. Try again in a minute."
-    error_too_many: str = "Too many people are signing in from your network. Try again in a few minutes."
+    error_unavailable: str = "That is not possible right now. Try again in a minute."
+    error_too_many: str = "Too many requests come from your network. Try again in a few minutes."
     error_back: str = "Back to sign-in"
     error_home: str = "Go to {site}"
 

@@ -23,7 +23,6 @@ log = logging.getLogger("authstore.web")
 
 _INNERMOST: Final = "authstore"  # of the ASGI scope: the presence at the site that is nearest to the application
 
-_NOBODY: Final = (None, None, None)
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -32,7 +31,8 @@ class Presence:
     """Of one request: the token it presented, and the living session and user behind it, or `None`.
 
     `visitors` is whose store was asked. `by_bearer`: the token came as `Authorization: Bearer`, from no browser.
-    `visit` is `request.session`, where the site keeps visits.
+    `visit` is `request.session`, where the site keeps visits. `root` is the `root_path` of the application that the
+    site is installed in, which may be mounted in another.
     """
 
     visitors: "Visitors"
@@ -41,6 +41,7 @@ class Presence:
     user: User | None
     by_bearer: bool = False
     visit: BrowserSession | None = None
+    root: str = ""
 
     def renew_visit(self) -> None:
         """Whoever signs in or out goes on under a new token of the visit too."""
@@ -95,12 +96,14 @@ class Visitors:
         tokens = self._presented(scope, line) if bearer is None else [bearer]
         if bearer is not None:
             await self._check_alone(line)
-        token, session, user = await self._look_up(tokens) if tokens else _NOBODY
+        token, session, user = await self._look_up(tokens) if tokens else (None, None, None)
         if token is not None and session is None:
             log.debug("no session: the token is unknown, or its session has ended or expired")
         if token is not None and session is not None and self._is_touch_due(session):
             session = await self._touched(token, session)
-        presence = scope[_INNERMOST] = scope[self._key] = Presence(self, token, session, user, bearer is not None)
+        presence = scope[_INNERMOST] = scope[self._key] = Presence(
+            self, token, session, user, bearer is not None, root=scope.get("root_path", "")
+        )
         state = scope.setdefault("state", {})
         state["user"], state["session"] = user, session
         return presence

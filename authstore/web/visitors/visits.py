@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import JsonValue
 
 from authstore.adapter import UNSET, Unset
+from authstore.errors import StoreError
 from authstore.expiry import is_touch_due
 from authstore.models import Visit
 from authstore.web.source import Source
@@ -116,7 +117,14 @@ class Visits:
             if not (changes or session.is_renewed or self._is_touch_due(visit)):
                 # Under the token it has: whatever this browser asked for at the same time still brings the old cookie.
                 return self._headers(visit) if session.is_former and visit.data else []
-            changed = await self._change(visit, changes, session)
+            try:
+                changed = await self._change(visit, changes, session)
+            except StoreError as error:
+                if changes:
+                    raise
+                # Nothing is lost: who signed in must not be told that it failed, nor who reads that there is nothing.
+                log.warning("a visit goes on under the token it has: %s", type(error).__name__)
+                return []
             if changed is not None:
                 return self._headers(changed)
         if not session:

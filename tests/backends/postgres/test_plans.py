@@ -119,6 +119,13 @@ def test_what_is_read_from_one_end_stops_at_its_limit(name: str, database: psyco
     assert reading >= FROM_ONE_END[name]
 
 
+@pytest.mark.parametrize("name", ["list_sessions", "scan_sessions_to_end"])
+def test_a_stretch_of_a_users_sessions_begins_at_its_place(name: str, database: psycopg.Connection) -> None:
+    (read,) = [step for step in steps(plans(database)[name]) if step.get("Index Name") == "sessions_user_id"]
+    assert "ROW(" in read["Index Cond"]
+    assert not [step for step in steps(plans(database)[name]) if "Sort" in step["Node Type"]]
+
+
 @pytest.mark.parametrize("index", INDEXES)
 def test_each_index_is_missed_when_it_is_gone(index: str, database: psycopg.Connection) -> None:
     with database.transaction(force_rollback=True):
@@ -140,3 +147,19 @@ def test_no_trigger_and_no_reference_reads_a_whole_table(write: str, database: p
         before = read_row_by_row(database)
         assert database.execute(write.encode()).rowcount == 1
         assert read_row_by_row(database) == before
+
+
+async def test_a_plan_of_an_empty_table_does_not_read_all_of_it_later(store_url: str) -> None:
+    people = [f"{number}@example.com" for number in range(100)]
+    async with connect(store_url, pool_size=1) as store:
+        with psycopg.connect(store_url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE verification_tokens")  # as the server does by itself
+        for _ in range(10):  # so often that its plan is one for all values
+            await store.use_verification_token("nobody@example.com", "t" * 20)
+        for person in people:
+            await store.create_verification_token(person, token="t" * 20)
+        for person in people:
+            assert await store.use_verification_token(person, "t" * 20)
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        asked = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'verification_tokens'"
+        assert connection.execute(asked).fetchone() == (0,)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from authstore import Adapter, SessionPolicy, connect
-from authstore.backends.postgres import units
+from authstore.backends.tuning import Tuning as Waits
 from authstore.errors import (
     AuthStoreError,
     StoreBusyError,
@@ -357,10 +357,9 @@ def _restart(server: PostgresServer) -> None:
 
 
 @pytest.mark.postgres
-async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(units, "COMMIT_SECONDS", 1.0)
+async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome() -> None:
     with embedded_server(synchronous_commit="on") as server:
-        async with connect(server.url) as store:
+        async with tuned_store(server.url, waits=Waits(commit_seconds=1.0), durability="full") as store:
             user = await store.create_user()
             with sql(server.url) as connection:
                 connection.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
@@ -369,11 +368,11 @@ async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypat
             for call in (store.create_user(id="alone"), store.update_user(user.id, name="in a unit")):
                 with pytest.raises(UnknownOutcomeError):
                     await call
-            monkeypatch.setattr(units, "COMMIT_SECONDS", 20.0)
-            with sql(server.url) as connection:  # which the store has left to themselves
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-                )
+        with sql(server.url) as connection:  # which the store has left to themselves
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            )
+        async with connect(server.url) as store:
             for how in ("pg_cancel_backend", "pg_terminate_backend"):
                 calls = [store.create_user(id=how), store.update_user(user.id, image=how)]
                 pending = [asyncio.create_task(call) for call in calls]
@@ -383,8 +382,8 @@ async def test_a_commit_that_no_standby_confirms_is_an_unknown_outcome(monkeypat
                 for task in pending:
                     with pytest.raises(UnknownOutcomeError):
                         await task
-            async with connect(server.url, durability="relaxed") as relaxed:
-                assert (await relaxed.create_user(id="at-once")).id == "at-once"
+        async with connect(server.url, durability="relaxed") as relaxed:
+            assert (await relaxed.create_user(id="at-once")).id == "at-once"
 
 
 async def _until_they_wait(url: str, how_many: int) -> None:

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import FlakyStrategyDefinition
 
 from authstore import Adapter, SessionPolicy, connect
-from authstore.backends.sqlite import opening
+from authstore.backends.tuning import Tuning as Waits
 from authstore.testing import Clock
 from authstore.testing.contract import StoreModel
 from authstore.testing.model import FaultsModel, IdentitiesModel, ModelBase, SessionsModel, TokensModel, VisitsModel
 from authstore.testing.model.machine import Fault
+from tests.stores import tuned_store
 
 pytestmark = pytest.mark.slow
 _TRIES = 4
@@ -44,14 +45,16 @@ class InMemory(ModelBase):
 class InAFile(InMemory):
     @asynccontextmanager
     async def open(self, clock: Clock, policy: SessionPolicy) -> AsyncIterator[Adapter]:
-        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(opening, "BUSY_SECONDS", 0.2)
+        with TemporaryDirectory() as folder:
             self.path = Path(folder) / "auth.db"
-            async with connect(self.path, clock=clock, policy=policy, durability="relaxed") as store:
+            async with self._opened(clock, policy) as store:
                 yield store
 
     def open_beside(self, clock: Clock, policy: SessionPolicy) -> AbstractAsyncContextManager[Adapter]:
-        return connect(self.path, clock=clock, policy=policy, durability="relaxed")
+        return self._opened(clock, policy)
+
+    def _opened(self, clock: Clock, policy: SessionPolicy) -> AbstractAsyncContextManager[Adapter]:
+        return tuned_store(self.path, waits=Waits(busy_seconds=0.2), clock=clock, policy=policy)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

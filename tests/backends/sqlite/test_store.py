@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from authstore import Adapter, connect
-from authstore.backends.sqlite import opening
-from authstore.database import BUSY_SECONDS
+from authstore.backends.tuning import DEFAULT
+from authstore.backends.tuning import Tuning as Waits
 from authstore.errors import (
     EmailTakenError,
     NotFoundError,
@@ -25,6 +25,7 @@ from authstore.errors import (
     StoreMisuseError,
 )
 from authstore.testing import Clock
+from tests.stores import tuned_store
 
 AT_ONCE = 0.5  # seconds: far less than anybody would wait for a lock
 
@@ -42,11 +43,7 @@ async def file(tmp_path: Path) -> AsyncIterator[Adapter]:
         yield opened
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
-    """The busy timeout, shortened for stores opened after this."""
-    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.3)
-    return 0.3
+IMPATIENT = Waits(busy_seconds=0.3)
 
 
 @contextmanager
@@ -137,15 +134,15 @@ async def test_a_write_waits_for_another_writer(file: Adapter, tmp_path: Path) -
         await asyncio.gather(*waiting)
 
 
-async def test_a_write_gives_up_after_the_busy_timeout_and_did_not_happen(impatient: float, tmp_path: Path) -> None:
+async def test_a_write_gives_up_after_the_busy_timeout_and_did_not_happen(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
-    async with connect(path) as store:
+    async with tuned_store(path, waits=IMPATIENT) as store:
         with another_writer(path), Stopwatch() as watch:
             results = await asyncio.gather(
                 *(store.create_user(id=str(me)) for me in range(3)), _in_a_transaction(store), return_exceptions=True
             )
         assert [type(result) for result in results] == [StoreBusyError] * 4
-        assert impatient * 0.9 < watch.seconds < impatient + 1
+        assert 0.27 < watch.seconds < 1.3
         assert await store.list_users() == []
         await store.create_user(id="afterwards")
 
@@ -156,15 +153,15 @@ async def _in_a_transaction(store: Adapter) -> None:
 
 
 async def test_the_busy_timeout_is_five_seconds_from_the_call(file: Adapter, tmp_path: Path) -> None:
-    assert BUSY_SECONDS == 5.0
+    assert DEFAULT.busy_seconds == 5.0
     with another_writer(tmp_path / "auth.db"), Stopwatch() as watch, pytest.raises(StoreBusyError):
         await file.create_user()
     assert 4.9 < watch.seconds < 6
 
 
-async def test_a_write_waits_for_a_transaction_of_the_same_store_no_longer(impatient: float, tmp_path: Path) -> None:
-    for url in ("sqlite://", tmp_path / "auth.db"):
-        async with connect(url) as store, store.transaction() as inside:
+async def test_a_write_waits_for_a_transaction_of_the_same_store_no_longer(tmp_path: Path) -> None:
+    for place in (None, tmp_path / "auth.db"):
+        async with tuned_store(place, waits=IMPATIENT) as store, store.transaction() as inside:
             await inside.create_user(id="first")
             with pytest.raises(StoreBusyError):
                 await store.create_user(id="second")
@@ -173,10 +170,8 @@ async def test_a_write_waits_for_a_transaction_of_the_same_store_no_longer(impat
             await inside.create_user(id="third")
 
 
-async def test_calling_the_outer_transaction_within_a_nested_one_is_busy_not_a_deadlock(
-    impatient: float, tmp_path: Path
-) -> None:
-    async with connect(tmp_path / "auth.db") as store, store.transaction() as outer:
+async def test_calling_the_outer_transaction_within_a_nested_one_is_busy_not_a_deadlock(tmp_path: Path) -> None:
+    async with tuned_store(tmp_path / "auth.db", waits=IMPATIENT) as store, store.transaction() as outer:
         async with outer.transaction():
             with pytest.raises(StoreBusyError):
                 await outer.create_user()

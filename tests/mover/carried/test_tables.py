@@ -104,6 +104,7 @@ def test_what_has_no_place_in_sqlite_is_named(move: Move) -> None:
         CREATE FUNCTION f(x int) RETURNS int LANGUAGE sql AS 'SELECT 1';
         COMMENT ON TABLE t IS 'x';
         CREATE TABLE empty ();
+        INSERT INTO empty DEFAULT VALUES;
         CREATE MATERIALIZED VIEW kept AS SELECT 1;
         CREATE SCHEMA other CREATE TABLE thing (id int)
         """
@@ -112,11 +113,11 @@ def test_what_has_no_place_in_sqlite_is_named(move: Move) -> None:
 
     assert not any(problem.stops for problem in problems)
     for words in (
-        ("function", "1 left behind"),
+        ("function", "1 left behind (public.f(integer))"),
         ("comment",),
-        ("materialized view",),
-        ("public.empty", "no columns"),
-        ("schema", "1 left behind"),
+        ("materialized view", "(public.kept)"),
+        ("public.empty", "no columns", "1 row"),
+        ('schema "other" stays behind with 0 rows in 1 table (other.thing)',),
     ):
         assert said(problems, *words)
 

@@ -194,8 +194,8 @@ def test_views_and_what_stays_behind_are_named(found: Source) -> None:
         "grants on public.child",
         "comment on public.child.code",
         "large objects (1)",
-        "schema other (1 tables)",
     ]
+    assert [(table.schema, table.name, table.readable) for table in found.elsewhere] == [("other", "parent", True)]
 
 
 def test_two_readings_are_equal_and_name_the_same_database(database: psycopg.Connection[Any], found: Source) -> None:

@@ -1,6 +1,7 @@
 """URLs as `.env` files hold them; and what is said of a password, which is never any part of it."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from authstore.errors import ConfigurationError
-from authstore.mover import MoverError, SourceUnavailableError, make_plan
+from authstore.mover import MoverError, SourceUnavailableError, make_plan, recover
 from authstore.mover.postgres.connection import streamed
 from authstore.mover.postgres.snapshot import Snapshot
 from authstore.mover.postgres.url import checked_url
@@ -119,9 +120,18 @@ async def test_a_role_with_one_connection_is_told_how_many_are_needed(
     plan = await make_plan(url, tmp_path / "auth.db")
     assert [problem.kind for problem in plan.problems if problem.stops] == ["connections"]
     assert (await make_plan(few(3), tmp_path / "auth.db")).connections == 3
-    with pytest.raises(MoverError) as raised:
-        await moved(url, tmp_path / "auth.db")
-    assert "3 connections" in raised.value.hint
+    await moved(few(2), tmp_path / "there.db")
+    for call in (
+        lambda: moved(url, tmp_path / "auth.db"),
+        lambda: verified(url, tmp_path / "there.db"),
+        lambda: recover(url, tmp_path / "there.db", "users"),
+    ):
+        began = time.monotonic()
+        with pytest.raises(MoverError) as raised:
+            await call()
+        assert "no second connection" in str(raised.value)
+        assert "CONNECTION LIMIT" in raised.value.hint
+        assert time.monotonic() - began < 15  # and not after all the waits for a source that is away
 
 
 async def test_a_libpq_that_streams_rows_one_at_a_time_moves_the_same(

@@ -14,7 +14,16 @@ import pytest
 
 from authstore import connect
 from authstore.errors import ConfigurationError
-from authstore.mover import MoverError, TargetBusyError, TargetChangedError, TargetError, make_plan, recover, rollback
+from authstore.mover import (
+    MoverError,
+    TargetBusyError,
+    TargetChangedError,
+    TargetError,
+    make_plan,
+    move,
+    recover,
+    rollback,
+)
 from tests.mover.moving import change, moved, names, one, verified
 from tests.mover.seeds import seed
 from tests.postgres import fresh_database
@@ -310,11 +319,46 @@ class TestWhatStaysBehind:
         source.execute("CREATE SCHEMA app; CREATE TABLE app.orders (id int PRIMARY KEY)")
         source.execute("INSERT INTO app.orders SELECT generate_series(1, 7)")
         source.execute("CREATE TABLE note (id int PRIMARY KEY); INSERT INTO note VALUES (1), (2)")
-        report = await moved(source_url, target, skip=("note",))
-        for problems in (report.problems, (await verified(source_url, target)).problems):
-            counts = {problem.message: problem.count for problem in problems if problem.kind == "left-behind"}
-            assert counts['schema "app" stays behind with 7 rows in 1 table (`schemas` moves it too)'] == 7
-            assert counts["left behind with 2 rows, as `skip` and `only` say"] == 2
+        said = 'schema "app" stays behind with 7 rows in 1 table (app.orders); `schemas` moves it too'
+        for schemas in ((), ("public",)):
+            report = await moved(source_url, target, skip=("note",), schemas=schemas, replace=True)
+            for problems in (report.problems, (await verified(source_url, target)).problems):
+                counts = {problem.message: problem.count for problem in problems if problem.kind == "left-behind"}
+                assert counts[said] == 7
+                assert counts["left behind with 2 rows, as `skip` and `only` say"] == 2
+
+    async def test_what_a_role_may_not_read_elsewhere_is_said_too(
+        self, source: Connection, source_url: str, target: Path
+    ) -> None:
+        seed(source, "prisma_v5", users=1)
+        role = f"clerk_{source.info.backend_pid}"
+        source.execute("CREATE SCHEMA app; CREATE TABLE app.orders (id int); INSERT INTO app.orders VALUES (1)")
+        source.execute(f"CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}".encode())
+        try:
+            report = await moved(source_url.replace("postgres:secret@", f"{role}@"), target)
+        finally:
+            source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+        (problem,) = [each for each in report.problems if "app.orders" in each.message]
+        assert "1 of which this role may not read" in problem.message
+        assert problem.count
+
+    @pytest.mark.parametrize(
+        ("only", "asked"), [("Session", "users"), ("accounts", "users"), ("Authenticator", None), ("note", None)]
+    )
+    async def test_only_says_which_auth_tables_it_leaves_and_which_it_needs(
+        self, source: Connection, source_url: str, target: Path, only: str, asked: str | None
+    ) -> None:
+        seed(source, "prisma_v5", users=2)
+        source.execute('DELETE FROM "Authenticator"')
+        source.execute('CREATE TABLE note (id int PRIMARY KEY, who text REFERENCES "User")')
+        source.execute('INSERT INTO note SELECT row_number() OVER (), id FROM "User"')
+        plan = await make_plan(source_url, target, only=(only,))
+        assert [each.decision for each in plan.problems if each.stops] == (["only"] if asked else [])
+        users = [each for each in plan.problems if each.table == "public.User"]
+        assert [(each.kind, each.count) for each in users] == [("left-behind", 2)]
+        if asked is None:
+            await move(plan)
+            assert (await verified(source_url, target)).ok
 
     async def test_two_schemas_move_into_one_file_their_names_kept_apart(
         self, source: Connection, source_url: str, target: Path

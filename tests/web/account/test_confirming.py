@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from authstore import StoreBusyError, StoreFullError
 from authstore.testing.web import Person, sign_in
 from tests.web.softkey import SoftKey
 
@@ -209,3 +210,30 @@ async def test_more_than_a_form_holds_is_not_kept(world: Any, browser: Any) -> N
     await stale_sign_in(world, browser)
     answer = await browser.submit("/auth/sessions/revoke", session_id="x" * 5000)
     assert answer.status_code == 403
+
+
+LINKING = "/auth/login/other?intent=link"
+
+
+async def test_what_cannot_be_kept_for_too_many_is_refused_as_that(make_world: Any) -> None:
+    world = await make_world(sign_ins_per_client=2)
+    browser = world.new_browser(accept="text/html")
+    await stale_sign_in(world, browser)
+    answers = [(await browser.get(LINKING)).status_code for _ in range(3)]
+    assert answers == [303, 303, 429]
+    assert (await browser.submit("/auth/sessions/revoke", all="others")).status_code == 429
+
+
+@pytest.mark.parametrize("error", [StoreBusyError, StoreFullError])
+async def test_what_a_store_cannot_keep_is_said_to_be_impossible_now(
+    world: Any, browser: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    await stale_sign_in(world, browser)
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise error("as it is")
+
+    monkeypatch.setattr(world.store, "create_verification_token", fail)
+    for answer in (await browser.get(LINKING), await browser.submit("/auth/sessions/revoke", all="others")):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+        assert "not possible right now" in answer.text

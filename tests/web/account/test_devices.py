@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from authstore import StoreBusyError
 from authstore.testing.web import Person, sign_in
 from authstore.web.account.user_agents import device_kind, device_name
 
@@ -176,6 +177,40 @@ async def test_the_page_says_once_what_was_done(world: Any, browser: Any) -> Non
     html = {"accept": "text/html"}
     assert "Signed out on all other devices." in (await browser.get("/auth/sessions", headers=html)).text
     assert "Signed out on all" not in (await browser.get("/auth/sessions", headers=html)).text
+
+
+@pytest.mark.parametrize("what", ["link", "unlink", "end another session"])
+async def test_what_was_done_is_done_where_the_store_cannot_keep_that_it_is_said(
+    world: Any, browser: Any, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Who links an account has a new session by then: without this answer's cookie they would be signed out."""
+    await world.sign_in(browser)
+    user, token = await browser.who(), await browser.csrf()
+    other = await world.store.create_session(user)
+    departure = await browser.get("/auth/login/other?intent=link")
+    begin, begun = world.store.transaction, [0]
+
+    def only_once() -> Any:
+        begun[0] += 1
+        if begun[0] > int(what != "end another session"):
+            raise StoreBusyError("busy from now on")
+        return begin()
+
+    monkeypatch.setattr(world.store, "transaction", only_once)
+    match what:
+        case "link":
+            answer = await browser.get(await world.other.approve(departure.headers["location"]))
+        case "unlink":
+            fields = {"provider": "pretend", "provider_account_id": "ada-1", "csrf_token": token}
+            answer = await browser.post("/auth/accounts/unlink", data=fields)
+        case _:
+            fields = {"session_id": other.id, "csrf_token": token}
+            answer = await browser.post("/auth/sessions/revoke", data=fields)
+    assert answer.status_code == 303
+    assert await browser.who() == user
+    linked = {account.provider for account in await world.store.list_accounts(user)}
+    assert linked == {"link": {"pretend", "other"}, "unlink": set()}.get(what, {"pretend"})
+    assert (len(await world.store.list_sessions(user)) == 1) is (what == "end another session")
 
 
 async def test_an_account_is_called_as_its_provider_calls_it(world: Any, browser: Any) -> None:

@@ -1,8 +1,11 @@
 """The session of this browser: who, tokens for scripts, signing out."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from authstore.testing.web import sign_in
+import pytest
+
+from authstore.testing.web import Lies, sign_in
 
 
 async def test_the_session_as_json_shows_no_secret_and_nothing_of_the_applications(world: Any, browser: Any) -> None:
@@ -34,6 +37,37 @@ async def test_signing_out_leads_where_it_was_asked_to_and_answers_scripts(world
     assert (await browser.submit("/auth/logout", next="/bye")).headers["location"] == "/bye"
     await world.sign_in(browser)
     assert (await browser.send_json("/auth/logout")).json() == {"signed_out": True}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "back_to"),
+    [
+        ("/bye?a=1", "https://app.example/bye?a=1"),
+        ("https://spa.example/bye", "https://spa.example/bye"),
+        ("HTTPS://SPA.example:443", "https://spa.example/"),
+        ("https://app.example/bye", "https://app.example/bye"),
+        ("//evil.example", "https://app.example/"),
+    ],
+)
+async def test_who_signs_out_at_the_provider_too_comes_back_where_they_wanted(
+    make_world: Any, wanted: str, back_to: str
+) -> None:
+    world = await make_world(allowed_origins=["https://spa.example"])
+    world.pretend.lies = Lies(metadata={"end_session_endpoint": "https://pretend.example/end"})
+    browser = world.new_browser()
+    await world.sign_in(browser)
+    answer = await browser.submit("/auth/logout", everywhere="1", next=wanted)
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["post_logout_redirect_uri"] == [back_to]
+
+
+async def test_a_page_of_an_allowed_origin_may_be_called_as_ours_are(make_world: Any) -> None:
+    browser = (await make_world(allowed_origins=["https://spa.example"])).new_browser()
+    for wanted, leads_to in (
+        ("https://spa.example/auth/login/done", "https://spa.example/auth/login/done"),
+        ("https://app.example/auth/login/other", "/"),
+        ("/auth/login/other", "/"),
+    ):
+        assert (await browser.post("/auth/logout", data={"next": wanted})).headers["location"] == leads_to
 
 
 async def test_who_is_not_signed_in_can_sign_out_too(browser: Any) -> None:
@@ -110,3 +144,9 @@ async def test_static_files_are_served_and_only_they(browser: Any) -> None:
     assert answer.headers["cache-control"] == "public, max-age=3600"
     assert (await browser.get("/auth/static/../auth.py")).status_code == 404
     assert (await browser.get("/auth/static/%2e%2e/auth.py")).status_code == 404
+
+
+@pytest.mark.parametrize("accept", ["application/json", "Application/JSON", "APPLICATION/JSON;q=0.5, */*"])
+async def test_a_script_is_known_by_what_it_accepts_however_it_is_written(browser: Any, accept: str) -> None:
+    answer = await browser.get("/auth/sessions", headers={"accept": accept})
+    assert (answer.status_code, answer.json()["error"]) == (401, "sign_in")

@@ -87,6 +87,21 @@ async def test_a_store_that_fails_is_said_to_be_unavailable(world: Any, browser:
     assert (await world.new_browser().get("/public")).status_code == 200, "who brings no session needs no store"
 
 
+async def test_a_script_is_refused_in_its_own_way(world: Any, browser: Any) -> None:
+    script = {"accept": "application/json"}
+    session = await sign_in(browser, await world.store.create_user())
+    bearer = {"authorization": f"Bearer {session.token}"}
+    refusals = [
+        await browser.get("/public", headers={**script, "cookie": "x" * 9000}),
+        await browser.get("/public", headers={**script, **bearer}),
+    ]
+    await world.store.close()
+    refusals.append(await browser.get("/public", headers=script))
+    told = [(answer.status_code, answer.json()["error"]) for answer in refusals]
+    assert told == [(431, "request"), (400, "request"), (503, "unavailable")]
+    assert all(answer.json()["message"] for answer in refusals)
+
+
 @pytest.mark.parametrize(("cookie", "code"), [(None, 1013), ("x" * 8193, 1009)], ids=["no store", "too long"])
 async def test_a_websocket_that_cannot_be_let_in_is_closed(world: Any, cookie: str | None, code: int) -> None:
     session = await world.store.create_session((await world.store.create_user()).id)

@@ -13,6 +13,8 @@ from starlette.routing import Mount
 from authstore import Adapter, ConfigurationError, connect, ops
 from authstore.testing.web import sign_in
 from authstore.web import Auth
+from authstore.web.console.admission import ByRole
+from authstore.web.console.mounting import mounted
 from tests.web.conftest import BASE, SECRET, Browser, MovableClock
 
 JSON = {"accept": "application/json"}
@@ -22,11 +24,12 @@ HTML = {"accept": "text/html"}
 class Office:
     """A site with its console, a store with a few people in it, and one of them who may look."""
 
-    def __init__(self, store: Adapter, clock: MovableClock, **options: Any) -> None:
+    def __init__(self, store: Adapter, clock: MovableClock, seconds: float | None = None, **options: Any) -> None:
         self.store, self.clock = store, clock
         self.auth = Auth(store, base_url=BASE, secrets=[SECRET], **options)
         self.app = FastAPI()
-        self.app.routes.append(self.auth.console())
+        console = self.auth.console() if seconds is None else mounted(self.auth.site, ByRole("admin"), seconds=seconds)
+        self.app.routes.append(console)
         self.auth.install(self.app)
 
     async def admin(self) -> Browser:
@@ -290,14 +293,10 @@ async def test_a_store_that_is_not_authstores_own_is_refused_at_once() -> None:
         Auth("sqlite://", base_url=BASE, secrets=[SECRET]).console(role="")
 
 
-async def test_what_the_database_does_not_tell_in_time_is_left_out(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_the_database_does_not_tell_in_time_is_left_out(tmp_path: Any) -> None:
     async with connect(f"sqlite:///{tmp_path}/auth.db") as store:
-        office = Office(store, MovableClock())
+        office = Office(store, MovableClock(), seconds=0.0)
         admin = await office.admin()
-        monkeypatch.setattr("authstore.ops.overview._LEAST_SECONDS", 0.0)
-        monkeypatch.setattr("authstore.web.console.pages._SECONDS", 0.0)
         answer = await admin.get("/auth/console")
         assert answer.status_code == 200
         assert "left out, not waited for" in answer.text

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from email.message import EmailMessage
@@ -30,10 +31,20 @@ async def ask(world: Any, browser: Any, email: str = "ada@example.com", **fields
     return code_in(world.outbox.last())
 
 
-@pytest.mark.parametrize("spelt", ["{}", " {} ", "in two halves"])
-async def test_a_code_signs_in_where_it_was_asked_for(world: Any, browser: Any, spelt: str) -> None:
+SPELT: dict[str, Callable[[str], str]] = {
+    "as it stands": str,
+    "with space around": " {} ".format,
+    "in two halves": lambda code: f"{code[:3]} {code[3:]}",
+    "with a dash": lambda code: f"{code[:3]}-{code[3:]}",
+    "on a Japanese keyboard": lambda code: "".join(chr(0xFF10 + int(digit)) for digit in code),
+    "on an Arabic keyboard": lambda code: "".join(chr(0x0660 + int(digit)) for digit in code),
+}
+
+
+@pytest.mark.parametrize("spelt", SPELT.values(), ids=SPELT.keys())
+async def test_a_code_signs_in_where_it_was_asked_for(world: Any, browser: Any, spelt: Callable[[str], str]) -> None:
     code = await ask(world, browser, next="/notes")
-    given = spelt.format(code) if "{}" in spelt else f"{code[:3]} {code[3:]}"
+    given = spelt(code)
     answer = await browser.submit("/auth/email/code", email=" Ada@example.COM", code=given)
     assert (answer.status_code, answer.headers["location"]) == (303, "/notes")
     assert (await world.store.get_user_by_email("ada@example.com")).id == await browser.who()

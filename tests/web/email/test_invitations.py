@@ -88,6 +88,9 @@ async def test_what_cannot_be_is_said_to_who_invites(make_world: Any) -> None:
         await world.auth.invite("no address")
     with pytest.raises(RoleNotFoundError, match="'boss'"):
         await world.auth.invite("ada@example.com", roles=["boss"])
+    await world.store.create_role("b")
+    with pytest.raises(ConfigurationError, match=r"\['b'\]"):
+        await world.auth.invite("ada@example.com", roles="b")
     world.outbox.failure = OSError("no route")
     with pytest.raises(OSError, match="no route"):
         await world.auth.invite("ada@example.com")

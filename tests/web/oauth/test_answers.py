@@ -31,6 +31,18 @@ async def test_only_who_left_is_told_to_have_left(world: Any, browser: Any, capl
     assert "example.com" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "lies", [Lies(error="server_error"), Lies(body=b"{}"), Lies(response={"code": None}), Lies(response={"iss": "x"})]
+)
+async def test_who_links_an_account_is_told_that_it_was_not_linked(world: Any, browser: Any, lies: Lies) -> None:
+    await world.sign_in(browser, ADA)
+    world.other.lies = lies
+    answer = await world.sign_in(browser, ADA, provider="other")
+    assert "was not linked" in answer.text
+    assert "sign you in" not in answer.text
+    assert [account.provider for account in await world.store.list_accounts(await browser.who())] == ["pretend"]
+
+
 async def test_what_the_id_token_lacks_comes_from_the_user_info(world: Any, browser: Any) -> None:
     world.pretend.lies = Lies(claims={"name": None, "picture": None})
     await world.sign_in(browser, ADA)
@@ -55,6 +67,28 @@ async def test_a_claim_with_nothing_in_it_is_missing(world: Any, browser: Any, c
     await world.sign_in(browser, ADA)
     user = await world.store.get_user(await browser.who())
     assert (user.name, user.image, user.email) == (ADA.name, ADA.picture, ADA.email)
+
+
+TRUSTED = {
+    "said by user info alone": ({"email_verified": None}, {}, 303),
+    "said by neither": ({"email_verified": None}, {"email_verified": None}, 409),
+    "said of another address": ({"email_verified": None}, {"email": "eve@example.com"}, 409),
+    "denied by user info": ({"email_verified": None}, {"email_verified": False}, 409),
+    "denied by the ID token": ({"email_verified": False}, {}, 409),
+    "denied by user info, asked for a name": ({"name": None}, {"email_verified": False}, 303),
+}
+
+
+@pytest.mark.parametrize(("claims", "user_info", "status"), TRUSTED.values(), ids=TRUSTED.keys())
+async def test_whether_an_address_is_verified_may_stand_in_the_user_info_beside_the_same_address(
+    make_world: Any, claims: Any, user_info: Any, status: int
+) -> None:
+    world = await make_world(trust_email_of=["pretend"])
+    owner = await world.store.create_user(email="ada@example.com", email_verified=world.clock.now)
+    world.pretend.lies = Lies(claims=claims, userinfo=user_info)
+    browser = world.new_browser()
+    assert (await world.sign_in(browser, ADA)).status_code == status
+    assert await browser.who() == (owner.id if status == 303 else None)
 
 
 NOT_TOLD = {
@@ -192,3 +226,25 @@ async def test_an_id_token_may_be_for_others_too_where_they_are_trusted(
     browser = world.new_browser()
     departure = await browser.get("/auth/login/shared")
     assert (await browser.get(await at.approve(departure.headers["location"], ADA))).status_code == status
+
+
+@pytest.mark.parametrize("error", [RuntimeError("ada@example.com"), Exception("of another library"), LookupError()])
+@pytest.mark.parametrize("what", ["transport", "client_secret"])
+async def test_whatever_an_applications_own_part_raises_is_told_as_the_providers_absence(
+    make_world: Any, caplog: Any, what: str, error: Exception
+) -> None:
+    provider = PlainProvider(me={"id": 7})
+    wellbeing = provider.transport.handle_async_request
+
+    async def fail(*_: Any) -> Any:
+        raise error
+
+    class Carrier:
+        handle_async_request = staticmethod(fail if what == "transport" else wellbeing)
+
+    provider.transport = Carrier()  # type: ignore[assignment] # no more than the protocol asks for
+    world = await make_world(providers=[plain(provider, fail if what == "client_secret" else "secret")])
+    answer = await arrive(world, world.new_browser(), "plain")
+    assert answer.status_code == 502
+    assert type(error).__name__ in caplog.text
+    assert "ada@example.com" not in caplog.text

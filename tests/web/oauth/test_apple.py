@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from authstore import ConfigurationError
-from authstore.web import apple, apple_secret
+from authstore.web import apple, apple_secret, google
 
 
 def pem(curve: ec.EllipticCurve) -> str:
@@ -41,3 +41,22 @@ def test_what_cannot_be_the_key_is_refused_when_it_is_set_up(wrong: dict[str, An
     given = {"team_id": "TEAM", "key_id": "KEY", "private_key": pem(ec.SECP256R1()), **wrong}
     with pytest.raises(ConfigurationError, match="apple_secret"):
         apple_secret("com.example.app", **given)
+
+
+SAID = {True: True, "true": True, False: False, "false": False, None: False, "True": False, 2: False, "yes": False}
+
+
+@pytest.mark.parametrize(("said", "is_verified"), SAID.items(), ids=repr)
+async def test_apple_may_say_as_a_text_that_it_verified_the_address(said: Any, is_verified: bool) -> None:
+    """And nobody else may. Where it counts as unproved, the next letter to it takes the Apple account away."""
+    claims = {"sub": "001.7", "email": "ada@example.com", "email_verified": said}
+    identity = await apple("com.example.app", "secret").identify(claims, _nothing_more)
+    assert (identity.id, identity.email, identity.email_verified) == ("001.7", "ada@example.com", is_verified)
+    assert apple("com.example.app", "secret").vouches
+    assert not (
+        await google("id", "secret").identify({**claims, "email_verified": "true"}, _nothing_more)
+    ).email_verified
+
+
+async def _nothing_more(_url: str) -> Any:
+    raise AssertionError("all is said")

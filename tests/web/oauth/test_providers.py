@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -109,6 +110,36 @@ async def test_an_application_reads_any_answer_by_a_function_of_its_own(make_wor
     browser = world.new_browser()
     assert (await arrive(world, browser, "plain")).status_code == 303
     assert (await world.store.get_user_by_account("plain", "7")).name == "Countess"
+
+
+IDENTITIES = {
+    "an id that is a number": (Identity(id=77), None),  # type: ignore[arg-type] # as a provider may tell it
+    "an id that is blank": (Identity(id=" "), None),
+    "no identity": ({"id": "7"}, None),
+    "nothing": (None, None),
+    "a name that plays tricks": (Identity(id="7", name="Ada\u202egnp"), (None, None, None)),
+    "a name of two lines": (
+        Identity(id="7", name="Ada\nLovelace", email="ada@example.com"),
+        (None, "ada@example.com", None),
+    ),
+    "an address with NUL": (Identity(id="7", name=" Ada ", email="a\0@example.com"), ("Ada", None, None)),
+    "a picture that runs": (Identity(id="7", image="javascript:alert(1)"), (None, None, None)),
+    "what is no text": (Identity(id="7", name=7, email=7, image=7), (None, None, None)),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize(("told", "kept"), IDENTITIES.values(), ids=IDENTITIES.keys())
+async def test_what_such_a_function_makes_is_judged_as_any_answer(make_world: Any, told: Any, kept: Any) -> None:
+    async def identify(_told: Any, _fetch: Any) -> Identity:
+        return told  # type: ignore[no-any-return] # what an application's own may do
+
+    world = await make_world(providers=[plain(PlainProvider(me={}), identify=identify)])
+    browser = world.new_browser()
+    answer = await arrive(world, browser, "plain")
+    assert answer.status_code == (502 if kept is None else 303)
+    if kept is not None:
+        user = await world.store.get_user(await browser.who())
+        assert (user.name, user.email, user.image) == kept
 
 
 async def test_an_issuer_in_the_answer_of_a_plain_provider_must_be_its_own(make_world: Any) -> None:
@@ -388,3 +419,21 @@ def test_a_setting_that_is_missing_is_noticed_at_once(preset: Any, missing: Any)
     """`github(os.environ.get("ID"), os.environ.get("SECRET"))` must not quietly make a public client."""
     with pytest.raises(ConfigurationError, match=preset.__name__):
         preset(*missing)
+
+
+HALF_SET: dict[str, Callable[[], object]] = {
+    "no domain": lambda: okta("id", "secret", domain=None),
+    "no base URL": lambda: github("id", "secret", base_url=None),
+    "no realm": lambda: keycloak("id", "secret", base_url="https://id.example", realm=None),
+    "no tenant": lambda: microsoft("id", "secret", tenant=None),
+    "no discovery URL": lambda: oidc("corp", "id", "secret", None),
+    "a client id that is a number": lambda: google(7, "secret"),
+    "a secret that is a number": lambda: google("id", 7),
+    "parameters in a list": lambda: google("id", "secret", authorize_params=["prompt"]),
+}
+
+
+@pytest.mark.parametrize("make", HALF_SET.values(), ids=HALF_SET.keys())
+def test_a_setting_that_is_missing_or_of_another_kind_is_named(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigurationError):
+        make()

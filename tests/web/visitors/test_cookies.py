@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from authstore.errors import ConfigurationError
@@ -188,12 +190,36 @@ def test_former_cookies_are_a_list_of_cookies(given: Any) -> None:
         Auth("sqlite://", base_url="https://app.example", secrets=NEW, former_cookies=given)
 
 
-@pytest.mark.parametrize("given", ["", [], [""], [None], None, 7])
+@pytest.mark.parametrize("given", ["", [], [""], [None], None, 7, b"", [b""], {"a": 1}])
 def test_a_former_cookie_that_is_signed_has_a_secret_and_does_not_show_it(given: Any) -> None:
     for make in (express_cookie, flask_cookie, better_auth_cookie):
-        with pytest.raises((ConfigurationError, TypeError)):
+        with pytest.raises(ConfigurationError, match="settings missing"):
             make(given)
         assert "keyboard" not in repr(make("keyboard cat"))
+
+
+def test_the_secret_of_a_former_system_may_be_bytes() -> None:
+    """As Flask's quick start makes them."""
+    key, token = b'_5#y2L"F4Q8z\n\xec]/', "f" * 43
+    cookies = Cookies(
+        [NEW], is_secure=True, former=[flask_cookie(key), express_cookie(["new", key]), better_auth_cookie(key)]
+    )
+    flask = Signer(key, salt="flask-session", key_derivation="hmac").sign(token).decode()
+    signature = b64encode(hmac.digest(key, token.encode(), "sha256")).decode()
+    for line in (
+        f"session={flask}",
+        f"connect.sid=s:{token}.{signature.rstrip('=')}",
+        f"__Secure-better-auth.session_token={quote(f'{token}.{signature}', safe='')}",
+    ):
+        assert cookies.former_tokens(presented(line)) == [token]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;b", "a=b", "sé", "a\r\nb", "a,b", None])
+def test_what_can_be_no_cookies_name_is_refused(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="former_cookies"):
+        Auth("sqlite://", base_url="https://app.example", secrets=NEW, former_cookies=[name])
+    with pytest.raises(ConfigurationError, match="former_cookies"):
+        express_cookie("keyboard cat", name=name)
 
 
 async def test_of_several_former_cookies_the_one_counts_that_finds_a_session(make_world: Any) -> None:
@@ -213,3 +239,15 @@ def test_a_key_is_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hmac, "digest", None)
     for token in ("t" * 20, "u" * 20, "t" * 20):
         assert cookies.presented_token(presented(f"__Host-authstore={cookies.signed(token)}")) == token
+
+
+def read_plainly(line: bytes, name: bytes) -> bytes | None:
+    """A cookie of a line that is taken apart pair by pair (RFC 6265bis §5.6)."""
+    pairs = [pair.partition(b"=") for pair in line.split(b";")]
+    found = [value.strip(b" \t") for key, is_pair, value in pairs if is_pair and key.strip(b" \t") == name]
+    return found[0] if len(found) == 1 else None
+
+
+@given(st.text(alphabet="n.=; \t\n\xa01").map(lambda text: text.encode("latin-1")), st.sampled_from(["n", "n.", "nn"]))
+def test_a_cookie_is_found_as_if_the_line_were_taken_apart(line: bytes, name: str) -> None:
+    assert read_cookie(line, name) == read_plainly(line, name.encode())

@@ -225,6 +225,35 @@ async def test_an_answer_whose_visit_cannot_be_kept_does_not_go_out(
     assert await cart(browser) == {"tea": True, "streamed": 1}
 
 
+@pytest.mark.parametrize("what", ["reading", "signing in", "signing out"])
+async def test_where_nothing_would_be_lost_a_busy_store_stops_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Who signed in and was told that it failed would have a session that nobody knows of, and none of their own."""
+    browser = world.new_browser()
+    await browser.get("/add/tea")
+    if what == "signing out":
+        await world.sign_in(browser)
+    token, before = await browser.csrf(), browser.cookie(COOKIE)
+    world.clock.advance(timedelta(minutes=6))  # a use is due to be noted
+
+    async def busy(*_: Any, **__: Any) -> Any:
+        raise StoreBusyError("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.store), "change_visit", busy)
+        match what:
+            case "reading":
+                assert (await browser.get("/cart")).status_code == 200
+            case "signing in":
+                assert (await world.sign_in(browser)).status_code == 303
+            case _:
+                assert (await browser.post("/auth/logout", data={"csrf_token": token})).status_code == 303
+        assert (await browser.who() is not None) is (what == "signing in")
+    assert browser.cookie(COOKIE) == before
+    assert await cart(browser) == {"tea": True}
+
+
 async def test_what_belongs_to_a_browser_stays_out_of_shared_caches(world: World) -> None:
     browser = world.new_browser()
     assert (await browser.get("/add/tea")).headers["cache-control"] == "private"

@@ -28,9 +28,12 @@ class Checked(NamedTuple):
     counts: dict[str, int]
 
 
-def check(path: Path, stop: Stop) -> Checked:
-    """Reads all of it. Raises `SchemaError` where it is no store of a version that is known, `StoreCorruptError` where
-    not even that can be told."""
+def check(path: Path, stop: Stop, *, look_every: int = _LOOK_EVERY) -> Checked:
+    """Reads all of it; `stop` is asked every so many steps of SQLite's machine.
+
+    Raises `SchemaError` where it is no store of a version that is known, `StoreCorruptError` where not even that can be
+    told.
+    """
     if path.stat().st_size == 0:
         raise SchemaError(f"{path.name} is an empty file, not a store")
     with files_translated(), closing(file.connect(path, sqlite3.Connection, mode="ro")) as connection:
@@ -40,12 +43,12 @@ def check(path: Path, stop: Stop) -> Checked:
         known = schema.migrations("sqlite")
         pending = schema.pending(ledger(connection), known)
         missing = lacking(connection, known[: len(known) - len(pending)])
-        with _stopping(connection, stop):
+        with _stopping(connection, stop, look_every):
             return Checked(_damage(connection), (*_lacking(missing), *_orphans(connection)), _counts(connection))
 
 
 @contextmanager
-def _stopping(connection: sqlite3.Connection, stop: Stop) -> Iterator[None]:
+def _stopping(connection: sqlite3.Connection, stop: Stop, look_every: int) -> Iterator[None]:
     """Lets `stop` be asked amid a long statement; what it raises comes out."""
     raised: list[BaseException] = []
 
@@ -56,7 +59,7 @@ def _stopping(connection: sqlite3.Connection, stop: Stop) -> Iterator[None]:
             raised.append(error)
         return bool(raised)
 
-    connection.set_progress_handler(ask, _LOOK_EVERY)
+    connection.set_progress_handler(ask, look_every)
     try:
         yield
     except BaseException:
