@@ -221,10 +221,18 @@ async def _open_sqlite(
 ) -> "Database":
     from authstore.backends.sqlite import open_file, open_memory
 
-    now = clock()  # here, in the caller's context: the migrations run on a database thread
+    clock = _read_once(clock)
     if path is None:
-        return await open_memory(clock=lambda: now)
-    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=lambda: now)
+        return await open_memory(clock=clock)
+    return await open_file(path, durability=durability, create=create, migrate=migrate, clock=clock)
+
+
+def _read_once(clock: "Clock") -> "Clock":
+    """The clock as it is now, in the caller's context: the migrations may run on a database thread."""
+    from authstore.store.shared import read_clock
+
+    now = read_clock(clock)
+    return lambda: now
 
 
 async def _open_postgres(
@@ -244,7 +252,7 @@ async def _open_postgres(
         durability=durability,
         create=create,
         migrate=migrate,
-        clock=clock,
+        clock=_read_once(clock),
         pool_size=pool_size,
         read_url=read_url,
     )
@@ -329,4 +337,8 @@ def _sqlite_path(url: str | Path) -> Path | None:
 def _checked_path(path: Path) -> Path:
     if "\0" in str(path):
         raise ConfigurationError("the path of the store contains NUL")
+    if not path.name:
+        raise ConfigurationError(
+            "the path of the store names a folder: write the file's name too, as in sqlite:///auth.db"
+        )
     return path

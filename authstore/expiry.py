@@ -38,8 +38,8 @@ class SessionPolicy:
             raise ValueError("touch_every must not be negative")
         if self.max_per_user is not None and type(self.max_per_user) is not int:
             raise TypeError("max_per_user is a whole number, or None for no limit")
-        if self.max_per_user is not None and self.max_per_user < 1:
-            raise ValueError("max_per_user must be at least 1, or None for no limit")
+        if self.max_per_user is not None and not 1 <= self.max_per_user < 2**31:
+            raise ValueError("max_per_user must be at least 1 and less than 2**31, or None for no limit")
 
     # NIST SP 800-63B-4 §2.1.3, §2.2.3, §2.3.3: reauthentication after …
 

@@ -37,7 +37,7 @@ class Statistic(NamedTuple):
     reason: str | None = None
 
 
-# The same of its seven values: there is one for each call, and a class of `NamedTuple` takes thrice as long.
+# The same of its seven values, without the function of Python's that `NamedTuple` makes: there is one for each call.
 noted: Callable[[tuple[str, float, float, float, int, str | None, str | None]], Statistic] = partial(
     tuple.__new__, Statistic
 )
@@ -142,15 +142,18 @@ class Watch:
     def opened(self, opened: Opened) -> None:
         """The store is open."""
         for observer in self._observers:
-            if _hears(observer, "on_open"):
-                observer.on_open(opened)
+            try:
+                if _hears(observer, "on_open"):
+                    observer.on_open(opened)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the store goes on
+                self._leave_out(observer, error)
 
     def statement(self, statistic: Statistic) -> None:
         """A statement has ended."""
         for observer, tell in self._on_statement:
             try:
                 tell(statistic)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the store goes on
+            except Exception as error:  # noqa: BLE001 - as above
                 self._leave_out(observer, error)
         if _log.isEnabledFor(logging.DEBUG):
             failed = f", {statistic.error}" if statistic.error else ""

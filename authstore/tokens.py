@@ -43,6 +43,7 @@ def is_presentable(token: object) -> TypeGuard[str]:
     return (
         isinstance(token, str)
         and MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH
+        and "\0" not in token
         and (token.isascii() or _has_utf8_form(token))
     )
 

@@ -148,6 +148,12 @@ def test_254_characters_are_the_limit_before_and_after():
     assert _canonical_or_none(short_as_given) is None or len(canonical_email(short_as_given)) <= MAX_LENGTH
 
 
+@pytest.mark.parametrize(("written", "is_one"), [("e\u0301", "é"), ("u\u0308\u0301", "ǘ"), ("ᄀ" + "ᅡ" + "ᆨ", "각")])
+def test_what_counts_is_the_one_form(written: str, is_one: str):
+    assert canonical_email(written * 242 + "@example.com") == is_one * 242 + "@example.com"
+    assert _canonical_or_none(written * 243 + "@example.com") is None
+
+
 def test_long_input_is_refused_at_once():
     for huge in ("x" * 10_000_000, "@" * 1_000_000, "é" * 1_000_000 + "@example.com"):
         assert _canonical_or_none(huge) is None

@@ -166,6 +166,7 @@ def test_a_policy_is_frozen_and_a_value():
     [
         {"lifetime": timedelta(0)}, {"lifetime": -DAY}, {"idle": timedelta(0)}, {"token_lifetime": -INSTANT},
         {"touch_every": -INSTANT}, {"max_per_user": 0}, {"max_per_user": -1},
+        {"max_per_user": 2**31}, {"max_per_user": 2**63}, {"max_per_user": 10**100},
     ],
     ids=str,
 )  # fmt: skip

@@ -223,6 +223,21 @@ async def test_one_that_raises_is_logged_once_and_left_out(caplog: pytest.LogCap
     assert "Failing" in caplog.text
 
 
+async def test_one_that_raises_at_once_keeps_no_store_from_opening(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Observer):
+        def on_open(self, opened: Opened, /) -> None:
+            raise RuntimeError("broken")
+
+        def on_statement(self, statistic: Statistic, /) -> None:
+            raise AssertionError("left out")
+
+    notes = Notes()
+    async with connect("sqlite://", observers=[Failing(), notes]) as store:
+        await store.create_user()
+    assert len(notes.named("create_user")) == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
 async def test_it_may_hear_of_one_kind_alone() -> None:
     class Operations:
         def __init__(self) -> None:

@@ -61,7 +61,9 @@ def test_what_could_be_a_token_is_looked_up(token: str):
 
 
 @pytest.mark.parametrize(
-    "token", ["", "x" * 15, "x" * 513, "surrogate-\ud800-inside", None, b"x" * 32, 5, ["x"] * 20]
+    "token",
+    ["", "x" * 15, "x" * 513, "surrogate-\ud800-inside", "nul-\0-inside-a-token", "\0." + "x" * 43, None, b"x" * 32, 5,
+     ["x"] * 20],
 )  # fmt: skip
 def test_what_could_be_none_is_not(token: object):
     assert not is_presentable(token)

@@ -1,7 +1,9 @@
 """All commands in one application, and what becomes of errors."""
 
 import asyncio
+import errno
 import json
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -27,10 +29,11 @@ from authstore.cli import (
     user_commands,
 )
 from authstore.cli.arguments import as_typed
-from authstore.cli.output import OutputLostError, hang_up, masked
+from authstore.cli.output import OutputLostError, hang_up, masked, masked_url
 from authstore.errors import AuthStoreError, ConfigurationError
 
 _INTERRUPTED = 130
+_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what printing fails with; of files, a room of ours tells
 # click's ClickException, wherever this typer keeps its click.
 _WrongUsage: type[typer.BadParameter] = next(  # or rather what it inherits from
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
@@ -75,16 +78,28 @@ def _common(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and gives its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that knows ASCII alone shows the rest as question marks
-            stream.reconfigure(errors="replace")
-    is_json = "--json" in arguments
+    _prepare_streams()
+    status = 0
+    try:
+        status = _run(arguments, is_json="--json" in arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hang_up()
+    except OSError as error:
+        if error.errno not in _LOST or error.filename is not None:
+            raise
+        return _refused(OutputLostError(f"what is printed cannot be written: {error.strerror}"), is_json=False)
+    return status
+
+
+def _run(arguments: Sequence[str], *, is_json: bool) -> int:
     try:
         result = app(list(arguments), prog_name="authstore", standalone_mode=False)
     except _WrongUsage as error:
+        error.message = _without_passwords(error.message, arguments)
         error.show()
         if is_json:
-            _complain(masked(error.format_message()), "", is_json)
+            _complain(error.format_message(), "", is_json)
         return 2
     except typer.Exit as end:
         return end.exit_code
@@ -99,6 +114,24 @@ def run(arguments: Sequence[str]) -> int:
     if result == _INTERRUPTED:  # typer's own word for Ctrl-C
         return _stopped(is_json)
     return result if isinstance(result, int) else 0
+
+
+def _prepare_streams() -> None:
+    """None of them is missing, and whatever is read or printed can be."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed before we began: what is opened next would stand in its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace"), (sys.stderr, "replace")):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows ASCII alone shows the rest as question marks
+            stream.reconfigure(errors=errors)
+
+
+def _without_passwords(text: str, arguments: Sequence[str]) -> str:
+    """What is said of the arguments, which it may repeat."""
+    for argument in arguments:
+        if "://" in argument:
+            text = text.replace(argument, masked_url(argument))
+    return masked(text)
 
 
 def _refused(error: AuthStoreError, is_json: bool) -> int:

@@ -49,6 +49,24 @@ Target = Annotated[
 ]
 
 
+_MOST = 2**63 - 1  # no database counts further
+_MOST_SECONDS = 10**9  # three decades
+
+
+def countable(number: int | None) -> int | None:
+    """The callback of an option that is given to a database."""
+    if number is not None and number > _MOST:
+        raise typer.BadParameter(f"at most {_MOST}")
+    return number
+
+
+def waitable(seconds: float | None) -> float | None:
+    """The callback of an option for which a clock waits: "nan" is a number to Python, and in every range."""
+    if seconds is not None and not seconds <= _MOST_SECONDS:
+        raise typer.BadParameter(f"a number of seconds, at most {_MOST_SECONDS}")
+    return seconds
+
+
 def needs_the_mover() -> None:
     """Raises `ConfigurationError` where the extra is not installed."""
     if find_spec("psycopg") is None or find_spec("sqlglot") is None:

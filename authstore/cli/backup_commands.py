@@ -11,6 +11,7 @@ from authstore import ops
 from authstore.cli.arguments import Json, Url
 from authstore.cli.output import Output, human_bytes, human_seconds
 from authstore.cli.running import run_to_end
+from authstore.models import aware_utc
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` made.", show_default=False)]
 
@@ -90,7 +91,10 @@ def _instant(text: str) -> datetime:
         raise typer.BadParameter("an instant is written 2026-11-28T14:00:00Z") from None
     if instant.tzinfo is None:
         raise typer.BadParameter("an instant needs its zone: 2026-11-28T14:00:00Z, or with +01:00 at its end")
-    return instant
+    try:
+        return aware_utc(instant)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def drill(file: File, json: Json = False) -> int:

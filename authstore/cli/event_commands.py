@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from authstore import Adapter, ChangesLostError, connect, ops
-from authstore.cli.arguments import Json, Url
+from authstore.cli.arguments import Json, Url, countable
 from authstore.cli.output import Output
 from authstore.models import Event
 
@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
 def events(
     url: Url,
     after: Annotated[
-        int | None, typer.Option("--after", metavar="N", min=0, help="Only what came after this event.")
+        int | None,
+        typer.Option("--after", metavar="N", min=0, callback=countable, help="Only what came after this event."),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more, until Ctrl-C.")] = False,
     form: Annotated[
@@ -42,6 +43,8 @@ def events(
         raise typer.BadParameter("--verify looks at the whole log: leave out --after and --follow")
     if form != "plain" and (verify or json):
         raise typer.BadParameter("--format is a form of its own: leave out --verify and --json")
+    if not source:
+        raise typer.BadParameter("--source is a name: leave it out, or say one")
     output = Output(is_json=json)
     tell: Callable[[Event], None] = partial(_tell, output=output)
     if form != "plain":

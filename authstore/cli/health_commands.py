@@ -11,7 +11,7 @@ import typer
 from pydantic import JsonValue
 
 from authstore import connect, ops
-from authstore.cli.arguments import Json, Url
+from authstore.cli.arguments import Json, Url, waitable
 from authstore.cli.output import Output, human_bytes, one_or_many
 from authstore.connect import file_of
 from authstore.errors import AuthStoreError, ConfigurationError
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def health(
     url: Url,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")] = 1.0,
+    timeout: Annotated[float, typer.Option(min=0.001, callback=waitable, help="Seconds to wait for an answer.")] = 1.0,
     json: Json = False,
 ) -> int:
     """Reads and writes; exit 1 where that does not work."""

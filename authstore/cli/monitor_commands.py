@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from authstore import connect, ops
-from authstore.cli.arguments import Json, Url
+from authstore.cli.arguments import Json, Url, waitable
 from authstore.cli.output import Output
 from authstore.errors import ConfigurationError
 from authstore.ops import Alert
@@ -32,7 +32,9 @@ def register(app: typer.Typer) -> None:
 
 def monitor(
     url: Url,
-    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="From one look to the next.")] = 60.0,
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, callback=waitable, help="From one look to the next.")
+    ] = 60.0,
     looks: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End after so many; 1 if something is wrong then.")
     ] = None,

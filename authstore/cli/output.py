@@ -12,13 +12,20 @@ from rich.table import Table
 
 from authstore.errors import AuthStoreError
 
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):\S*@")  # to the last @: a password may hold some itself
+# To the last @ of this URL: a password may hold some itself, and spaces too.
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(?:(?!://).)*@")
 _PASSWORD_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password)=[^&\s'\"]*")
+_WHOLE_PARAMETER = re.compile(r"(?i)\b((?:ssl)?password)=[^&]*")
 
 
 def masked(text: str) -> str:
     """The text without the passwords of the URLs in it."""
     return _PASSWORD_PARAMETER.sub(r"\1=…", _PASSWORD.sub(r"\1:…@", text))
+
+
+def masked_url(url: str) -> str:
+    """A URL, and nothing else, without its password, whatever that is made of."""
+    return _WHOLE_PARAMETER.sub(r"\1=…", _PASSWORD.sub(r"\1:…@", url))
 
 
 # What a terminal obeys, or is misled by: controls other than tabs and line ends, and what turns the writing around.

@@ -16,7 +16,7 @@ import typer
 import authstore
 from authstore import connect, ops
 from authstore.cli.arguments import Url
-from authstore.cli.output import masked
+from authstore.cli.output import masked_url
 
 _BANNER = """\
 {url} is open as `store`; `await` works here, and what `authstore` exports is at hand, with `ops`.
@@ -40,7 +40,7 @@ async def _run(url: str) -> int:
     async with connect(url, create=False) as store:
         names = {name: getattr(authstore, name) for name in authstore.__all__}
         console = _Console({**names, "ops": ops, "store": store}, asyncio.get_running_loop())
-        await console.talk(_BANNER.format(url=masked(url), actor=_ACTOR))
+        await console.talk(_BANNER.format(url=masked_url(url), actor=_ACTOR))
     return 0
 
 

@@ -1,7 +1,6 @@
 """init, migrate, prune."""
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 
 from authstore import connect, ops
 from authstore.backends.sqlite import inspecting as files
-from authstore.cli.arguments import Json, Url
+from authstore.cli.arguments import Json, Url, waitable
 from authstore.cli.output import Output, counted
 from authstore.cli.running import run_to_end
 from authstore.connect import file_of
@@ -86,7 +85,8 @@ def migrate(
     steps = _pending(url)
     output = Output(is_json=json)
     if sql and not json:
-        sys.stdout.write("\n".join(_scripts(url, steps)))
+        for text in _scripts(url, steps):
+            output.line(text)
         return 0
     names = [f"{step.version:04} {step.name}" for step in steps]
     drift = _drift(url) if check else ()
@@ -122,7 +122,9 @@ def prune(
     url: Url,
     json: Json = False,
     batch: Annotated[int, typer.Option(min=1, help="Rows a transaction.")] = 1000,
-    max_seconds: Annotated[float | None, typer.Option("--max-seconds", min=0, help="Stop after this time.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", min=0, callback=waitable, help="Stop after this time.")
+    ] = None,
 ) -> int:
     """Deletes expired sessions and tokens, in short transactions."""
     file_of(url)

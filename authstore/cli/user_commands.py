@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from authstore import Account, Adapter, Authenticator, Role, Session, User
-from authstore.cli.arguments import Json, StoreUrl
+from authstore.cli.arguments import Json, StoreUrl, countable
 from authstore.cli.output import Output
 from authstore.cli.stores import ALL_SESSIONS, as_events, as_json, confirm, find_user, show_fields, with_store
 
@@ -20,7 +20,7 @@ def list_users(
     json: Json = False,
     role: Annotated[str | None, typer.Option("--role", metavar="NAME", help="Only users with this role.")] = None,
     after: Annotated[str | None, typer.Option("--after", metavar="ID", help="Go on after this id.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, callback=countable, help="At most so many.")] = 100,
 ) -> int:
     """Users in the order of their ids."""
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from authstore.adapter import Adapter
 from authstore.database import Row, Unit
 from authstore.expiry import SessionPolicy, end_of_session
-from authstore.models import Ended, Event, Session
+from authstore.models import Ended, Event, Session, check_text
 from authstore.ops.subject import subject
 from authstore.sql import queries
 from authstore.store import rows
@@ -50,10 +50,13 @@ async def explain_session(
     """Looks a session up by its id or its token, and says why it lives or does not. Asking is not presenting: a token
     that was replaced ends nothing here.
 
-    Raises `ValueError` unless one of the two is given, and what `inspect` raises.
+    Raises `ValueError` unless one of the two is given, or for an id that no database can hold; and what `inspect`
+    raises.
     """
     if (id is None) == (token is None):
         raise ValueError("give the session's id, or its token")
+    if id is not None:
+        check_text(id)
     looked_at = subject(url_or_store)
     asked = _Asked(id, token, looked_at.policy, looked_at.clock())
     return await looked_at.inspector.ask(partial(_explain, asked))

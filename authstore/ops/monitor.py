@@ -166,7 +166,7 @@ class Monitor:
         try:
             return list(await self._store.events(after=after, limit=_EVENTS))
         except ChangesLostError as lost:
-            return list(await self._store.events(after=max(lost.first - 1, after), limit=_EVENTS))
+            return list(await self._store.events(after=lost.first - 1, limit=_EVENTS))
 
     async def _failed_sign_ins(self, _: datetime) -> Found:
         failures, self._failures = self._store.failed_sign_ins - self._failures, self._store.failed_sign_ins

@@ -99,8 +99,7 @@ class Telemetry(Observer):
             self._count()
 
     def _count(self) -> None:
-        """Of many together: for one at a time the processor has to come back to it from something else, which takes
-        several times as long."""
+        """Of many together: for one at a time the processor would have to come back to it from something else."""
         with self._counting:
             for _ in range(len(self._unrecorded)):
                 self._duration.record(*self._unrecorded.popleft())

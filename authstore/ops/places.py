@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from authstore.backends.sqlite.backups import restoring
+from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.sqlite.file import check_reachable
 from authstore.backends.threads import in_thread
 from authstore.connect import file_of
@@ -39,7 +40,8 @@ class FilePlace:
     """See `Place`."""
 
     def __init__(self, path: Path) -> None:
-        self.beside = Path(os.path.realpath(path))
+        with files_translated():
+            self.beside = Path(os.path.realpath(path))
         self.shown = str(self.beside)
 
     async def check(self, source: Path) -> None:
@@ -97,7 +99,8 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     show."""
     if _URL.match(os.fspath(path)):
         raise ConfigurationError("a backup is a file: write its path, not a URL")
-    return Path(os.path.abspath(path))
+    with files_translated():  # the working directory may be gone
+        return Path(os.path.abspath(path))
 
 
 def backup_at(path: str | os.PathLike[str]) -> Path:

@@ -14,6 +14,7 @@ from authstore.backends.threads import Stop, in_thread
 from authstore.connect import connect
 from authstore.errors import StoreCorruptError
 from authstore.expiry import utc_now
+from authstore.models import aware_utc
 from authstore.ops import checksum
 from authstore.ops.partial import partial_file
 from authstore.ops.places import backup_at, place_of
@@ -46,8 +47,10 @@ async def restore(
     damaged or not what its `.sha256` says; `SchemaError` for one of a newer version, and for what is no store, here or
     there; `StoreNotFoundError`; `ConfigurationError` for a place where no store may be.
     """
-    if revoke_since is not None and (not isinstance(revoke_since, datetime) or revoke_since.tzinfo is None):
-        raise ValueError("revoke_since is an aware datetime, such as datetime(2026, 11, 28, 14, tzinfo=UTC)")
+    if revoke_since is not None:
+        if not isinstance(revoke_since, datetime) or revoke_since.tzinfo is None:
+            raise ValueError("revoke_since is an aware datetime, such as datetime(2026, 11, 28, 14, tzinfo=UTC)")
+        revoke_since = aware_utc(revoke_since)
     started, source, place = time.monotonic(), backup_at(path), place_of(url)
     await place.check(source)
     async with partial_file(place.beside) as made:

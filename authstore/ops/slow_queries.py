@@ -92,8 +92,7 @@ class SlowQueries(Observer):
         _log.warning("%s took %.1f ms; it waited %.1f ms for a thread or a connection, %.1f ms to write", *said)
 
     def _count(self) -> None:
-        """Of many together: for one at a time the processor has to come back to it from something else, which takes
-        several times as long."""
+        """Of many together: for one at a time the processor would have to come back to it from something else."""
         with self._counting:
             for _ in range(len(self._uncounted)):
                 name, seconds, _, _, _, error, _ = self._uncounted.popleft()

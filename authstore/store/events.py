@@ -33,7 +33,7 @@ class EventStore(StoreBase):
         found = await self._db.all(queries.list_events(after=after, limit=checked_limit(limit)))
         if after < found[0]["lost"] or after > found[0]["newest"]:
             first = await self._db.one(queries.get_first_event())
-            raise lost(first["seq"] if first else found[0]["newest"] + 1)
+            raise lost(first["seq"] if first and first["seq"] is not None else found[0]["newest"] + 1)
         return [event(row) for row in found if row["seq"] is not None]
 
     async def keep_events(self, span: timedelta | None, *, at_least: bool = False) -> None:

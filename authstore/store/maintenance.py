@@ -55,9 +55,9 @@ class MaintenanceStore(PruningStore, HealthStore):
 
     async def _each_account(self, work: Callable[[str, Cipher], "Unit[_Step]"]) -> tuple[int, int]:
         """Runs `work` on a stretch of accounts at a time: how many it changed, and how many it could not read."""
-        changed, unreadable, after = 0, 0, ""
+        changed, unreadable, after, now = 0, 0, "", self._now()
         while True:
-            step = await self._db.unit(partial(work, after, self._cipher))
+            step = await self._write(partial(work, after, self._cipher), now)
             changed, unreadable = changed + step.changed, unreadable + step.unreadable
             if step.last is None:
                 return changed, unreadable

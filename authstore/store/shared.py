@@ -1,6 +1,7 @@
 """What every part of the store shares: the database, the policy, the clock, the keys, the ids, the sizes and waits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -12,7 +13,7 @@ from authstore.adapter import UNSET, Clock, JsonObject, Unset
 from authstore.database import Database, Unit
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, oldest_start
-from authstore.models import Event, check_text
+from authstore.models import Event, aware_utc, check_text
 from authstore.store.ids import TimeOrderedIds
 from authstore.store.log.acting import said
 from authstore.store.log.changes import LogState
@@ -79,12 +80,7 @@ class StoreBase:
 
     def _now(self) -> datetime:
         """The time, asked once for each call of the store and in its caller's own context."""
-        now = self._clock()
-        if not isinstance(now, datetime) or now.tzinfo is None:
-            raise ValueError("the clock must give aware datetimes: datetime.now(UTC)")
-        if now.tzinfo is UTC:
-            return now
-        return now.astimezone(UTC)
+        return read_clock(self._clock)
 
     async def _write(self, make: Callable[[], Unit[T]], now: datetime, *, is_using: bool = False) -> T:
         """Runs a unit of which the change log tells who did it, and when."""
@@ -115,6 +111,17 @@ class StoreBase:
             "created_after": oldest_start(now, self._policy.lifetime),
             "used_after": oldest_start(now, self._policy.idle),
         }
+
+
+def read_clock(clock: Clock) -> datetime:
+    """The time by this clock, in UTC. Raises `ValueError` for what is no instant."""
+    now: object = clock()
+    if isinstance(now, datetime):
+        if now.tzinfo is UTC:
+            return now
+        with suppress(ValueError):
+            return aware_utc(now)
+    raise ValueError("the clock must give aware datetimes: datetime.now(UTC)")
 
 
 def is_storable(text: object) -> bool:

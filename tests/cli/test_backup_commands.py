@@ -72,6 +72,8 @@ def test_a_damaged_backup_is_told_and_ends_in_1(url: str, tmp_path: Path) -> Non
         (("backup", "{url}", "new.db", "--keep", "0"), "--keep"),
         (("restore", "{there}", "{url}", "--revoke-since", "2026-11-28T14:00:00"), "needs its zone"),
         (("restore", "{there}", "{url}", "--revoke-since", "yesterday"), "is written 2026"),
+        (("restore", "{there}", "{url}", "--revoke-since", "0001-01-01T00:00:00+14:00"), "years 1 to 9999"),
+        (("restore", "{there}", "{url}", "--revoke-since", "9999-12-31T23:00:00-02:00"), "years 1 to 9999"),
         (("restore", "{there}", "mysql://ada:secret@host/db"), "unknown kind of URL"),
     ],
 )

@@ -159,6 +159,11 @@ def test_urls_may_come_from_the_environment(source: _Link, source_url: str, targ
         ("plan", "mysql://ada:geheim@h/db", "sqlite:///x.db"),
         ("move", "postgresql://h/db?password=geheim&port=nonsense", "sqlite:///x.db"),
         ("inspect", "postgresql://ada:geheim@h/db"),
+        ("inspect", "sqlite:///x.db", "postgresql://ada:geheim@h/db"),
+        ("inspect", "sqlite:///x.db", "postgresql://ada:ge heim und geheim@h/db"),
+        ("users", "show", "u", "postgresql://h/db?password=it's geheim", "--url", "sqlite:///x.db", "--json"),
+        ("postgresql://ada:geheim@h/db",),
+        ("users", "postgresql://ada:geheim@h/db"),
     ],
 )
 def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path) -> None:
@@ -180,6 +185,7 @@ def test_passwords_are_never_printed(arguments: tuple[str, ...], tmp_path: Path)
         ("move", "postgresql://h/db", "sqlite:///x.db", "--on-orphan", "maybe"),
         ("init", "redis://h"),
         ("inspect", "sqlite://"),
+        ("rollback", "sqlite:////"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
@@ -320,3 +326,26 @@ def test_a_url_where_a_backup_is_meant_is_not_shown(
     said = capsys.readouterr()
     assert "secret" not in said.err + said.out
     assert "not a URL" in said.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "init {}",
+        "inspect {}",
+        "users list --url {}",
+        "backup {} b.db",
+        "backup {} /tmp/b.db",
+        "drill b.db",
+        "rollback {}",
+        "new x",
+    ],
+)
+def test_a_working_directory_that_is_gone_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert application.run(command.format("sqlite:///auth.db").split()) in (1, 2)
+    assert capsys.readouterr().err.startswith("authstore: ")

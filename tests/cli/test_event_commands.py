@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from authstore import connect, ops
+from authstore.cli import app as application
 from tests.cli.running import events, run
 
 
@@ -44,6 +45,11 @@ def test_events_come_in_the_words_of_other_systems(url: str) -> None:
     ocsf = events(run("events", url, "--format", "ocsf"))
     assert [(each["class_uid"], each["activity_name"]) for each in ocsf] == [(3001, "Create"), (3001, "Disable")]
     assert run("events", url, "--format", "ocsf", "--json").returncode == 2
+
+
+def test_where_they_come_from_has_a_name(url: str) -> None:
+    for form in ("ocsf", "cloudevents"):
+        assert application.run(["events", url, "--format", form, "--source", ""]) == 2
 
 
 def test_events_come_as_json_and_from_where_one_left_off(url: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from authstore.cli import app as application
 from tests.cli.running import events, run
 
 
@@ -26,6 +27,12 @@ def test_health_says_whether_it_reads_and_writes(url: str, tmp_path: Path) -> No
     gone = run("health", url, "--json")
     assert (gone.returncode, events(gone)[0]["status"]) == (1, "fail")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "-1", "soon"])
+@pytest.mark.parametrize("command", ["health {} --timeout", "monitor {} --every", "prune {} --max-seconds"])
+def test_nobody_waits_for_what_is_no_time(url: str, command: str, seconds: str) -> None:
+    assert application.run([*command.format(url).split(), seconds]) == 2
 
 
 def test_doctor_tells_mends_and_exits_by_the_level_that_is_left(url: str, tmp_path: Path) -> None:

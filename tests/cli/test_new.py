@@ -1,6 +1,7 @@
 """`authstore new`: what it writes works, and is worth keeping."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,27 @@ def test_nothing_is_written_over_and_a_name_is_a_name(tmp_path: Path) -> None:
         assert done.returncode == 2, done.stdout
         assert "nothing is written over" in done.stderr or "no name" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("folder", ["mine/new", "mine/deeper/new", "x" * 300], ids=len)
+def test_a_folder_that_cannot_be_made_is_said_in_a_line(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "mine").write_text("kept")
+    done = run("new", str(tmp_path / folder), "--name", "Notes")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "cannot be made" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_cannot_be_written_whole_is_not_written(tmp_path: Path, is_there: bool) -> None:
+    folder = tmp_path / "notes"
+    if is_there:
+        folder.mkdir()
+
+    def lack_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
+
+    command = [sys.executable, "-m", "authstore.cli", "new", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=lack_room)
+    assert (done.returncode, done.stderr) == (2, f"authstore: {folder} cannot be made: File too large\n")
+    assert list(tmp_path.rglob("*")) == ([folder] if is_there else [])

@@ -139,6 +139,7 @@ def test_no_command_makes_a_store_that_is_not_there(tmp_path: Path) -> None:
         ["roles", "create", "editor", "--description", "\udcff"],
         ["users", "list", "--after", "\udcff"],
         ["sessions", "explain", "\udcff"],
+        ["users", "list", "--limit", str(2**63)],
     ],
     ids=ascii,
 )

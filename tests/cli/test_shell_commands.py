@@ -56,6 +56,15 @@ def test_a_shell_makes_no_new_store(url: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("token", [b"\xff\xfe\n", b"\0" * 20, b"x" * 100_000])
+def test_whatever_comes_as_a_token_is_explained(url: str, token: bytes) -> None:
+    asyncio.run(_filled(url))
+    command = [sys.executable, "-m", "authstore.cli", "sessions", "explain", "--url", url]
+    done = subprocess.run(command, input=token, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"nothing is known" in done.stdout
+
+
 def test_a_session_is_explained_by_its_id_or_by_a_token_from_the_input(url: str) -> None:
     session = asyncio.run(_filled(url))
     assert session.token is not None

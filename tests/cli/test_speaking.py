@@ -13,6 +13,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from authstore.cli import app as application
 from authstore.cli.app import app
 from authstore.cli.output import masked, one_or_many
 from authstore.mover import MoveOptions
@@ -76,6 +77,8 @@ def test_shell_completion_can_be_had() -> None:
         ("postgresql://ada:ge@heim@h/db", "postgresql://ada:…@h/db"),
         ("postgresql://ada:ge/heim@h/db", "postgresql://ada:…@h/db"),
         ("postgresql://ada:ge:heim?@h/db", "postgresql://ada:…@h/db"),
+        ("postgresql://ada:ge heim@h/db now", "postgresql://ada:…@h/db now"),
+        ("postgresql://ada:x y@h to postgresql://eve:z@i", "postgresql://ada:…@h to postgresql://eve:…@i"),
         ("host=h password=geheim", "host=h password=…"),
         ("postgresql://h/db?sslpassword=geheim&x=1", "postgresql://h/db?sslpassword=…&x=1"),
         ("postgresql://h/db", "postgresql://h/db"),
@@ -109,12 +112,40 @@ def test_a_reader_who_leaves_ends_nothing_with_a_traceback(tmp_path: Path, is_js
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("more", [(), ("--json",)])
-def test_a_full_disk_under_what_is_printed_is_said_in_one_line(tmp_path: Path, more: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("command", "closed", "status"),
+    [
+        ("inspect {url}", ">&-", 0),
+        ("users list --url {url}", "<&- >&- 2>&-", 0),
+        ("sessions explain --url {url}", "<&-", 1),
+        ("users delete nobody --url {url}", "<&- >&-", 1),
+        ("nonsense", "2>&-", 2),
+    ],
+)
+def test_what_is_closed_from_the_start_is_not_missed(tmp_path: Path, command: str, closed: str, status: int) -> None:
     url = f"sqlite:///{tmp_path}/auth.db"
-    assert run("init", url).returncode == 0
+    assert application.run(["init", url]) == 0
+    line = f"exec {sys.executable} -m authstore.cli {command.format(url=url)} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, input="", timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "inspect {url}",
+        "inspect {url} --json",
+        "inspect {url}.none --json",
+        "migrate {url}.none --sql",
+        "--version",
+        "-h",
+    ],
+)
+def test_a_full_disk_under_what_is_printed_is_said_in_one_line(tmp_path: Path, command: str) -> None:
+    url = f"sqlite:///{tmp_path}/auth.db"
+    assert application.run(["init", url]) == 0
     with open("/dev/full", "wb") as full:
-        arguments = [sys.executable, "-m", "authstore.cli", "inspect", url, *more]
+        arguments = [sys.executable, "-m", "authstore.cli", *command.format(url=url).split()]
         done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("authstore: what is printed cannot be written: No space left on device\n")

@@ -150,6 +150,18 @@ async def test_copies_of_passkeys_are_told(tmp_path: Path, clock: Clock) -> None
         assert told == [("counter-errors", "warning")]
 
 
+async def test_a_log_that_was_taken_back_is_read_from_where_it_begins(tmp_path: Path, clock: Clock) -> None:
+    async with connect(tmp_path / "auth.db", clock=clock) as store:
+        user, monitor = await store.create_user(), ops.Monitor(store)
+        for name in "abc":
+            await store.update_user(user.id, name=name)
+        await looks(monitor, clock, 1)
+        with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as other:
+            other.execute("DELETE FROM changes WHERE type IS NOT NULL")
+        assert await looks(monitor, clock, 3) == []
+        assert monitor.states["counter-errors"] == "ok"
+
+
 async def test_many_sign_ins_that_fail_are_told(tmp_path: Path, clock: Clock) -> None:
     async with connect(tmp_path / "auth.db", clock=clock) as store:
         monitor, told = ops.Monitor(store), []

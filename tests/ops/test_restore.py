@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -129,6 +129,17 @@ async def test_revoking_needs_an_instant_of_one_meaning(path: Path, copy: Path) 
     for instant in (datetime(2026, 11, 28), "2026-11-28T14:00:00Z"):
         with pytest.raises(ValueError, match="aware"):
             await ops.restore(copy, path, revoke_since=instant)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("year", "hours"), [(1, 14), (1, 1), (9999, -2)])
+async def test_revoking_needs_an_instant_that_there_is(path: Path, copy: Path, year: int, hours: int) -> None:
+    await make(path, "ada@example.com")
+    await ops.backup(path, copy)
+    zone = timezone(timedelta(hours=hours))
+    since = datetime(year, 1, 1, tzinfo=zone) if year == 1 else datetime(year, 12, 31, 23, tzinfo=zone)
+    with pytest.raises(ValueError, match="years 1 to 9999"):
+        await ops.restore(copy, path, revoke_since=since)
+    assert await emails(path) == ["ada@example.com"]
 
 
 async def test_a_store_that_is_open_here_stays(path: Path, copy: Path) -> None:

@@ -45,6 +45,7 @@ _OURS: dict[str, _Kind] = {
     "40P01": _BUSY,
     "42501": (StoreReadOnlyError, "the role in the URL has no right to do this"),
     "53100": (StoreFullError, "the server's disk is full"),
+    "54000": (StoreError, "what is looked up by is too long for an index: ids and names have at most 2,600 bytes"),
     "53300": (StoreUnavailableError, "the server has no connection left: lower pool_size or raise max_connections"),
     "55P03": _BUSY,
     "57014": _BUSY,

@@ -17,7 +17,7 @@ from authstore.backends.postgres.pool import Pool
 from authstore.backends.postgres.servers import Commit
 from authstore.backends.postgres.texts import Text, text
 from authstore.backends.tuning import Tuning
-from authstore.backends.uninterrupted import uninterrupted
+from authstore.backends.uninterrupted import ended, uninterrupted
 from authstore.database import Row, Unit
 from authstore.errors import StoreBusyError
 from authstore.observers import Statistic, locking
@@ -28,6 +28,7 @@ T = TypeVar("T")
 GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one database apart
 _PAUSE_SECONDS = 0.02
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
+_NO_MORE = (queries.say_no_more, queries.say_no_more_after)
 _CLAIM = "SELECT pg_advisory_xact_lock($1)"
 
 
@@ -35,6 +36,12 @@ def begin(commit: Commit, *, is_exclusive: bool, gate: str = "'users'") -> str:
     """What opens a transaction, in one round trip. `gate`: the table that stands for the store, as a literal."""
     lock = "pg_advisory_xact_lock" if is_exclusive else "pg_advisory_xact_lock_shared"
     return f"{_BEGIN}SET LOCAL synchronous_commit = {commit}; SELECT {lock}({GATE}, {gate}::regclass::oid::int)"
+
+
+class _Gate:
+    """Whether a unit has begun: before, nothing can have happened."""
+
+    is_passed = False
 
 
 class Units:
@@ -47,9 +54,20 @@ class Units:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, make: Callable[[], Unit[T]]) -> T:
-        """The result of a unit. A caller who is cancelled waits for the end of what was begun."""
-        deadline = asyncio.get_running_loop().time() + self._tuning.busy_seconds
-        return await self.to_the_end(self._until_it_is_done(make, deadline))
+        """The result of a unit. A caller who is cancelled while it waits for a connection, or at the gate, gets away at
+        once; later it waits for the end of what was begun."""
+        gate, deadline = _Gate(), asyncio.get_running_loop().time() + self._tuning.busy_seconds
+        task = self._noted(self._until_it_is_done(make, deadline, gate))
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            if not gate.is_passed:
+                task.cancel()
+            await ended(task)
+            if not task.cancelled():
+                task.exception()  # nobody else will ask
+            raise
+        return task.result()
 
     async def alone(self, query: Query, said: Text, values: Sequence[Any]) -> int | list[Row]:
         """Runs one text of a query that is its own transaction."""
@@ -58,16 +76,19 @@ class Units:
 
     async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs this to its end, and only then lets a cancellation of its caller through."""
+        return await uninterrupted(self._noted(work))
+
+    def _noted(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await uninterrupted(task)
+        return task
 
-    async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float) -> T:
+    async def _until_it_is_done(self, make: Callable[[], Unit[T]], deadline: float, gate: _Gate) -> T:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                return await self._once(make, deadline)
+                return await self._once(make, deadline, gate)
             except DRIVER_ERRORS as error:
                 if loop.time() >= deadline or not (is_gone(error) or is_lost_race(error)):
                     raise ours(error) from error
@@ -75,10 +96,11 @@ class Units:
                     self._pool.distrust()
                     await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _once(self, make: Callable[[], Unit[T]], deadline: float) -> T:
+    async def _once(self, make: Callable[[], Unit[T]], deadline: float, gate: _Gate) -> T:
+        gate.is_passed = False
         connection = await self._pool.take(deadline, to_write=True)
         try:
-            return await in_transaction(connection, self._begin, make, deadline, self._tuning.commit_seconds)
+            return await in_transaction(connection, self._begin, make, deadline, gate, self._tuning.commit_seconds)
         finally:
             self._pool.give(connection, to_write=True)
 
@@ -95,7 +117,12 @@ class Units:
 
 
 async def in_transaction(
-    connection: Connection, opening: str, make: Callable[[], Unit[T]], deadline: float, commit_seconds: float
+    connection: Connection,
+    opening: str,
+    make: Callable[[], Unit[T]],
+    deadline: float,
+    gate: _Gate,
+    commit_seconds: float,
 ) -> T:
     """Runs a unit from BEGIN to COMMIT. Raises the driver's errors where nothing happened."""
     unit = make()
@@ -108,6 +135,7 @@ async def in_transaction(
             opening += f"; {_CLAIM.replace('$1', str(_number(statement.claim)))}"
             statement = statement._replace(decides=Decides.NOTHING)
         await begun(connection, opening, _left(deadline))
+        gate.is_passed = True
         result = await drive(connection, unit, deadline, statement=statement, until_commit=True)
     except TimeoutError as error:
         if await abandon(connection):  # the server is there: it was the others who took so long
@@ -141,7 +169,7 @@ async def drive(
     try:
         statement = statement or next(unit)
         while True:
-            is_spared = until_commit and statement.query is queries.say_no_more
+            is_spared = until_commit and statement.query in _NO_MORE
             statement = unit.send([] if is_spared else await fetch(connection, statement, deadline))
     except StopIteration as finished:
         return cast(T, finished.value)

@@ -44,7 +44,7 @@ class FileChangeLog:
         execute = self._connection.execute
         try:
             # It changes with every commit of any other connection, and this one never writes: while it stands, the
-            # answer does, and it takes half of the time.
+            # answer does, and to ask for it is less than to ask again.
             [(version,)] = execute("PRAGMA data_version").fetchall()
             asked = (version, seq, newest)
             if asked != self._known:

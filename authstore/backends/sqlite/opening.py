@@ -5,12 +5,14 @@ import os
 import secrets
 import sqlite3
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import aiosqlite
 
@@ -34,6 +36,7 @@ from authstore.errors import (
     StoreReadOnlyError,
 )
 from authstore.schema import Migration, migrations
+from authstore.sql import queries
 
 CACHED_STATEMENTS = 256
 TRY_SECONDS = 0.25  # one wait for a lock held by another process; whoever waits longer tries again
@@ -70,7 +73,7 @@ async def open_file(
         place = await writer.run(lambda connection: connection.place)
         reader = await _start(partial(open_reader, path, place))
     except BaseException:
-        writer.stop()
+        await writer.close()
         raise
     return SqliteDatabase(writer, reader, place, tuning.busy_seconds)
 
@@ -98,16 +101,26 @@ async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThrea
 
 async def _open(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
     failures: list[BaseException] = []
+    made: list[sqlite3.Connection] = []
+    workers: SimpleQueue[threading.Thread] = SimpleQueue()
 
     def attempt() -> sqlite3.Connection:
+        workers.put(threading.current_thread())
         # A connector that raises would leave aiosqlite's thread to end after the event loop may have.
         try:
-            return connector()
+            made.append(connector())
         except BaseException as error:
             failures.append(error)
-            return sqlite3.connect(":memory:", check_same_thread=False)
+            made.append(sqlite3.connect(":memory:", check_same_thread=False))
+        return made[0]
 
-    thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
+    try:
+        thread = ConnectionThread(await aiosqlite.Connection(attempt, iter_chunk_size=64))
+    except asyncio.CancelledError:
+        # The thread was told to end, and answers to this event loop, which may be about to close.
+        await asyncio.to_thread(lambda: workers.get().join())
+        made[0].close()
+        raise
     if failures:
         await thread.close()
         with translated():
@@ -123,8 +136,8 @@ def _close_unwanted(opening: "asyncio.Task[ConnectionThread]") -> None:
 def open_writer(options: FileOptions) -> UnitConnection:
     """The writing connection of a store's file: made, checked, migrated."""
     _check_version()
-    path = Path(os.path.realpath(options.path))
     with files_translated():
+        path = Path(os.path.realpath(options.path))
         check_volume(path)
         if not path.exists():
             _create(path, options)
@@ -136,6 +149,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
             _check_writable(connection)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
+            make_views(connection)
             place.note_log()
         except BaseException:
             connection.close()
@@ -149,6 +163,7 @@ def open_reader(path: Path, place: FilePlace | None) -> UnitConnection:
     """A reading connection. It never checkpoints: only the writer does."""
     with translated():
         connection = _connect(Path(os.path.realpath(path)), DEFAULT.busy_seconds)
+        make_views(connection)  # whoever asks for the plan of a query that writes asks here
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         connection.execute("PRAGMA cache_size = -32768")
@@ -171,6 +186,7 @@ def open_in_memory(options: FileOptions) -> UnitConnection:
         )
         _prepare(connection, "relaxed")
         run_pending(connection, options.migrations, options.clock)
+        make_views(connection)
         return connection
 
 
@@ -194,6 +210,13 @@ def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
     connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
     if durability == "full":
         connection.execute("PRAGMA fullfsync = ON")  # macOS: a flush ends in the disk's own cache otherwise
+
+
+def make_views(connection: sqlite3.Connection) -> None:
+    """What queries stand on that is this connection's alone."""
+    for query in queries:
+        if query.opening:
+            connection.execute(query.opening)
 
 
 def _create(path: Path, options: FileOptions) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shutil
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -40,18 +41,15 @@ def new(
     name: Annotated[str, typer.Option(help="What the site is called; the folder's name by default.")] = "",
 ) -> int:
     """Writes a small FastAPI application with sign-in, tests, settings and a Dockerfile, for you to keep."""
-    called = name or directory.resolve().name
-    if not _NAME.fullmatch(called):
-        raise ConfigurationError(f"{called!r} is no name for a site: letters, digits, spaces, - and _; say --name")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigurationError(f"{directory} is there already, and not empty: nothing is written over")
-    told = {
-        "@NAME@": called,
-        "@PACKAGE@": re.sub(r"[^a-z0-9]+", "-", called.lower()).strip("-"),
-        "@SECRET@": secrets.token_hex(),
-    }
-    for path, source in _FILES.items():
-        _write(directory / path, (files("authstore.cli.new") / "files" / source).read_text("utf-8"), told)
+    try:
+        called = name or directory.resolve().name
+        if not _NAME.fullmatch(called):
+            raise ConfigurationError(f"{called!r} is no name for a site: letters, digits, spaces, - and _; say --name")
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise ConfigurationError(f"{directory} is there already, and not empty: nothing is written over")
+        _write_all(directory, called)
+    except OSError as error:
+        raise ConfigurationError(f"{directory} cannot be made: {error.strerror}") from error
     say = Output(is_json=False).say
     say(f"{directory} is made. Go on there:")
     say('  python -m venv .venv && . .venv/bin/activate && pip install -e ".[test]"')
@@ -60,8 +58,22 @@ def new(
     return 0
 
 
-def _write(path: Path, text: str, told: dict[str, str]) -> None:
-    for place, value in told.items():
-        text = text.replace(place, value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+def _write_all(directory: Path, called: str) -> None:
+    """All files or, where one cannot be written, none."""
+    told = {
+        "@NAME@": called,
+        "@PACKAGE@": re.sub(r"[^a-z0-9]+", "-", called.lower()).strip("-"),
+        "@SECRET@": secrets.token_hex(),
+    }
+    was_there = directory.exists()
+    try:
+        for path, source in _FILES.items():
+            text = (files("authstore.cli.new") / "files" / source).read_text("utf-8")
+            for place, value in told.items():
+                text = text.replace(place, value)
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_text(text, "utf-8")
+    except OSError:
+        for made in directory.iterdir() if was_there else [directory]:
+            shutil.rmtree(made, ignore_errors=True) if made.is_dir() else made.unlink(missing_ok=True)
+        raise

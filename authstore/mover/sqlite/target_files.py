@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from authstore.backends.sqlite import file
+from authstore.backends.sqlite.errors import files_translated
 from authstore.errors import ConfigurationError
 from authstore.mover.errors import TargetBusyError, TargetError
 
@@ -59,7 +60,12 @@ def files_of(target: str | Path) -> TargetFiles:
         target = Path(target.removeprefix("sqlite:///"))
     if "\0" in str(target):
         raise ConfigurationError("the path of the target contains NUL")
-    return TargetFiles(Path(os.path.abspath(target)))
+    if not target.name:
+        raise ConfigurationError(
+            "the target is a file, and no folder: write sqlite:///auth.db or sqlite:////absolute/auth.db"
+        )
+    with files_translated():  # the working directory may be gone
+        return TargetFiles(Path(os.path.abspath(target)))
 
 
 def check_target(files: TargetFiles) -> bool:

@@ -71,7 +71,7 @@ _rows_in_json = core_schema.list_schema(core_schema.tuple_schema([_in_json(schem
 _check = SchemaValidator(_row, _HIDDEN).validate_python
 _check_json = SchemaValidator(_rows_in_json, _HIDDEN).validate_json
 
-# The models are frozen; the setters of a model's own slots also take two thirds of the time of `object.__setattr__`.
+# The models are frozen; these setters need not look for the slot first, as `object.__setattr__` does.
 _new = object.__new__
 _set_values, _set_fields, _set_extra, _set_private = (
     BaseModel.__dict__[name].__set__

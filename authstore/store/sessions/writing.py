@@ -11,7 +11,7 @@ from authstore.adapter import UNSET, JsonObject, Unset
 from authstore.database import Row, Unit
 from authstore.errors import ConflictError, UserDisabledError, UserNotFoundError
 from authstore.expiry import end_of, is_touch_due, session_expiry
-from authstore.models import Session
+from authstore.models import Session, aware_utc
 from authstore.sql import Statement, queries
 from authstore.store import rows
 from authstore.store.log.acting import said
@@ -83,7 +83,7 @@ class SessionStore(SessionReader, SlicingStore):
         """See `authstore.adapter.Sessions.touch_session`."""
         now = self._now()
         found = await self._living(token, now)
-        if found is None or not is_touch_due(self._policy, now, last_used_at=found[0].last_used_at):
+        if found is None or not self._is_touch_due(found[0], now):
             return found and found[0]
         if not is_presentable(token):
             return None
@@ -101,6 +101,7 @@ class SessionStore(SessionReader, SlicingStore):
         now = self._now()
         if not (isinstance(data, Unset) or isinstance(merge, Unset)):
             raise ValueError("pass data, which replaces all of it, or merge, which is laid over it")
+        expires = expires if isinstance(expires, Unset) else aware_utc(expires)
         merged = {} if isinstance(merge, Unset) else checked_merge(merge)
         named = {"expires": expires, "data": data if isinstance(data, Unset) else json_object(data)}
         changes = {field: value for field, value in named.items() if value is not UNSET}
@@ -129,7 +130,7 @@ class SessionStore(SessionReader, SlicingStore):
             hashes = {"token_hash": hash_token(token), "new_token_hash": hash_token(new)}
             found = yield queries.rotate_session(id=named, **hashes, until=until, **rotating.note)
             if found:
-                yield queries.say_no_more()
+                yield queries.say_no_more_after()
                 return rows.session(found[0], new)
         replacing = partial(self._replace, token, new, until, rotating)
         return (yield from said(replacing, rotating.at, rotating.actor))
@@ -186,7 +187,7 @@ class SessionStore(SessionReader, SlicingStore):
             return touched
 
         def touch(session: Session, row: Row) -> Session | None:
-            if not is_touch_due(self._policy, now, last_used_at=session.last_used_at):
+            if not self._is_touch_due(session, now):
                 return None
             if self._policy.lifetime is not None:
                 return session.model_copy(update={"last_used_at": now})
@@ -194,6 +195,11 @@ class SessionStore(SessionReader, SlicingStore):
             return session.model_copy(update={"last_used_at": now, "expires": slid})
 
         return (yield from self._change_session(token, now, touch, UNSET))
+
+    def _is_touch_due(self, session: Session, now: datetime) -> bool:
+        """Whether a use is to be noted; one at the very instant of the last is."""
+        used = session.last_used_at
+        return used != now and is_touch_due(self._policy, now, last_used_at=used)
 
     def _slid(self, session: Session, now: datetime, asked: datetime | None) -> datetime:
         return session_expiry(self._policy, created_at=session.created_at, now=now, wanted=asked)
@@ -265,13 +271,15 @@ def _session_values(session: Session, asked: Any, *, is_given: bool = False) -> 
     """The columns of a session; `asked`: the expiry that was asked for, as an instant or as a row holds it;
     `is_given`: its token is not of our making."""
     token = session.token or ""
-    return {
+    values = {
         **session.__dict__,
         "token_hash": hash_token(token),
         "token_indexed": is_given or named_session(token) != session.id,
         "expires_asked": asked,
         "data": rows.json_text(session.data),
     }
+    del values["token"]
+    return values
 
 
 def _token_of(row: Row) -> Values:

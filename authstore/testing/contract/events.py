@@ -131,6 +131,16 @@ class EventsContract(ContractBase):
         await adapter.update_user(user.id, name="y")
         assert [event.type for event in await adapter.events(after=start)] == ["user.updated"]
 
+    @pytest.mark.parametrize("after", [1000, 2**40, 2**63 - 1])
+    async def test_so_is_a_reader_of_a_log_in_which_nothing_is(self, adapter: Adapter, after: int) -> None:
+        assert await adapter.events() == []
+        with pytest.raises(ChangesLostError) as caught:
+            await adapter.events(after=after)
+        assert await adapter.events(after=caught.value.first - 1) == []
+        user = await make_user(adapter)
+        await adapter.update_user(user.id, name="x")
+        assert [event.type for event in await adapter.events(after=caught.value.first - 1)] == ["user.updated"]
+
     async def test_a_reader_of_what_never_was_is_told_so(self, adapter: Adapter) -> None:
         user = await make_user(adapter)
         await adapter.update_user(user.id, name="x")
@@ -138,6 +148,7 @@ class EventsContract(ContractBase):
         with pytest.raises(ChangesLostError) as caught:
             await adapter.events(after=newest.seq + 1000)
         assert caught.value.first <= newest.seq
+        assert newest in await adapter.events(after=caught.value.first - 1, limit=10_000)
         for bad in (-1, 2**63):
             with pytest.raises(ValueError):
                 await adapter.events(after=bad)

@@ -14,7 +14,7 @@ from authstore.errors import (
 )
 from authstore.models import SignIn, User
 from authstore.testing.clock import Clock
-from authstore.testing.contract.shared import MANY, ContractBase, errors, settled, winners
+from authstore.testing.contract.shared import BAD_TEXTS, MANY, ContractBase, errors, settled, winners
 from authstore.testing.factories import make_account, make_session, make_user
 
 ADDRESS = "ada@example.com"
@@ -89,6 +89,18 @@ class KnownAccountContract(ContractBase):
     async def test_a_current_user_who_does_not_exist_is_an_error(self, adapter: Adapter) -> None:
         with pytest.raises(UserNotFoundError):
             await _sign_in(adapter, current_user_id="nobody", email=ADDRESS)
+        assert await _nothing_happened(adapter)
+
+    @pytest.mark.parametrize("nobody", ["", *BAD_TEXTS], ids=ascii)
+    async def test_nor_does_one_whom_no_id_names(self, adapter: Adapter, nobody: str) -> None:
+        with pytest.raises(UserNotFoundError):
+            await _sign_in(adapter, current_user_id=nobody, email=ADDRESS)
+        assert await _nothing_happened(adapter)
+
+    @pytest.mark.parametrize("wrong", [5, b"ada", ["ada"], 0], ids=str)
+    async def test_a_current_user_is_named_by_a_text(self, adapter: Adapter, wrong: Any) -> None:
+        with pytest.raises((TypeError, ValueError)):
+            await _sign_in(adapter, current_user_id=wrong, email=ADDRESS)
         assert await _nothing_happened(adapter)
 
     async def test_a_disabled_current_user_links_nothing(self, adapter: Adapter) -> None:

@@ -23,7 +23,6 @@ log = logging.getLogger("authstore.web")
 
 _INNERMOST: Final = "authstore"  # of the ASGI scope: the presence at the site that is nearest to the application
 
-_NOBODY: Final = (None, None, None)
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -97,7 +96,7 @@ class Visitors:
         tokens = self._presented(scope, line) if bearer is None else [bearer]
         if bearer is not None:
             await self._check_alone(line)
-        token, session, user = await self._look_up(tokens) if tokens else _NOBODY
+        token, session, user = await self._look_up(tokens) if tokens else (None, None, None)
         if token is not None and session is None:
             log.debug("no session: the token is unknown, or its session has ended or expired")
         if token is not None and session is not None and self._is_touch_due(session):

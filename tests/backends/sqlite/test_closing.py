@@ -101,6 +101,27 @@ FORGOTTEN = {
 }
 
 
+async def test_an_event_loop_that_ends_while_a_store_is_opened_is_not_missed(tmp_path: Path) -> None:
+    """As with Ctrl-C at the start of a program."""
+    script = """
+        async def opened():
+            async with connect(PATH):
+                await asyncio.sleep(3600)
+
+        async def main(number):
+            opening = asyncio.ensure_future(opened())
+            for _ in range(number):
+                await asyncio.sleep(0)
+
+        for number in range(8):
+            asyncio.run(main(number))
+            time.sleep(0.02)
+    """
+    await run(script, tmp_path)
+    async with connect(tmp_path / "auth.db") as store:
+        assert await store.list_users() == []
+
+
 @pytest.mark.parametrize("how", FORGOTTEN)
 async def test_a_store_that_nobody_closed_lets_the_interpreter_exit(how: str, tmp_path: Path) -> None:
     await run(FORGOTTEN[how], tmp_path)

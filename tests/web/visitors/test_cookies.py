@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from authstore.errors import ConfigurationError
@@ -237,3 +239,15 @@ def test_a_key_is_made_ready_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hmac, "digest", None)
     for token in ("t" * 20, "u" * 20, "t" * 20):
         assert cookies.presented_token(presented(f"__Host-authstore={cookies.signed(token)}")) == token
+
+
+def read_plainly(line: bytes, name: bytes) -> bytes | None:
+    """A cookie of a line that is taken apart pair by pair (RFC 6265bis §5.6)."""
+    pairs = [pair.partition(b"=") for pair in line.split(b";")]
+    found = [value.strip(b" \t") for key, is_pair, value in pairs if is_pair and key.strip(b" \t") == name]
+    return found[0] if len(found) == 1 else None
+
+
+@given(st.text(alphabet="n.=; \t\n\xa01").map(lambda text: text.encode("latin-1")), st.sampled_from(["n", "n.", "nn"]))
+def test_a_cookie_is_found_as_if_the_line_were_taken_apart(line: bytes, name: str) -> None:
+    assert read_cookie(line, name) == read_plainly(line, name.encode())

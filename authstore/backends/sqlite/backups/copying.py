@@ -26,7 +26,8 @@ def copy(path: Path, target: Path, stop: Stop) -> None:
     Raises `StoreNotFoundError`, `SchemaError` (not ours), `StoreCorruptError`, `StoreFullError`.
     """
     fork.let_go()
-    path = Path(os.path.realpath(path))
+    with files_translated():
+        path = Path(os.path.realpath(path))
     if not path.is_file():
         raise StoreNotFoundError(f"there is no store at {path}")
     with files_translated(), file.connect_to_read(path, UnitConnection) as source:

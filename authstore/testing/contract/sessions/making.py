@@ -23,7 +23,10 @@ from authstore.testing.contract.shared import (
 )
 from authstore.testing.factories import make_session, make_user
 
-NO_TOKEN = ["", " ", "x", "x" * 15, "x" * 43, "x" * 513, "x" * 100_000, "\0" * 32, "\ud800" * 32, "é" * 43, "🔑" * 20]
+NO_TOKEN = [
+    "", " ", "x", "x" * 15, "x" * 43, "x" * 513, "x" * 100_000, "\0" * 32, "\ud800" * 32, "é" * 43, "🔑" * 20,
+    *(f"{name}.{'x' * 43}" for name in ("a\0b", "\0", "\ud800", "é", "a.b", "'", " ", "")),
+]  # fmt: skip
 
 
 def secret(session: Session) -> str:
