@@ -89,7 +89,8 @@ def lucia(tables: Mapping[str, FileTable]) -> Profile | None:
         return None
     told = {"sessions": ProfileTable(session.name, {"token": columns["id"], "id": ""})}
     user = next(table for name, table in tables.items() if folded(name) == folded(users[0]))
-    told["users"] = ProfileTable(user.name, {} if "email" in _names(user) else {"email": user.primary[0]})
+    key = user.primary[0]
+    told["users"] = ProfileTable(user.name, {} if "email" in _names(user) else {"id": key, "email": key})
     for table in tables.values():
         names = {normalised(column.name): column.name for column in table.columns}
         own = names.get("provideruserid")

@@ -265,6 +265,25 @@ async def test_a_session_store_becomes_visits(tmp_path: Path, schema: str) -> No
     assert (await verify(f"sqlite:///{source}", target)).ok
 
 
+@pytest.mark.parametrize(
+    "columns", ["id TEXT PRIMARY KEY, username TEXT", "id TEXT PRIMARY KEY", "id INTEGER PRIMARY KEY"]
+)
+async def test_users_of_lucia_need_no_address(tmp_path: Path, columns: str) -> None:
+    source, target = tmp_path / "old.db", tmp_path / "auth.db"
+    with closing(sqlite3.connect(source)) as connection, connection:
+        connection.execute(f"CREATE TABLE user ({columns})")
+        connection.execute(
+            "CREATE TABLE session (id TEXT PRIMARY KEY, expires_at INTEGER, user_id REFERENCES user (id))"
+        )
+        connection.execute("INSERT INTO user (id) VALUES (7)")
+        connection.execute("INSERT INTO session VALUES ('token-of-a-session-1', 4000000000, 7)")
+    await move(await make_plan(f"sqlite:///{source}", target))
+    async with connect(target, create=False) as store:
+        found = await store.get_session_and_user(TOKEN.format(1))
+        assert found is not None
+        assert (found[1].id, found[1].email) == ("7", None)
+
+
 async def test_who_is_named_in_a_session_store_is_for_a_source_in_postgres(tmp_path: Path) -> None:
     source, profile = tmp_path / "old.db", tmp_path / "profile.toml"
     with closing(sqlite3.connect(source)) as connection:
