@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue
 
+from authstore.errors import StoreMisuseError
 from authstore.observers import Watch
 from authstore.sql import Query, Statement
 
@@ -30,6 +31,16 @@ def within(unit: Unit[T]) -> Unit[T]:
     except StopIteration as finished:
         result: T = finished.value
         return result
+
+
+def finished(unit: Unit[T]) -> T:
+    """The result of a unit whose one statement (`Decides.UNIT`) wrote a row."""
+    try:
+        unit.send([{}])
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise StoreMisuseError("a unit went on after the statement that was to be all of it")
 
 
 class Lookup(NamedTuple):

@@ -66,9 +66,50 @@ VALUES (:id, :user_id, :provider, :provider_account_id, :type, :access_token, :a
     :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
     :expires_at, :data, :created_at, :updated_at)
 
+-- Whoever arrives for the first time, for SQLite to make a user and an account of in one statement.
+-- name: arrivals
+-- dialect: sqlite, opening
+CREATE TEMP VIEW arrivals AS SELECT
+    NULL AS user_id, NULL AS email, NULL AS email_verified, NULL AS name, NULL AS image, NULL AS id, NULL AS provider,
+    NULL AS provider_account_id, NULL AS type, NULL AS access_token, NULL AS access_token_encrypted,
+    NULL AS refresh_token, NULL AS refresh_token_encrypted, NULL AS id_token, NULL AS id_token_encrypted,
+    NULL AS token_type, NULL AS scope, NULL AS session_state, NULL AS expires_at, NULL AS data, NULL AS created_at,
+    NULL AS actor
+
+-- A new user with a new account, unless the id or the address is taken; and who does it, and when.
+-- name: arrivals_inserted
+-- dialect: sqlite, opening
+CREATE TEMP TRIGGER arrivals_inserted INSTEAD OF INSERT ON arrivals BEGIN
+    SELECT raise(IGNORE) WHERE EXISTS (SELECT 1 FROM users WHERE id = NEW.user_id)
+        OR EXISTS (SELECT 1 FROM users WHERE email = NEW.email);
+    UPDATE change_log SET acting_at = NEW.created_at, actor = NEW.actor;
+    INSERT INTO users (id, email, email_verified, name, image, created_at, updated_at)
+    VALUES (NEW.user_id, NEW.email, NEW.email_verified, NEW.name, NEW.image, NEW.created_at, NEW.created_at);
+    INSERT INTO accounts (
+        id, user_id, provider, provider_account_id, type, access_token, access_token_encrypted, refresh_token,
+        refresh_token_encrypted, id_token, id_token_encrypted, token_type, scope, session_state, expires_at, data,
+        created_at, updated_at)
+    VALUES (
+        NEW.id, NEW.user_id, NEW.provider, NEW.provider_account_id, NEW.type, NEW.access_token,
+        NEW.access_token_encrypted, NEW.refresh_token, NEW.refresh_token_encrypted, NEW.id_token,
+        NEW.id_token_encrypted, NEW.token_type, NEW.scope, NEW.session_state, NEW.expires_at, NEW.data,
+        NEW.created_at, NEW.created_at);
+    UPDATE change_log SET acting_at = NULL, actor = NULL;
+END
+
 -- A new user with a new account, unless the id or the address is taken; and who does it, and when (`say_who_acts`).
 -- name: insert_user_and_account
--- dialect: postgres, together
+-- dialect: sqlite
+INSERT INTO arrivals (
+    user_id, email, email_verified, name, image, id, provider, provider_account_id, type, access_token,
+    access_token_encrypted, refresh_token, refresh_token_encrypted, id_token, id_token_encrypted, token_type, scope,
+    session_state, expires_at, data, created_at, actor)
+VALUES (
+    :user_id, :email, :email_verified, :name, :image, :id, :provider, :provider_account_id, :type, :access_token,
+    :access_token_encrypted, :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type,
+    :scope, :session_state, :expires_at, :data, :created_at, :actor)
+RETURNING id
+-- dialect: postgres
 WITH acting AS MATERIALIZED (
     SELECT set_config('authstore.acting_at', CAST(:created_at AS timestamptz)::text, true),
         set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true)),
@@ -82,7 +123,7 @@ INSERT INTO accounts (id, user_id, provider, provider_account_id, type, access_t
     expires_at, data, created_at, updated_at)
 SELECT :id, made.id, :provider, :provider_account_id, :type, :access_token, :access_token_encrypted,
     :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
-    :expires_at, :data, :created_at, :updated_at
+    :expires_at, :data, :created_at, :created_at
 FROM made
 RETURNING id
 
@@ -166,6 +207,15 @@ INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_a
     authenticated_at, ip, user_agent, data)
 VALUES (:id, :token_hash, :token_indexed, ifnull((SELECT id FROM users WHERE id = :user_id AND NOT disabled), ''), :expires,
     :expires_asked, :created_at, :last_used_at, :authenticated_at, :ip, :user_agent, :data)
+-- dialect: sqlite, gathered
+INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
+    authenticated_at, ip, user_agent, data)
+SELECT json_extract(value, '$.id'), substr(:token_hash, key * 32 + 1, 32), json_extract(value, '$.token_indexed'),
+    (SELECT id FROM users WHERE id = json_extract(value, '$.user_id') AND NOT disabled), json_extract(value, '$.expires'),
+    json_extract(value, '$.expires_asked'), json_extract(value, '$.created_at'), json_extract(value, '$.created_at'),
+    json_extract(value, '$.created_at'), json_extract(value, '$.ip'), json_extract(value, '$.user_agent'),
+    json_extract(value, '$.data')
+FROM json_each(:rows)
 -- dialect: postgres
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)
@@ -357,54 +407,31 @@ RETURNING sessions.id
 -- name: delete_session
 DELETE FROM sessions WHERE id = :id
 
--- Of the next stretch of a user's sessions: where it ends (nowhere, if it was the last), and which of the living ones
--- come before a place in the order of their making. PostgreSQL, where nobody waits for a long read, finds the page.
--- name: scan_user_sessions
--- dialect: sqlite
-SELECT CASE WHEN count(*) = :stretch THEN max(place) END AS last, json_group_array(json_array(created_at, id)) FILTER (
-    WHERE expires > :now AND created_at > :created_after AND last_used_at > :used_after
-        AND (created_at, id) < (:before, :before_id)) AS living
-FROM (SELECT rowid AS place, id, expires, created_at, last_used_at FROM sessions
-    WHERE user_id = :user_id AND rowid > :after ORDER BY rowid LIMIT :stretch)
--- dialect: postgres
-SELECT NULL AS last, coalesce(json_agg(json_build_array(created_at, id)), '[]') AS living
-FROM (SELECT id, created_at FROM sessions
-    WHERE user_id = :user_id AND expires > :now AND created_at > :created_after AND last_used_at > :used_after
-        AND (created_at, id) < (:before, :before_id)
-    ORDER BY created_at DESC, id DESC LIMIT :limit) AS newest
-
--- These sessions, where they are living, newest first.
+-- A stretch of a user's sessions, newest first, from a place in that order on; whether each lives. Of a user who is
+-- disabled, none.
 -- name: list_sessions
--- dialect: sqlite
-SELECT sessions.* FROM sessions JOIN users ON users.id = sessions.user_id
-WHERE sessions.id IN (SELECT value FROM json_each(:ids)) AND NOT users.disabled AND sessions.expires > :now
-    AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
-ORDER BY sessions.created_at DESC, sessions.id DESC
--- dialect: postgres
-SELECT sessions.* FROM sessions JOIN users ON users.id = sessions.user_id
-WHERE sessions.id IN (SELECT json_array_elements_text(:ids)) AND NOT users.disabled AND sessions.expires > :now
-    AND sessions.created_at > :created_after AND sessions.last_used_at > :used_after
-ORDER BY sessions.created_at DESC, sessions.id DESC
+SELECT *, expires > :now AND created_at > :created_after AND last_used_at > :used_after AS is_alive
+FROM sessions
+WHERE user_id = :user_id AND (created_at, id) < (:before, :before_id) AND NOT (SELECT disabled FROM users WHERE id = :user_id)
+ORDER BY created_at DESC, id DESC LIMIT :limit
 
 -- How many sessions a user has, counted up to so many.
 -- name: count_sessions
 SELECT count(*) AS counted FROM (SELECT 1 FROM sessions WHERE user_id = :user_id LIMIT :most) AS found
 
--- Of the next stretch of a user's sessions: where it ends (nowhere, if it was the last), and of each of them its id,
--- when it was last used and made, and whether it lives.
+-- The next stretch of a user's sessions, oldest first: of each its id, when it was last used and made, and whether it lives.
 -- name: scan_sessions_to_end
 -- dialect: sqlite
-SELECT CASE WHEN count(*) = 250 THEN CAST(max(place) AS TEXT) END AS last,
-    json_group_array(json_array(id, last_used_at, created_at, is_alive)) AS found
-FROM (SELECT rowid AS place, id, last_used_at, created_at,
-        expires > :now AND created_at > :created_after AND last_used_at > :used_after AS is_alive
-    FROM sessions WHERE user_id = :user_id AND rowid > CAST(:after AS INTEGER) ORDER BY rowid LIMIT 250)
--- dialect: postgres
-SELECT CASE WHEN count(*) = 2000 THEN max(id) END AS last,
-    coalesce(json_agg(json_build_array(id, last_used_at, created_at, is_alive)), '[]') AS found
+SELECT json_group_array(json_array(id, last_used_at, created_at, is_alive)) AS found
 FROM (SELECT id, last_used_at, created_at,
         expires > :now AND created_at > :created_after AND last_used_at > :used_after AS is_alive
-    FROM sessions WHERE user_id = :user_id AND id > :after ORDER BY id LIMIT 2000) AS stretch
+    FROM sessions WHERE user_id = :user_id AND (created_at, id) > (:after, :after_id) ORDER BY created_at, id LIMIT 250)
+-- dialect: postgres
+SELECT coalesce(json_agg(json_build_array(id, last_used_at, created_at, is_alive)), '[]') AS found
+FROM (SELECT id, last_used_at, created_at,
+        expires > :now AND created_at > :created_after AND last_used_at > :used_after AS is_alive
+    FROM sessions WHERE user_id = :user_id AND (created_at, id) > (CAST(CAST(:after AS text) AS timestamptz), :after_id)
+    ORDER BY created_at, id LIMIT 2000) AS stretch
 
 -- When each of these sessions was last used.
 -- name: list_last_uses
@@ -891,6 +918,12 @@ SELECT set_config('authstore.acting_at', coalesce(CAST(:at AS timestamptz)::text
 -- dialect: sqlite
 UPDATE change_log SET acting_at = NULL, actor = NULL, is_using = 0
 -- dialect: postgres
+SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor', '', true),
+    set_config('authstore.is_using', 'false', true)
+
+-- The same after a statement that said it itself, as far as that does not take it back itself.
+-- name: say_no_more_after
+-- dialect: postgres, together
 SELECT set_config('authstore.acting_at', '', true), set_config('authstore.actor', '', true),
     set_config('authstore.is_using', 'false', true)
 

@@ -12,10 +12,17 @@ A query stands there once where all databases say it alike. What one of them say
 
 A query that has only the last three says what other queries say too: elsewhere it is left out, and the unit goes on as
 if it had written nothing.
+
+SQLite has two further texts:
+
+- `sqlite, gathered`: a statement that is a whole unit, for many callers at once. `:rows` is a JSON array with an object
+  of the parameters for each; those that are bytes stand apart, each under its own name and one after another. All of
+  them are written, or none;
+- `sqlite, opening`: what a connection makes for itself, and for no other, when it is opened.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -26,8 +33,9 @@ Dialect = Literal["sqlite", "postgres"]
 _NAMED = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _TWIN = re.compile(r"^-- dialect: (\w+(?:, [\w ]+)?)$", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*$", re.MULTILINE)
-_FURTHER = ("postgres, to change", "postgres, whole", "postgres, gathered")
+_FURTHER = ("postgres, to change", "postgres, whole", "postgres, gathered", "sqlite, gathered")
 _TOGETHER = "postgres, together"
+_OPENING = "sqlite, opening"
 
 
 class Decides(Enum):
@@ -55,13 +63,19 @@ class Statement(NamedTuple):
 class Query:
     """A named query; calling it with its parameters gives a `Statement`."""
 
-    __slots__ = ("gathered", "name", "postgres", "sqlite", "to_change", "whole")
+    __slots__ = ("gathered", "name", "opening", "postgres", "sqlite", "sqlite_gathered", "to_change", "whole")
 
     def __init__(self, name: str, texts: Mapping[str, str]) -> None:
         self.name = name
         self.sqlite = texts["sqlite"]
         self.postgres = texts["postgres"]
-        self.to_change, self.whole, self.gathered = (texts.get(further) for further in _FURTHER)
+        self.to_change, self.whole, self.gathered, self.sqlite_gathered = (texts.get(each) for each in _FURTHER)
+        self.opening = texts.get(_OPENING)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether SQLite writes nothing by it."""
+        return not self.sqlite or self.sqlite.startswith("SELECT")
 
     def __call__(self, **parameters: Any) -> Statement:
         return Statement(self, parameters)
@@ -94,6 +108,9 @@ class Queries:
                 raise ValueError(f"two queries are called {name}")
             self.__dict__[name] = Query(name, _texts(name, body))
 
+    def __iter__(self) -> Iterator[Query]:
+        return iter(self.__dict__.values())
+
     def __getattr__(self, name: str) -> Query:
         raise AttributeError(f"queries.sql has no query called {name}")
 
@@ -103,7 +120,7 @@ def _texts(name: str, body: str) -> dict[str, str]:
     common, *twins = _TWIN.split(body)
     texts: dict[str, str] = {}
     for kind, text in zip(twins[::2], twins[1::2], strict=True):
-        if kind in texts or kind not in (*get_args(Dialect), *_FURTHER, _TOGETHER):
+        if kind in texts or kind not in (*get_args(Dialect), *_FURTHER, _TOGETHER, _OPENING):
             raise ValueError(f"{name} has a twin too many: {kind}")
         texts[kind] = _COMMENT.sub("", text).strip()
     said, dialects = _COMMENT.sub("", common).strip(), get_args(Dialect)
@@ -112,7 +129,7 @@ def _texts(name: str, body: str) -> dict[str, str]:
         raise ValueError(f"{name} has a text for all and a twin besides")
     if said:
         texts.update(dict.fromkeys(dialects, said))
-    elif not has_twins and ("postgres, whole" in texts or _TOGETHER in texts):
+    elif not has_twins and texts.keys() & {"postgres, whole", _TOGETHER, _OPENING}:
         return {**texts, "sqlite": "", "postgres": texts.get(_TOGETHER, "")}
     if _TOGETHER in texts:
         raise ValueError(f"{name} is said in one statement anyway")

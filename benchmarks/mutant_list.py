@@ -20,8 +20,9 @@ EXPIRY, TOKENS, EMAIL = "authstore/expiry.py", "authstore/tokens.py", "authstore
 QUERIES, USERS = "authstore/queries.sql", "authstore/store/users.py"
 FOUND, SESSIONS = (f"authstore/store/sessions/{name}.py" for name in ("reading", "writing"))
 SIGN_IN, ROLES, PROOFS = (f"authstore/store/{name}.py" for name in ("sign_in", "roles", "verification_tokens"))
-UNITS, TRANSACTION, DATABASE, OPENING = (
-    f"authstore/backends/sqlite/{name}.py" for name in ("units", "transaction", "database", "opening")
+UNITS, TRANSACTION, DATABASE, OPENING, WRITES, GATHERED = (
+    f"authstore/backends/sqlite/{name}.py"
+    for name in ("units", "transaction", "database", "opening", "writes", "gathered")
 )
 REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "visitors/cookies", "visitors/csrf"))
 NAMES = "authstore/mover/names.py"
@@ -50,6 +51,7 @@ _PIECES, _RECOGNISES = ("tests/mover/sync/test_pieces.py",), ("tests/mover/recog
 _LINKS = ("tests/mover/auth/test_user_link.py",)
 _REJECTS = ("tests/mover/carried/test_rejects.py",)
 _REFRESHING = "tests/store/test_refreshing.py"
+_GATHERED = "tests/backends/sqlite/test_gathered.py"
 _PLACES = "tests/backends/sqlite/test_places.py"
 _ON_POSTGRES = "tests/backends/postgres/test_store.py"
 
@@ -83,6 +85,15 @@ MUTANTS = (
     Mutant(QUERIES, "FROM users WHERE id > :after ORDER BY id", "FROM users WHERE id > :after ORDER BY created_at, id",
            _contract("order_of_ids or pages")),
     Mutant(QUERIES, "WHERE id = :user_id AND NOT disabled)", "WHERE id = :user_id)", _contract("disabl")),
+    Mutant(QUERIES, "'$.user_id') AND NOT disabled)", "'$.user_id'))", _contract("disabl")),
+    Mutant(QUERIES, "(created_at, id) < (:before, :before_id)", "created_at < :before",
+           ("tests/store/test_many_rows.py", "-k", "page")),
+    Mutant(QUERIES, "AND (created_at, id) > (:after, :after_id) ORDER", "AND created_at > :after ORDER", _MANY),
+    Mutant(QUERIES, " AND NOT (SELECT disabled FROM users WHERE id = :user_id)", "", _contract("disabl")),
+    Mutant(QUERIES, "    UPDATE change_log SET acting_at = NULL, actor = NULL;\nEND", "END",
+           (_GATHERED, "-k", "plain_sql")),
+    Mutant(QUERIES, "\n        OR EXISTS (SELECT 1 FROM users WHERE email = NEW.email);", ";",
+           (_GATHERED, "-k", "address_is_taken")),
     Mutant(QUERIES, " AND coalesce(refresh_holder, '') = :former", "", _contract("refresh or asks or holder")),
     Mutant(QUERIES, "refresh_count = refresh_count + 1", "refresh_count = refresh_count", _contract("refresh or asks")),
     Mutant(QUERIES, " AND id <> :except_id LIMIT", " LIMIT", _contract("spare")),
@@ -167,6 +178,17 @@ MUTANTS = (
     Mutant(TEXTS, "        return text.decode()\n", '        return text.decode(errors="replace")\n', _UNREADABLE),
     Mutant(UNITS, '            connection.execute("ROLLBACK TO unit")\n', "",
            ("tests/backends/sqlite/test_units.py",)),
+    Mutant(UNITS, "    if not written:\n        return False\n", "", (_GATHERED, "-k", "refused")),
+    Mutant(UNITS, "    if written != len(statements):\n", "    if False:\n", (_GATHERED, "-k", "let_some_pass")),
+    Mutant(UNITS, 'b"".join([row.pop(name) for row in rows])', 'rows[0].pop(name) * len(rows)', (_GATHERED,)),
+    Mutant(UNITS, "    check_place(connection)\n    query, rows", "    query, rows", (_GATHERED, "-k", "gone")),
+    Mutant(GATHERED, "if not self._turn.is_taken:", "if True:", (_GATHERED, "-k", "transaction")),
+    Mutant(GATHERED, "                self._waiting.remove(job)  # it never began\n", "                pass\n",
+           (_GATHERED, "-k", "never_began or cancelled")),
+    Mutant(GATHERED, "                await ended(job.hop)\n", "                pass\n",
+           (_GATHERED, "-k", "cancelled")),
+    Mutant(GATHERED, "count = (count + 1) // 2", "pass", (_GATHERED, "-k", "two_hops")),
+    Mutant(WRITES, "        await self._gathered.finish()\n", "", (_GATHERED, "-k", "closes")),
     Mutant(UNITS, "v.second, v.microsecond)", "v.second, 0)", _contract("microseconds")),
     Mutant(TRANSACTION, '        connection.execute("ROLLBACK TO nested")\n', "", _contract("undone or alone")),
     Mutant(TRANSACTION,

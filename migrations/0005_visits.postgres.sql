@@ -11,3 +11,9 @@ CREATE TABLE visits (
     data json NOT NULL DEFAULT '{}' CHECK (json_typeof(data) = 'object')
 );
 CREATE UNIQUE INDEX visits_token_hash ON visits (token_hash) WHERE token_indexed;
+
+-- A page of a user's sessions, which begins with the newest, is read where it stands, however many the user has. The old
+-- index goes last: whoever reads would wait for it from then on.
+ALTER INDEX sessions_user_id RENAME TO sessions_user_id_before;
+CREATE INDEX sessions_user_id ON sessions (user_id, created_at, id);
+DROP INDEX sessions_user_id_before;

@@ -13,3 +13,7 @@ CREATE TABLE visits (
     data TEXT NOT NULL DEFAULT '{}' CHECK (json_type(data) = 'object')
 ) STRICT;
 CREATE UNIQUE INDEX visits_token_hash ON visits (token_hash) WHERE token_indexed = 1;
+
+-- A page of a user's sessions, which begins with the newest, is read where it stands, however many the user has.
+DROP INDEX sessions_user_id;
+CREATE INDEX sessions_user_id ON sessions (user_id, created_at, id);

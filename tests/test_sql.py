@@ -9,8 +9,6 @@ from authstore.sql import Decides, Dialect, Queries, Query, queries
 from authstore.store.sessions import kept
 
 ALL: dict[str, Query] = dict(queries.__dict__)
-# SQLite walks in stretches where PostgreSQL finds the page at once.
-LEFT_OUT = {"scan_user_sessions": frozenset({"after", "stretch", "limit"})}
 ONE_INSTANT = {"last_used_at", "authenticated_at"}  # of a session that is made, as created_at is
 GIVEN = re.compile(r"(?<![:\w]):(\w+)")
 
@@ -19,11 +17,11 @@ GIVEN = re.compile(r"(?<![:\w]):(\w+)")
 def test_every_query_exists_in_every_dialect_with_the_same_parameters(name: str) -> None:
     query = ALL[name]
     texts = [getattr(query, dialect) for dialect in get_args(Dialect)]
-    if not query.sqlite:  # PostgreSQL says by it what other queries say too
-        assert bool(query.whole) != bool(query.postgres)
+    if not query.sqlite:  # PostgreSQL says by it what other queries say too, or SQLite makes something for itself
+        assert bool(query.whole) + bool(query.postgres) + bool(query.opening) == 1
         return
     assert all(texts)
-    assert len({frozenset(GIVEN.findall(text)) - LEFT_OUT.get(name, frozenset()) for text in texts}) == 1
+    assert len({frozenset(GIVEN.findall(text)) for text in texts}) == 1
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -32,6 +30,16 @@ def test_the_further_texts_of_a_query_take_what_the_query_takes(name: str) -> No
     taken = set(GIVEN.findall(query.postgres or query.whole or "")) - {"gate"}
     for text in filter(None, (query.to_change, query.whole, query.gathered)):
         assert set(GIVEN.findall(text)) - {"gate"} == taken - (ONE_INSTANT if text is query.gathered else set())
+
+
+@pytest.mark.parametrize("name", [name for name, query in ALL.items() if query.sqlite_gathered])
+def test_the_gathered_text_of_sqlite_takes_what_the_query_takes(name: str) -> None:
+    query = ALL[name]
+    assert query.sqlite_gathered is not None
+    named = set(re.findall(r"'\$\.(\w+)'", query.sqlite_gathered))
+    apart = set(GIVEN.findall(query.sqlite_gathered)) - {"rows"}
+    assert named | apart == set(GIVEN.findall(query.sqlite)) - ONE_INSTANT
+    assert not named & apart
 
 
 def test_a_gathered_session_begins_when_it_is_made() -> None:

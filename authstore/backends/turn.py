@@ -14,6 +14,11 @@ class Turn:
         self._is_closed = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody holds it."""
+        return self._is_taken
+
     async def take(self, deadline: float) -> None:
         """Waits until the turn is the caller's, at most until `deadline` (in the event loop's time).
 

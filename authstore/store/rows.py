@@ -100,17 +100,11 @@ def _is_text(id: object) -> bool:
     return True
 
 
-def instants_and_ids(table: str, found: str | bytes) -> list[tuple[datetime, str]]:
-    """A JSON array of an instant and an id each. Raises `StoreCorruptError` for an instant that is none."""
-    read = []
-    for written, id in json_array(found):
-        if not _is_text(id):
-            raise unreadable(table, id)
-        try:
-            read.append((datetime.fromisoformat(written), id))
-        except ValueError:
-            raise unreadable(table, id) from None
-    return read
+def text_key(table: str, key: Any) -> str:
+    """A row's key, as the place that a walk goes on from. Raises `StoreCorruptError` for one that is no text."""
+    if not _is_text(key):
+        raise unreadable(table, key)
+    return str(key)
 
 
 def _json(text: str) -> Any:

@@ -101,14 +101,14 @@ class _SignInStep:
         if known:
             return (yield from self._returning(known[0]))
         if self.current_user_id is None and (yield self._insertion()):
-            yield queries.say_no_more()
+            yield queries.say_no_more_after()
             return SignIn(user=self.new_user, account=self.new_account, created_user=True, linked_account=True)
         return (yield from said(self._arriving, self.now, self.revoking.actor))
 
     def _insertion(self) -> Statement:
         user = {name: getattr(self.new_user, name) for name in ("email", "email_verified", "name", "image")}
         values = rows.account_values(self.new_account, self.cipher)
-        return queries.insert_user_and_account(**user, **values, actor=self.revoking.actor)
+        return queries.insert_user_and_account.alone(**user, **values, actor=self.revoking.actor)
 
     def _arriving(self) -> Unit[SignIn]:
         if self.current_user_id is not None:

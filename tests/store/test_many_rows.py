@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from authstore import Session, StoreNotFoundError, connect
+from authstore import Session, StoreCorruptError, StoreNotFoundError, connect
 from authstore.backends.sqlite.units import iso
 from authstore.backends.tuning import Tuning as Waits
 from authstore.observers import Observer, Statistic
@@ -45,6 +45,54 @@ async def test_a_page_is_the_newest_of_very_many_in_whatever_order_they_came(tmp
             last = page[-1]
         assert seen == expected
         assert [session.id for session in await store.list_sessions("ada", limit=10**6)] == expected
+
+
+class Reads(Observer):
+    """How many rows each read of a user's sessions gave."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def on_statement(self, statistic: Statistic, /) -> None:
+        if statistic.name == "list_sessions":
+            self.rows.append(statistic.rows)
+
+
+@pytest.mark.parametrize("apart", [timedelta(0), timedelta(seconds=1)])
+async def test_a_page_costs_a_page_however_many_there_are(tmp_path: Path, apart: timedelta) -> None:
+    path, reads = tmp_path / "auth.db", Reads()
+    async with connect(path, clock=Clock(NOW), observers=[reads]) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"s{n:05}", NOW - n * apart) for n in range(5000)], expires=NOW + timedelta(days=1))
+        page = await store.list_sessions("ada")
+        for _ in range(3):
+            page = await store.list_sessions("ada", after=page[-1])
+        assert reads.rows == [100] * 4
+        assert len(await store.list_sessions("ada", limit=250)) == 250
+        assert reads.rows == [100] * 7  # a long one gives way to others in between
+
+
+async def test_of_very_many_that_are_dead_nobody_reads_more_than_a_stretch_at_once(tmp_path: Path) -> None:
+    path, reads = tmp_path / "auth.db", Reads()
+    async with connect(path, clock=Clock(NOW), observers=[reads]) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"dead{n:05}", NOW) for n in range(950)], expires=NOW)
+        insert(path, "ada", [("alive", NOW - timedelta(days=1))], expires=NOW + timedelta(days=1))
+        assert [session.id for session in await store.list_sessions("ada", limit=1)] == ["alive"]
+        assert reads.rows == [100] * 9 + [51]
+
+
+async def test_an_id_that_is_no_text_ends_no_walk_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path, clock=Clock(NOW)) as store:
+        await store.create_user(id="ada")
+        insert(path, "ada", [(f"dead{n:05}", NOW - timedelta(seconds=n)) for n in range(150)], expires=NOW)
+        insert(path, "ada", [("alive", NOW - timedelta(days=1))], expires=NOW + timedelta(days=1))
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE sessions SET id = CAST(x'64ff' AS TEXT) WHERE id = 'dead00099'")
+        with pytest.raises(StoreCorruptError) as corrupt:
+            await store.list_sessions("ada")
+        assert corrupt.value.table == "sessions"
 
 
 async def test_a_user_with_very_many_sessions_is_deleted_whole(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 GATE = 1096111176  # 'AUTH'; the store's own tables tell the stores of one database apart
 _PAUSE_SECONDS = 0.02
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '5s'; "
+_NO_MORE = (queries.say_no_more, queries.say_no_more_after)
 _CLAIM = "SELECT pg_advisory_xact_lock($1)"
 
 
@@ -168,7 +169,7 @@ async def drive(
     try:
         statement = statement or next(unit)
         while True:
-            is_spared = until_commit and statement.query is queries.say_no_more
+            is_spared = until_commit and statement.query in _NO_MORE
             statement = unit.send([] if is_spared else await fetch(connection, statement, deadline))
     except StopIteration as finished:
         return cast(T, finished.value)

@@ -15,8 +15,8 @@ from authstore.backends.postgres.errors import DRIVER_ERRORS
 from authstore.backends.postgres.texts import text
 from authstore.backends.postgres.units import GATE, Units
 from authstore.backends.uninterrupted import ended
-from authstore.database import Row, Unit
-from authstore.errors import StoreMisuseError, UnknownOutcomeError
+from authstore.database import Row, Unit, finished
+from authstore.errors import UnknownOutcomeError
 from authstore.observers import WAITS, Asker, answered, asker
 from authstore.sql import Decides, Query, Statement
 
@@ -52,9 +52,9 @@ class Writes:
                 statement = next(unit)
                 is_whole = statement.decides is Decides.UNIT and statement.query.whole is not None
                 if is_whole and await self._write(statement):
-                    return _finished(unit)
-            except StopIteration as finished:
-                return cast(T, finished.value)
+                    return finished(unit)
+            except StopIteration as end:
+                return cast(T, end.value)
             finally:
                 unit.close()
         return await self._units.run(make)
@@ -147,14 +147,6 @@ class Writes:
         else:
             written = {row["id"] for row in cast(list[Row], rows)}
         _settle(jobs, written)
-
-
-def _finished(unit: Unit[T]) -> T:
-    try:
-        unit.send([{}])
-    except StopIteration as finished:
-        return cast(T, finished.value)
-    raise StoreMisuseError("a unit went on after the statement that was to be all of it")
 
 
 def _settle(jobs: list[_Job], outcome: set[Any] | BaseException) -> None:

@@ -36,6 +36,7 @@ from authstore.errors import (
     StoreReadOnlyError,
 )
 from authstore.schema import Migration, migrations
+from authstore.sql import queries
 
 CACHED_STATEMENTS = 256
 TRY_SECONDS = 0.25  # one wait for a lock held by another process; whoever waits longer tries again
@@ -148,6 +149,7 @@ def open_writer(options: FileOptions) -> UnitConnection:
             _check_writable(connection)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
+            make_views(connection)
             place.note_log()
         except BaseException:
             connection.close()
@@ -161,6 +163,7 @@ def open_reader(path: Path, place: FilePlace | None) -> UnitConnection:
     """A reading connection. It never checkpoints: only the writer does."""
     with translated():
         connection = _connect(Path(os.path.realpath(path)), DEFAULT.busy_seconds)
+        make_views(connection)  # whoever asks for the plan of a query that writes asks here
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         connection.execute("PRAGMA cache_size = -32768")
@@ -183,6 +186,7 @@ def open_in_memory(options: FileOptions) -> UnitConnection:
         )
         _prepare(connection, "relaxed")
         run_pending(connection, options.migrations, options.clock)
+        make_views(connection)
         return connection
 
 
@@ -206,6 +210,13 @@ def _prepare(connection: sqlite3.Connection, durability: Durability) -> None:
     connection.execute("PRAGMA synchronous = FULL" if durability == "full" else "PRAGMA synchronous = NORMAL")
     if durability == "full":
         connection.execute("PRAGMA fullfsync = ON")  # macOS: a flush ends in the disk's own cache otherwise
+
+
+def make_views(connection: sqlite3.Connection) -> None:
+    """What queries stand on that is this connection's alone."""
+    for query in queries:
+        if query.opening:
+            connection.execute(query.opening)
 
 
 def _create(path: Path, options: FileOptions) -> None:

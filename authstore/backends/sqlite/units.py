@@ -5,6 +5,7 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC, datetime
@@ -16,12 +17,15 @@ from authstore.backends.sqlite.errors import is_busy, name_of, ours
 from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
-from authstore.errors import StoreError
+from authstore.errors import StoreError, UnknownOutcomeError
 from authstore.observers import WAITS, Statistic, noted
 from authstore.sql import Decides, Query, Statement
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
+
+
+Begun = tuple[Unit[T], Statement]  # a unit with the first statement that it yielded
 
 
 class UnitConnection(sqlite3.Connection):
@@ -74,12 +78,18 @@ RUN = "-- run a function"
 class UnitJob:
     """A unit of work that somebody waits for: `result` in the end, or `error`."""
 
-    __slots__ = ("asked", "deadline", "error", "future", "locked", "make", "result", "waits")
+    __slots__ = ("asked", "begun", "deadline", "error", "future", "locked", "make", "result", "waits")
 
     def __init__(
-        self, make: Callable[[], Unit[Any]], future: "asyncio.Future[Any]", asked: float, deadline: float
+        self,
+        make: Callable[[], Unit[Any]],
+        begun: "Begun[Any] | None",
+        future: "asyncio.Future[Any]",
+        asked: float,
+        deadline: float,
     ) -> None:
         self.make = make
+        self.begun = begun  # for its first run
         self.future = future
         self.asked = asked
         self.deadline = deadline
@@ -125,12 +135,14 @@ def iso(value: datetime) -> str:
     return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % date  # noqa: UP031 - an f-string takes longer
 
 
-def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
+def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]], begun: Begun[T] | None = None) -> T:
     """Runs a unit so that it fails alone; again where it met text that is not UTF-8, which is left to the unit then.
     Needs an open transaction, and raises where that is gone."""
     if not connection.in_transaction:
         raise StoreError("the database rolled the transaction back after an earlier error")
     try:
+        if begun is not None:
+            return _run_unit(connection, *begun)
         return _run_unit(connection, make())
     except sqlite3.OperationalError as error:
         if not (is_undecodable(error) and connection.in_transaction):
@@ -139,10 +151,11 @@ def in_savepoint(connection: UnitConnection, make: Callable[[], Unit[T]]) -> T:
         return _run_unit(connection, make())
 
 
-def _run_unit(connection: UnitConnection, unit: Unit[T]) -> T:
+def _run_unit(connection: UnitConnection, unit: Unit[T], statement: Statement | None = None) -> T:
     try:
-        statement = next(unit)
-        if statement.decides is Decides.UNIT:  # one that fails undoes itself: no savepoint is needed
+        statement = statement or next(unit)
+        # Nothing is to be undone before the first that writes, nor where that was the whole unit and failed.
+        while statement.query.is_reading or statement.decides is Decides.UNIT:
             statement = unit.send(connection.rows(statement))
         return _in_savepoint(connection, unit, statement)
     except StopIteration as finished:
@@ -228,6 +241,33 @@ def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
     return True
 
 
+def write_together(statements: Sequence[Statement], connection: UnitConnection) -> bool:
+    """Says statements that are a whole unit each by one that commits by itself: all of them are written, or none.
+
+    Raises `StoreNotFoundError` where the file was deleted, moved or replaced, `UnknownOutcomeError` where a trigger of
+    somebody's own let some of them pass.
+    """
+    check_place(connection)
+    query, rows = statements[0].query, [dict(statement.parameters) for statement in statements]
+    apart = [name for name, value in rows[0].items() if isinstance(value, bytes)]
+    parameters: dict[str, Any] = {name: b"".join([row.pop(name) for row in rows]) for name in apart}
+    parameters["rows"] = json.dumps(rows, ensure_ascii=False, default=iso)
+
+    def say() -> range:
+        try:
+            return range(connection.execute(query.sqlite_gathered or "", parameters).rowcount)
+        except (sqlite3.Error, OverflowError):  # one of them spoilt it, or the disk is full: each by itself finds out
+            return range(0)
+
+    written = len(connection.noting(query, say))
+    if not written:
+        return False
+    check_written(connection)
+    if written != len(statements):
+        raise UnknownOutcomeError("the database has written some of what was given to it together, and not the rest")
+    return True
+
+
 def _note_lock(jobs: Sequence[UnitJob], seconds: float) -> None:
     for job in jobs:
         job.locked += seconds
@@ -240,7 +280,8 @@ def _run_each(connection: UnitConnection, jobs: Sequence[UnitJob]) -> bool:
             connection.waited, connection.locked = max(monotonic() - job.asked - job.locked, 0.0), job.locked
             job.note_waits(connection.waited)
         try:
-            job.result = in_savepoint(connection, job.make)
+            begun, job.begun = job.begun, None
+            job.result = in_savepoint(connection, job.make, begun)
         except BaseException as error:
             job.error = error
             if not connection.in_transaction:

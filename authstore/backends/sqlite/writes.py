@@ -6,15 +6,17 @@ At one task nothing is lost by it; at many, the hop (the main cost of aiosqlite)
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
+from authstore.backends.sqlite.gathered import GatheredWrites
 from authstore.backends.sqlite.thread import ConnectionThread
-from authstore.backends.sqlite.units import UnitJob, abandon, run_units, settle
+from authstore.backends.sqlite.units import Begun, UnitJob, abandon, run_units, settle
 from authstore.backends.turn import Turn, busy, closed
 from authstore.backends.uninterrupted import ended
-from authstore.database import Unit
+from authstore.database import Unit, finished
 from authstore.errors import StoreBusyError, StoreClosedError, StoreError
 from authstore.observers import WAITS
+from authstore.sql import Decides
 
 T = TypeVar("T")
 
@@ -28,6 +30,7 @@ class Writes:
         self._thread = thread
         self._turn = turn
         self._busy_seconds = busy_seconds
+        self._gathered = GatheredWrites(thread, turn)
         self._waiting: list[UnitJob] = []
         self._batch: _Batch | None = None
         self._task: asyncio.Task[None] | None = None
@@ -38,9 +41,22 @@ class Writes:
         A caller cancelled before the unit began gets away at once, and it never happens; one cancelled later
         waits for its end, so that what it finds afterwards no longer changes.
         """
+        asked, unit = asyncio.get_running_loop().time(), make()
+        try:
+            statement = next(unit)
+        except StopIteration as end:
+            return cast(T, end.value)
+        if (
+            statement.decides is Decides.UNIT
+            and statement.query.sqlite_gathered is not None
+            and await self._gathered.write(statement)
+        ):
+            return finished(unit)
+        return await self._run_in_turn(make, (unit, statement), asked)
+
+    async def _run_in_turn(self, make: Callable[[], Unit[T]], begun: Begun[T], asked: float) -> T:
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        job = UnitJob(make, loop.create_future(), now, now + self._busy_seconds)
+        job = UnitJob(make, begun, loop.create_future(), asked, asked + self._busy_seconds)
         self._waiting.append(job)
         if self._task is None:
             self._task = loop.create_task(self._drain())
@@ -54,6 +70,7 @@ class Writes:
 
     async def finish(self) -> None:
         """Waits until nobody waits."""
+        await self._gathered.finish()
         while self._task is not None:
             await asyncio.wait([self._task])
 

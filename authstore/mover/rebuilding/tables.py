@@ -33,7 +33,7 @@ class IncomingTables:
     @cached_property
     def names(self) -> Mapping[str, str]:
         """In Postgres, by those in the file: the old ones, where they are free."""
-        space = Namespace([*self.own, "authstore_migrations"], most=POSTGRES_BYTES)
+        space = Namespace([*self.own, "authstore_migrations"], is_postgres=True)
         old = {name: self.sources[name]["name"] if name in self.sources else name for name in self.files}
         free = {folded(name) for name in self.own}
         return {name: space.take(name if folded(old[name]) in free else old[name]) for name in self.files}
@@ -46,7 +46,7 @@ class IncomingTables:
     def column_names(self, name: str) -> Mapping[str, str]:
         """Of a table: the columns' names in Postgres, by those in the file."""
         back = {there: here for here, there in self._columns(name).items()}
-        space = Namespace(back.values(), most=POSTGRES_BYTES)
+        space = Namespace(back.values(), is_postgres=True)
         return {
             column.name: back[column.name] if column.name in back else space.take(column.name)
             for column in self.files[name].columns
@@ -93,7 +93,7 @@ class IncomingTables:
     def steps(self) -> Steps:
         """Everything that makes the carried tables, in order."""
         steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
-        space = Namespace(self.names.values(), most=POSTGRES_BYTES)
+        space = Namespace(self.names.values(), is_postgres=True)
         for name in self.files:
             made = self._made(name)
             steps.first += made.first()

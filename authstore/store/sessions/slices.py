@@ -1,21 +1,22 @@
 """Ending very many sessions of one user, a slice at a time: who looks something up or writes meanwhile waits for one at
 most."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from heapq import heappush, heappushpop
 from typing import Any, TypeVar
 
 from authstore.acting import current_actor
-from authstore.database import Row, Unit
+from authstore.database import Unit
 from authstore.models import check_text
 from authstore.sql import queries
 from authstore.store import rows
 from authstore.store.sessions.endings import Ending, ManySessionsError, end_these
-from authstore.store.shared import StoreBase
+from authstore.store.shared import StoreBase, Values
 
 T = TypeVar("T")
 
+_FIRST = rows.instant_text(datetime.min.replace(tzinfo=UTC))  # no session was made before
 _Used = tuple[datetime, datetime, str]  # when a session was last used and made, and its id
 
 
@@ -47,14 +48,18 @@ class SlicingStore(StoreBase):
         """Walks the user's sessions on the reading side; what is to stay is known when the walk has seen enough."""
         cutoffs = self._cutoffs(many.ending.at)
         stay: list[_Used] = []
-        ended, after = 0, ""
-        while after is not None:
-            [stretch] = await self._db.all(queries.scan_sessions_to_end(user_id=many.user_id, after=after, **cutoffs))
-            all_of, excess = _to_end(stretch, many, stay)
+        ended, after, after_id = 0, _FIRST, ""
+        while found := await self._stretch(many.user_id, after, after_id, cutoffs):
+            all_of, excess = _to_end(found, many, stay)
             ended += await self._end_slices(all_of, many.ending, None)
             ended += await self._end_slices(excess, many.ending, stay[0][0] if stay else None)
-            after = stretch["last"]
+            after_id, _, after, _ = found[-1]
         return ended
+
+    async def _stretch(self, user_id: str, after: str, after_id: Any, cutoffs: Values) -> list[Any]:
+        place = {"after": after, "after_id": rows.text_key("sessions", after_id)}
+        [stretch] = await self._db.all(queries.scan_sessions_to_end(user_id=user_id, **place, **cutoffs))
+        return rows.json_array(stretch["found"])
 
     async def _end_slices(self, ids: list[str], ending: Ending, unused_since: datetime | None) -> int:
         ended, size = 0, self._tuning.slice_sessions
@@ -68,13 +73,13 @@ class SlicingStore(StoreBase):
         return ended
 
 
-def _to_end(stretch: Row, many: ManySessionsError, stay: list[_Used]) -> tuple[list[str], list[str]]:
+def _to_end(found: Sequence[Any], many: ManySessionsError, stay: list[_Used]) -> tuple[list[str], list[str]]:
     """Of a stretch, the sessions that end in any case, and those that end unless somebody uses them meanwhile.
 
     `stay`: a heap of the sessions that were used last, of all that were seen.
     """
     all_of, excess = list[str](), list[str]()
-    for id, used, made, is_alive in rows.json_array(stretch["found"]):
+    for id, used, made, is_alive in found:
         if id == many.except_id:
             continue
         if not (many.keep and is_alive):

@@ -130,7 +130,7 @@ class SessionStore(SessionReader, SlicingStore):
             hashes = {"token_hash": hash_token(token), "new_token_hash": hash_token(new)}
             found = yield queries.rotate_session(id=named, **hashes, until=until, **rotating.note)
             if found:
-                yield queries.say_no_more()
+                yield queries.say_no_more_after()
                 return rows.session(found[0], new)
         replacing = partial(self._replace, token, new, until, rotating)
         return (yield from said(replacing, rotating.at, rotating.actor))
@@ -271,13 +271,15 @@ def _session_values(session: Session, asked: Any, *, is_given: bool = False) -> 
     """The columns of a session; `asked`: the expiry that was asked for, as an instant or as a row holds it;
     `is_given`: its token is not of our making."""
     token = session.token or ""
-    return {
+    values = {
         **session.__dict__,
         "token_hash": hash_token(token),
         "token_indexed": is_given or named_session(token) != session.id,
         "expires_asked": asked,
         "data": rows.json_text(session.data),
     }
+    del values["token"]
+    return values
 
 
 def _token_of(row: Row) -> Values:

@@ -119,6 +119,13 @@ def test_what_is_read_from_one_end_stops_at_its_limit(name: str, database: psyco
     assert reading >= FROM_ONE_END[name]
 
 
+@pytest.mark.parametrize("name", ["list_sessions", "scan_sessions_to_end"])
+def test_a_stretch_of_a_users_sessions_begins_at_its_place(name: str, database: psycopg.Connection) -> None:
+    (read,) = [step for step in steps(plans(database)[name]) if step.get("Index Name") == "sessions_user_id"]
+    assert "ROW(" in read["Index Cond"]
+    assert not [step for step in steps(plans(database)[name]) if "Sort" in step["Node Type"]]
+
+
 @pytest.mark.parametrize("index", INDEXES)
 def test_each_index_is_missed_when_it_is_gone(index: str, database: psycopg.Connection) -> None:
     with database.transaction(force_rollback=True):

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from authstore.backends.sqlite.opening import make_views
 from authstore.schema import migrations
 from tests.backends.plans import WHOLE_TABLES, WRITES, asked
 
@@ -33,6 +34,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         for step in migrations("sqlite"):
             connection.executescript(step.sql)
+        make_views(connection)
         if request.param == "analysed":
             _pretend(connection)
         yield connection
@@ -74,10 +76,20 @@ def test_only_what_is_meant_to_reads_a_whole_table(database: sqlite3.Connection)
     assert scans(database) == MEANT
 
 
-@pytest.mark.parametrize("name", FROM_ONE_END)
-def test_what_is_read_from_one_end_is_not_sorted_first(name: str, database: sqlite3.Connection) -> None:
+# These read a stretch of one user's sessions, wherever it lies.
+STRETCHES = ("list_sessions", "scan_sessions_to_end")
+
+
+@pytest.mark.parametrize("name", [*FROM_ONE_END, *STRETCHES])
+def test_what_is_read_from_one_place_on_is_not_sorted_first(name: str, database: sqlite3.Connection) -> None:
     plan = database.execute(f"EXPLAIN QUERY PLAN {asked('sqlite')[name]}", defaultdict[str, None](lambda: None))
     assert not any("TEMP B-TREE" in line for *_, line in plan)
+
+
+@pytest.mark.parametrize("name", STRETCHES)
+def test_a_stretch_begins_at_its_place(name: str, database: sqlite3.Connection) -> None:
+    plan = database.execute(f"EXPLAIN QUERY PLAN {asked('sqlite')[name]}", defaultdict[str, None](lambda: None))
+    assert [line for *_, line in plan if "sessions_user_id (user_id=? AND (created_at,id)" in line]
 
 
 @pytest.mark.parametrize("index", INDEXES)
