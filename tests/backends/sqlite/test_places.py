@@ -57,10 +57,12 @@ async def test_nothing_is_acknowledged_into_a_file_that_somebody_emptied(tmp_pat
             await store.get_session_and_user(str(session.token))
         assert (await store.health()).status == "fail"
     async with connect(tmp_path / "other.db", cache=cache) as store:
+        open_transaction = store.transaction()
+        inside = await open_transaction.__aenter__()
+        await inside.create_user(id="ada")
+        os.truncate(tmp_path / "other.db", 0)
         with pytest.raises(StoreNotFoundError):
-            async with store.transaction() as inside:
-                await inside.create_user(id="ada")
-                os.truncate(tmp_path / "other.db", 0)
+            await open_transaction.__aexit__(None, None, None)
 
 
 async def test_a_transaction_that_is_open_at_that_moment_is_not_acknowledged(tmp_path: Path) -> None:
