@@ -14,6 +14,7 @@ from authstore.mover.rebuilding.steps import Step, Steps
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.file_tables import FileReference, FileTable
 
+_SILENT = {"btree_gist": " USING gist ", "btree_gin": " USING gin "}
 _KEYS = {"users": "id", "roles": "name"}
 
 
@@ -105,10 +106,10 @@ class IncomingTables:
 
     @cached_property
     def used(self) -> frozenset[QualifiedName]:
-        """What the tables call by its schema."""
-        return frozenset(
-            pair for name in self.files for text in texts_in(self.sources.get(name)) for pair in mentioned(text)
-        )
+        """What the tables call by its schema, and extensions whose operators their indexes use without a word."""
+        texts = [text for name in self.files for text in texts_in(self.sources.get(name))]
+        silent = {("", name) for name, word in _SILENT.items() if any(word in text for text in texts)}
+        return frozenset(pair for text in texts for pair in mentioned(text)) | silent
 
     def defined(self, name: str) -> DefinedTable | None:
         """A table that was in Postgres before."""

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from authstore.errors import ConfigurationError
 from authstore.mover import make_plan, move, verify
 from tests.mover.moving import moved, people
 from tests.postgres import fresh_database
@@ -79,3 +80,32 @@ async def test_extensions_and_types_do_not_keep_a_target_from_catching_up(
         back.execute("SELECT t::text FROM t ORDER BY id").fetchall()
         == source.execute("SELECT t::text FROM t ORDER BY id").fetchall()
     )
+
+
+async def test_what_an_index_needs_without_a_word_and_where_a_sequence_begins(
+    source: _Link, source_url: str, tmp_path: Path, back: _Link
+) -> None:
+    people(source, users=1, sessions=1, notes=0)
+    source.execute("CREATE EXTENSION btree_gist; CREATE EXTENSION btree_gin")
+    source.execute("CREATE TABLE room (id serial PRIMARY KEY, n int, at tsrange)")
+    source.execute("ALTER TABLE room ADD EXCLUDE USING gist (n WITH =, at WITH &&)")
+    source.execute("CREATE INDEX room_n ON room USING gin (n); ALTER SEQUENCE room_id_seq RESTART WITH 500")
+    url, file = address(back, source_url), f"sqlite:///{tmp_path / 'auth.db'}"
+    await moved(source_url, tmp_path / "auth.db")
+    plan = await make_plan(file, url)
+    assert [each.message for each in plan.problems if "stays behind" in each.message] == []
+    await move(plan)
+    assert back.execute("INSERT INTO room (n, at) VALUES (1, '[2024-01-01,)') RETURNING id").fetchone() == (500,)
+    with pytest.raises(psycopg.errors.ExclusionViolation):
+        back.execute("INSERT INTO room (n, at) VALUES (1, '[2025-01-01,)')")
+
+
+@pytest.mark.parametrize("line", ['leave = ["Notes"]', 'carry = ["note", "app.note"]', ""])
+async def test_a_profile_that_names_no_table_is_refused(
+    source: _Link, source_url: str, tmp_path: Path, line: str
+) -> None:
+    people(source, users=1, sessions=1, notes=0)
+    path = tmp_path / "profile.toml"
+    path.write_text(f"authstore_profile = 1\n{line}\n")
+    with pytest.raises(ConfigurationError, match="no table is called so" if line else "cannot be read"):
+        await make_plan(source_url, tmp_path / "auth.db", profile=str(path) if line else "")
