@@ -47,31 +47,34 @@ def folded(name: str) -> str:
 POSTGRES_BYTES = 63  # of a name: what is longer, PostgreSQL cuts off, and two names may be one then
 
 
-def cut(name: str, most: int = POSTGRES_BYTES, *, end: str = "") -> str:
-    """As much of a name as these bytes hold, with `end` behind it."""
-    return name.encode()[: most - len(end.encode())].decode(errors="ignore") + end
+def cut(name: str, *, end: str = "") -> str:
+    """As much of a name as PostgreSQL takes, with `end` behind it."""
+    return name.encode()[: POSTGRES_BYTES - len(end.encode())].decode(errors="ignore") + end
 
 
 class Namespace:
     """Names given out once each. Tables, indexes and views of SQLite share one."""
 
-    def __init__(self, taken: Iterable[str] = (), *, most: int = 0) -> None:
-        """`most`: bytes of a name; 0 where it may have any number."""
-        self._taken = {folded(name) for name in taken}
-        self._most = most
+    def __init__(self, taken: Iterable[str] = (), *, is_postgres: bool = False) -> None:
+        """`is_postgres`: they are told apart by case too, and have so many bytes at most."""
+        self._is_postgres = is_postgres
+        self._taken = {self._as_compared(name) for name in taken}
         self._schemas: dict[str, str] = {}  # of the tables that have a name
 
     def take(self, wanted: str) -> str:
         """`wanted`, or with the first free number behind it."""
         name, number = self._fitted(wanted), 1
-        while folded(name) in self._taken:
+        while self._as_compared(name) in self._taken:
             number += 1
             name = self._fitted(wanted, f"_{number}")
-        self._taken.add(folded(name))
+        self._taken.add(self._as_compared(name))
         return name
 
     def _fitted(self, wanted: str, end: str = "") -> str:
-        return cut(wanted, self._most, end=end) if self._most else f"{wanted}{end}"
+        return cut(wanted, end=end) if self._is_postgres else f"{wanted}{end}"
+
+    def _as_compared(self, name: str) -> str:
+        return name if self._is_postgres else folded(name)
 
     def take_table(self, wanted: str, schema: str = "") -> str:
         """As `take`; a name that is gone, or authstore's or SQLite's own, is first tried as `source_…`, as `schema_…`

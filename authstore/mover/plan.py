@@ -110,7 +110,7 @@ class Plan:
 
 def scheme_of(connection: SourceConnection, options: MoveOptions) -> Scheme:
     """Reads the catalogue and asks the rows, in the snapshot the connection is in."""
-    profile = read_profile(options.profile) if options.profile else Profile()
+    profile = read_profile(options.profile) if options.profile is not None else Profile()
     options = _with_moments(options)
     with translated():
         source = read_source(connection, options.schemas)

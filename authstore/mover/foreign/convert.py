@@ -49,7 +49,7 @@ class Converter:
         """Everything, in the transaction that is open. Raises `ConfigurationError` for options that name nothing."""
         tables = {name: self._source.table(name) for name in self._source.plain_tables()}
         catalog = catalog_of(self._source, tables)
-        profile = read_profile(self._options.profile) if self._options.profile else lucia(tables) or Profile()
+        profile = self._profile(tables)
         self._options = by_source_name(catalog, self._options, profile)
         recognised = self._recognise(catalog, profile)
         roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
@@ -69,6 +69,11 @@ class Converter:
         refuse_unknown(catalog, recognised, carried.names, self._options, profile)
         carried.bring()
         return self._done
+
+    def _profile(self, tables: Mapping[str, FileTable]) -> Profile:
+        if self._options.profile is not None:
+            return read_profile(self._options.profile)
+        return lucia(tables) or Profile()
 
     def _chosen(self, roles: Mapping[Role, Recognised], tables: Mapping[str, FileTable]) -> dict[Role, Recognised]:
         """Those that `only` names. Of users who are left behind it is known all the same who they are."""

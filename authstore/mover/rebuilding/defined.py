@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from authstore.mover.names import POSTGRES_BYTES, Namespace, literal, quote
+from authstore.mover.names import Namespace, cut, literal, quote
 from authstore.mover.postgres.target import BUILDING
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned, renamed
 from authstore.mover.rebuilding.steps import Step
@@ -109,8 +109,10 @@ class DefinedTable:
             if one["kind"] in "pux" or (one["kind"] == "c" and one["definition"].endswith("NOT VALID")):
                 yield self._constraint(one, kinds[one["kind"]])
         for definition in self.definition["indexes"]:
-            name = _index_name(definition)
-            yield Step(self.target, name, f'index "{name}"', self.places.said(definition))
+            name = self._called(_index_name(definition))
+            found = _INDEX.match(definition)
+            sql = f"{definition[: found.start(1)]}{quote(name)}{definition[found.end(1) :]}" if found else definition
+            yield Step(self.target, name, f'index "{name}"', self.places.said(sql))
 
     def foreign_keys(self) -> Iterator[tuple[Mapping[str, Any], Step]]:
         """Those to tables that are not authstore's, each with what the ledger says of it."""
@@ -124,8 +126,15 @@ class DefinedTable:
         return f"CREATE {unlogged}TABLE {self.at} ({', '.join([*columns, *self.more])})"
 
     def _constraint(self, one: Mapping[str, Any], what: str) -> Step:
-        sql = f"ALTER TABLE {self.at} ADD CONSTRAINT {quote(one['name'])} {self.places.said(one['definition'])}"
-        return Step(self.target, one["name"], f'{what} "{one["name"]}"', sql)
+        name = self._called(one["name"])
+        sql = f"ALTER TABLE {self.at} ADD CONSTRAINT {quote(name)} {self.places.said(one['definition'])}"
+        return Step(self.target, name, f'{what} "{name}"', sql)
+
+    def _called(self, name: str) -> str:
+        """A key or an index is called after its table, under the name that this has now: its own may be taken too."""
+        was = f"{self.definition['name']}_"
+        is_after_it = self.name != self.definition["name"] and name.startswith(was)
+        return cut(f"{self.name}_{name.removeprefix(was)}") if is_after_it else name
 
     def _column(self, column: Mapping[str, Any], *, with_formula: bool) -> str:
         if column["name"] in self.texts:
@@ -207,7 +216,7 @@ def new_places(sources: Mapping[str, Any], own: Collection[str], tables: Mapping
     """The place of all that the ledger speaks of. `tables`: their names in Postgres, by those in the file."""
     names: dict[QualifiedName, QualifiedName] = {}
     became: dict[QualifiedName, str] = {}
-    space = Namespace(tables.values(), most=POSTGRES_BYTES)
+    space = Namespace(tables.values(), is_postgres=True)
     database = sources.get("", {})
     for target, definition in sources.items():
         if target in own:

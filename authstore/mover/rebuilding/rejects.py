@@ -47,8 +47,10 @@ def _broken(source: SqliteSource, one: Incoming) -> frozenset[str]:
 
 def _misfits(one: Incoming) -> Iterator[Reject]:
     """Values that are none of their column's kind, and keys that are not there."""
-    for column in one.layout.columns if not one.file.is_strict else ():
-        if column.name != ROW_NUMBER and not column.has_other:
+    for column in one.layout.columns:
+        if column.name == ROW_NUMBER or (one.file.is_strict and one.file.column(column.name).declared != "ANY"):
+            continue
+        if not column.has_other:
             where = misfits(column.name, STORED[column.kind])
             yield Reject(f'column "{column.name}" holds values that are no {STORED[column.kind]}', where)
     for name in one.file.primary:

@@ -63,7 +63,8 @@ class RebuildScheme:
     @property
     def fingerprint(self) -> str:
         """Two moves with the same make the same tables, so one can go on from the other's."""
-        steps = [step.sql for step in (*self.tried.steps.first, *self.tried.steps.later)]
+        made = [*self.tried.steps.first, *self.tried.steps.later]
+        steps = [step.sql for step in made if not step.what.startswith("extension ")]  # there from the second move on
         tables = [[one.name, [column.name for column in one.layout.columns], one.copy.key] for one in self.tables]
         return hashlib.sha256(json.dumps([self.system, steps, tables]).encode()).hexdigest()
 
@@ -84,7 +85,7 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
     refuse_options(source, options)
     carried = [name for name in source.carried_tables() if is_wanted(name, options)]
     files = {name: source.table(name) for name in carried}
-    kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict}
+    kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict or _has_any(table)}
     incoming = IncomingTables(files, frozenset(source.own_tables()), source.definitions(), kinds)
     for _ in range(len(files) + 1):
         try:
@@ -192,6 +193,10 @@ def _strangers(file: FileTable, layout: Layout) -> frozenset[tuple[str, str]]:
         for column in layout.columns
         if column.name != ROW_NUMBER and _is_strange(file, column.name, STORED[column.kind])
     )
+
+
+def _has_any(table: FileTable) -> bool:
+    return any(column.declared == "ANY" for column in table.columns)
 
 
 def _is_strange(file: FileTable, name: str, storage: str) -> bool:

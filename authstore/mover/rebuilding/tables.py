@@ -14,6 +14,7 @@ from authstore.mover.rebuilding.steps import Step, Steps
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.file_tables import FileReference, FileTable
 
+_SILENT = {"btree_gist": " USING gist ", "btree_gin": " USING gin "}
 _KEYS = {"users": "id", "roles": "name"}
 
 
@@ -33,7 +34,7 @@ class IncomingTables:
     @cached_property
     def names(self) -> Mapping[str, str]:
         """In Postgres, by those in the file: the old ones, where they are free."""
-        space = Namespace([*self.own, "authstore_migrations"], most=POSTGRES_BYTES)
+        space = Namespace([*self.own, "authstore_migrations"], is_postgres=True)
         old = {name: self.sources[name]["name"] if name in self.sources else name for name in self.files}
         free = {folded(name) for name in self.own}
         return {name: space.take(name if folded(old[name]) in free else old[name]) for name in self.files}
@@ -46,7 +47,7 @@ class IncomingTables:
     def column_names(self, name: str) -> Mapping[str, str]:
         """Of a table: the columns' names in Postgres, by those in the file."""
         back = {there: here for here, there in self._columns(name).items()}
-        space = Namespace(back.values(), most=POSTGRES_BYTES)
+        space = Namespace(back.values(), is_postgres=True)
         return {
             column.name: back[column.name] if column.name in back else space.take(column.name)
             for column in self.files[name].columns
@@ -93,7 +94,7 @@ class IncomingTables:
     def steps(self) -> Steps:
         """Everything that makes the carried tables, in order."""
         steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
-        space = Namespace(self.names.values(), most=POSTGRES_BYTES)
+        space = Namespace(self.names.values(), is_postgres=True)
         for name in self.files:
             made = self._made(name)
             steps.first += made.first()
@@ -105,10 +106,10 @@ class IncomingTables:
 
     @cached_property
     def used(self) -> frozenset[QualifiedName]:
-        """What the tables call by its schema."""
-        return frozenset(
-            pair for name in self.files for text in texts_in(self.sources.get(name)) for pair in mentioned(text)
-        )
+        """What the tables call by its schema, and extensions whose operators their indexes use without a word."""
+        texts = [text for name in self.files for text in texts_in(self.sources.get(name))]
+        silent = {("", name) for name, word in _SILENT.items() if any(word in text for text in texts)}
+        return frozenset(pair for text in texts for pair in mentioned(text)) | silent
 
     def defined(self, name: str) -> DefinedTable | None:
         """A table that was in Postgres before."""

@@ -106,7 +106,7 @@ def make_extensions(
         target.execute("SAVEPOINT an_extension")
         refusal = target.refusal(sql)
         made = members_of_extensions(target, [one])
-        if refusal is None and not made.keys() & used:
+        if refusal is None and not made.keys() & used and ("", one["name"]) not in used:
             target.execute("ROLLBACK TO SAVEPOINT an_extension")
             continue
         if refusal is None or any(name == one["name"] for _, name in used):

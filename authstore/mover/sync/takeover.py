@@ -60,7 +60,9 @@ _SHOWN = 5
 
 def _names_with(target: PostgresTarget, objects: Sequence[SchemaObject]) -> set[str]:
     """The names of these relations and of all that goes with them."""
-    names = [one.name for one in objects if one.kind in _RELATIONS]
+    names = [
+        one.name for one in objects if one.kind in _RELATIONS or one.kind == "type"
+    ]  # composite ones are relations
     found = target.rows(named_queries("target.sql")["belongings"], {"schema": target.home, "tables": names})
     return {*names, *(name for (name,) in found)}
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import JWKRegistry, KeySet
-from joserfc.jws import JWSRegistry
+from joserfc.jwk import JWKRegistry, Key
+from joserfc.jws import JWSRegistry, extract_compact
 
 from authstore.web.oauth.fetched import Fetched, Now
 from authstore.web.oauth.private_keys import PrivateKey
@@ -46,18 +46,18 @@ class ProviderKeys:
         registry = _Registry(algorithms=algorithms, strict_check_header=False)
         keys = await self._keys.get()
         try:
-            return jwt.decode(token, keys, registry=registry)
+            return _decoded(token, keys, registry)
         except UnsupportedAlgorithmError:
             raise
         except (JoseError, ValueError, TypeError):
             newer = await self._keys.anew(older_than=older_than)
             if newer is keys:
                 raise
-        return jwt.decode(token, newer, registry=registry)
+        return _decoded(token, newer, registry)
 
-    async def _fetch(self) -> KeySet:
+    async def _fetch(self) -> list[Key]:
         document = await self._published()
-        return KeySet([key for data in document["keys"] for key in _imported(data)])
+        return [key for data in document["keys"] for key in _imported(data)]
 
 
 def signed(claims: Mapping[str, Any], key: PrivateKey, algorithm: str, key_id: str | None = None) -> str:
@@ -78,7 +78,29 @@ class _Registry(JWSRegistry):
         return self.algorithms[name]
 
 
-def _imported(data: Any) -> list[Any]:
+def _decoded(token: str, keys: Sequence[Key], registry: JWSRegistry) -> jwt.Token:
+    """By the one key that fits, of all that the header may mean. Raises as `ProviderKeys.verified`."""
+    header = extract_compact(token.encode(), registry=registry).headers()
+    registry.get_alg(header["alg"])
+    failure: Exception = ValueError(f"no key of the provider's is called {header.get('kid')!r}")
+    for key in _meant(keys, header):
+        try:
+            return jwt.decode(token, key, registry=registry)
+        except (JoseError, ValueError, TypeError) as error:
+            failure = error
+    raise failure
+
+
+def _meant(keys: Sequence[Key], header: Mapping[str, Any]) -> list[Key]:
+    """The keys that may have signed: those of the name in the header, which some providers give to several; where token
+    or keys have none, as some have, all that could be meant."""
+    name, algorithm = header.get("kid"), header["alg"]
+    usable = [key for key in keys if key.get("use") in (None, "sig") and key.get("alg") in (None, algorithm)]
+    named = [key for key in usable if key.get("kid") == name]
+    return usable if name is None else named or [key for key in usable if key.get("kid") is None]
+
+
+def _imported(data: Any) -> list[Key]:
     """The key; none where its kind is not known here (RFC 7517 §5)."""
     try:
         return [JWKRegistry.import_key(data)]

@@ -42,6 +42,7 @@ def test_what_does_not_move_is_not_written() -> None:
     [
         ("", "begins with authstore_profile = 1"),
         ("authstore_profile = 2", "begins with authstore_profile = 1"),
+        ("authstore_profile = true", "begins with authstore_profile = 1"),
         ("authstore_profile = ", "Invalid value"),
         ('authstore_profile = 1\n[guests]\ntable = "x"', "'guests' is no role; there are users, accounts"),
         ("authstore_profile = 1\n[users]\n", "needs table ="),

@@ -1,6 +1,7 @@
 """Connections that see a file as it stood at one moment, however busily somebody writes to it."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from authstore.mover.sqlite.one_moment import begin_at_one_moment
+from authstore.mover.sqlite.source import SqliteSource, opened_source
+from authstore.mover.sqlite.target_files import TargetFiles
 
 _Connection = sqlite3.Connection
 
@@ -74,3 +77,14 @@ def test_where_somebody_always_does_only_the_first_has_begun(opened: Callable[..
     seen = rows(first)
     writer.execute("INSERT INTO t VALUES (1)")
     assert rows(first) == seen
+
+
+def test_two_questions_are_asked_of_a_file_at_once(path: Path) -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    def ask(source: SqliteSource, more: int) -> int:
+        meeting.wait()
+        return source.count("t") + more
+
+    with opened_source(TargetFiles(path), is_store=False) as source:
+        assert source.asked_of_each(ask, [1, 2]) == [1, 2]

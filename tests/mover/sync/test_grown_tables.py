@@ -120,3 +120,36 @@ async def test_one_table_is_mended_by_what_the_move_decided(
         [1],
     )
     assert (await verify(source, url)).ok
+
+
+async def test_a_column_of_any_kind_becomes_what_its_values_are(
+    tmp_path: Path, there: psycopg.Connection[Any], url: str
+) -> None:
+    source = await grown(
+        tmp_path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n ANY, b ANY, mixed ANY) STRICT",
+        "INSERT INTO t VALUES (1, 5, x'00ff', 'text'), (2, 6, x'', 7), (3, NULL, NULL, 'more'), (4, 7, x'01', x'ff')",
+    )
+    plan = await make_plan(source, url)
+    assert [(each.count, each.decision) for each in plan.problems if each.stops] == [(2, "on_bad_row")]
+    await move(await make_plan(source, url, on_bad_row="reject"))
+    assert there.execute("SELECT id, n, b, mixed FROM t ORDER BY id").fetchall() == [
+        (1, 5, b"\x00\xff", "text"),
+        (3, None, None, "more"),
+    ]
+    assert (await verify(source, url)).ok
+
+
+async def test_defaults_that_sqlite_writes_its_own_way_come(
+    tmp_path: Path, there: psycopg.Connection[Any], url: str
+) -> None:
+    source = await grown(
+        tmp_path,
+        """CREATE TABLE t (id INTEGER PRIMARY KEY, a BOOLEAN NOT NULL DEFAULT true, b INT DEFAULT FALSE,
+           c BLOB DEFAULT x'00fF', d BLOB DEFAULT X'', e TEXT DEFAULT 'true')""",
+    )
+    plan = await make_plan(source, url)
+    assert [each.message for each in plan.problems if "default" in each.message] == []
+    await move(plan)
+    there.execute("INSERT INTO t DEFAULT VALUES")
+    assert there.execute("SELECT a, b, c, d, e FROM t").fetchall() == [(1, 0, b"\x00\xff", b"", "true")]

@@ -11,7 +11,8 @@ import pytest
 
 from authstore import connect
 from authstore.mover import MoveOptions, MoveStoppedError, TargetError, verify
-from authstore.mover.reports import Event, TableEvent
+from authstore.mover.postgres.target import PostgresTarget
+from authstore.mover.reports import Event, ProgressEvent, TableEvent
 from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
 from authstore.mover.tuning import Tuning
 from tests.mover.emptying import emptied
@@ -148,3 +149,30 @@ def test_what_it_cannot_make_is_said_at_the_end(file: str, there: _Link, url: st
     with pytest.raises(TargetError, match='primary key of page: relation "page_pkey" already exists'):
         brought(file, url, be_in_the_way)
     assert any(begins(event, "users") for event in events)
+
+
+def test_it_takes_more_cores_only_when_all_rows_are_there(
+    file: str, there: _Link, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers: list[str] = []
+    execute = PostgresTarget.execute
+
+    def traced(target: PostgresTarget, statement: str, parameters: Any = None) -> None:
+        execute(target, statement, parameters)
+        is_helper = threading.current_thread().name == "authstore-helper"
+        if is_helper and statement.startswith('CREATE INDEX "page_book"'):
+            workers.extend(target.rows("SHOW max_parallel_maintenance_workers")[0])
+
+    def be_slow(event: Event) -> None:
+        """The first key of pages cannot be made before everything is filled."""
+        if begins(event, "page"):
+            reader.execute("LOCK TABLE authstore_moving.page IN ACCESS SHARE MODE")
+        if isinstance(event, ProgressEvent) and event.phase == "index":
+            reader.rollback()
+
+    monkeypatch.setattr(PostgresTarget, "execute", traced)
+    brought(file, url, lambda event: begins(event, "users") and awaited(there, {"page_book"}))
+    emptied(there)
+    with psycopg.connect(url) as reader:
+        brought(file, url, be_slow)
+    assert workers == ["0", "2"]
