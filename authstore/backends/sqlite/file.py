@@ -50,9 +50,18 @@ class FilePlace:
     def check(self) -> None:
         """Raises `StoreNotFoundError` where the file is gone from here, or another stands in its place: SQLite would
         go on with the old one."""
-        self.is_lost = self._has_lost_log or _identity_or_none(self.path) != self._known
+        self.is_lost = self._has_lost_log or not self._is_here()
         if self.is_lost:
-            raise StoreNotFoundError("the store's file or its log was deleted, moved or replaced: open it again")
+            raise StoreNotFoundError(
+                "the store's file or its log was deleted, emptied, moved or replaced: open it again"
+            )
+
+    def _is_here(self) -> bool:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return False
+        return status.st_size > 0 and (status.st_dev, status.st_ino) == self._known
 
     def check_written(self) -> None:
         """The same after a commit, which went into the log."""

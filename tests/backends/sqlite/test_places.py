@@ -45,6 +45,26 @@ async def test_who_reads_learns_what_a_writer_found_out(tmp_path: Path) -> None:
         assert (health.ok, health.status) == (False, "fail")
 
 
+@pytest.mark.parametrize("cache", [0, 10])
+async def test_nothing_is_acknowledged_into_a_file_that_somebody_emptied(tmp_path: Path, cache: int) -> None:
+    path = tmp_path / "auth.db"
+    async with connect(path, cache=cache) as store:
+        session = await store.create_session((await store.create_user(id="ada")).id)
+        os.truncate(path, 0)
+        with pytest.raises(StoreNotFoundError):
+            await store.create_user(id="eve")
+        with pytest.raises(StoreNotFoundError):
+            await store.get_session_and_user(str(session.token))
+        assert (await store.health()).status == "fail"
+    async with connect(tmp_path / "other.db", cache=cache) as store:
+        open_transaction = store.transaction()
+        inside = await open_transaction.__aenter__()
+        await inside.create_user(id="ada")
+        os.truncate(tmp_path / "other.db", 0)
+        with pytest.raises(StoreNotFoundError):
+            await open_transaction.__aexit__(None, None, None)
+
+
 async def test_a_transaction_that_is_open_at_that_moment_is_not_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "auth.db"
     async with connect(path) as store:
