@@ -51,8 +51,9 @@ def auth_plan(recognised: tuple[Recognised, ...], options: MoveOptions) -> Askin
         draft = replace(_draft(role, builder, roles, done, visits), watched=builder.facts.unseen)
         done[role] = yield from decide(draft, options, verified)
     wanted: list[Role] = [role for role in builders if is_chosen(roles[role], options)]
+    unwanted: list[Role] = [role for role in builders if role not in wanted]
     problems: list[Problem] = []
-    for role in (role for role in builders if role not in wanted):
+    for role in unwanted:
         problems.append((yield from left_behind_problem(replace(roles[role], why="as `only` says"))))
     for role in wanted:
         one = roles[role]

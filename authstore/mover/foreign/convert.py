@@ -77,7 +77,7 @@ class Converter:
 
     def _chosen(self, roles: Mapping[Role, Recognised], tables: Mapping[str, FileTable]) -> dict[Role, Recognised]:
         """Those that `only` names. Of users who are left behind it is known all the same who they are."""
-        chosen = {role: one for role, one in roles.items() if is_chosen(one, self._options)}
+        chosen: dict[Role, Recognised] = {role: one for role, one in roles.items() if is_chosen(one, self._options)}
         for role, one in roles.items():
             if role in chosen:
                 found = alone(one, chosen, self._source.count(one.table.name))
