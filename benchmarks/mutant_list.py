@@ -225,7 +225,7 @@ MUTANTS = (
     Mutant(NAMES, """name.replace('"', '""')""", "name", _MOVER_NAMES),
     Mutant(NAMES, """text.replace("'", "''")""", "text", _MOVER_NAMES),
     Mutant(NAMES, "letter.lower() if letter.isascii() else letter", "letter.lower()", _MOVER_NAMES),
-    Mutant(NAMES, "{folded(name) for name in taken}", "set(taken)", _MOVER_NAMES),
+    Mutant(NAMES, "{self._as_compared(name) for name in taken}", "set(taken)", _MOVER_NAMES),
     Mutant(EQUALISE, "if compared.judge and not piece.is_as_moved:", "if False:",
            (_VERIFIES, "-k", "application_wrote")),
     Mutant(EQUALISE, "table.outcome.deleted += len(difference.gone)", "table.outcome.deleted += 0",
