@@ -22,6 +22,8 @@ SLOW_RULES = {"test_a_slow_provider_is_no_dead_holder"}
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses among them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if unsteady := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"named after a place in memory, so that no two processes agree: {unsteady[0]}")
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if any(value == "postgres" for value in _cases(item)):
