@@ -131,7 +131,7 @@ def test_what_is_not_there_is_said_by_move_and_verify(source: _Link, source_url:
     said = [
         "public.User: 1 row of public.User shut out by banned there arrive disabled",
         "not moved: public.logs: left behind with 1 row, as --skip and --only say",
-        'not moved: schema "app" stays behind with 1 row in 1 table (--schema moves it too)',
+        'not moved: schema "app" stays behind with 1 row in 1 table (app.orders); --schema moves it too',
     ]
     done = run("move", source_url, target, "--skip", "logs", "--on-bad-row", "reject")
     assert said[0].removeprefix("public.User: ") in done.stdout.splitlines()
