@@ -374,6 +374,8 @@ class DictionaryStore:
         current_user_id: str | None = None,
         trust_email: bool = False,
     ) -> SignIn:
+        if not isinstance(current_user_id, str | None):
+            raise TypeError("a user's id is text")
         try:
             address = None if email is None else rules.canonical_email(email)
         except InvalidEmailError:

@@ -81,10 +81,13 @@ async def test_a_counter_only_grows_whichever_process_is_first(tmp_path: Path) -
 
 async def test_a_user_disabled_while_signing_in_has_no_session_afterwards(store: Adapter) -> None:
     user = await store.create_user()
-    calls = [store.create_session(user.id) for _ in range(25)]
-    results = await asyncio.gather(
-        *calls[:12], store.update_user(user.id, disabled=True), *calls[12:], return_exceptions=True
-    )
+    disabling = asyncio.ensure_future(store.update_user(user.id, disabled=True))
+
+    async def sign_in_until_then() -> None:
+        while not disabling.done():
+            await store.create_session(user.id)
+
+    results = await asyncio.gather(*(sign_in_until_then() for _ in range(25)), disabling, return_exceptions=True)
     assert any(isinstance(result, UserDisabledError) for result in results)
     assert await store.list_sessions(user.id) == []
     await store.update_user(user.id, disabled=False)

@@ -39,6 +39,8 @@ async def explain(
 ) -> list[str]:
     """How PostgreSQL goes about a query whose values it does not know. Raises the driver's errors."""
     said = text(query.postgres or query.whole or "")
+    if not said.sql:
+        return ["(asks nothing)"]
     given = f"({', '.join(['NULL'] * len(said.names))})" if said.names else ""
     begin, end = _SAVEPOINT if is_in_transaction else _TRANSACTION
     await connection.script(begin + _PREPARE + said.sql, timeout)
