@@ -147,9 +147,11 @@ def run_naive(url: str, folder: Path) -> None:
     sqlite = sqlite3.connect(target, isolation_level=None)
     for file in sorted((Path(__file__).parent.parent / "migrations").glob("*.sqlite.sql")):
         sqlite.executescript(file.read_text())
-    indexes = sqlite.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''").fetchall()
-    for index, _ in indexes:
-        sqlite.execute(f"DROP INDEX {index}")
+    # Nobody would fill it under triggers, nor under indexes.
+    later = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql <> '' ORDER BY type"
+    made_later = sqlite.execute(later).fetchall()
+    for kind, name, _ in made_later:
+        sqlite.execute(f"DROP {kind} {name}")
     sqlite.execute("CREATE TABLE progress (name TEXT, rows INTEGER)")
     for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "foreign_keys = OFF", "cache_size = -65536"):
         sqlite.execute(f"PRAGMA {pragma}").fetchall()
@@ -159,7 +161,7 @@ def run_naive(url: str, folder: Path) -> None:
             naive_copy(source, sqlite, table, columns, query)
     for pragma in ("temp_store = FILE", "cache_size = -4000", "threads = 2"):
         sqlite.execute(f"PRAGMA {pragma}").fetchall()
-    for _, statement in indexes:
+    for _, _, statement in made_later:
         sqlite.execute(statement)
     assert sqlite.execute("PRAGMA foreign_key_check").fetchall() == []
     assert sqlite.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
