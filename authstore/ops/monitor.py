@@ -20,11 +20,11 @@ from authstore.ops.checks import Rules, backup_age, dead_rows
 from authstore.ops.inspecting import inspect as look_at
 from authstore.ops.subject import subject
 from authstore.store import Store, rows
+from authstore.store.health import LONG_LOG
 
 _log = logging.getLogger("authstore.monitor")
 
 _LEASE: Final = "monitor"
-_LONG_LOG: Final = 64 * 1024 * 1024  # bytes
 _PRUNING_SECONDS: Final = 5.0
 _EVENTS: Final = 1000
 _MANY_FAILURES: Final = 20  # of sign-ins, between two looks
@@ -144,7 +144,7 @@ class Monitor:
 
     async def _log_size(self, _: datetime) -> Found:
         size = (await look_at(self._store)).wal_bytes
-        return "warning" if size > _LONG_LOG else "ok", f"{size / 1e6:,.0f} MB"
+        return "warning" if size > LONG_LOG else "ok", f"{size / 1e6:,.0f} MB"
 
     async def _asked(self, unit: Callable[[Rules], Unit[list[Symptom]]], now: datetime) -> Found:
         found = await subject(self._store).inspector.ask(partial(unit, Rules(now, self._store.policy, None)))

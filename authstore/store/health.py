@@ -15,7 +15,7 @@ from authstore.sql import queries
 from authstore.store.shared import StoreBase
 
 _SHARED_SECONDS = 5.0
-_LONG_LOG = 64 * 2**20  # bytes: SQLite cuts it back to this when nothing holds it
+LONG_LOG = 64 * 2**20  # bytes: SQLite cuts it back to this when nothing holds it
 
 
 class HealthStore(StoreBase):
@@ -98,6 +98,6 @@ def _judged(waited_for: "dict[str, asyncio.Task[Any]]") -> tuple[HealthStatus, d
         elif name == "read":
             detail |= task.result()
     log = detail.get("wal_bytes")
-    if status == "pass" and isinstance(log, int) and log > _LONG_LOG:
+    if status == "pass" and isinstance(log, int) and log > LONG_LOG:
         status = "warn"
     return status, detail

@@ -1,6 +1,5 @@
 """Tables that grew in a store's file, of every kind that SQLite knows, on their way into PostgreSQL."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect as open_file
@@ -11,20 +10,6 @@ import pytest
 
 from authstore import connect
 from authstore.mover import make_plan, move, recover, verify
-from tests.mover.emptying import emptied
-from tests.postgres import fresh_database
-
-
-@pytest.fixture(scope="module")
-def url(postgres_url: str) -> Iterator[str]:
-    with fresh_database(postgres_url) as found:
-        yield found
-
-
-@pytest.fixture
-def there(url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(url, autocommit=True, connect_timeout=10) as link:
-        yield emptied(link)
 
 
 async def grown(folder: Path, *statements: str) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,11 @@ from authstore.mover.sync.rebuild import RebuildRun, run_rebuild
 from authstore.mover.tuning import Tuning
 from tests.mover.emptying import emptied
 from tests.mover.moving import change
-from tests.postgres import fresh_database
 
 _Link = psycopg.Connection[Any]
 NEVER = threading.Event()
 SMALL = Tuning(stretch_rows=50, commit_rows=100, small_rows=100)
 ROWS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {0})"
-
-
-@pytest.fixture(scope="module")
-def url(postgres_url: str) -> Iterator[str]:
-    with fresh_database(postgres_url) as found:
-        yield found
-
-
-@pytest.fixture
-def there(url: str) -> Iterator[_Link]:
-    with psycopg.connect(url, autocommit=True, connect_timeout=10) as link:
-        yield emptied(link)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -32,24 +31,10 @@ from authstore.mover import (
 )
 from authstore.mover.errors import MoverError
 from authstore.mover.tuning import Tuning
-from tests.mover.emptying import emptied
 from tests.mover.moving import change
-from tests.postgres import fresh_database
 
 _Link = psycopg.Connection[Any]
 SMALL = Tuning(stretch_rows=50, commit_rows=100)
-
-
-@pytest.fixture(scope="module")
-def url(postgres_url: str) -> Iterator[str]:
-    with fresh_database(postgres_url) as found:
-        yield found
-
-
-@pytest.fixture
-def there(url: str) -> Iterator[_Link]:
-    with psycopg.connect(url, autocommit=True, connect_timeout=10) as link:
-        yield emptied(link)
 
 
 @pytest.fixture
