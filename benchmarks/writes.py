@@ -18,7 +18,10 @@ TURNS = (
     " and callers and the writer's thread take turns for Python's lock"
 )
 
-HALVES = "of the sessions made at once each half has a flush of its own: where one takes milliseconds, that shows"
+HALVES = (
+    "a session costs the process about 0.15 ms without any disk, and of those made at once each half has a flush of"
+    " its own"
+)
 
 
 async def create(data: Dataset, rounds: int, seconds: float) -> list[Figure]:
