@@ -39,6 +39,8 @@ class FilePlace:
         """Where this file stands. Raises `OSError`."""
         self.path = os.fspath(path)
         self._known = _identity(self.path)
+        self._size = 0  # the most bytes that were seen of it
+        self.has_shrunk = False  # since: somebody compacted it, or cut it off
         self._log: tuple[int, int] | None = None
         self._has_lost_log = False
         self.is_lost = False  # when somebody looked last
@@ -61,7 +63,13 @@ class FilePlace:
             status = os.stat(self.path)
         except OSError:
             return False
+        self.has_shrunk = self.has_shrunk or status.st_size < self._size
+        self._size = max(self._size, status.st_size)
         return status.st_size > 0 and (status.st_dev, status.st_ino) == self._known
+
+    def note_whole(self) -> None:
+        """It holds every page as it is now, however short."""
+        self._size, self.has_shrunk = os.stat(self.path).st_size, False
 
     def check_written(self) -> None:
         """The same after a commit, which went into the log."""
