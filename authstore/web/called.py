@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from authstore.errors import ConfigurationError
 
@@ -21,4 +21,4 @@ async def called(function: Callable[..., Awaitable[T] | T], *arguments: object) 
     is_async = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
     told = function(*arguments) if is_async else await asyncio.to_thread(function, *arguments)
     # A plain function may wrap an async one: what is to be awaited of it belongs to our loop.
-    return await told if isawaitable(told) else cast(T, told)
+    return await told if isawaitable(told) else told
