@@ -19,6 +19,7 @@ def checked_function(name: str, given: Any) -> None:
 async def called(function: Callable[..., Awaitable[T] | T], *arguments: object) -> T:
     """What it returns. Raises whatever it raises; a plain one that is given up runs on in its thread."""
     is_async = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
-    told = function(*arguments) if is_async else await asyncio.to_thread(function, *arguments)
+    told: Any = function(*arguments) if is_async else await asyncio.to_thread(function, *arguments)
     # A plain function may wrap an async one: what is to be awaited of it belongs to our loop.
-    return await told if isawaitable(told) else told
+    answer: T = await told if isawaitable(told) else told
+    return answer
