@@ -6,20 +6,18 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 
 import asyncio
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, name_of, ours
-from authstore.backends.sqlite.file import FilePlace, connect_to_read
+from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
-from authstore.errors import StoreCorruptError, StoreError, UnknownOutcomeError
+from authstore.errors import StoreError, UnknownOutcomeError
 from authstore.observers import WAITS, Statistic, noted
 from authstore.sql import Decides, Query, Statement
 
@@ -211,33 +209,14 @@ def check_place(connection: UnitConnection) -> None:
     was cut off."""
     if connection.place is not None:
         connection.place.check()
-        _check_whole(connection.place)
-
-
-def _check_whole(place: FilePlace) -> None:
-    if not place.has_shrunk:
-        return
-    if not _has_all_pages(place):
-        raise StoreCorruptError("the database file was cut off while it was open")
-    place.note_whole()
-
-
-def _has_all_pages(place: FilePlace) -> bool:
-    """Whether a file that got shorter is whole: somebody compacted it. What it lacks may stand in the log; that only
-    reading all of it tells, by a connection that has kept no page of it."""
-    with connect_to_read(Path(place.path), sqlite3.Connection, timeout=0.0) as connection:
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (page,) = connection.execute("PRAGMA page_size").fetchone()
-        if os.stat(place.path).st_size >= pages * page:
-            return True
-        return connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
+        connection.place.check_whole()
 
 
 def check_written(connection: UnitConnection) -> None:
     """The same after a commit, which is not acknowledged then: it went into a file, or a log, that is gone."""
     if connection.place is not None:
         connection.place.check_written()
-        _check_whole(connection.place)
+        connection.place.check_whole()
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
