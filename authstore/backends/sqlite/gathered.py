@@ -4,7 +4,7 @@ SQLite runs such a statement from its lock to its flush without Python's lock.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import partial
 from typing import Any
 
@@ -23,13 +23,12 @@ class GatheredStatements(GatheredWrites):
         self._thread = thread
         self._turn = turn
 
-    async def _say(self, jobs: Sequence[Job]) -> set[Any]:
+    async def _say(self, jobs: Sequence[Job]) -> Set[Any]:
         # What is on the thread goes before whoever takes the turn from here on: it need not be held.
         if self._turn.is_taken:
-            return set()
+            return frozenset()
         work = partial(write_together, [job.statement for job in jobs])
         try:
-            is_written = await self._thread.run(work, [job.asker for job in jobs])
+            return await self._thread.run(work, [job.asker for job in jobs])
         except sqlite3.Error as error:
             raise ours(error) from error
-        return {job.key for job in jobs} if is_written else set()
