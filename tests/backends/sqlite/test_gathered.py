@@ -24,6 +24,7 @@ from authstore.store import Store
 from authstore.store.ids import TimeOrderedIds
 
 MANY = 64
+KEY = "a secret of at least 32 characters"
 AGENT = "a \\ \" \x1f 'quoted' agent \N{SNOWMAN} \U0001f600"
 DATA = {"a": [1, 2.5, None, True], "b": {"c": "\x7f\u2028 é"}}
 
