@@ -123,7 +123,17 @@ RETURNING id
 
 -- A new user with a new account, unless the id or the address is taken; and who does it, and when (`say_who_acts`).
 -- name: insert_user_and_account
--- dialect: postgres, together
+-- dialect: sqlite
+INSERT INTO arrivals (
+    user_id, email, email_verified, name, image, id, provider, provider_account_id, type, access_token,
+    access_token_encrypted, refresh_token, refresh_token_encrypted, id_token, id_token_encrypted, token_type, scope,
+    session_state, expires_at, data, created_at, actor)
+VALUES (
+    :user_id, :email, :email_verified, :name, :image, :id, :provider, :provider_account_id, :type, :access_token,
+    :access_token_encrypted, :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type,
+    :scope, :session_state, :expires_at, :data, :created_at, :actor)
+RETURNING id
+-- dialect: postgres
 WITH acting AS MATERIALIZED (
     SELECT set_config('authstore.acting_at', CAST(:created_at AS timestamptz)::text, true),
         set_config('authstore.actor', coalesce(CAST(:actor AS text), ''), true)),

@@ -37,7 +37,7 @@ def test_the_gathered_text_of_sqlite_takes_what_the_query_takes(name: str) -> No
     query = ALL[name]
     assert query.sqlite_gathered is not None
     named = set(re.findall(r"'\$\.(\w+)(?:\[[01]\])?'", query.sqlite_gathered))
-    alone = query.sqlite or queries.insert_user_and_account.postgres
+    alone = query.sqlite or queries.insert_user_and_account.sqlite
     assert named == set(GIVEN.findall(alone)) - ONE_INSTANT
     assert set(GIVEN.findall(query.sqlite_gathered)) == {"rows", "packed"}
 

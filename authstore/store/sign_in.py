@@ -64,12 +64,14 @@ class SignInStore(AccountStore, SlicingStore):
         account = self._new_account(now, user.id, provider, provider_account_id, fields)
         is_trusted = vouched and trust_email is True
         revoking = self._ending("revoked", now)
-        step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
+        is_new = current_user_id is None and self._tally.is_arriving
+        step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking, is_new)
         try:
             signed_in, _ = await self._write_ending(self._write_often, step.run, now)
         except (AccountLinkedError, AccountNotLinkedError, UserDisabledError):
             self._tally.failed_sign_ins += 1
             raise
+        self._tally.is_arriving = signed_in.created_user
         return signed_in
 
 
@@ -91,6 +93,7 @@ class _SignInStep:
     trusted: bool
     cipher: Cipher
     revoking: Ending
+    is_likely_new: bool
 
     @property
     def now(self) -> datetime:
@@ -98,7 +101,7 @@ class _SignInStep:
 
     def run(self) -> Unit[SignIn]:
         arrived = SignIn(user=self.new_user, account=self.new_account, created_user=True, linked_account=True)
-        if self.current_user_id is None and (yield self._insertion(queries.insert_arrivals)):
+        if self.is_likely_new and (yield self._insertion(queries.insert_arrivals)):
             return arrived
         known = yield claimed_account(self.new_account.provider, self.new_account.provider_account_id)
         if known:
@@ -109,7 +112,7 @@ class _SignInStep:
         return (yield from said(self._arriving, self.now, self.revoking.actor))
 
     def _insertion(self, query: Query) -> Statement:
-        """As one statement, where the database has one for it."""
+        """As one statement."""
         user = {name: getattr(self.new_user, name) for name in ("email", "email_verified", "name", "image")}
         values = rows.account_values(self.new_account, self.cipher)
         return query.alone(**user, **values, actor=self.revoking.actor)

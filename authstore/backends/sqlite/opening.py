@@ -149,8 +149,8 @@ def open_writer(options: FileOptions) -> UnitConnection:
             _check_writable(connection)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
-            # Now: what a migration sorts may be larger than memory. A statement of a unit that fires triggers notes what
-            # it would have to undo; in what might become a file that begins with 64 KB, which is half of its time.
+            # Not before: what a migration sorts may be larger than memory. A statement that fires triggers notes what
+            # it would have to undo, and for a note that may become a file SQLite takes 64 KB anew each time.
             connection.execute("PRAGMA temp_store = MEMORY")
             make_views(connection)
             place.note_log()

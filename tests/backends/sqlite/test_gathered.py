@@ -231,7 +231,8 @@ async def arrive(store: Store, name: str) -> object:
     return await store.sign_in_with_account(provider="github", provider_account_id=name, email=f"{name}@example.com")
 
 
-async def test_those_who_arrive_first_are_one_statement_for_each_of_two_hops(store: Store) -> None:
+async def test_those_who_arrive_after_another_are_one_statement_for_each_of_two_hops(store: Store) -> None:
+    await arrive(store, "before")
     statements, said = Statements(), list[str]()
     store.observe(statements)
     writer(store).set_trace_callback(said.append)
@@ -243,6 +244,7 @@ async def test_those_who_arrive_first_are_one_statement_for_each_of_two_hops(sto
 
 
 async def test_of_several_who_bring_one_new_account_one_makes_the_user(store: Store) -> None:
+    await arrive(store, "before")
     arriving = [arrive(store, f"new{number // 2}") for number in range(MANY)]
     signed_in: list[Any] = await asyncio.gather(*arriving)
     assert [each.created_user for each in signed_in].count(True) == MANY // 2
@@ -253,9 +255,21 @@ async def test_of_several_who_bring_one_new_account_one_makes_the_user(store: St
 
 async def test_who_comes_back_among_those_who_arrive_is_who_they_were(store: Store) -> None:
     known: Any = await arrive(store, "known")
+    await arrive(store, "before")
     signed_in: list[Any] = await asyncio.gather(*(arrive(store, name) for name in ("a", "known", "b")))
     assert [each.created_user for each in signed_in] == [True, False, True]
     assert signed_in[1].user == known.user
+
+
+async def test_who_comes_back_after_one_who_came_back_asks_for_no_arrival(store: Store) -> None:
+    for _ in range(2):
+        await arrive(store, "known")
+    statements = Statements()
+    store.observe(statements)
+    await asyncio.gather(*(arrive(store, "known") for _ in range(MANY)))
+    assert "insert_arrivals" not in statements.names
+    await arrive(store, "new")
+    assert statements.rows("insert_user_and_account") == [1]
 
 
 async def test_what_many_bring_is_stored_as_for_one(path: Path) -> None:
@@ -279,6 +293,7 @@ async def test_what_many_bring_is_stored_as_for_one(path: Path) -> None:
             return await to.sign_in_with_account(provider="x", provider_account_id=name, email=address, **given)
 
         assert isinstance(store, Store)
+        await bring(store, "before")
         together = await asyncio.gather(*(bring(store, f"new{number}") for number in range(MANY)))
         async with store.transaction() as transaction:
             alone = await bring(transaction, "alone")
@@ -288,9 +303,9 @@ async def test_what_many_bring_is_stored_as_for_one(path: Path) -> None:
             assert each.account.access_token == AGENT
     with closing(sqlite3.connect(path)) as connection:
         kinds = connection.execute(
-            "SELECT DISTINCT access_token, typeof(access_token_encrypted), length(access_token_encrypted), refresh_token,"
-            " refresh_token_encrypted, typeof(id_token_encrypted), scope, expires_at, accounts.data, name, image,"
-            " typeof(email_verified) FROM accounts JOIN users ON users.id = user_id"
+            "SELECT DISTINCT access_token, typeof(access_token_encrypted), length(access_token_encrypted),"
+            " refresh_token, refresh_token_encrypted, typeof(id_token_encrypted), scope, expires_at, accounts.data,"
+            " name, image, typeof(email_verified) FROM accounts JOIN users ON users.id = user_id"
         ).fetchall()
     assert len(kinds) == 1
 

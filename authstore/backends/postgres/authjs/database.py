@@ -34,6 +34,7 @@ _UNSAID = frozenset(
     }
 )
 _NOTHING_WITHOUT_TABLE = frozenset({"delete_verification_tokens", "delete_authenticators"})
+_SAID_BY_OTHERS = frozenset({"insert_user_and_account"})  # too
 _INSERTS = {
     "insert_user": "users",
     "insert_account": "accounts",
@@ -64,7 +65,7 @@ class Tables:
         self._refuse(name, parameters)
         query: Query | None = self.queries.__dict__.get(name)
         if query is None:
-            if name in _NOTHING_WITHOUT_TABLE or not statement.query.sqlite:
+            if name in _NOTHING_WITHOUT_TABLE | _SAID_BY_OTHERS or not statement.query.sqlite:
                 return None
             raise not_held(name)
         if not all(_fits(parameters[parameter], type) for parameter, type in self._types(query)):
