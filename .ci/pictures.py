@@ -68,7 +68,7 @@ async def cookie_of_ada(auth: Auth, clock: Clock) -> dict[str, str]:
     await others(store, clock, timedelta(days=27))
     ada = await store.create_user(email="ada@example.com", name="Ada Lovelace")
     await store.link_account(ada.id, "google", "1076", type="oidc", id_token=told(email="ada@example.com"))
-    await store.link_account(ada.id, "github", "42", id_token=told(name="countess"))
+    await store.link_account(ada.id, "github", "42", data={"called": "countess"})
     await store.create_authenticator(ada.id, "Y3JlZGVudGlhbA", b"key", name="iCloud Keychain", backed_up=True)
     await store.create_session(ada.id, ip="203.0.113.7", user_agent=IPHONE)
     await store.create_role("admin")

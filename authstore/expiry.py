@@ -66,6 +66,11 @@ def _checked(name: str, limit: object) -> timedelta:
     return limit
 
 
+# Of whoever looks from outside, and does not know how long the application lets sessions live: dead is then what says
+# itself when it ended.
+LENIENT = SessionPolicy(lifetime=None, idle=None)
+
+
 def is_alive(expires: datetime, now: datetime) -> bool:
     """Whether something with this expiry lives; at the instant itself it does not."""
     return now < expires

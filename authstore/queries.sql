@@ -66,7 +66,7 @@ VALUES (:id, :user_id, :provider, :provider_account_id, :type, :access_token, :a
     :refresh_token, :refresh_token_encrypted, :id_token, :id_token_encrypted, :token_type, :scope, :session_state,
     :expires_at, :data, :created_at, :updated_at)
 
--- Whoever arrives for the first time, for SQLite to make a user and an account of in one statement.
+-- Whoever arrives for the first time, for SQLite to make users and accounts of in one statement.
 -- name: arrivals
 -- dialect: sqlite, opening
 CREATE TEMP VIEW arrivals AS SELECT
@@ -76,12 +76,13 @@ CREATE TEMP VIEW arrivals AS SELECT
     NULL AS token_type, NULL AS scope, NULL AS session_state, NULL AS expires_at, NULL AS data, NULL AS created_at,
     NULL AS actor
 
--- A new user with a new account, unless the id or the address is taken; and who does it, and when.
+-- A new user with a new account, unless the account is known, or the id or the address taken; and who does it, and when.
 -- name: arrivals_inserted
 -- dialect: sqlite, opening
 CREATE TEMP TRIGGER arrivals_inserted INSTEAD OF INSERT ON arrivals BEGIN
-    SELECT raise(IGNORE) WHERE EXISTS (SELECT 1 FROM users WHERE id = NEW.user_id)
-        OR EXISTS (SELECT 1 FROM users WHERE email = NEW.email);
+    SELECT raise(IGNORE) WHERE EXISTS (
+        SELECT 1 FROM accounts WHERE provider = NEW.provider AND provider_account_id = NEW.provider_account_id)
+        OR EXISTS (SELECT 1 FROM users WHERE id = NEW.user_id) OR EXISTS (SELECT 1 FROM users WHERE email = NEW.email);
     UPDATE change_log SET acting_at = NEW.created_at, actor = NEW.actor;
     INSERT INTO users (id, email, email_verified, name, image, created_at, updated_at)
     VALUES (NEW.user_id, NEW.email, NEW.email_verified, NEW.name, NEW.image, NEW.created_at, NEW.created_at);
@@ -96,6 +97,29 @@ CREATE TEMP TRIGGER arrivals_inserted INSTEAD OF INSERT ON arrivals BEGIN
         NEW.created_at, NEW.created_at);
     UPDATE change_log SET acting_at = NULL, actor = NULL;
 END
+
+-- The same for many at once.
+-- name: insert_arrivals
+-- dialect: sqlite, gathered
+INSERT INTO arrivals (
+    user_id, email, email_verified, name, image, id, provider, provider_account_id, type, access_token,
+    access_token_encrypted, refresh_token, refresh_token_encrypted, id_token, id_token_encrypted, token_type, scope,
+    session_state, expires_at, data, created_at, actor)
+SELECT
+    json_extract(value, '$.user_id'), json_extract(value, '$.email'), json_extract(value, '$.email_verified'),
+    json_extract(value, '$.name'), json_extract(value, '$.image'), json_extract(value, '$.id'),
+    json_extract(value, '$.provider'), json_extract(value, '$.provider_account_id'), json_extract(value, '$.type'),
+    json_extract(value, '$.access_token'),
+    substr(:packed, json_extract(value, '$.access_token_encrypted[0]'), json_extract(value, '$.access_token_encrypted[1]')),
+    json_extract(value, '$.refresh_token'),
+    substr(:packed, json_extract(value, '$.refresh_token_encrypted[0]'), json_extract(value, '$.refresh_token_encrypted[1]')),
+    json_extract(value, '$.id_token'),
+    substr(:packed, json_extract(value, '$.id_token_encrypted[0]'), json_extract(value, '$.id_token_encrypted[1]')),
+    json_extract(value, '$.token_type'), json_extract(value, '$.scope'), json_extract(value, '$.session_state'),
+    json_extract(value, '$.expires_at'), json_extract(value, '$.data'), json_extract(value, '$.created_at'),
+    json_extract(value, '$.actor')
+FROM json_each(:rows)
+RETURNING id
 
 -- A new user with a new account, unless the id or the address is taken; and who does it, and when (`say_who_acts`).
 -- name: insert_user_and_account
@@ -210,7 +234,8 @@ VALUES (:id, :token_hash, :token_indexed, ifnull((SELECT id FROM users WHERE id 
 -- dialect: sqlite, gathered
 INSERT INTO sessions (id, token_hash, token_indexed, user_id, expires, expires_asked, created_at, last_used_at,
     authenticated_at, ip, user_agent, data)
-SELECT json_extract(value, '$.id'), substr(:token_hash, key * 32 + 1, 32), json_extract(value, '$.token_indexed'),
+SELECT json_extract(value, '$.id'), substr(:packed, json_extract(value, '$.token_hash[0]'), json_extract(value, '$.token_hash[1]')),
+    json_extract(value, '$.token_indexed'),
     (SELECT id FROM users WHERE id = json_extract(value, '$.user_id') AND NOT disabled), json_extract(value, '$.expires'),
     json_extract(value, '$.expires_asked'), json_extract(value, '$.created_at'), json_extract(value, '$.created_at'),
     json_extract(value, '$.created_at'), json_extract(value, '$.ip'), json_extract(value, '$.user_agent'),

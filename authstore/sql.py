@@ -10,15 +10,15 @@ A query stands there once where all databases say it alike. What one of them say
   of those for whom something was written;
 - `postgres, together`: for any unit: it says in one round trip what otherwise takes several statements.
 
-A query that has only the last three says what other queries say too: elsewhere it is left out, and the unit goes on as
-if it had written nothing.
-
 SQLite has two further texts:
 
 - `sqlite, gathered`: a statement that is a whole unit, for many callers at once. `:rows` is a JSON array with an object
-  of the parameters for each; those that are bytes stand apart, each under its own name and one after another. All of
-  them are written, or none;
+  of the parameters for each; where one is bytes there is its place in `:packed`, the first being 1, and its length.
+  What comes back is the `id` of those for whom something was written; where nothing does, it was all of them, or none;
 - `sqlite, opening`: what a connection makes for itself, and for no other, when it is opened.
+
+A query that has further texts alone says what other queries say too: elsewhere it is left out, and the unit goes on as
+if it had written nothing.
 """
 
 import re
@@ -129,7 +129,7 @@ def _texts(name: str, body: str) -> dict[str, str]:
         raise ValueError(f"{name} has a text for all and a twin besides")
     if said:
         texts.update(dict.fromkeys(dialects, said))
-    elif not has_twins and texts.keys() & {"postgres, whole", _TOGETHER, _OPENING}:
+    elif not has_twins and texts.keys() & {*_FURTHER, _TOGETHER, _OPENING}:
         return {**texts, "sqlite": "", "postgres": texts.get(_TOGETHER, "")}
     if _TOGETHER in texts:
         raise ValueError(f"{name} is said in one statement anyway")

@@ -24,6 +24,7 @@ UNITS, TRANSACTION, DATABASE, OPENING, WRITES, GATHERED = (
     f"authstore/backends/sqlite/{name}.py"
     for name in ("units", "transaction", "database", "opening", "writes", "gathered")
 )
+GATHERING = "authstore/backends/gathering.py"
 REDIRECTS, COOKIES, CSRF = (f"authstore/web/{name}.py" for name in ("redirects", "visitors/cookies", "visitors/csrf"))
 NAMES = "authstore/mover/names.py"
 EQUALISE, PIECES, START, VERIFY = (
@@ -92,7 +93,7 @@ MUTANTS = (
     Mutant(QUERIES, " AND NOT (SELECT disabled FROM users WHERE id = :user_id)", "", _contract("disabl")),
     Mutant(QUERIES, "    UPDATE change_log SET acting_at = NULL, actor = NULL;\nEND", "END",
            (_GATHERED, "-k", "plain_sql")),
-    Mutant(QUERIES, "\n        OR EXISTS (SELECT 1 FROM users WHERE email = NEW.email);", ";",
+    Mutant(QUERIES, " OR EXISTS (SELECT 1 FROM users WHERE email = NEW.email);", ";",
            (_GATHERED, "-k", "address_is_taken")),
     Mutant(QUERIES, " AND coalesce(refresh_holder, '') = :former", "", _contract("refresh or asks or holder")),
     Mutant(QUERIES, "refresh_count = refresh_count + 1", "refresh_count = refresh_count", _contract("refresh or asks")),
@@ -178,16 +179,23 @@ MUTANTS = (
     Mutant(TEXTS, "        return text.decode()\n", '        return text.decode(errors="replace")\n', _UNREADABLE),
     Mutant(UNITS, '            connection.execute("ROLLBACK TO unit")\n', "",
            ("tests/backends/sqlite/test_units.py",)),
-    Mutant(UNITS, "    if not written:\n        return False\n", "", (_GATHERED, "-k", "refused")),
-    Mutant(UNITS, "    if written != len(statements):\n", "    if False:\n", (_GATHERED, "-k", "let_some_pass")),
-    Mutant(UNITS, 'b"".join([row.pop(name) for row in rows])', 'rows[0].pop(name) * len(rows)', (_GATHERED,)),
+    Mutant(UNITS, "    if not written:\n        return frozenset()\n", "", (_GATHERED, "-k", "refused")),
+    Mutant(UNITS, "    if len(written) != len(statements):\n", "    if False:\n", (_GATHERED, "-k", "let_some_pass")),
+    Mutant(UNITS, "return [len(packed) - len(value) + 1, len(value)]", "return [1, len(value)]", (_GATHERED,)),
+    Mutant(UNITS, "        return frozenset(written)\n", "        return {row[\"id\"] for row in rows}\n",
+           (_GATHERED, "-k", "one_new_account")),
     Mutant(UNITS, "    check_place(connection)\n    query, rows", "    query, rows", (_GATHERED, "-k", "gone")),
-    Mutant(GATHERED, "if not self._turn.is_taken:", "if True:", (_GATHERED, "-k", "transaction")),
-    Mutant(GATHERED, "                self._waiting.remove(job)  # it never began\n", "                pass\n",
+    Mutant(GATHERED, "if self._turn.is_taken:", "if False:", (_GATHERED, "-k", "transaction")),
+    Mutant(GATHERING, "self._waiting[statement.query].remove(job)  # it never began", "pass",
            (_GATHERED, "-k", "never_began or cancelled")),
-    Mutant(GATHERED, "                await ended(job.hop)\n", "                pass\n",
+    Mutant(GATHERING, "                await ended(job.together)\n", "                pass\n",
            (_GATHERED, "-k", "cancelled")),
-    Mutant(GATHERED, "count = (count + 1) // 2", "pass", (_GATHERED, "-k", "two_hops")),
+    Mutant(GATHERING, "count = (count + 1) // 2", "pass", (_GATHERED, "-k", "two_hops")),
+    Mutant(GATHERING, "and job.key not in taken", "", (_ON_POSTGRES, "-k", "gathered_touches")),
+    Mutant(GATHERING, "job.written.set_result(job.key in written)", "job.written.set_result(True)",
+           (_GATHERED, "-k", "alone")),
+    Mutant(SIGN_IN, "if self.is_likely_new and", "if", (_GATHERED, "-k", "asks_for_no_arrival")),
+    Mutant(QUERIES, "WHERE provider = NEW.provider AND", "WHERE false AND", (_GATHERED, "-k", "comes_back_among")),
     Mutant(WRITES, "        await self._gathered.finish()\n", "", (_GATHERED, "-k", "closes")),
     Mutant(UNITS, "v.second, v.microsecond)", "v.second, 0)", _contract("microseconds")),
     Mutant(TRANSACTION, '        connection.execute("ROLLBACK TO nested")\n', "", _contract("undone or alone")),

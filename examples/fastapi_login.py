@@ -64,7 +64,11 @@ async def me(user: CurrentUser) -> dict[str, str | None]:
 
 @app.get("/engine-room", dependencies=[Depends(require_role("engineer"))])
 async def engine_room() -> dict[str, str]:
-    """For engineers; 403 for others: `authstore roles grant sqlite:///login-example.db USER engineer` helps."""
+    """For engineers; 403 for others. Sign in, and make yourself one (`pip install "authstore[cli]"`):
+
+    authstore roles create engineer --url sqlite:///login-example.db
+    authstore roles grant ada@example.com engineer --url sqlite:///login-example.db
+    """
     return {"pressure": "fine"}
 
 

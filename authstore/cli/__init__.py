@@ -16,6 +16,10 @@ def main() -> None:
     if missing:
         sys.stderr.write("authstore: the command line needs an extra: pip install 'authstore[cli]'\n")
         raise SystemExit(2)
-    from authstore.cli.app import run  # only there once the extra is
+    try:
+        from authstore.cli.app import run  # only there once the extra is
 
-    raise SystemExit(run(sys.argv[1:]))
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:  # so early, while modules are loaded, that nothing has begun
+        status = 130
+    raise SystemExit(status)

@@ -29,7 +29,7 @@ from authstore.cli import (
     user_commands,
 )
 from authstore.cli.arguments import as_typed
-from authstore.cli.output import OutputLostError, hang_up, masked, masked_url
+from authstore.cli.output import OutputLostError, hang_up, masked, masked_url, shown
 from authstore.errors import AuthStoreError, ConfigurationError
 
 _INTERRUPTED = 130
@@ -165,4 +165,4 @@ def _complain(message: str, hint: str, is_json: bool) -> None:
     if is_json:
         sys.stdout.write(json.dumps({"event": "error", "message": message, "hint": hint}) + "\n")
         return
-    sys.stderr.write(f"authstore: {message}\n" + (f"  {hint}\n" if hint else ""))
+    sys.stderr.write(shown(f"authstore: {message}\n" + (f"  {hint}\n" if hint else "")))

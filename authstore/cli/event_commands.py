@@ -10,7 +10,7 @@ import typer
 
 from authstore import Adapter, ChangesLostError, connect, ops
 from authstore.cli.arguments import Json, Url, countable
-from authstore.cli.output import Output
+from authstore.cli.output import Output, one_or_many
 from authstore.models import Event
 
 _PAGE = 1000
@@ -97,5 +97,11 @@ async def _verify(url: str, output: Output) -> int:
         output.say(f"changed, dropped or moved: between event {problem.after} and {end}")
     is_whole = not report.problems
     output.event("done", ok=is_whole, checked=report.checked, unsealed=report.unsealed)
-    output.say(f"{report.checked} events checked, {len(report.problems)} problems")
+    if not (report.checked or report.unsealed or report.problems):
+        output.say("no event is in a chain: that begins with an audit, connect(…, audit=timedelta(days=365))")
+    else:
+        problems = one_or_many(len(report.problems), "problem")
+        output.say(f"{one_or_many(report.checked, 'event')} checked, {problems}")
+    if report.unsealed:
+        output.say(f"not chained yet, since no store has written since: {one_or_many(report.unsealed, 'event')}")
     return 0 if is_whole else 1

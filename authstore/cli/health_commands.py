@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import Annotated, Literal
 
 import typer
@@ -85,13 +85,22 @@ def doctor(
 def _tell(found: Sequence[Finding], output: Output) -> None:
     for finding in found:
         mark = "mended" if finding.fixed else finding.level
-        output.say(fill(f"{finding.id}  {mark}: {finding.title}", 80, subsequent_indent="    "))
-        output.say(fill(finding.detail, 80, initial_indent="    ", subsequent_indent="    "))
+        _say_filled(output, f"{finding.id}  {mark}: {finding.title}", "", "    ")
+        _say_filled(output, finding.detail, "    ", "    ")
         if not finding.fixed:
-            output.say(fill(f"→ {finding.remedy}", 80, initial_indent="    ", subsequent_indent="      "))
+            _say_filled(output, f"→ {finding.remedy}", "    ", "      ")
     left = [finding for finding in found if not finding.fixed]
     counts = [one_or_many(sum(each.level == level for each in left), level) for level in ("error", "warning")]
     output.say(", ".join(counts) if found else "nothing is wrong")
+
+
+def _say_filled(output: Output, text: str, first: str, others: str) -> None:
+    """Lines of a terminal's width. Ids, paths and options stay whole, to be copied."""
+    whole = TextWrapper(
+        80, initial_indent=first, subsequent_indent=others, break_on_hyphens=False, break_long_words=False
+    )
+    for line in whole.wrap(text):
+        output.say(line)
 
 
 def inspect(

@@ -16,6 +16,7 @@ from authstore import connect, ops
 from authstore.cli.arguments import Json, Url, waitable
 from authstore.cli.output import Output
 from authstore.errors import ConfigurationError
+from authstore.expiry import LENIENT
 from authstore.ops import Alert
 from authstore.store import Store
 
@@ -51,7 +52,7 @@ async def _watch(url: str, every: float, looks: int | None, is_pruning: bool, ou
         output.event("alert", **said)
         output.say(f"{alert.since:%H:%M:%S}  {alert.check} is {alert.state}: {alert.detail}")
 
-    async with connect(url, create=False) as store:
+    async with connect(url, create=False, policy=LENIENT) as store:
         if not isinstance(store, Store):
             raise ConfigurationError("these tables cannot be watched: they hold no notes")
         watching = ops.Monitor(store, every=timedelta(seconds=every), on_alert=tell, prune=is_pruning)
@@ -95,7 +96,7 @@ async def _serve(url: str, port: int, output: Output) -> None:
 
     from authstore.web.console.local import local_console
 
-    async with connect(url, create=False) as store:
+    async with connect(url, create=False, policy=LENIENT) as store:
         with _listener(port) as listener:
             port = listener.getsockname()[1]
             app, link = local_console(store, port=port, name=_name_of(url), actor=_actor())

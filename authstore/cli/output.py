@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -79,29 +80,39 @@ class Output:
             self.line(json.dumps({"event": name, **content}, default=str))
 
     def say(self, text: str = "") -> None:
-        """For people; silent with --json."""
+        """A line for people; silent with --json."""
         if not self.is_json:
-            self.console.print(shown(masked(text)))
+            self.console.print(_line_of(masked(text)))
 
     def table(self, head: Iterable[str], rows: Iterable[Iterable[object]], *, numbers: int = 0) -> None:
         """Columns for people; the last `numbers` of them hold numbers."""
         if self.is_json:
             return
         names = list(head)
+        lines = [[_cell(value) for value in row] for row in rows]
         if not self.is_lively:
-            self._plain(names, rows)
+            self._plain(names, lines)
+            return
+        if names[0] == "id" and _width(names, lines) > self.console.width:  # an id is to be copied, so it stays whole
+            self._each_by_itself(names, lines)
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for position, name in enumerate(names):
             table.add_column(name, justify="right" if position >= len(names) - numbers else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row))
+        for line in lines:
+            table.add_row(*line)
         self.console.print(table)
 
-    def _plain(self, names: list[str], rows: Iterable[Iterable[object]]) -> None:
-        lines = [names, *([_cell(value) for value in row] for row in rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
-        for line in lines:
+    def _each_by_itself(self, names: list[str], lines: list[list[str]]) -> None:
+        for id, *others in lines:
+            self.console.print(id)
+            for name, value in zip(names[1:], others, strict=True):
+                if value:
+                    self.console.print(f"  {name}: {value}" if name else f"  {value}")
+
+    def _plain(self, names: list[str], lines: list[list[str]]) -> None:
+        widths = [max(len(line[column]) for line in (names, *lines)) for column in range(len(names))]
+        for line in (names, *lines):
             padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
             self.line("  ".join(padded).rstrip())
 
@@ -117,10 +128,20 @@ class Output:
 
 
 def _cell(value: object) -> str:
-    """One line of it, for a stranger's text is not to make more."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return shown(" ".join(str(value).splitlines()))
+    return _line_of(str(value))
+
+
+def _line_of(text: str) -> str:
+    """One line, for a stranger's text is not to make more."""
+    return shown(" ".join(text.splitlines()))
+
+
+def _width(names: list[str], lines: list[list[str]]) -> int:
+    """How many columns of a terminal a table takes."""
+    columns = zip(names, *lines, strict=True)
+    return sum(max(map(cell_len, column)) for column in columns) + 2 * (len(names) - 1)
 
 
 def human_bytes(size: float) -> str:

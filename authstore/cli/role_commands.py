@@ -7,7 +7,7 @@ import typer
 from authstore import Adapter, Permission, Role
 from authstore.cli.arguments import Json, StoreUrl
 from authstore.cli.output import Output
-from authstore.cli.stores import as_events, as_json, confirm, find_user, with_store
+from authstore.cli.stores import as_events, as_json, confirm, find_user, look_before, with_store
 from authstore.cli.user_commands import WhichUser
 from authstore.errors import RoleNotFoundError
 
@@ -75,7 +75,7 @@ def delete_role(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
     """Deletes a role, and takes it from everybody. Asks in a terminal."""
-    if with_store(url, lambda store: store.get_role(name)) is None:
+    if look_before(url, lambda store: store.get_role(name)) is None:
         raise RoleNotFoundError("no role has this name")
     confirm(f"Delete the role {name}, and take it from everybody who has it?", yes)
     is_deleted = with_store(url, lambda store: store.delete_role(name))

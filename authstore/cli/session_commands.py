@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from getpass import getpass
 from typing import Annotated
 
 import typer
@@ -97,10 +98,12 @@ def explain_session(
 
 def _read_token() -> str:
     """A token is no argument: those stand in the list of processes, and in the shell's history."""
-    if sys.stdin.isatty():
-        sys.stderr.write("token: ")
-        sys.stderr.flush()
-    return sys.stdin.readline().strip()
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    try:
+        return getpass("token: ", sys.stderr).strip()  # what is typed is not shown
+    except EOFError:
+        return ""
 
 
 def _told(found: Explanation) -> list[str]:

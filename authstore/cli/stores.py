@@ -1,5 +1,6 @@
 """Work on one open store, for commands; and how its models are shown."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -11,18 +12,24 @@ from authstore import Adapter, User, connect
 from authstore.cli.output import Output
 from authstore.cli.running import run_to_end
 from authstore.errors import UserNotFoundError
+from authstore.expiry import LENIENT
 
 T = TypeVar("T")
 
 
 def with_store(url: str, work: Callable[[Adapter], Awaitable[T]]) -> T:
-    """Opens the store that is there, never a new one, and gives what the work returns."""
+    """Opens the store that is there, never a new one, and gives what the work returns: the last that a command does."""
+    return run_to_end(_opened(url, work))
 
-    async def run() -> T:
-        async with connect(url, create=False) as store:
-            return await work(store)
 
-    return run_to_end(run())
+def look_before(url: str, work: Callable[[Adapter], Awaitable[T]]) -> T:
+    """The same for a command that goes on to ask, and may be stopped there."""
+    return asyncio.run(_opened(url, work))
+
+
+async def _opened(url: str, work: Callable[[Adapter], Awaitable[T]]) -> T:
+    async with connect(url, create=False, policy=LENIENT) as store:
+        return await work(store)
 
 
 ALL_SESSIONS = 1_000_000  # of one user

@@ -7,7 +7,16 @@ import typer
 from authstore import Account, Adapter, Authenticator, Role, Session, User
 from authstore.cli.arguments import Json, StoreUrl, countable
 from authstore.cli.output import Output
-from authstore.cli.stores import ALL_SESSIONS, as_events, as_json, confirm, find_user, show_fields, with_store
+from authstore.cli.stores import (
+    ALL_SESSIONS,
+    as_events,
+    as_json,
+    confirm,
+    find_user,
+    look_before,
+    show_fields,
+    with_store,
+)
 
 WhichUser = Annotated[str, typer.Argument(metavar="USER", help="An id or an address.")]
 
@@ -112,7 +121,7 @@ def delete_user(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
     """Deletes a user with accounts, sessions, passkeys and role grants. Asks in a terminal."""
-    found = with_store(url, lambda store: find_user(store, user))
+    found = look_before(url, lambda store: find_user(store, user))
     confirm(f"Delete {found.email or found.id} with all that belongs to this user?", yes)
     is_deleted = with_store(url, lambda store: store.delete_user(found.id))
     output = Output(is_json=json)

@@ -9,13 +9,11 @@ from authstore.backends.inspection import Symptom, symptom_of
 from authstore.connect import connect
 from authstore.encryption import Cipher
 from authstore.errors import AuthStoreError, StoreClosedError, StoreMisuseError
-from authstore.expiry import SessionPolicy
+from authstore.expiry import LENIENT
 from authstore.ops.checks import Rules, checks
 from authstore.ops.findings import KINDS, LEVELS, Finding
 from authstore.ops.subject import Subject, subject
 
-# By a URL nobody knows how long the application lets sessions live: dead is then what says so itself.
-_LENIENT = SessionPolicy(lifetime=None, idle=None)
 # Where one of these is the case, what the store holds is not asked for.
 _CLOSED = frozenset(
     {
@@ -88,7 +86,7 @@ async def _examine(looked_at: Subject, ignored: set[str]) -> Mapping[str, str]:
 
 
 async def _check(looked_at: Subject) -> Sequence[Symptom]:
-    policy = looked_at.policy if looked_at.store is not None else _LENIENT
+    policy = looked_at.policy if looked_at.store is not None else LENIENT
     rules = Rules(looked_at.clock(), policy, looked_at.cipher)
     found: list[Symptom] = []
     for check in checks(rules):
@@ -123,5 +121,5 @@ async def _prune(looked_at: Subject) -> None:
     if looked_at.store is not None:
         await looked_at.store.prune()
         return
-    async with connect(looked_at.url, create=False, migrate=False, policy=_LENIENT) as store:
+    async with connect(looked_at.url, create=False, migrate=False, policy=LENIENT) as store:
         await store.prune()

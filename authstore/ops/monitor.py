@@ -21,6 +21,7 @@ from authstore.ops.inspecting import inspect as look_at
 from authstore.ops.subject import subject
 from authstore.store import Store, rows
 from authstore.store.health import LONG_LOG
+from authstore.store.notes import LOOK
 
 _log = logging.getLogger("authstore.monitor")
 
@@ -28,6 +29,7 @@ _LEASE: Final = "monitor"
 _PRUNING_SECONDS: Final = 5.0
 _EVENTS: Final = 1000
 _MANY_FAILURES: Final = 20  # of sign-ins, between two looks
+_DAY: Final = timedelta(days=1)
 
 _HEALTH: Final[Mapping[str, State]] = {"pass": "ok", "warn": "warning", "fail": "failing"}
 Found = tuple[State, str]
@@ -38,6 +40,8 @@ class Monitor:
 
     Checks, by name: `health`, `log` (SQLite's, over 64 MB), `backup` (older than a week, or none after the first day),
     `dead-rows`, `counter-errors` (of passkeys), `failed-sign-ins` (20 or more between two looks, in this process).
+
+    Once a day it keeps the sizes of the tables, with which `inspect` compares what it finds (`growth`).
 
     every: from one look to the next. on_alert: called with each `Alert`, plain or async, or several in a list; what it
     raises is logged. Without it the logger `authstore.monitor` is told. prune: whoever looks deletes dead rows too.
@@ -98,6 +102,8 @@ class Monitor:
         if self._prunes:
             await self._prune()
         with suppress(AuthStoreError):
+            await self._keep_look(now)
+        with suppress(AuthStoreError):
             await self._store.put_note(_LEASE, self._lease(now))
         for alert in alerts:
             await self._tell(alert)
@@ -143,8 +149,13 @@ class Monitor:
         return _HEALTH[health.status], str(said) if said else f"{health.status}, answered in {milliseconds:.0f} ms"
 
     async def _log_size(self, _: datetime) -> Found:
-        size = (await look_at(self._store)).wal_bytes
+        size = _number((await self._store.database.facts()).get("wal_bytes"), None) or 0
         return "warning" if size > LONG_LOG else "ok", f"{size / 1e6:,.0f} MB"
+
+    async def _keep_look(self, now: datetime) -> None:
+        kept = await self._store.get_note(LOOK)
+        if kept is None or not timedelta(0) <= now - kept.at < _DAY:
+            await look_at(self._store, keep=True)
 
     async def _asked(self, unit: Callable[[Rules], Unit[list[Symptom]]], now: datetime) -> Found:
         found = await subject(self._store).inspector.ask(partial(unit, Rules(now, self._store.policy, None)))

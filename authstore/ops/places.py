@@ -99,6 +99,8 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     show."""
     if _URL.match(os.fspath(path)):
         raise ConfigurationError("a backup is a file: write its path, not a URL")
+    if "\0" in os.fspath(path):
+        raise ConfigurationError("the path of the backup contains NUL")
     with files_translated():  # the working directory may be gone
         return Path(os.path.abspath(path))
 

@@ -26,9 +26,11 @@ Values = Mapping[str, Any]
 
 
 class Tally:
-    """What a store and its transactions count in this process: sign-ins that failed."""
+    """What a store and its transactions know of the sign-ins in this process: how many failed, and whether the last
+    was somebody's first. Where it was, the next is likely to be one too: a site opens, or people are loaded into it."""
 
     failed_sign_ins = 0
+    is_arriving = False
 
 
 class StoreBase:

@@ -17,7 +17,7 @@ from authstore.errors import (
     UserNotFoundError,
 )
 from authstore.models import Account, AccountType, SignIn, User
-from authstore.sql import Statement, queries
+from authstore.sql import Query, Statement, queries
 from authstore.store import rows
 from authstore.store.accounts import AccountStore, claimed_account, given, insert_account, update_account
 from authstore.store.log.acting import said
@@ -64,12 +64,14 @@ class SignInStore(AccountStore, SlicingStore):
         account = self._new_account(now, user.id, provider, provider_account_id, fields)
         is_trusted = vouched and trust_email is True
         revoking = self._ending("revoked", now)
-        step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking)
+        is_new = current_user_id is None and self._tally.is_arriving
+        step = _SignInStep(user, account, fields, current_user_id, is_trusted, self._cipher, revoking, is_new)
         try:
             signed_in, _ = await self._write_ending(self._write_often, step.run, now)
         except (AccountLinkedError, AccountNotLinkedError, UserDisabledError):
             self._tally.failed_sign_ins += 1
             raise
+        self._tally.is_arriving = signed_in.created_user
         return signed_in
 
 
@@ -91,24 +93,29 @@ class _SignInStep:
     trusted: bool
     cipher: Cipher
     revoking: Ending
+    is_likely_new: bool
 
     @property
     def now(self) -> datetime:
         return self.new_account.created_at
 
     def run(self) -> Unit[SignIn]:
+        arrived = SignIn(user=self.new_user, account=self.new_account, created_user=True, linked_account=True)
+        if self.is_likely_new and (yield self._insertion(queries.insert_arrivals)):
+            return arrived
         known = yield claimed_account(self.new_account.provider, self.new_account.provider_account_id)
         if known:
             return (yield from self._returning(known[0]))
-        if self.current_user_id is None and (yield self._insertion()):
+        if self.current_user_id is None and (yield self._insertion(queries.insert_user_and_account)):
             yield queries.say_no_more_after()
-            return SignIn(user=self.new_user, account=self.new_account, created_user=True, linked_account=True)
+            return arrived
         return (yield from said(self._arriving, self.now, self.revoking.actor))
 
-    def _insertion(self) -> Statement:
+    def _insertion(self, query: Query) -> Statement:
+        """As one statement."""
         user = {name: getattr(self.new_user, name) for name in ("email", "email_verified", "name", "image")}
         values = rows.account_values(self.new_account, self.cipher)
-        return queries.insert_user_and_account.alone(**user, **values, actor=self.revoking.actor)
+        return query.alone(**user, **values, actor=self.revoking.actor)
 
     def _arriving(self) -> Unit[SignIn]:
         if self.current_user_id is not None:

@@ -20,8 +20,8 @@ class Outbox:
         self.messages.append(message)
 
     def to(self, address: str) -> list[EmailMessage]:
-        """The letters to this address, oldest first."""
-        return [message for message in self.messages if address in str(message["To"])]
+        """The letters to this address, however its letters are cased, oldest first."""
+        return [message for message in self.messages if address.lower() in _recipients(message)]
 
     def last(self, address: str | None = None) -> EmailMessage:
         """The newest letter, or the newest to `address`; `LookupError` where there is none."""
@@ -37,6 +37,11 @@ class Outbox:
     def clear(self) -> None:
         """Forgets all letters."""
         self.messages.clear()
+
+
+def _recipients(message: EmailMessage) -> list[str]:
+    """Whom a letter is to; one whose "To" was set without addresses in it is to nobody."""
+    return [each.addr_spec.lower() for each in getattr(message["To"], "addresses", ())]
 
 
 def text_of(message: EmailMessage) -> str:

@@ -13,10 +13,11 @@ from authstore.web.account.sessions import Sessions
 from authstore.web.account.sign_in import SignInPage
 from authstore.web.address import Address
 from authstore.web.asgi.own_routes import OwnRoutes
+from authstore.web.called import checked_function
 from authstore.web.email.invitations import Invitations
 from authstore.web.email.letters import checked_sender
 from authstore.web.email.links import EmailLinks
-from authstore.web.email.mailers import Mailer, checked_mailer
+from authstore.web.email.mailers import Mailer
 from authstore.web.email.post import Post
 from authstore.web.oauth.client import ProviderClient
 from authstore.web.oauth.login import Login
@@ -81,7 +82,8 @@ def made_post(site: Site, mailer: Mailer | None, look: Look) -> Post | None:
     if mailer is None:
         return None
     sender = checked_sender(look.mail_from) if look.mail_from else f"no-reply@{site.address.host}"
-    return Post(site, checked_mailer(mailer), sender)
+    checked_function("mailer", mailer)
+    return Post(site, mailer, sender)
 
 
 def made_route(

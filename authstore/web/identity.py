@@ -8,8 +8,9 @@ from dataclasses import dataclass
 class Identity:
     """What is taken over: the id at the provider, and what the user calls themselves there.
 
-    `provider` is the name of the provider, "email" for who comes by a letter; `email` is canonical where `allow` is
-    asked. A provider's `identify` leaves `provider` to the flow.
+    Where `allow` is asked, `provider` is the name of the provider, or "email" for who comes by a letter; `email` is
+    canonical, and `email_verified` whether it is proved: by the letter, or by a provider whose word counts. An
+    `identify` gives what its provider says, and leaves `provider` to the flow.
     """
 
     id: str
@@ -20,7 +21,7 @@ class Identity:
     provider: str = ""
 
 
-Allow = Callable[[Identity], Awaitable[bool]]
+Allow = Callable[[Identity], Awaitable[bool] | bool]
 
 
 async def invited_only(_: Identity) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypedDict, TypeVar, get_args, get_origin
 from authstore.adapter import Clock, Keys
 from authstore.errors import ConfigurationError
 from authstore.expiry import SessionPolicy
+from authstore.web.called import checked_function
 from authstore.web.former import FormerCookie
 from authstore.web.identity import Allow
 from authstore.web.telling import OnEvent
@@ -148,6 +149,8 @@ class Hooks:
         letter, and everybody the same answer; where it raises, that refuses and is logged.
     on_event: told every event of this process after it happened, in order; where it raises, or hangs for ten seconds,
         that is logged and the next one follows.
+
+    Both may be async, or plain: then they run in a thread.
     """
 
     allow: Allow | None = None
@@ -156,8 +159,8 @@ class Hooks:
     def __post_init__(self) -> None:
         for name in ("allow", "on_event"):
             given = getattr(self, name)
-            if given is not None and not callable(given):
-                raise ConfigurationError(f"{name} is an async function of one argument")
+            if given is not None:
+                checked_function(name, given)
 
 
 class Options(TypedDict, total=False):

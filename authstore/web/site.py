@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from authstore.adapter import Adapter
 from authstore.web.address import Address
+from authstore.web.called import called
 from authstore.web.counts import Counts, client_of
 from authstore.web.identity import Identity
 from authstore.web.pages import Pages
@@ -99,7 +100,7 @@ class Site:
         if self.settings.allow is None:
             return True
         try:
-            return await self.settings.allow(identity) is True
+            return await called(self.settings.allow, identity) is True
         except Exception as error:  # noqa: BLE001 - whatever the application raises, nobody comes in by it
             log.error("allow failed, so nobody was let in: %s", type(error).__name__)
             return False

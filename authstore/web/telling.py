@@ -9,10 +9,11 @@ from typing import Final, Protocol, cast
 from authstore.adapter import offers
 from authstore.errors import ConfigurationError
 from authstore.models import Event
+from authstore.web.called import called
 
 log = logging.getLogger("authstore.web")
 
-OnEvent = Callable[[Event], Awaitable[None]]
+OnEvent = Callable[[Event], Awaitable[None] | None]
 
 _MOST_WAITING: Final = 10_000
 
@@ -61,6 +62,6 @@ class Telling:
             event = self._waiting.popleft()
             try:
                 async with asyncio.timeout(self._seconds):
-                    await self._on_event(event)
+                    await called(self._on_event, event)
             except Exception as error:  # noqa: BLE001 - whatever the application raises must not end the rest
                 log.error("on_event failed: %s, at event %d, %s", type(error).__name__, event.seq, event.type)

@@ -61,7 +61,8 @@ def test_events_come_as_json_and_from_where_one_left_off(url: str) -> None:
 
 
 def test_a_log_is_verified(url: str, tmp_path: Path) -> None:
-    assert run("events", url, "--verify").returncode == 0
+    whole = run("events", url, "--verify")
+    assert (whole.returncode, whole.stdout) == (0, "2 events checked, 0 problems\n")
     with closing(sqlite3.connect(tmp_path / "auth.db")) as connection, connection:
         connection.execute("UPDATE changes SET actor = 'nobody' WHERE type = 'user.disabled'")
     found = run("events", url, "--verify", "--json")
@@ -69,3 +70,12 @@ def test_a_log_is_verified(url: str, tmp_path: Path) -> None:
     problem, done = events(found)
     assert (problem["event"], problem["before"], done["ok"]) == ("problem", None, False)
     assert run("events", url, "--verify", "--follow").returncode == 2
+
+
+def test_what_is_in_no_chain_yet_is_said(url: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as connection, connection:
+        connection.execute("UPDATE users SET name = 'Ada'")
+    assert "not chained yet, since no store has written since: 1 event\n" in run("events", url, "--verify").stdout
+    assert run("init", f"sqlite:///{tmp_path}/other.db").returncode == 0
+    without = run("events", f"sqlite:///{tmp_path}/other.db", "--verify")
+    assert (without.returncode, "begins with an audit" in without.stdout) == (0, True)

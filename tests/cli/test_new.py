@@ -49,6 +49,13 @@ def test_it_runs_on_a_laptop_and_as_a_site(tmp_path: Path) -> None:
     site = python(folder, "-c", shown, **settings)
     assert site.returncode == 0, site.stderr
     assert site.stdout == "/notes https://app.example\n"
+    asking = (
+        "import asyncio; from authstore.web import Identity; from app.main import app; "
+        "allow = app.state.authstore.site.settings.allow; "
+        "print([asyncio.run(allow(Identity('7', 'eve@example.com', proved))) for proved in (False, True)])"
+    )
+    asked = python(folder, "-c", asking, **settings)
+    assert asked.stdout == "[False, True]\n", asked.stderr
     without = python(folder, "-c", shown, BASE_URL="https://app.example")
     assert "secrets" in without.stderr
 

@@ -1,15 +1,17 @@
-"""What somebody at a terminal sees while a move is at work: on a real terminal, with the process on its other side."""
+"""What somebody at a terminal sees: on a real terminal, with the process on its other side."""
 
+import asyncio
 import os
 import pty
 import re
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from authstore import connect
+from tests.cli.running import run
 from tests.mover.moving import people
 
 _Link = psycopg.Connection[Any]
@@ -24,12 +28,12 @@ _CONTROL = re.compile(r"\x1b\[[?0-9;]*[A-Za-z]")
 
 
 class Terminal:
-    """A command in a terminal of 110 columns."""
+    """A command in a terminal."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, columns: int = 110) -> None:
         self.pid, self._side = pty.fork()
         if self.pid == 0:
-            ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+            ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
             env = {name: value for name, value in os.environ.items() if not name.startswith("AUTHSTORE_")}
             command = [sys.executable, "-m", "authstore.cli", *arguments]
             os.execve(sys.executable, command, {**env, "TERM": "xterm-256color"})
@@ -42,6 +46,14 @@ class Terminal:
                 *whole, shown = re.split(r"[\r\n]+", shown + _CONTROL.sub("", read))
                 yield from whole
         yield shown
+
+    def type(self, text: str, when: str) -> str:
+        """Types a text once this is shown; what was shown till then."""
+        said = ""
+        while when not in said:
+            said += os.read(self._side, 65536).decode()
+        os.write(self._side, text.encode())
+        return said
 
     def exit_code(self) -> int:
         os.close(self._side)
@@ -117,3 +129,84 @@ def test_who_stops_it_while_it_reports_is_not_told_to_run_it_again(
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
     assert "stopped" not in done.stderr
+
+
+EARLY = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "authstore.cli.app":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from authstore.cli import main
+main()
+"""
+
+
+def test_who_stops_it_before_it_has_begun_gets_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+async def _signed_in(path: Path) -> tuple[str, str]:
+    """A store in which somebody signed in; the session's id and its token."""
+    async with connect(path) as store:
+        user = await store.create_user(email="ada@example.com", name="Ada\nroles: admin")
+        session = await store.create_session(user.id, ip="192.0.2.1", user_agent="Mozilla/5.0 (X11; Linux) Firefox/140")
+        return session.id, session.token or ""
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("command", [("users", "list"), ("sessions", "list", "ada@example.com")])
+def test_an_id_is_shown_whole(tmp_path: Path, command: tuple[str, ...], columns: int) -> None:
+    session_id, _ = asyncio.run(_signed_in(tmp_path / "auth.db"))
+    wanted = _user_id(tmp_path) if command[0] == "users" else session_id
+    terminal = Terminal(*command, "--url", f"sqlite:///{tmp_path}/auth.db", columns=columns)
+    lines = list(terminal.lines())
+    assert terminal.exit_code() == 0
+    assert [line for line in lines if wanted in line]
+    assert max(map(len, lines)) <= columns
+    assert not [line for line in lines if line.startswith("roles: ")]
+
+
+def _user_id(folder: Path) -> str:
+    with closing(sqlite3.connect(folder / "auth.db")) as connection:
+        [(id,)] = connection.execute("SELECT id FROM users")
+    return str(id)
+
+
+def test_a_name_is_no_line_of_its_own(tmp_path: Path) -> None:
+    asyncio.run(_signed_in(tmp_path / "auth.db"))
+    terminal = Terminal("users", "show", "ada@example.com", "--url", f"sqlite:///{tmp_path}/auth.db")
+    roles = [line for line in terminal.lines() if line.startswith("roles: ")]
+    assert (terminal.exit_code(), roles) == (0, ["roles: none"])
+
+
+@pytest.mark.parametrize("command", [("users", "delete", "ada@example.com"), ("roles", "delete", "admin")])
+def test_who_is_asked_may_stop_it(tmp_path: Path, command: tuple[str, ...]) -> None:
+    url = f"sqlite:///{tmp_path}/auth.db"
+    asyncio.run(_signed_in(tmp_path / "auth.db"))
+    assert run("roles", "create", "admin", "--url", url).returncode == 0
+    terminal = Terminal(*command, "--url", url)
+    terminal.type("\x03", when="[y/N]")
+    assert "stopped" in "\n".join(terminal.lines())
+    assert terminal.exit_code() == 130
+    assert "admin" in run("roles", "list", "--url", url).stdout
+    assert _user_id(tmp_path)
+
+
+def test_a_token_that_is_typed_is_not_shown(tmp_path: Path) -> None:
+    session_id, token = asyncio.run(_signed_in(tmp_path / "auth.db"))
+    terminal = Terminal("sessions", "explain", "--url", f"sqlite:///{tmp_path}/auth.db")
+    said = terminal.type(f"{token}\n", when="token: ") + "\n".join(terminal.lines())
+    assert terminal.exit_code() == 0
+    assert f"session {session_id}" in said
+    assert token not in said
+
+
+def test_nothing_typed_as_a_token_is_nothing_known(tmp_path: Path) -> None:
+    asyncio.run(_signed_in(tmp_path / "auth.db"))
+    terminal = Terminal("sessions", "explain", "--url", f"sqlite:///{tmp_path}/auth.db")
+    terminal.type("\x04", when="token: ")
+    said = "\n".join(terminal.lines())
+    assert (terminal.exit_code(), "nothing is known" in said) == (1, True)

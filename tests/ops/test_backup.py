@@ -332,3 +332,10 @@ async def test_an_older_schema_is_backed_up_as_it_is(tmp_path: Path) -> None:
     with closing(sqlite3.connect(report.path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     assert (await ops.drill(report.path)).ok
+
+
+async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    async with connect(tmp_path / "auth.db") as store:
+        for refused in (ops.backup(store, "a\0b"), ops.drill("a\0b"), ops.restore("a\0b", tmp_path / "other.db")):
+            with pytest.raises(ConfigurationError, match="NUL"):
+                await refused

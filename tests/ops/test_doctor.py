@@ -408,8 +408,9 @@ async def test_the_worst_comes_first_and_no_detail_holds_an_address(path: Path) 
 async def test_a_closed_store_and_what_is_no_store_are_errors(path: Path) -> None:
     store = await connect(path)
     await store.close()
-    with pytest.raises(StoreClosedError):
-        await ops.doctor(store)
+    for look in (ops.doctor, ops.inspect):
+        with pytest.raises(StoreClosedError):
+            await look(store)
     with pytest.raises(ConfigurationError):
         await ops.doctor("sqlite://")
     with pytest.raises(TypeError):

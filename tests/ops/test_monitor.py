@@ -132,6 +132,26 @@ async def test_a_long_log_is_told(tmp_path: Path, clock: Clock) -> None:
             assert ("log", "warning") in await looks(monitor, clock, 2)
 
 
+async def test_what_was_added_since_yesterday_is_known(tmp_path: Path, clock: Clock) -> None:
+    async with connect(tmp_path / "auth.db", clock=clock) as store:
+
+        async def added() -> tuple[datetime, int]:
+            growth = (await ops.inspect(store)).growth
+            assert growth is not None
+            return growth.since, growth.rows["users"]
+
+        monitor = ops.Monitor(store)
+        await monitor.look()
+        await store.create_user()
+        clock.advance(timedelta(hours=23))
+        await monitor.look()
+        assert await added() == (START, 1)
+        clock.advance(timedelta(hours=1))
+        await monitor.look()
+        await store.create_user()
+        assert await added() == (START + timedelta(days=1), 1)
+
+
 async def test_copies_of_passkeys_are_told(tmp_path: Path, clock: Clock) -> None:
     async with connect(tmp_path / "auth.db", clock=clock) as store:
         user = await store.create_user()

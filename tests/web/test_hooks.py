@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import threading
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
 from authstore import ConfigurationError, Event, connect
-from authstore.testing.web import Person
+from authstore.testing.web import Outbox, Person, link_in
 from authstore.web import Identity, invited_only
 from authstore.web.telling import Telling
+from tests.web.oauth.plain_provider import PlainProvider, arrive, plain
 
 ADA = Person("ada-1", "Ada@EXAMPLE.com", name="Ada Lovelace")
 
@@ -165,7 +168,104 @@ async def test_what_is_waiting_at_the_end_is_told(make_world: Any) -> None:
     assert told == ["role.created"] * 2
 
 
-@pytest.mark.parametrize("option", ["allow", "on_event"])
-async def test_what_cannot_be_called_is_refused(make_world: Any, option: str) -> None:
+@pytest.mark.parametrize("option", ["allow", "on_event", "mailer"])
+@pytest.mark.parametrize("given", ["a text", Door, 7])
+async def test_what_cannot_be_called_is_refused(make_world: Any, option: str, given: Any) -> None:
     with pytest.raises(ConfigurationError, match=option):
-        await make_world(**{option: "a text"})
+        await make_world(**{option: given})
+
+
+@pytest.mark.parametrize("given", ["a text", Door])
+def test_nor_is_it_taken_to_identify_people(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="identify"):
+        plain(PlainProvider(), identify=given)
+
+
+def wrapped(function: Any) -> Any:
+    """Plain to look at, as what a decorator makes of an async function may be."""
+    return lambda *arguments: function(*arguments)
+
+
+async def test_whatever_is_called_may_be_plain(make_world: Any) -> None:
+    """It runs in a thread, so that a mailer of the standard library holds nobody up."""
+    threads: dict[str, int] = {}
+    letters: list[EmailMessage] = []
+    events: list[Event] = []
+
+    def noted(what: str, answer: Any = None) -> Any:
+        threads[what] = threading.get_ident()
+        return answer
+
+    def identify(claims: Any, _fetch: Any) -> Identity:
+        return Identity(id=noted("identify", str(claims["id"])), email="bob@example.com")
+
+    provider = PlainProvider(me={"id": 7})
+    world = await make_world(
+        providers=[plain(provider, client_secret=lambda: noted("client_secret", "s"), identify=identify)],
+        allow=lambda identity: noted("allow", identity.email in ("ada@example.com", "bob@example.com")),
+        mailer=lambda letter: noted("mailer", letters.append(letter)),
+        on_event=lambda event: noted("on_event", events.append(event)),
+    )
+    browser = world.new_browser()
+    for address in ("eve@example.com", "ada@example.com"):
+        await browser.submit("/auth/email", email=address)
+    assert [str(letter["To"]) for letter in letters] == ["ada@example.com"]
+    assert (await browser.submit(link_in(letters[0]))).status_code == 303
+    assert (await arrive(world, world.new_browser(), "plain")).status_code == 303
+    await asyncio.sleep(0.05)
+    told = [event.type for event in events if event.type.startswith(("user", "session"))]
+    assert told == ["user.created", "session.created"] * 2
+    assert threads.keys() == {"identify", "client_secret", "allow", "mailer", "on_event"}
+    assert threading.get_ident() not in threads.values()
+
+
+async def test_whatever_is_called_may_be_a_plain_wrapper_of_what_is_not(make_world: Any) -> None:
+    outbox, door = Outbox(), Door("ada@example.com")
+    world = await make_world(mailer=wrapped(outbox), allow=wrapped(door))
+    browser = world.new_browser()
+    for address in ("eve@example.com", "ada@example.com"):
+        await browser.submit("/auth/email", email=address)
+    assert [str(letter["To"]) for letter in outbox.messages] == ["ada@example.com"]
+
+
+async def test_a_plain_mailer_that_fails_changes_no_answer(make_world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def mailer(_: EmailMessage) -> None:
+        raise ZeroDivisionError
+
+    browser = (await make_world(mailer=mailer)).new_browser()
+    assert (await browser.submit("/auth/email", email="ada@example.com")).status_code == 303
+    assert "the mailer failed: ZeroDivisionError" in caplog.text
+
+
+async def test_a_plain_one_that_hangs_is_left_and_the_next_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    told, go_on = list[str](), threading.Event()
+
+    def on_event(event: Event) -> None:
+        told.append(event.type)
+        if len(told) == 1:
+            go_on.wait(10)
+
+    async with connect("sqlite://") as store:
+        telling = Telling(on_event, seconds=0.02)
+        telling.listen_to(store)
+        await store.create_role("one")
+        await store.create_role("two")
+        await asyncio.sleep(0.2)
+    go_on.set()
+    assert told == ["role.created"] * 2
+    assert "TimeoutError" in caplog.text
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+async def test_allow_is_told_which_addresses_are_proved(make_world: Any, is_trusted: bool) -> None:
+    """Whoever may write what they like at a provider must not get in by an address of the house."""
+    door = Door("ada@example.com", "bob@example.com", "eve@example.com")
+    told = {"id": 7, "email": "eve@example.com", "email_verified": True}
+    trust_email_of = ["plain"] if is_trusted else []
+    world = await make_world(providers=[plain(PlainProvider(me=told))], allow=door, trust_email_of=trust_email_of)
+    await arrive(world, world.new_browser(), "plain")
+    await world.letter_to(world.new_browser(), "ada@example.com")
+    assert [(each.email, each.email_verified) for each in door.asked] == [
+        ("eve@example.com", is_trusted),
+        ("ada@example.com", True),
+    ]

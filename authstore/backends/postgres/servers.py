@@ -1,5 +1,6 @@
 """Which servers a URL names, and how each is asked for: libpq's form, and its parameters."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -10,6 +11,7 @@ from authstore.errors import ConfigurationError
 Commit = Literal["on", "off", "remote_apply"]  # a value of the server's own synchronous_commit
 
 CONNECT_SECONDS = 5.0
+_DIGITS = re.compile("[0-9]{1,9}")
 COMMIT: dict[Durability, Commit] = {"full": "on", "relaxed": "off"}
 # What libpq takes and this driver has no need of: it finds the primary itself, and bounds every wait.
 _LEFT_OUT = frozenset(
@@ -88,6 +90,7 @@ def servers(url: str) -> Servers:
     given.pop("options", None)
     query = urlencode({name: value for name, value in given.items() if name in _TAKEN}, quote_via=quote)
     login, at, hosts = parts.netloc.rpartition("@")
+    _check_ports(hosts, given.get("port", ""))
     places = [f"{login}{at}{host}" for host in hosts.split(",")]
     urls = tuple(f"postgresql://{place}{parts.path}{'?' if query else ''}{query}" for place in places)
     return Servers(urls, seconds, options)
@@ -109,9 +112,16 @@ def settings(servers: Servers, commit: Commit, *, is_pooled: bool) -> dict[str, 
     }
 
 
+def _check_ports(hosts: str, others: str) -> None:
+    """Those of the hosts, behind each, and those of the parameter."""
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")] + others.split(",")
+    if not all(port == "" or (_DIGITS.fullmatch(port) and 0 < int(port) < 2**16) for port in ports):
+        raise ConfigurationError("the URL names a port that is none: write a number from 1 to 65535")
+
+
 def _seconds(text: str) -> float:
     if not text:
         return CONNECT_SECONDS
-    if not text.isdigit():
+    if not _DIGITS.fullmatch(text):
         raise ConfigurationError("connect_timeout in the URL is a whole number of seconds")
     return max(float(text), 2.0) if text != "0" else CONNECT_SECONDS  # as libpq has it

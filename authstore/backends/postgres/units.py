@@ -128,6 +128,8 @@ async def in_transaction(
     unit = make()
     try:
         statement = next(unit)
+        while not statement.query.postgres:
+            statement = unit.send([])
     except StopIteration as finished:
         return cast(T, finished.value)
     try:

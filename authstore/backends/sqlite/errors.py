@@ -103,7 +103,7 @@ def files_translated() -> Iterator[None]:
         raise ConfigurationError(f"{error.filename} is in the way of the store's path") from error
     except OSError as error:
         kind = _BY_ERRNO.get(error.errno or 0, StoreError)
-        raise kind(f"{error.filename}: {error.strerror}") from error
+        raise kind(f"{error.filename or 'the file'}: {error.strerror}") from error
 
 
 def _caused(made: AuthStoreError, cause: BaseException | None) -> AuthStoreError:

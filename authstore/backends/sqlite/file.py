@@ -26,7 +26,7 @@ from urllib.parse import quote
 from authstore import schema
 from authstore.backends.sqlite.errors import files_translated, is_busy
 from authstore.backends.tuning import DEFAULT
-from authstore.errors import StoreNotFoundError
+from authstore.errors import StoreCorruptError, StoreNotFoundError
 
 C = TypeVar("C", bound=sqlite3.Connection)
 
@@ -39,6 +39,8 @@ class FilePlace:
         """Where this file stands. Raises `OSError`."""
         self.path = os.fspath(path)
         self._known = _identity(self.path)
+        self._size = 0  # the most bytes that were seen of it
+        self._has_shrunk = False  # since: somebody compacted it, or cut it off
         self._log: tuple[int, int] | None = None
         self._has_lost_log = False
         self.is_lost = False  # when somebody looked last
@@ -61,7 +63,17 @@ class FilePlace:
             status = os.stat(self.path)
         except OSError:
             return False
+        self._has_shrunk = self._has_shrunk or status.st_size < self._size
+        self._size = max(self._size, status.st_size)
         return status.st_size > 0 and (status.st_dev, status.st_ino) == self._known
+
+    def check_whole(self) -> None:
+        """Raises `StoreCorruptError` where a part of the file was cut off."""
+        if not self._has_shrunk:
+            return
+        if not _has_all_pages(Path(self.path)):
+            raise StoreCorruptError("the database file was cut off while it was open")
+        self._size, self._has_shrunk = os.stat(self.path).st_size, False
 
     def check_written(self) -> None:
         """The same after a commit, which went into the log."""
@@ -74,6 +86,17 @@ class FilePlace:
             return os.stat(self.path + "-wal").st_size
         except OSError:
             return 0
+
+
+def _has_all_pages(path: Path) -> bool:
+    """Whether a file that got shorter is whole: somebody compacted it. What it lacks may stand in the log; that only
+    reading all of it tells, by a connection that has kept no page of it."""
+    with connect_to_read(path, sqlite3.Connection, timeout=0.0) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        if path.stat().st_size >= pages * page:
+            return True
+        return connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)]
 
 
 def _identity(path: str) -> tuple[int, int]:

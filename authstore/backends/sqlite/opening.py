@@ -149,6 +149,9 @@ def open_writer(options: FileOptions) -> UnitConnection:
             _check_writable(connection)
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
             _migrate(connection, options)
+            # Not before: what a migration sorts may be larger than memory. A statement that fires triggers notes what
+            # it would have to undo, and for a note that may become a file SQLite takes 64 KB anew each time.
+            connection.execute("PRAGMA temp_store = MEMORY")
             make_views(connection)
             place.note_log()
         except BaseException:

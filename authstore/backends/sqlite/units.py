@@ -7,7 +7,7 @@ interfere, so that a cancelled caller can neither leave a transaction open nor p
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from time import monotonic
@@ -192,7 +192,7 @@ def drive(connection: UnitConnection, unit: Unit[T], statement: Statement) -> T:
 def try_begin(connection: UnitConnection) -> bool:
     """Takes the write lock; `False` where somebody has it for as long as one try waits.
 
-    Raises `StoreNotFoundError` where the file was deleted, moved or replaced.
+    Raises what `check_place` does.
     """
     check_place(connection)
     try:
@@ -205,15 +205,18 @@ def try_begin(connection: UnitConnection) -> bool:
 
 
 def check_place(connection: UnitConnection) -> None:
-    """Raises `StoreNotFoundError` where the file was deleted, moved or replaced."""
+    """Raises `StoreNotFoundError` where the file was deleted, moved or replaced, `StoreCorruptError` where a part of it
+    was cut off."""
     if connection.place is not None:
         connection.place.check()
+        connection.place.check_whole()
 
 
 def check_written(connection: UnitConnection) -> None:
     """The same after a commit, which is not acknowledged then: it went into a file, or a log, that is gone."""
     if connection.place is not None:
         connection.place.check_written()
+        connection.place.check_whole()
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
@@ -241,31 +244,40 @@ def run_units(jobs: Sequence[UnitJob], connection: UnitConnection) -> bool:
     return True
 
 
-def write_together(statements: Sequence[Statement], connection: UnitConnection) -> bool:
-    """Says statements that are a whole unit each by one that commits by itself: all of them are written, or none.
+def write_together(statements: Sequence[Statement], connection: UnitConnection) -> Set[Any]:
+    """Says statements that are a whole unit each by one that commits by itself; the `id` of those that wrote something.
 
     Raises `StoreNotFoundError` where the file was deleted, moved or replaced, `UnknownOutcomeError` where a trigger of
     somebody's own let some of them pass.
     """
     check_place(connection)
-    query, rows = statements[0].query, [dict(statement.parameters) for statement in statements]
-    apart = [name for name, value in rows[0].items() if isinstance(value, bytes)]
-    parameters: dict[str, Any] = {name: b"".join([row.pop(name) for row in rows]) for name in apart}
-    parameters["rows"] = json.dumps(rows, ensure_ascii=False, default=iso)
+    query, rows = statements[0].query, [statement.parameters for statement in statements]
+    packed = bytearray()
 
-    def say() -> range:
+    def stored(value: Any) -> Any:
+        if not isinstance(value, bytes):
+            return iso(value)
+        packed.extend(value)
+        return [len(packed) - len(value) + 1, len(value)]
+
+    parameters = {"rows": json.dumps(rows, ensure_ascii=False, default=stored), "packed": bytes(packed)}
+
+    def say() -> Sequence[Any]:
         try:
-            return range(connection.execute(query.sqlite_gathered or "", parameters).rowcount)
+            cursor = connection.execute(query.sqlite_gathered or "", parameters)
+            return range(cursor.rowcount) if cursor.description is None else [id for (id,) in cursor.fetchall()]
         except (sqlite3.Error, OverflowError):  # one of them spoilt it, or the disk is full: each by itself finds out
-            return range(0)
+            return ()
 
-    written = len(connection.noting(query, say))
+    written = connection.noting(query, say)
     if not written:
-        return False
+        return frozenset()
     check_written(connection)
-    if written != len(statements):
+    if not isinstance(written, range):
+        return frozenset(written)
+    if len(written) != len(statements):
         raise UnknownOutcomeError("the database has written some of what was given to it together, and not the rest")
-    return True
+    return {row["id"] for row in rows}
 
 
 def _note_lock(jobs: Sequence[UnitJob], seconds: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar, cast
 
-from authstore.backends.sqlite.gathered import GatheredWrites
+from authstore.backends.sqlite.gathered import GatheredStatements
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.units import Begun, UnitJob, abandon, run_units, settle
 from authstore.backends.turn import Turn, busy, closed
@@ -30,7 +30,7 @@ class Writes:
         self._thread = thread
         self._turn = turn
         self._busy_seconds = busy_seconds
-        self._gathered = GatheredWrites(thread, turn)
+        self._gathered = GatheredStatements(thread, turn)
         self._waiting: list[UnitJob] = []
         self._batch: _Batch | None = None
         self._task: asyncio.Task[None] | None = None

@@ -1,11 +1,10 @@
 """Your devices: where a user is signed in, and in which ways. `/sessions`, `/sessions/revoke`, `/accounts/unlink`."""
 
-import base64
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from authstore.adapter import offers
 from authstore.models import Account, Authenticator, Session, User
+from authstore.web.account.accounts import name_of
 from authstore.web.account.passkeys import RenamesAuthenticators, maker_of, user_handle
 from authstore.web.account.sessions import shown_session
 from authstore.web.account.sign_in import Shown, provider_buttons
@@ -24,11 +24,9 @@ from authstore.web.routing.flows import take_word
 from authstore.web.routing.routes import get, post
 from authstore.web.settings import relying_party
 from authstore.web.site import Site
-from authstore.web.wording import worded
 
 log = logging.getLogger("authstore.web")
 
-_MAX_CALLED: Final = 254
 _MANY = 10_000  # sessions of one user, among which the one to end is looked for
 
 
@@ -53,6 +51,8 @@ class Devices:
             return redirect(f"{self.site.path('/sign-in')}?{urlencode({'next': self.site.path('/sessions')})}")
         session, user = asked.signed_in()
         sessions = await self.site.store.list_sessions(user.id)
+        if all(each.id != session.id for each in sessions):
+            sessions = [*sessions, session]  # older than a whole page of others
         ways = await ways_in(self.site, self.site.store, user, self.providers)
         if asked.wants_json:
             return JSONResponse(self._json(asked, sessions, session, ways))
@@ -130,20 +130,11 @@ class Devices:
         return {
             "provider": account.provider,
             "provider_account_id": account.provider_account_id,
-            "called": _called(account),
+            "called": name_of(account),
             "label": provider.label if provider else account.provider,
             "icon": provider.icon if provider else account.provider,
             "can_unlink": ways.number > int(ways.counts(account)),
         }
-
-
-def _called(account: Account) -> str | None:
-    """What its owner calls the account: the address or name in the ID token that was kept with it."""
-    try:
-        claims = json.loads(base64.urlsafe_b64decode((account.id_token or "").split(".")[1] + "=="))
-        return next((worded(claims[name], _MAX_CALLED) for name in ("email", "name") if claims.get(name)), None)
-    except (AttributeError, IndexError, RecursionError, TypeError, ValueError):
-        return None
 
 
 def _passkey(passkey: Authenticator, ways: WaysIn) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ways to send a letter. A mailer is any `async (message: EmailMessage) -> None`."""
+"""Ways to send a letter. A mailer is any `async (message: EmailMessage) -> None`, or a plain one, run in a thread."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -7,14 +7,7 @@ from typing import TextIO
 
 from authstore.errors import ConfigurationError
 
-Mailer = Callable[[EmailMessage], Awaitable[None]]
-
-
-def checked_mailer(mailer: Mailer) -> Mailer:
-    """The mailer. Raises `ConfigurationError` for what cannot be called, or is not made yet."""
-    if not callable(mailer) or isinstance(mailer, type):
-        raise ConfigurationError("mailer is an async function of a message, or an object such as ConsoleMailer()")
-    return mailer
+Mailer = Callable[[EmailMessage], Awaitable[None] | None]
 
 
 class SmtpMailer:

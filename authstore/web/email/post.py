@@ -7,6 +7,7 @@ from datetime import timedelta
 from email.message import EmailMessage
 from typing import Final
 
+from authstore.web.called import called
 from authstore.web.email.mailers import Mailer
 from authstore.web.site import Site
 
@@ -31,7 +32,7 @@ class Post:
     async def send(self, letter: EmailMessage) -> None:
         """Sends it. Raises whatever the mailer raises, and `TimeoutError` after a minute."""
         async with asyncio.timeout(_SECONDS):
-            await self.mailer(letter)
+            await called(self.mailer, letter)
 
     async def try_to_send(self, letter: EmailMessage) -> None:
         """Sends it; what goes wrong is logged and nobody's business who asked."""

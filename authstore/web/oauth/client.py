@@ -17,6 +17,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authstore.errors import AuthStoreError
 from authstore.models import Account
 from authstore.tokens import new_secret
+from authstore.web.called import called
 from authstore.web.identity import Identity
 from authstore.web.oauth.client_auth import client_proof
 from authstore.web.oauth.discovery import checked_metadata
@@ -201,7 +202,7 @@ class ProviderClient:
         async with self._http() as http:
             token = await self._granted(http, "authorization_code", grant)
             claims = await self._claims(http, token, nonce)
-            identity = usable(await self.provider.identify(claims, lambda url: self._fetch(http, url, token)))
+            identity = usable(await called(self.provider.identify, claims, lambda url: self._fetch(http, url, token)))
         return Arrival(identity, self._fields(token), _text(claims.get("sub")), _text(claims.get("sid")))
 
     async def _refreshed(self, refresh_token: str) -> Mapping[str, Any]:

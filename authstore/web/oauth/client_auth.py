@@ -3,11 +3,11 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import Any, Final
 from urllib.parse import quote_plus
 
 from authstore.tokens import new_secret
+from authstore.web.called import called
 from authstore.web.oauth.private_keys import signing_key
 from authstore.web.oauth.provider import Provider
 from authstore.web.oauth.signatures import signed
@@ -44,8 +44,7 @@ async def _secret(provider: Provider) -> str | None:
     secret = provider.client_secret
     if callable(secret):
         try:
-            made = secret()
-            secret = await made if isawaitable(made) else made
+            secret = await called(secret)
         except Exception as error:  # of whatever keeps the application's secrets
             raise ValueError(f"client_secret was called and failed: {type(error).__name__}") from error
         if not isinstance(secret, str) or not secret:

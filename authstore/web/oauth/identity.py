@@ -15,7 +15,7 @@ _MAX_TEXT: Final = 1024
 Fetch = Callable[[str], Awaitable[Any]]  # a URL to its JSON, with the access token
 
 
-Identify = Callable[[Mapping[str, Any], Fetch], Awaitable[Identity]]
+Identify = Callable[[Mapping[str, Any], Fetch], Awaitable[Identity] | Identity]
 
 
 async def openid_identity(claims: Mapping[str, Any], _fetch: Fetch) -> Identity:

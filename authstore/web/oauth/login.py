@@ -19,6 +19,8 @@ from authstore.email import canonical_email
 from authstore.errors import AuthStoreError, ConflictError, InvalidEmailError
 from authstore.models import Session, SignIn
 from authstore.tokens import new_secret
+from authstore.web.account.accounts import keep_name
+from authstore.web.identity import Identity
 from authstore.web.oauth.client import Arrival, ProviderClient, ProviderError, without_addresses
 from authstore.web.oauth.origins import Origin, remember_origin
 from authstore.web.oauth.provider import Provider
@@ -93,6 +95,7 @@ class Login:
             signed_in = await self._accept(store, client, flow, arrival)
             if signed_in.created_user and not may_be_made:
                 raise RefusedError("not_allowed", 403)
+            await keep_name(store, signed_in.account, arrival.identity)
             session = await self.site.sign_ins.begin(store, asked.request, signed_in.user)
             await self._remember_origin(store, client, session, arrival)
         if signed_in.linked_account:
@@ -132,8 +135,9 @@ class Login:
             raise RefusedError("not_found", 404)
         return client
 
-    def _believes(self, provider: Provider) -> bool:
-        return provider.vouches or provider.name in self.trusted
+    def _proves(self, provider: Provider, identity: Identity) -> bool:
+        """Whether the address is proved: what anybody else calls verified is an address, and proves nothing."""
+        return identity.email_verified and (provider.vouches or provider.name in self.trusted)
 
     def _callback(self, client: ProviderClient) -> str:
         return self.site.url(f"/callback/{client.provider.name}")
@@ -199,7 +203,8 @@ class Login:
         address = _canonical(identity.email)
         if address is not None and await store.get_user_by_email(address) is not None:
             return False
-        return await self.site.admits(replace(identity, provider=provider, email=address))
+        is_proved = self._proves(client.provider, identity)
+        return await self.site.admits(replace(identity, provider=provider, email=address, email_verified=is_proved))
 
     async def _accept(self, store: Adapter, client: ProviderClient, flow: JsonObject, arrival: Arrival) -> SignIn:
         identity, links_to = arrival.identity, flow["links_to"]
@@ -209,8 +214,7 @@ class Login:
                 provider_account_id=identity.id,
                 type="oidc" if client.provider.is_openid else "oauth",
                 email=identity.email,
-                # What anybody else calls verified is an address, and proves nothing.
-                email_verified=identity.email_verified and self._believes(client.provider),
+                email_verified=self._proves(client.provider, identity),
                 name=identity.name,
                 image=identity.image,
                 tokens=arrival.tokens,

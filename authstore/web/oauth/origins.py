@@ -14,7 +14,7 @@ from authstore.models import Session
 
 _PURPOSE: Final = "origin"
 _PAGE: Final = 500  # sessions of one user, asked for at once
-_MOST_SESSIONS: Final = 100  # that are known of one session at a provider
+_MOST_KNOWN: Final = 100  # sessions of one session at a provider, users of one account there
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class Origin:
 
 
 async def remember_origin(store: VerificationTokens, session: Session, origin: Origin, until: datetime) -> None:
-    """Notes how a session came about, in the transaction that makes it."""
-    await _replace(store, _name("session", session.id), asdict(origin), until)
-    if origin.subject != origin.account_id:
-        name = _name("subject", origin.provider, origin.subject)
-        await _replace(store, name, {"account_id": origin.account_id}, until)
+    """Notes how a session came about, in the transaction that makes it.
+
+    Whose it is, too: the account may be unlinked, or linked to somebody else, while sessions that came by it go on.
+    """
+    await _keep(store, _name("session", session.id), asdict(origin), until)
+    await _add(store, _name("subject", origin.provider, origin.subject), "users", session.user_id, until)
     if origin.provider_session is not None:
         name = _name("provider-session", origin.provider, origin.provider_session)
-        known = (await _read(store, name) or {"sessions": []})["sessions"]
-        await _replace(store, name, {"sessions": [*known, session.id][-_MOST_SESSIONS:]}, until)
+        await _add(store, name, "sessions", session.id, until)
 
 
 async def origin_of(store: VerificationTokens, session_id: str) -> Origin | None:
@@ -50,10 +50,10 @@ async def sessions_of(
 ) -> tuple[str, ...]:
     """The ids of the sessions that came by this session at the provider; without one, by this account there."""
     if provider_session is not None:
-        known = await _read(store, _name("provider-session", provider, provider_session))
-        ids = tuple(known["sessions"]) if known is not None else ()
+        ids = await _listed(store, _name("provider-session", provider, provider_session), "sessions")
     else:
-        ids = await _sessions_of_account(store, provider, subject or "")
+        users = await _listed(store, _name("subject", provider, subject or ""), "users")
+        ids = [session_id for user_id in users for session_id in await _sessions_of_user(store, user_id)]
     found = [(each, await origin_of(store, each)) for each in ids]
     return tuple(
         each
@@ -62,17 +62,13 @@ async def sessions_of(
     )
 
 
-async def _sessions_of_account(store: Adapter, provider: str, subject: str) -> tuple[str, ...]:
-    known = await _read(store, _name("subject", provider, subject))
-    user = await store.get_user_by_account(provider, subject if known is None else known["account_id"])
-    if user is None:
-        return ()
+async def _sessions_of_user(store: Adapter, user_id: str) -> list[str]:
     ids: list[str] = []
-    page = await store.list_sessions(user.id, limit=_PAGE)
+    page = await store.list_sessions(user_id, limit=_PAGE)
     while page:
         ids += [session.id for session in page]
-        page = await store.list_sessions(user.id, after=page[-1], limit=_PAGE)
-    return tuple(ids)
+        page = await store.list_sessions(user_id, after=page[-1], limit=_PAGE)
+    return ids
 
 
 async def _read(store: VerificationTokens, name: str) -> dict[str, Any] | None:
@@ -80,8 +76,19 @@ async def _read(store: VerificationTokens, name: str) -> dict[str, Any] | None:
     return None if found is None else dict(found.data)
 
 
-async def _replace(store: VerificationTokens, name: str, data: JsonObject, until: datetime) -> None:
+async def _listed(store: VerificationTokens, name: str, kind: str) -> list[Any]:
+    """The ids that are kept under this name."""
+    return list((await _read(store, name) or {}).get(kind, ()))
+
+
+async def _add(store: VerificationTokens, name: str, kind: str, id: str, until: datetime) -> None:
+    """Puts an id at the end of them."""
+    known = [each for each in await _listed(store, name, kind) if each != id]
     await store.use_verification_token(name, name, purpose=_PURPOSE)
+    await _keep(store, name, {kind: [*known, id][-_MOST_KNOWN:]}, until)
+
+
+async def _keep(store: VerificationTokens, name: str, data: JsonObject, until: datetime) -> None:
     await store.create_verification_token(name, purpose=_PURPOSE, token=name, data=data, expires=until)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from authstore.errors import ConfigurationError
+from authstore.web.called import checked_function
 from authstore.web.oauth.identity import Identify, openid_identity, plain_identity
 from authstore.web.oauth.private_keys import signing_key
 from authstore.web.redirects import safe_next
@@ -80,10 +81,13 @@ class Provider:
             raise ConfigurationError(f"{self.name}: the client id or secret is empty")
         if not isinstance(self.client_id, str) or not (secret is None or isinstance(secret, str) or callable(secret)):
             raise ConfigurationError(f"{self.name}: client id and secret are texts, or the secret a function for one")
+        checked_function(f"{self.name}: identify", self.identify)
         is_here = safe_next(self.authorize_url, "") == self.authorize_url  # a path of this very site
         for url in (self.discovery_url, None if is_here else self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
                 raise ConfigurationError(f"{self.name}: {url} must be https (http only on this machine)")
+        if self.transport is not None and not callable(getattr(self.transport, "handle_async_request", None)):
+            raise ConfigurationError(f"{self.name}: transport is an object with an async handle_async_request(request)")
         self._check_method()
         self._check_authorize_params()
 

@@ -58,12 +58,12 @@ class SignIns:
 
     def dismiss(self, response: Response, presence: Presence) -> Response:
         """Ends the cookies of a session, and what the browser kept of the pages that it opened."""
+        response.headers["clear-site-data"] = '"cache"'
         if presence.by_bearer:
             return response
         presence.renew_visit()
         for header in self.cookies.farewell_headers():
             response.headers.append("set-cookie", header)
-        response.headers["clear-site-data"] = '"cache"'
         return response
 
 

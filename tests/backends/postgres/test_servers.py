@@ -52,7 +52,15 @@ def test_options_go_to_the_server_but_nothing_a_pooler_would_refuse() -> None:
         f"postgresql://ada:{PASSWORD}@h/auth?=",
         f"postgresql://ada:{PASSWORD}#@h/auth",
         f"postgresql://ada:{PASSWORD}@[h/auth",
+        *(
+            f"postgresql://ada:{PASSWORD}@one,h:{port}/auth"
+            for port in ("65536", "0", "-1", "x", "²", "5432:1", "9" * 5000)
+        ),
+        f"postgresql://ada:{PASSWORD}@[::1]:65536/auth",
+        f"postgresql://ada:{PASSWORD}@h/auth?port=5432,99999",
+        *(f"postgresql://ada:{PASSWORD}@h/auth?connect_timeout={seconds}" for seconds in ("²", "9" * 5000)),
     ],
+    ids=lambda url: ascii(url[:60]),
 )
 def test_what_cannot_be_read_is_refused_at_once_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:

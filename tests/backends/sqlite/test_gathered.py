@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from authstore.store import Store
 from authstore.store.ids import TimeOrderedIds
 
 MANY = 64
+KEY = "a secret of at least 32 characters"
 AGENT = "a \\ \" \x1f 'quoted' agent \N{SNOWMAN} \U0001f600"
 DATA = {"a": [1, 2.5, None, True], "b": {"c": "\x7f\u2028 é"}}
 
@@ -230,16 +231,83 @@ async def arrive(store: Store, name: str) -> object:
     return await store.sign_in_with_account(provider="github", provider_account_id=name, email=f"{name}@example.com")
 
 
-async def test_whoever_arrives_first_takes_two_statements(store: Store) -> None:
+async def test_those_who_arrive_after_another_are_one_statement_for_each_of_two_hops(store: Store) -> None:
     await arrive(store, "before")
     statements, said = Statements(), list[str]()
     store.observe(statements)
     writer(store).set_trace_callback(said.append)
     await asyncio.gather(*(arrive(store, f"new{number}") for number in range(MANY)))
     writer(store).set_trace_callback(None)
-    assert statements.names.count("insert_user_and_account") == statements.names.count("get_account") == MANY
-    assert set(statements.names) == {"insert_user_and_account", "get_account"}
-    assert [text for text in said if text.startswith(("BEGIN", "COMMIT", "SAVEPOINT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert statements.rows("insert_arrivals") == [MANY // 2, MANY // 2]
+    assert set(statements.names) == {"insert_arrivals"}
+    assert not [text for text in said if text.startswith(("BEGIN", "COMMIT", "SAVEPOINT"))]
+
+
+async def test_of_several_who_bring_one_new_account_one_makes_the_user(store: Store) -> None:
+    await arrive(store, "before")
+    arriving = [arrive(store, f"new{number // 2}") for number in range(MANY)]
+    signed_in: list[Any] = await asyncio.gather(*arriving)
+    assert [each.created_user for each in signed_in].count(True) == MANY // 2
+    for first, second in zip(signed_in[::2], signed_in[1::2], strict=True):
+        assert first.user.id == second.user.id
+        assert first.account.id == second.account.id
+
+
+async def test_who_comes_back_among_those_who_arrive_is_who_they_were(store: Store) -> None:
+    known: Any = await arrive(store, "known")
+    await arrive(store, "before")
+    signed_in: list[Any] = await asyncio.gather(*(arrive(store, name) for name in ("a", "known", "b")))
+    assert [each.created_user for each in signed_in] == [True, False, True]
+    assert signed_in[1].user == known.user
+
+
+async def test_who_comes_back_after_one_who_came_back_asks_for_no_arrival(store: Store) -> None:
+    for _ in range(2):
+        await arrive(store, "known")
+    statements = Statements()
+    store.observe(statements)
+    await asyncio.gather(*(arrive(store, "known") for _ in range(MANY)))
+    assert "insert_arrivals" not in statements.names
+    await arrive(store, "new")
+    assert statements.rows("insert_user_and_account") == [1]
+
+
+async def test_what_many_bring_is_stored_as_for_one(path: Path) -> None:
+    given: dict[str, Any] = {
+        "email_verified": True,
+        "name": AGENT,
+        "image": None,
+        "type": "oauth",
+        "tokens": {
+            "access_token": AGENT,
+            "id_token": "",
+            "scope": "a b",
+            "expires_at": datetime(2027, 1, 1, tzinfo=UTC),
+            "data": DATA,
+        },
+    }
+    async with connect(path, keys=[KEY]) as store:
+
+        async def bring(to: Store, name: str) -> Any:
+            address = f"{name}@example.com"
+            return await to.sign_in_with_account(provider="x", provider_account_id=name, email=address, **given)
+
+        assert isinstance(store, Store)
+        await bring(store, "before")
+        together = await asyncio.gather(*(bring(store, f"new{number}") for number in range(MANY)))
+        async with store.transaction() as transaction:
+            alone = await bring(transaction, "alone")
+        for each in [*together, alone]:
+            assert await store.get_user(each.user.id) == each.user
+            assert await store.list_accounts(each.user.id) == [each.account]
+            assert each.account.access_token == AGENT
+    with closing(sqlite3.connect(path)) as connection:
+        kinds = connection.execute(
+            "SELECT DISTINCT access_token, typeof(access_token_encrypted), length(access_token_encrypted),"
+            " refresh_token, refresh_token_encrypted, typeof(id_token_encrypted), scope, expires_at, accounts.data,"
+            " name, image, typeof(email_verified) FROM accounts JOIN users ON users.id = user_id"
+        ).fetchall()
+    assert len(kinds) == 1
 
 
 async def test_what_plain_sql_does_after_an_arrival_is_plain_sqls(store: Store, path: Path) -> None:

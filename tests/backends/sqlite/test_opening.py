@@ -427,9 +427,11 @@ async def test_durability_is_what_was_asked_for(durability: str, level: int, tmp
         found = await database._writer.run(lambda c: c.execute("PRAGMA synchronous").fetchone()[0])
         enforced = await database._writer.run(lambda c: c.execute("PRAGMA foreign_keys").fetchone()[0])
         flushed = await database._writer.run(lambda c: c.execute("PRAGMA fullfsync").fetchone()[0])  # on macOS
+        noted = await database._writer.run(lambda c: c.execute("PRAGMA temp_store").fetchone()[0])
     finally:
         await database.close()
     assert (found, enforced, flushed) == (level, 1, level == 2)
+    assert noted == 2  # what a statement may have to undo: in memory
 
 
 async def test_the_reading_connection_cannot_write(tmp_path: Path) -> None:

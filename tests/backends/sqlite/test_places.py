@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from authstore import Adapter, ConfigurationError, SchemaError, StoreNotFoundError, connect
+from authstore import Adapter, ConfigurationError, SchemaError, StoreCorruptError, StoreNotFoundError, connect, ops
 from authstore.adapter import Durability
 from authstore.backends.sqlite import inspecting, volume
 
@@ -63,6 +63,56 @@ async def test_nothing_is_acknowledged_into_a_file_that_somebody_emptied(tmp_pat
         os.truncate(tmp_path / "other.db", 0)
         with pytest.raises(StoreNotFoundError):
             await open_transaction.__aexit__(None, None, None)
+
+
+async def many_users(path: Path) -> int:
+    """Makes a store of some size, closed and so without a log; how long its file is."""
+    async with connect(path) as store:
+        for number in range(100):
+            await store.create_user(id=f"u{number}", data={"said": "x" * 2000})
+    return path.stat().st_size
+
+
+@pytest.mark.parametrize("pages_left", [1, 20])
+@pytest.mark.parametrize("is_all_read", [False, True])
+async def test_nothing_is_acknowledged_into_a_file_that_somebody_cut_off(
+    tmp_path: Path, pages_left: int, is_all_read: bool
+) -> None:
+    path = tmp_path / "auth.db"
+    await many_users(path)
+    async with connect(path) as store:
+        for number in range(100 if is_all_read else 0):  # and kept by SQLite
+            await store.update_user(f"u{number}", name="Ada")
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        open_transaction = store.transaction()
+        await (await open_transaction.__aenter__()).create_user(id="lost")
+        os.truncate(path, pages_left * 4096)
+        with pytest.raises(StoreCorruptError):
+            await open_transaction.__aexit__(None, None, None)
+        with pytest.raises(StoreCorruptError):
+            await store.create_user(id="eve")
+        health = await store.health()
+        assert (health.status, health.detail["error"]) == ("fail", "StoreCorruptError")
+        assert "authstore.E003" in {each.id for each in await ops.doctor(store)}
+
+
+@pytest.mark.parametrize("grows_again", [False, True])
+async def test_a_file_that_somebody_compacts_is_whole(tmp_path: Path, grows_again: bool) -> None:
+    path = tmp_path / "auth.db"
+    size = await many_users(path)
+    async with connect(path) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("DELETE FROM users")
+            other.execute("VACUUM")
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            assert path.stat().st_size < size
+            if grows_again:  # in the log alone
+                other.execute("CREATE TABLE theirs (x)")
+                other.execute("INSERT INTO theirs VALUES (zeroblob(100000))")
+            await store.create_user(id="ada")
+            assert (await store.health()).status == "pass"
+        assert await store.get_user("ada") is not None
 
 
 async def test_a_transaction_that_is_open_at_that_moment_is_not_acknowledged(tmp_path: Path) -> None:

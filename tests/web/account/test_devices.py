@@ -8,7 +8,9 @@ import pytest
 
 from authstore import StoreBusyError
 from authstore.testing.web import Person, sign_in
+from authstore.web import github
 from authstore.web.account.user_agents import device_kind, device_name
+from tests.web.oauth.plain_provider import PlainProvider, arrive
 
 JSON = {"accept": "application/json"}
 
@@ -31,6 +33,15 @@ async def test_page_and_json_show_every_device_and_mark_this_one(world: Any, bro
     page = await browser.get("/auth/sessions", headers={"accept": "text/html"})
     assert page.status_code == 200
     assert "Firefox on iPhone" in page.text
+
+
+async def test_this_device_is_shown_whatever_number_there_is_of_others(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    for _ in range(110):
+        world.clock.advance(timedelta(seconds=1))
+        await world.store.create_session(await browser.who())
+    listed = (await browser.get("/auth/sessions", headers=JSON)).json()["sessions"]
+    assert [entry["current"] for entry in listed] == [False] * 100 + [True]
 
 
 async def test_one_session_is_ended_by_its_id(world: Any, browser: Any) -> None:
@@ -221,3 +232,22 @@ async def test_an_account_is_called_as_its_provider_calls_it(world: Any, browser
     await world.store.link_account(user, "other", "o-1", id_token="a.b.c")
     accounts = (await browser.get("/auth/sessions", headers={"accept": "application/json"})).json()["accounts"]
     assert [each["called"] for each in accounts if each["provider"] == "other"] == [None]
+
+
+async def test_an_account_without_an_id_token_is_called_so_too(make_world: Any) -> None:
+    provider = PlainProvider(user={"id": 583231, "login": "octocat"}, user_emails=[])
+    world = await make_world(providers=[github("id", "secret", transport=provider.transport)])
+    browser = world.new_browser()
+    for login in ("octocat", "renamed"):
+        provider.answers["user"] = {"id": 583231, "login": login}
+        await arrive(world, browser, "github")
+        page = await browser.get("/auth/sessions", headers={"accept": "text/html"})
+        assert login in page.text
+        assert ">583231<" not in page.text
+    account = await world.store.get_account("github", "583231")
+    await world.store.link_account(account.user_id, "github", "583231", data={**account.data, "plan": "gold"})
+    await arrive(world, browser, "github")
+    provider.answers["user"] = {"id": 583231, "login": "again"}
+    await arrive(world, browser, "github")
+    account = await world.store.get_account("github", "583231")
+    assert (account.type, account.access_token, account.data["plan"]) == ("oauth", "the-access-token", "gold")

@@ -72,6 +72,15 @@ async def test_sessions_that_came_another_way_live_on(make_world: Any) -> None:
     assert [session.id for session in await world.store.list_sessions(user.id)] == [by_letter.id]
 
 
+async def test_what_came_by_an_account_ends_though_it_is_unlinked_by_now(make_world: Any) -> None:
+    world = await make_world()
+    await world.visitor.sign_in()
+    assert await world.store.unlink_account("corp", "ada")
+    assert await world.visitor.who() == "ada@example.com"
+    assert (await told(world, sub="ada")).status_code == 200
+    assert await world.visitor.who() is None
+
+
 async def test_one_session_there_may_be_several_here(make_world: Any) -> None:
     world = await make_world(
         {"backchannel_logout_uri": "https://app.example" + PATH, "backchannel_logout_session_required": True}

@@ -21,6 +21,8 @@ NAMES = {
     "x" * 1025: "x" * 1024,
     " ": None,
     "\u200b\u2060": None,
+    "\u3164": None,
+    "\u2800 \ufe0f": None,
     "Ada\nLovelace": None,
     "Ada\u202egnp.exe": None,
     "\u2066Ada\u2069": None,

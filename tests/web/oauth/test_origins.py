@@ -65,6 +65,15 @@ async def test_another_providers_session_of_one_user_lives_on(store: Adapter) ->
     assert await sessions_of(store, "corp", "ada", None) == (here.id,)
 
 
+async def test_an_account_that_is_linked_otherwise_by_now_still_ends_what_came_by_it(store: Adapter) -> None:
+    first = await begin(store, ADA)
+    await store.unlink_account("corp", "ada")
+    assert await sessions_of(store, "corp", "ada", None) == (first.id,)
+    second = await begin(store, ADA)
+    assert second.user_id != first.user_id
+    assert set(await sessions_of(store, "corp", "ada", None)) == {first.id, second.id}
+
+
 async def test_no_two_names_are_written_alike(store: Adapter) -> None:
     await begin(store, Origin("corp", "a", "a", "b"))
     assert await sessions_of(store, "corpa", None, "b") == ()
@@ -89,4 +98,4 @@ async def test_it_is_forgotten_when_the_session_may_live_no_longer() -> None:
         assert await origin_of(store, session.id) == ADA
         clock.set(session.expires)
         assert await origin_of(store, session.id) is None
-        assert (await store.prune()).deleted["verification_tokens"] == 2
+        assert (await store.prune()).deleted["verification_tokens"] == 3

@@ -78,6 +78,12 @@ async def test_a_session_that_ended_counts_no_more(world: Any) -> None:
     assert (await client.get("/public")).json() == {"user": None}
 
 
+async def test_signing_out_empties_what_a_client_kept_of_pages(world: Any) -> None:
+    _, token = await token_of(world)
+    client = world.new_browser(authorization=f"Bearer {token}", accept="application/json")
+    assert (await client.post("/auth/logout", json={})).headers["clear-site-data"] == '"cache"'
+
+
 async def test_a_bearer_of_nobody_spares_no_form_its_token(world: Any, browser: Any) -> None:
     link = await world.letter_to(browser, "ada@example.com")
     unknown = {"authorization": "Bearer no-token-of-ours-at-all"}

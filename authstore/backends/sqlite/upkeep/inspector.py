@@ -90,6 +90,8 @@ class SqliteInspector:
     async def _look_unhurried(self, work: Callable[[UnitConnection], T]) -> T:
         if self._path is None and self._database is not None:
             return await self._database.on_writer(work)
+        if self._database is not None:
+            self._database.check()
         return await asyncio.to_thread(self._look_at_file, work)
 
     def _look_at_file(self, work: Callable[[UnitConnection], T]) -> T:
