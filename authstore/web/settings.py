@@ -10,7 +10,7 @@ from authstore.errors import ConfigurationError
 from authstore.web.address import Address
 from authstore.web.identity import Allow
 from authstore.web.options import Choices, Http, Limits
-from authstore.web.pages.colour import stylesheet_of
+from authstore.web.pages.colour import button_of, stylesheet_of
 from authstore.web.redirects import origin_of, safe_next
 from authstore.web.wording import worded
 
@@ -22,7 +22,8 @@ _PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 class Settings:
     """`route_prefix` is where our routes stand in the application, `prefix` where a browser sees them.
 
-    `allowed_origins` are origins as browsers write them. `colours` is a stylesheet.
+    `allowed_origins` are origins as browsers write them. `colours` is a stylesheet; `button` the colours of a letter's
+    button and of what is written on it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Settings:
     logo: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     colours: str | None = None
+    button: tuple[str, str]
     allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ def settings_of(address: Address, prefix: str, chosen: Choices, allowed_origins:
         logo=_checked_link("logo", chosen.look.logo),
         links={_checked_label(name): _checked_link("links", url) or "" for name, url in chosen.look.links.items()},
         colours=None if chosen.look.accent is None else stylesheet_of(chosen.look.accent),
+        button=button_of(chosen.look.accent),
         allowed_origins=allowed_origins,
     )
 

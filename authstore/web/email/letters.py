@@ -70,6 +70,7 @@ def _letter(
         "site": site.settings.name,
         "code": None,
         "code_intro": None,
+        "button_colours": site.settings.button,
         **said,
     }
     message.add_alternative(site.pages.text("mail.html", values), subtype="html")

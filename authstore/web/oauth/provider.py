@@ -86,6 +86,8 @@ class Provider:
         for url in (self.discovery_url, None if is_here else self.authorize_url, self.token_url, self.userinfo_url):
             if url is not None and not is_safe_url(url):
                 raise ConfigurationError(f"{self.name}: {url} must be https (http only on this machine)")
+        if self.transport is not None and not callable(getattr(self.transport, "handle_async_request", None)):
+            raise ConfigurationError(f"{self.name}: transport is an object with an async handle_async_request(request)")
         self._check_method()
         self._check_authorize_params()
 

@@ -17,7 +17,7 @@ the end; static files are under `{prefix}/static`), `home` (where the site start
 | `again.html` | `action`, `fields`: what to post there, with `csrf_token`; `goes_on`: whether it is sent by itself |
 | `again_link.html` | `url`, `icon_name`, `label`: of the provider to link |
 | `error.html` | `code` (what follows `error_` in `Texts`), `title`, `text`, `status`, `sign_in_url`, `reference` (in the log too), `is_alarming` |
-| `mail.html` | `url`, `subject`, `intro`, `button`, `code_intro` and `code` (or `None`), `expiry`, `ignore` |
+| `mail.html` | `url`, `subject`, `intro`, `button` and `button_colours` (of its ground and of what is written on it), `code_intro` and `code` (or `None`), `expiry`, `ignore` |
 
 Forms post to `{prefix}/email` (`email`, `next`), `{prefix}/logout`, `{prefix}/sessions/revoke` (`session_id`, or
 `all=others`), `{prefix}/accounts/unlink` (`provider`, `provider_account_id`), `{prefix}/passkeys/delete`

@@ -5,6 +5,8 @@ from typing import Final
 
 from authstore.errors import ConfigurationError
 
+OURS: Final = "#14563c"  # --strong in pages.css
+
 _HEX: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _CONTRAST: Final = 4.6
 _STEPS: Final = 50
@@ -18,18 +20,32 @@ _GROUNDS: Final = {"light": _WHITE, "dark": (0.082, 0.114, 0.102)}  # --sheet in
 
 def stylesheet_of(colour: str) -> str:
     """What replaces the colours of `pages.css`. Raises `ConfigurationError` for what is not `#rrggbb`."""
-    if not isinstance(colour, str) or not _HEX.fullmatch(colour):
-        raise ConfigurationError(f'accent is a colour, written as "#14563c", not {colour!r}')
-    given = (int(colour[1:3], 16) / 255, int(colour[3:5], 16) / 255, int(colour[5:7], 16) / 255)
+    given = _read(colour)
     light, dark = _rules(given, "light"), _rules(given, "dark")
     return f":root{{{light}}}@media (prefers-color-scheme: dark){{:root{{{dark}}}}}"
+
+
+def button_of(colour: str | None) -> tuple[str, str]:
+    """A button on white and what is written on it, for letters, which have no stylesheet; `None`: in our own colour."""
+    strong = _readable(_read(OURS if colour is None else colour), _WHITE, _BLACK)
+    return _written(strong), _written(_ink_on(strong))
+
+
+def _read(colour: str) -> _Rgb:
+    if not isinstance(colour, str) or not _HEX.fullmatch(colour):
+        raise ConfigurationError(f'accent is a colour, written as "{OURS}", not {colour!r}')
+    return int(colour[1:3], 16) / 255, int(colour[3:5], 16) / 255, int(colour[5:7], 16) / 255
+
+
+def _ink_on(ground: _Rgb) -> _Rgb:
+    return max(_WHITE, _BLACK, key=lambda ink: _contrast(ink, ground))
 
 
 def _rules(given: _Rgb, scheme: str) -> str:
     ground, away = _GROUNDS[scheme], _BLACK if scheme == "light" else _WHITE
     tint = _mixed(ground, given, 0.1 if scheme == "light" else 0.2)
     strong = _readable(given, ground, away)
-    on_strong = max(_WHITE, _BLACK, key=lambda ink: _contrast(ink, strong))
+    on_strong = _ink_on(strong)
     values = {
         "strong": strong,
         "strong-hover": _mixed(strong, away, 0.15),

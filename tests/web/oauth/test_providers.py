@@ -437,3 +437,9 @@ HALF_SET: dict[str, Callable[[], object]] = {
 def test_a_setting_that_is_missing_or_of_another_kind_is_named(make: Callable[[], object]) -> None:
     with pytest.raises(ConfigurationError):
         make()
+
+
+@pytest.mark.parametrize("transport", ["https://proxy.example", 7])
+def test_what_carries_no_requests_is_refused_at_once(transport: Any) -> None:
+    with pytest.raises(ConfigurationError, match="transport"):
+        google("id", "secret", transport=transport)

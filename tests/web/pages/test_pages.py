@@ -181,6 +181,23 @@ async def test_a_site_shows_its_logo_its_links_and_its_colour(open_site: Open) -
 
 
 @pytest.mark.parametrize(
+    ("look", "written"),
+    [({}, "#14563c;color:#ffffff"), ({"accent": "#7a1fa2"}, "#7a1fa2;color:#ffffff"), ({"accent": "#ffee00"}, "#")],
+)
+async def test_so_do_its_letters(open_site: Open, look: dict[str, str], written: str) -> None:
+    outbox = Outbox()
+    client = await open_site(mailer=outbox, **look)
+    token = (await client.get("/auth/csrf")).json()["csrf_token"]
+    await client.post("/auth/email", data={"email": "ada@example.com", "csrf_token": token})
+    html = outbox.last().get_body(("html",))
+    assert html is not None
+    [(ground, ink)] = re.findall(r"background:(#\w{6});color:(#\w{6});font-weight", html.get_content())
+    assert f"{ground};color:{ink}".startswith(written)
+    assert contrast(ground, "#ffffff") >= 4.5
+    assert contrast(ground, ink) >= 4.5
+
+
+@pytest.mark.parametrize(
     "wrong", [{"accent": "red"}, {"accent": "#12"}, {"logo": "javascript:x"}, {"links": {"terms": "http://x"}}]
 )
 async def test_what_cannot_be_shown_is_refused(open_site: Open, wrong: dict[str, Any]) -> None:
