@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from importlib.util import find_spec
 
 from authstore.extras import NOT_POSIX
@@ -17,8 +18,9 @@ def main() -> None:
         sys.stderr.write("authstore: the command line needs an extra: pip install 'authstore[cli]'\n")
         raise SystemExit(2)
     try:
-        from authstore.cli.app import run  # only there once the extra is
+        from authstore.cli.app import run, tell_warning  # only there once the extra is
 
+        warnings.showwarning = tell_warning
         status = run(sys.argv[1:])
     except KeyboardInterrupt:  # so early, while modules are loaded, that nothing has begun
         status = 130

@@ -92,6 +92,11 @@ def run(arguments: Sequence[str]) -> int:
     return status
 
 
+def tell_warning(message: Warning | str, *_where: object, **_how: object) -> None:
+    """In the place of `warnings.showwarning`: in a line, without the place in the code."""
+    sys.stderr.write(shown(f"authstore: warning: {message}\n"))
+
+
 def _run(arguments: Sequence[str], *, is_json: bool) -> int:
     try:
         result = app(list(arguments), prog_name="authstore", standalone_mode=False)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from textwrap import TextWrapper
+from time import perf_counter
 from typing import Annotated, Literal
 
 import typer
@@ -46,6 +47,7 @@ def health(
 
 
 async def _health(url: str, timeout: timedelta) -> Health:
+    began = perf_counter()
     try:
         async with connect(url, create=False, migrate=False) as store:
             return await store.health(timeout=timeout)
@@ -53,7 +55,7 @@ async def _health(url: str, timeout: timedelta) -> Health:
         raise
     except AuthStoreError as error:
         detail: dict[str, JsonValue] = {"error": type(error).__name__, "message": str(error)}
-        return Health(ok=False, status="fail", latency=timedelta(), detail=detail)
+        return Health(ok=False, status="fail", latency=timedelta(seconds=perf_counter() - began), detail=detail)
 
 
 def doctor(

@@ -66,7 +66,7 @@ async def _watch(url: str, every: float, looks: int | None, is_pruning: bool, ou
                 count += 1
         finally:
             await watching.hand_over()
-        states = watching.states
+        states = watching.found
     is_well = all(state == "ok" for state in states.values())
     output.event("done", ok=is_well, looks=count, states=states)
     if states:

@@ -63,6 +63,11 @@ class CheckState:
             return self._become(check, STATES[most], self._looks)
         return None
 
+    @property
+    def found(self) -> State:
+        """What the last look found, be it news or not."""
+        return self._looks[-1].state if self._looks else self.state
+
     def _become(self, check: str, state: State, looks: list[Look]) -> Alert:
         self.state = state
         return Alert(check, state, looks[0].at, looks[-1].detail)

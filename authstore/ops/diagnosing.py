@@ -76,7 +76,7 @@ async def _examine(looked_at: Subject, ignored: set[str]) -> Mapping[str, str]:
     if not any(each.kind in _CLOSED for each in symptoms):
         symptoms += await _check(looked_at)
     kinds = {each.kind for each in symptoms}
-    if "litestream" in kinds:
+    if "litestream" in kinds and "litestream-behind" not in kinds:
         ignored = ignored | {"no-backup"}
     return {
         kind: "; ".join(each.detail for each in symptoms if each.kind == kind)

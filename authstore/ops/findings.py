@@ -208,6 +208,12 @@ KINDS: Mapping[str, Kind] = {
         "Litestream copies a file whose log the store writes back itself",
         "try what it made now and then: `authstore drill FILE`; if it is gone, drop its tables",
     ),
+    "litestream-behind": _by_hand(
+        "authstore.W047",
+        "warning",
+        "Litestream no longer copies",
+        "start it again, and look at what it says; until then `authstore backup URL FILE`",
+    ),
     "no-statistics": _by_machine(
         "authstore.I032",
         "info",

@@ -89,6 +89,11 @@ class Monitor:
         """The state of each check, as far as this process knows."""
         return {check: kept.state for check, kept in self._states.items()}
 
+    @property
+    def found(self) -> dict[str, State]:
+        """What the last look found of each check, also where it takes another one to make it its state."""
+        return {check: kept.found for check, kept in self._states.items()}
+
     async def look(self) -> list[Alert]:
         """One look, by whoever holds the lease; the alerts that were told. Others see nothing."""
         now = self._store.clock()

@@ -78,3 +78,13 @@ def test_a_look_that_was_kept_is_what_a_later_one_is_compared_with(url: str, tmp
         "is_exact": True,
     }
     assert "+2 roles" in run("inspect", url).stdout
+
+
+def test_a_warning_is_a_line(url: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as connection:
+        connection.execute("DROP INDEX sessions_user_id")
+    done = run("health", url)
+    assert (done.returncode, done.stdout.splitlines()[0][:7]) == (0, "healthy")
+    assert done.stderr.startswith("authstore: warning: ")
+    assert done.stderr.endswith("lacks index sessions_user_id: what needs it will be slow, or not done\n")
+    assert done.stderr.count("\n") == 1

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +30,13 @@ def test_monitor_looks_so_often_and_says_what_it_found(url: str) -> None:
     assert "  health: ok" in done.stdout.splitlines()
     told = events(run("monitor", url, "--looks", "1", "--json"))[-1]
     assert (told["event"], told["ok"], told["looks"], told["states"]["log"]) == ("done", True, 1, "ok")
+
+
+def test_one_look_is_enough_to_say_what_is_wrong(url: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as locked:
+        locked.execute("BEGIN IMMEDIATE")
+        done = run("monitor", url, "--looks", "1")
+    assert (done.returncode, "  health: warning" in done.stdout.splitlines()) == (1, True)
 
 
 @pytest.mark.parametrize("command", ["prune {}", "monitor {} --looks 1 --prune"])

@@ -199,6 +199,17 @@ async def test_what_is_no_store_is_a_finding_and_left_as_it_is(content: bytes, t
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (content, 0o644)
 
 
+async def test_a_litestream_that_copies_no_more_is_no_backup(path: Path) -> None:
+    sql(path, "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+    sql(path, "UPDATE authstore_migrations SET applied_at = '2026-01-01T00:00:00.000000Z'")
+    copied = path.with_name(".auth.db-litestream") / "ltx" / "0" / "0000000000000001-0000000000000001.ltx"
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(b"")
+    assert await ids(path) == ["I031"]
+    os.utime(copied, (path.stat().st_mtime - 120,) * 2)
+    assert await ids(path) == ["W030", "W047", "I031"]
+
+
 async def test_a_folder_in_the_place_of_the_file_is_a_finding(tmp_path: Path) -> None:
     assert (await ids(tmp_path))[0] == "E001"
 

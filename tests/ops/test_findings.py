@@ -38,7 +38,7 @@ MATTERS = {
     "duplicate-address": "E025", "odd-address": "W026", "old-key": "W027", "unknown-key": "E028", "clock": "W029",
     "no-backup": "W030", "litestream": "I031", "no-statistics": "I032", "lost-file": "E033", "asynchronous": "I040",
     "no-standby": "I041", "bloat": "W042", "connections": "W043", "slot": "W044", "unflushed": "I045",
-    "guarded": "W046",
+    "guarded": "W046", "litestream-behind": "W047",
 }  # fmt: skip
 
 

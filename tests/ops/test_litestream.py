@@ -1,6 +1,7 @@
 """The real Litestream beside a store: what it replicated comes back, is drilled, and nobody is signed in by it."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -53,11 +54,19 @@ async def test_what_litestream_replicated_comes_back(tmp_path: Path) -> None:
     while await replicated(replica, tmp_path / "look.db") < len(tokens):  # it copies once a second
         assert time.monotonic() < deadline, "Litestream copied nothing within a minute"
         await asyncio.sleep(0.5)
+    assert "authstore.W047" not in {each.id for each in await ops.doctor(path)}
+    async with connect(path) as store:
+        assert datetime.fromisoformat(str((await store.health()).detail["litestream_newest"])) > datetime(
+            2026, 1, 1, tzinfo=UTC
+        )
     since = datetime.now(UTC)
     for process in (writer, litestream):
         process.send_signal(signal.SIGKILL)
         await process.communicate()
     assert await replicated(replica, restored) >= len(tokens)
+    for copied in tmp_path.glob(".auth.db-litestream/**/*.ltx"):  # as if it had been killed an hour ago
+        os.utime(copied, (time.time() - 3600,) * 2)
+    assert "authstore.W047" in {each.id for each in await ops.doctor(path)}
     drilled = await ops.drill(restored)
     assert (drilled.ok, drilled.sha256) == (True, None), drilled.problems
     assert drilled.counts["sessions"] >= len(tokens)

@@ -16,6 +16,7 @@ from authstore.backends.sqlite.closing import forget, stop_at_exit, stop_when_fo
 from authstore.backends.sqlite.errors import translated
 from authstore.backends.sqlite.file import FilePlace
 from authstore.backends.sqlite.inspecting import explain
+from authstore.backends.sqlite.litestream import newest_copy
 from authstore.backends.sqlite.reads import Reads
 from authstore.backends.sqlite.thread import ConnectionThread
 from authstore.backends.sqlite.transaction import SqliteTransaction
@@ -218,6 +219,8 @@ def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
         return value
 
     connection.execute("SELECT id FROM users LIMIT 1").fetchall()
+    copied = None if connection.place is None else newest_copy(Path(connection.place.path))
+    copies: dict[str, JsonValue] = {} if copied is None else {"litestream_newest": copied.isoformat()}
     return {
         "sqlite_version": sqlite3.sqlite_version,
         "schema_version": pragma("PRAGMA user_version"),
@@ -226,4 +229,5 @@ def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
         "page_size": pragma("PRAGMA page_size"),
         "freelist_count": pragma("PRAGMA freelist_count"),
         "wal_bytes": 0 if connection.place is None else connection.place.log_bytes(),
+        **copies,
     }

@@ -154,7 +154,7 @@ def is_ours(connection: sqlite3.Connection) -> bool:
 
 def is_followed(connection: sqlite3.Connection) -> bool:
     """Whether `authstore follow` keeps the file equal to a PostgreSQL, and alone writes to it."""
-    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
+    there = connection.execute("SELECT 1 FROM pragma_table_info('authstore_move') WHERE name = 'name'").fetchone()
     return bool(there and connection.execute("SELECT 1 FROM authstore_move WHERE name = 'following'").fetchone())
 
 

@@ -10,7 +10,7 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.postgres.counting import count_rows, first_rows
 from authstore.mover.problems import SAMPLES, rows_said, sample
-from authstore.mover.recognition.aliases import normalised
+from authstore.mover.recognition.grants import is_switch
 from authstore.mover.recognition.recognised import Recognised
 from authstore.mover.reports import Problem
 
@@ -118,7 +118,7 @@ def _inactive(fields: Fields) -> Asking[list[Problem]]:
     """Roles that are switched off, which authstore lacks: whoever was granted one would have it."""
     problems = []
     for column in fields.extra:
-        if column.base == "bool" and normalised(column.name) in ("active", "enabled", "isactive", "isenabled"):
+        if column.base == "bool" and is_switch(column.name):
             off = f"NOT {fields.alias}.{quote(column.name)}"
             names = yield f"SELECT {fields.text('name')} FROM {fields.source_from()} WHERE {off} ORDER BY 1"
             if names:

@@ -2,21 +2,31 @@
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from authstore.mover.catalog import QualifiedName, Source, SourceTable
-from authstore.mover.copies import Reject, Role
+from authstore.mover.copies import Role
+from authstore.mover.foreign.bringing import Bringing
 from authstore.mover.foreign.carried import CarriedTables
 from authstore.mover.foreign.catalog import SCHEMA, catalog_of, lucia
-from authstore.mover.foreign.conversion import Conversion, LeftOut
-from authstore.mover.foreign.roles import MADE, UNIQUE, Moments, Reading, Row, UnknownWordError
+from authstore.mover.foreign.conversion import Conversion
+from authstore.mover.foreign.grants import about_columns, parents
+from authstore.mover.foreign.roles import (
+    GRANTS,
+    HARMLESS,
+    UNIQUE,
+    WITHOUT_DATA,
+    Moments,
+    Reading,
+    Row,
+    UnknownWordError,
+)
 from authstore.mover.foreign.values import NO_TEXT, BadValueError, has_no_text
-from authstore.mover.names import label, quote
+from authstore.mover.names import OWN_TABLES, label, quote
 from authstore.mover.options import MoveOptions
-from authstore.mover.problems import SAMPLES, rejected, rows_said, sample
+from authstore.mover.problems import rows_said
 from authstore.mover.recognition.chosen import alone, by_source_name, is_chosen, refuse_unknown
-from authstore.mover.recognition.concealed import named_by
 from authstore.mover.recognition.outcasts import kept_out, outcasts
 from authstore.mover.recognition.profile import Profile, is_named, read_profile
 from authstore.mover.recognition.recognise import recognise
@@ -44,6 +54,7 @@ class Converter:
         self._done = Conversion()
         self._users: dict[str, str] = {}  # each user's id → under which it is in the store
         self._gone: dict[str, str] = {}  # users that do not come, and by which decision
+        self._parents = parents()
 
     def convert(self) -> Conversion:
         """Everything, in the transaction that is open. Raises `ConfigurationError` for options that name nothing."""
@@ -54,12 +65,11 @@ class Converter:
         recognised = self._recognise(catalog, profile)
         roles: dict[Role, Recognised] = {one.role: one for one in recognised if one.moved}
         roles = self._chosen(roles, tables)
-        for role in MADE:
-            if role in roles and not (role == "sessions" and roles[role].user_in):
+        for role in OWN_TABLES:
+            if role in roles and role == "sessions" and roles[role].user_in:
+                self._done.problems.append(_named_in_data(roles[role]))
+            elif role in roles:
                 self._bring(roles[role], tables[roles[role].table.name])
-        for role, one in roles.items():
-            if role not in MADE or (role == "sessions" and one.user_in):
-                self._done.problems.append(_no_maker(one))
         self._done.problems += [self._left_behind(one) for one in recognised if not one.moved]
         known = {one.table.name for one in recognised}
         others = {name: table for name, table in tables.items() if name not in known}
@@ -94,9 +104,9 @@ class Converter:
         table, count = label(SCHEMA, one.table.name), self._source.count(one.table.name)
         return Problem("left-behind", table, f"{table} is left behind with {rows_said(count)}: {one.why}", count)
 
-    def _bringing(self, one: Recognised, table: FileTable) -> "_Bringing":
+    def _bringing(self, one: Recognised, table: FileTable) -> Bringing:
         reading = Reading(one, self._moments, self._options.naive_tz, self._options.secrets)
-        return _Bringing(one, table, reading)
+        return Bringing(one, table, reading)
 
     def _recognise(self, catalog: Source, profile: Profile) -> Sequence[Recognised]:
         recognised, problems = recognise(catalog, self._options, profile)
@@ -132,18 +142,22 @@ class Converter:
         rows = self._source.rows(table)
         if one.role == "users":
             self._put(bringing, self._decided_users(bringing, rows))
+        elif one.role in self._parents:
+            self._put(bringing, self._known(bringing, rows))
         else:
             self._put(bringing, self._living(bringing, rows))
+        if one.role in GRANTS:
+            self._done.problems += about_columns(one, bringing.reading.extra, self._source)
         self._done.problems += bringing.problems(self._options)
         self._done.left_out += bringing.left_out
 
-    def _types(self, bringing: "_Bringing", table: FileTable) -> dict[str, tuple[str, str]]:
+    def _types(self, bringing: Bringing, table: FileTable) -> dict[str, tuple[str, str]]:
         """Of each column of the store's, and of what goes into `data`, what it was there and is here."""
         declared = {column.name: column.declared.lower() for column in table.columns}
         fields, role = bringing.one.fields, bringing.one.role
         columns = self._store.execute(f"PRAGMA table_info({quote(role)})").fetchall()
         types = {name: (declared.get(fields.get(name, ""), ""), kind) for _, name, kind, *_ in columns}
-        kept = bringing.reading.extra if role != "visits" else ()
+        kept = bringing.reading.extra if role not in WITHOUT_DATA else ()
         return types | {f"data.{name}": (declared[name], "JSON in data") for name in kept}
 
     def _about_secrets(self, one: Recognised, names: Sequence[str]) -> Iterator[Problem]:
@@ -156,7 +170,7 @@ class Converter:
                 stops = self._options.is_undecided("secrets")
                 yield Problem("secret", table, message, count, decision="secrets", stops=stops)
 
-    def _put(self, bringing: "_Bringing", made: Iterator[Row]) -> None:
+    def _put(self, bringing: Bringing, made: Iterator[Row]) -> None:
         role, count = bringing.one.role, 0
         statement = ""
         for row in made:
@@ -169,7 +183,7 @@ class Converter:
                 self._say(role, count)
         self._done.rows[role] = count
 
-    def _made(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[tuple[Row, Row]]:
+    def _made(self, bringing: Bringing, rows: Iterator[Row]) -> Iterator[tuple[Row, Row]]:
         """Each row with what it becomes; what cannot become anything is left out."""
         for row in rows:
             if has_no_text(row):
@@ -191,7 +205,7 @@ class Converter:
             else:
                 yield row, made
 
-    def _decided_users(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[Row]:
+    def _decided_users(self, bringing: Bringing, rows: Iterator[Row]) -> Iterator[Row]:
         """The oldest of each address first, so that it is the one that stays."""
         found = sorted(self._made(bringing, rows), key=lambda pair: (pair[1]["created_at"], pair[1]["id"]))
         by_address: dict[str, Row] = {}
@@ -212,7 +226,7 @@ class Converter:
                 self._gone[gone] = left.reason
         yield from sorted(kept, key=lambda made: str(made["id"]))
 
-    def _leave_twin(self, bringing: "_Bringing", row: Row, made: Row, oldest: Row) -> None:
+    def _leave_twin(self, bringing: Bringing, row: Row, made: Row, oldest: Row) -> None:
         merges = self._options.on_duplicate == "merge" and made["email_verified"] and oldest["email_verified"]
         if merges:
             self._users[made["id"]] = oldest["id"]
@@ -220,23 +234,59 @@ class Converter:
         stays = self._options.on_duplicate == "merge" and not merges
         bringing.leave(row, reason, "" if merges else "on_duplicate", stops=stays or None)
 
-    def _living(self, bringing: "_Bringing", rows: Iterator[Row]) -> Iterator[Row]:
+    def _known(self, bringing: Bringing, rows: Iterator[Row]) -> Iterator[Row]:
+        """Roles or permissions, each only once; what hangs on another of the same goes to the first, where that gives
+        nobody more than is decided."""
+        role, known = bringing.one.role, self._parents[bringing.one.role]
+        what, first = UNIQUE[role][0][0], set[tuple[str, ...]]()
+        is_one = role in HARMLESS or self._options.on_duplicate == "merge"
+        for row, made in self._made(bringing, rows):
+            own, name = made.pop("id"), known.known(made)
+            if own and (name not in first or is_one):
+                known.there[own] = name
+            if name not in first:
+                first.add(name)
+                yield made
+            else:
+                bringing.leave(row, f"the same {what} as an older row", "on_duplicate", stops=False if is_one else None)
+        for left in bringing.left_out:
+            known.gone[str(left.row[bringing.one.fields["id"]])] = left.reason
+
+    def _living(self, bringing: Bringing, rows: Iterator[Row]) -> Iterator[Row]:
         """Those whose user comes, each only once."""
         seen: dict[str, set[Any]] = {name: set() for name, _ in UNIQUE[bringing.one.role]}
         for row, made in self._made(bringing, rows):
-            if "user_id" in made and not self._follow(bringing, row, made):
+            if not (self._follow_user(bringing, row, made) and self._follow(bringing, row, made)):
                 continue
             keys = {name: tuple(made[column] for column in columns) for name, columns in UNIQUE[bringing.one.role]}
             twin = next((name for name, key in keys.items() if key in seen[name]), None)
             if twin is not None:
-                bringing.leave(row, f"the same {twin} as an older row", "on_duplicate")
+                stops = False if bringing.one.role in HARMLESS else None
+                bringing.leave(row, f"the same {twin} as an older row", "on_duplicate", stops=stops)
                 continue
             for name, key in keys.items():
                 seen[name].add(key)
             yield made
 
-    def _follow(self, bringing: "_Bringing", row: Row, made: Row) -> bool:
+    def _follow(self, bringing: Bringing, row: Row, made: Row) -> bool:
+        """Whether the roles and permissions come that a grant hangs on, and as what."""
+        for role, known in self._parents.items():
+            own = made.pop(known.link, "")
+            if own in known.there:
+                known.put_into(made, own)
+            elif own in known.gone:
+                what = role.removesuffix("s")
+                bringing.leave(row, f"its {what} is rejected: {known.gone[own]}", "", stops=False)
+                return False
+            elif own != "":
+                bringing.leave(row, "orphan", "on_orphan")
+                return False
+        return True
+
+    def _follow_user(self, bringing: Bringing, row: Row, made: Row) -> bool:
         """Whether the row's user comes, and under which id."""
+        if "user_id" not in made:
+            return True
         user = made["user_id"]
         if user in self._users:
             made["user_id"] = self._users[user]
@@ -248,55 +298,7 @@ class Converter:
         return False
 
 
-@dataclass(slots=True)
-class _Bringing:
-    """One recognised table on its way."""
-
-    one: Recognised
-    table: FileTable
-    reading: Reading
-    over: int = 0
-    shut: int = 0
-    disabled: int = 0
-    left_out: list[LeftOut] = field(default_factory=list)
-    why: dict[tuple[str, str, bool | None], list[str]] = field(default_factory=dict)
-
-    def leave(self, row: Row, reason: str, decision: str, *, stops: bool | None = None) -> None:
-        """The row stays behind. `stops`: whatever is decided."""
-        names = self.table.primary or tuple(self.one.fields.values())[:1]
-        hidden = {self.one.fields.get(name) for name in ("token", "access_token", "refresh_token", "id_token")}
-        shown = named_by(names, [row[name] for name in names])
-        key = ", ".join("…" if name in hidden else part for name, part in zip(names, shown, strict=True))
-        secrets = (*(name for name in hidden if name), *self.reading.secret)
-        self.left_out.append(LeftOut(self.one.role, self.table.name, key, reason, row, secrets))
-        self.why.setdefault((reason, decision, stops), []).append(key)
-
-    def problems(self, options: MoveOptions) -> Iterator[Problem]:
-        """What was counted on the way."""
-        table = label(SCHEMA, self.table.name)
-        for (reason, decision, stops), keys in self.why.items():
-            samples = tuple(sample(key) for key in keys[:SAMPLES])
-            if decision == "profile":
-                yield Problem("unrecognised", table, reason, len(keys), samples, decision, stops=True)
-            elif stops:
-                said = f"{rows_said(len(keys))} of {table} cannot be merged: an address of theirs is not verified"
-                yield Problem("duplicate", table, said, len(keys), samples, "on_duplicate", stops=True)
-            else:
-                follows = stops is False or not decision
-                reject = Reject(reason, "", decision or "on_orphan", follows=follows)
-                yield rejected(table, reject, len(keys), samples, options)
-        if self.over:
-            yield Problem("expired", table, f"{rows_said(self.over)} of {table} have expired", self.over)
-        if self.shut or self.disabled:
-            done = "arrive disabled" if self.one.role == "users" else "are left behind"
-            count = self.shut or self.disabled
-            yield Problem("shut-out", table, f"{rows_said(count)} of {table} shut out there {done}", count)
-
-
-def _no_maker(one: Recognised) -> Problem:
+def _named_in_data(one: Recognised) -> Problem:
     table = label(SCHEMA, one.table.name)
-    if one.user_in:
-        said = f"user_in of {table} is for a database in PostgreSQL: take it out, and its rows come as visits alone"
-        return Problem("unrecognised", table, said, decision="profile", stops=True)
-    message = f"{table} is {one.role}, which is not brought from a file: leave it with `skip` {one.table.name}"
-    return Problem("unrecognised", table, message, decision="skip", stops=True)
+    said = f"user_in of {table} is for a database in PostgreSQL: take it out, and its rows come as visits alone"
+    return Problem("unrecognised", table, said, decision="profile", stops=True)

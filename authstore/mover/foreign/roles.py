@@ -18,6 +18,8 @@ from authstore.mover.recognition.shut import BAD_STANDINGS, OPEN_WORDS, SHUT_WOR
 from authstore.mover.session_data import FLASKS_KEY, UnreadableDataError, data_of_bytes, data_of_text, json_of
 
 Row = dict[str, Any]
+GRANTS: tuple[Role, ...] = ("roles", "permissions", "role_permissions", "user_roles")
+WITHOUT_DATA: tuple[Role, ...] = ("visits", "permissions", "role_permissions", "user_roles")
 UNKNOWN = "1970-01-01T00:00:00.000000Z"  # when a session was authenticated that does not say
 
 
@@ -48,13 +50,15 @@ class Reading:
     members: tuple[SourceColumn, ...] = field(init=False)  # whose JSON, if that is what they hold, may shut rows out
 
     def __post_init__(self) -> None:
-        taken = set(self.one.fields.values())
+        taken = {name for played, name in self.one.fields.items() if (self.one.role, played) != ("roles", "id")}
         left = role_aliases()[self.one.role].left
         more = [c for c in self.one.table.columns if c.name not in taken and normalised(c.name) not in left]
         secret = tuple(column.name for column in more if is_secret(column))
         kept = tuple(c.name for c in more if self.secrets == "keep" or c.name not in secret)
-        members = () if "disabled" in self.one.told else tuple(more)
-        found = (("extra", kept), ("secret", secret), ("shut", shutting_of(self.one)), ("members", members))
+        is_grant = self.one.role in GRANTS
+        members = () if is_grant or "disabled" in self.one.told else tuple(more)
+        shut = () if is_grant else shutting_of(self.one)
+        found = (("extra", kept), ("secret", secret), ("shut", shut), ("members", members))
         for name, value in found:
             object.__setattr__(self, name, value)
 
@@ -238,6 +242,20 @@ class Reading:
             "last_used_at": self._when(row, "last_used_at"),
         }
 
+    def role(self, row: Row) -> Row:
+        """With its id, for what hangs on it."""
+        name, own = values.key(self._get(row, "name")), self._text(row, "id")
+        return {"id": own, "name": name, "description": self._text(row, "description"), "data": self._data(row)}
+
+    def permission(self, row: Row) -> Row:
+        """With its id, for what hangs on it."""
+        known = {name: values.key(self._get(row, name)) for name in ("resource", "action")}
+        return {"id": self._text(row, "id"), **known}
+
+    def grant(self, row: Row) -> Row:
+        """With the ids that its ends have in the file."""
+        return {name: self._text(row, name) for name in self.one.fields}
+
     def _expiry(self, row: Row) -> str:
         found = self._when(row, "expires")
         if found is None:
@@ -252,8 +270,11 @@ _MAKERS = {
     "visits": Reading.visit,
     "verification_tokens": Reading.verification_token,
     "authenticators": Reading.authenticator,
+    "roles": Reading.role,
+    "permissions": Reading.permission,
+    "role_permissions": Reading.grant,
+    "user_roles": Reading.grant,
 }
-MADE: tuple[Role, ...] = ("users", "accounts", "sessions", "visits", "verification_tokens", "authenticators")
 UNIQUE: Mapping[Role, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "users": (("id", ("id",)), ("e-mail address", ("email",))),
     "accounts": (("id", ("id",)), ("provider and account id", ("provider", "provider_account_id"))),
@@ -261,7 +282,12 @@ UNIQUE: Mapping[Role, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "visits": (("token", ("token_hash",)),),
     "verification_tokens": (("identifier and token", ("identifier", "purpose", "token_hash")),),
     "authenticators": (("credential id", ("credential_id",)),),
+    "roles": (("name", ("name",)),),
+    "permissions": (("resource and action", ("resource", "action")),),
+    "role_permissions": (("grant", ("role_name", "resource", "action")),),
+    "user_roles": (("grant", ("user_id", "role_name")),),
 }
+HARMLESS = GRANTS[1:]  # rows that share these say the same: one of them stays, and nothing is lost
 
 
 def derived_id(kind: str, *parts: str) -> str:

@@ -50,6 +50,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
 
     stop: threading.Event | None = None
     watched: str | None = None  # the URL to look with; without one, silence is the end
+    backend: int = 0  # who works on it at the server, once that was asked: a pool gives a number of its own
     tuning: Tuning = DEFAULT
 
     def wait(
@@ -75,13 +76,23 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
         except StopIteration as end:
             return cast("_Result", end.value)
 
+    def ask_backend(self) -> int:
+        """Who works on it now. Behind a pool the next transaction may have another."""
+        ((self.backend,),) = self.execute("SELECT pg_backend_pid()").fetchall()
+        return self.backend
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether that is not whom it was made to."""
+        return self.backend != self.info.backend_pid
+
     def _heed_stop(self) -> None:
         if self.stop is not None and self.stop.is_set():
             end(self)  # nobody is left to ask it anything, and at the server the query would go on
             raise _stopped()
 
     def _look(self, looks: int) -> int:
-        if self.watched and _is_at_work(self.watched, self.info.backend_pid, self.stop, self.tuning):
+        if self.watched and _is_at_work(self.watched, self.backend or self.info.backend_pid, self.stop, self.tuning):
             return looks
         if looks + 1 >= _LOOKS:
             self.pgconn.finish()

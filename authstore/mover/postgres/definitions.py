@@ -27,4 +27,16 @@ def read_definitions(connection: SourceConnection, tables: Iterable[QualifiedNam
     ((about,),) = ask("database")
     parts = {name: [json.loads(text) for (text,) in ask(name)] for name in ("types", "views")}
     database = json.dumps({**json.loads(about), **parts}, ensure_ascii=False)
-    return {None: database, **{(schema, name): text for schema, name, text in ask("tables")}}
+    found = [(schema, name, json.loads(text)) for schema, name, text in ask("tables")]
+    for sequence in (one for _, _, table in found for one in table["sequences"] if one["position"] is None):
+        sequence["first"] = _first(connection, sequence["name"])
+    return {None: database, **{(schema, name): json.dumps(one, ensure_ascii=False) for schema, name, one in found}}
+
+
+def _first(connection: SourceConnection, sequence: str) -> int | None:
+    """With which number a sequence begins that gave none yet: `ALTER SEQUENCE … RESTART 500`. None where this role may
+    not know."""
+    with translated(), connection.cursor(row_factory=tuple_row) as cursor:
+        may = cursor.execute("SELECT has_sequence_privilege(%s, 'SELECT')", [sequence]).fetchone()
+        row = cursor.execute(f"SELECT last_value FROM {sequence}".encode()).fetchone() if may == (True,) else None
+    return int(row[0]) if row else None

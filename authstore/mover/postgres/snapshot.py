@@ -1,7 +1,7 @@
 """One view of the source for a whole run: an exported snapshot that every connection of the run reads.
 
-The session is pinned, so that text made by the server does not depend on its settings; a row policy raises
-instead of hiding rows.
+Each transaction is pinned, so that text made by the server does not depend on its settings; a row policy raises
+instead of hiding rows. Nothing is left in the session: behind a pool it is somebody else's next.
 """
 
 import threading
@@ -13,7 +13,7 @@ from types import TracebackType
 import psycopg
 
 from authstore.mover.errors import SourceChangedError, SourceError, SourceUnavailableError
-from authstore.mover.postgres.connection import SourceConnection, connect, end, translated
+from authstore.mover.postgres.connection import PatientConnection, SourceConnection, connect, end, translated
 from authstore.mover.postgres.url import checked_url
 from authstore.mover.tuning import DEFAULT, Tuning
 
@@ -43,6 +43,7 @@ NO_SECOND = "the source gives no second connection, and a move needs one that ho
 MORE_CONNECTIONS = (
     "raise the CONNECTION LIMIT of the role or the database, or the size of the pool, or end other clients"
 )
+_PINS = "; ".join(one.replace("SET ", "SET LOCAL ", 1).replace("FALSE", "TRUE") for one in PINNED)
 _TRIES = 2  # more for the second connection
 _NUMBERS = 1 << 32  # of transactions, as the log has them
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -76,13 +77,12 @@ class Snapshot:
         self._stop = stop
         self._tuning = tuning
         self._connections: list[SourceConnection] = []
-        self.main = self._open()
+        self.main: PatientConnection = self._open()
         try:
             with translated():
                 self.identity = _identity(self.main)
                 _check_identity(self.identity, expected)
-                _begin(self.main)
-                self._name = _exported(self.main)
+                self._name = _begun(self.main)
         except BaseException:
             self.close()
             raise
@@ -99,14 +99,14 @@ class Snapshot:
                 raise SourceUnavailableError(
                     "the connection that holds the snapshot is lost", hint="run the same command again to go on"
                 ) from error
+            _pin(connection)
         return connection
 
     def renew(self) -> None:
         """The source as it stands now, over the same connection; the others end."""
         self.rest()
         with translated():
-            _begin(self.main)
-            self._name = _exported(self.main)
+            self._name = _begun(self.main)
 
     def rest(self) -> None:
         """Lets go of the view, which would keep the source from clearing up, until it is renewed."""
@@ -170,12 +170,9 @@ class Snapshot:
                 connection.close()
             del self._connections[before:]
 
-    def _open(self) -> SourceConnection:
+    def _open(self) -> PatientConnection:
         connection = connect(self._url, self._stop, self._tuning)
         self._connections.append(connection)
-        with translated():
-            for setting in PINNED:
-                connection.execute(setting.encode())
         return connection
 
     def close(self) -> None:
@@ -198,6 +195,20 @@ def snapshot(url: str, stop: threading.Event | None = None) -> Iterator[Snapshot
     """A snapshot for the length of a block."""
     with Snapshot(url, stop or threading.Event()) as view:
         yield view
+
+
+def _begun(connection: PatientConnection) -> str:
+    """A transaction that is pinned, and the name of what it sees."""
+    _begin(connection)
+    _pin(connection)
+    return _exported(connection)
+
+
+def _pin(connection: PatientConnection) -> None:
+    connection.execute(_PINS.encode())
+    connection.ask_backend()
+    if connection.is_pooled:
+        connection.prepare_threshold = None  # what is prepared stays in the pool
 
 
 def _begin(connection: SourceConnection) -> None:

@@ -6,7 +6,7 @@ had their names there stands in `authstore_before` from then on.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +24,7 @@ from authstore.mover.errors import (
 from authstore.mover.names import literal, quote
 from authstore.mover.postgres.connection import (
     LOCKS_HINT,
-    SourceConnection,
+    PatientConnection,
     connect,
     is_passing,
     is_short_of_locks,
@@ -60,15 +60,31 @@ class PostgresTarget:
         """Raises `ConfigurationError`, `TargetError`, `TargetBusyError`."""
         self._stop = stop
         with translated_target():
-            self.connection: SourceConnection = connect(checked_url(url, "target"), stop, tuning)
+            self.connection: PatientConnection = connect(checked_url(url, "target"), stop, tuning)
         try:
             with translated_target():
+                self._refuse_pool(checked_url(url, "target"), tuning)
                 self.home = self._home()
                 for setting in (*PINNED, *_SETTINGS):
                     self.execute(setting)
         except BaseException:
             self.close()
             raise
+
+    def _refuse_pool(self, url: str, tuning: Tuning) -> None:
+        """Locks and settings of a move are its session's. Raises `TargetError` where the next transaction may be in
+        another: seen when somebody beside has one open."""
+        first = self.connection.ask_backend()
+        if not self.connection.is_pooled:
+            return
+        with closing(connect(url, self._stop, tuning)) as beside:
+            beside.execute("BEGIN")
+            is_ours = beside.ask_backend() != first and all(self.connection.ask_backend() == first for _ in range(2))
+        if not is_ours:
+            raise TargetError(
+                "the target is behind a pool that gives each transaction another connection",
+                hint="give the URL of the server itself, or of a pool in session mode",
+            )
 
     def _home(self) -> str:
         version, encoding, schema, standby = self.rows(
@@ -161,11 +177,12 @@ class PostgresTarget:
     def has_schema(self, name: str) -> bool:
         return bool(self.rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]))
 
-    def has_table(self, schema: str, name: str) -> bool:
+    def has_column(self, schema: str, table: str, name: str) -> bool:
         query = (
-            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE (nspname, relname) = (%s, %s)"
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " JOIN pg_attribute a ON a.attrelid = c.oid WHERE (nspname, relname, attname) = (%s, %s, %s)"
         )
-        return bool(self.rows(query, [schema, name]))
+        return bool(self.rows(query, [schema, table, name]))
 
     def drop_building(self) -> None:
         """What a move has begun and will not go on with. Raises `TargetError` where it is somebody else's."""

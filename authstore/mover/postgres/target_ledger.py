@@ -55,7 +55,8 @@ class PostgresLedger:
         self._target.execute(_SCHEMA.format(quote(self._schema)))
 
     def is_there(self) -> bool:
-        return self._target.has_table(self._schema, TABLES[0])
+        """Whether there is one: a table of somebody else's may have its name."""
+        return self._target.has_column(self._schema, TABLES[0], "value")
 
     def notes(self) -> dict[str, str]:
         """Everything noted of the run; nothing where there is no ledger."""

@@ -184,10 +184,10 @@ class DefinedTable:
                 sql = f"ALTER SEQUENCE {self._place(one)} OWNED BY {self.at}.{quote(one['column'])}"
                 yield Step(self.target, one["name"], f"the owner of sequence {one['name']}", sql)
 
-    def positions(self) -> Iterator[tuple[str, str, int | None, int]]:
-        """Of each sequence its place, its column in the file, where it stood (None: nowhere yet) and its step."""
+    def positions(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Of each sequence its place, its column in the file, and what the ledger says of it."""
         for one in self._own_sequences():
-            yield self._place(one), self.columns[one["column"]], one["position"], one["step"]
+            yield self._place(one), self.columns[one["column"]], one
 
 
 def _counting(one: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from authstore.mover.postgres.reading import reader_of
 from authstore.mover.postgres.schemas import objects_of, taken_names
 from authstore.mover.postgres.spelling import written_as
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
+from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.types import Landing, land, land_with_nan
 from authstore.mover.rebuilding.choosing import is_wanted, left_behind, refuse_options
 from authstore.mover.rebuilding.incoming import ROW_NUMBER, STORED, Incoming
@@ -118,6 +119,7 @@ def _tried_scheme(
             for name in made
         ]
         tried.steps.later += try_steps(target, steps.later, tried)
+        PostgresLedger(target, BUILDING).create()  # what comes, all of it
         tried.objects, tried.relations = objects_of(target, BUILDING), taken_names(target, BUILDING)
     decided, problems = with_rejects(source, _in_order(tables), options)
     return RebuildScheme(

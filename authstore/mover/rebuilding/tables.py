@@ -7,6 +7,7 @@ from typing import Any
 
 from authstore.mover.names import POSTGRES_BYTES, Namespace, cut, folded, quote
 from authstore.mover.postgres.target import BUILDING
+from authstore.mover.postgres.target_ledger import TABLES
 from authstore.mover.rebuilding.defined import DefinedTable, Places, is_text, new_places, type_steps
 from authstore.mover.rebuilding.grown import GrownTable, grown_type, storage_of
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned
@@ -34,10 +35,17 @@ class IncomingTables:
     @cached_property
     def names(self) -> Mapping[str, str]:
         """In Postgres, by those in the file: the old ones, where they are free."""
-        space = Namespace([*self.own, "authstore_migrations"], is_postgres=True)
-        old = {name: self.sources[name]["name"] if name in self.sources else name for name in self.files}
-        free = {folded(name) for name in self.own}
-        return {name: space.take(name if folded(old[name]) in free else old[name]) for name in self.files}
+        space = Namespace(self._taken, is_postgres=True)
+        return {name: space.take(name if folded(was) in self._taken else was) for name, was in self._old.items()}
+
+    @cached_property
+    def _taken(self) -> Collection[str]:
+        return {*self.own, "authstore_migrations", *TABLES}
+
+    @cached_property
+    def _old(self) -> Mapping[str, str]:
+        """Of the tables: what they were called in Postgres, or are in the file where they were never there."""
+        return {name: self.sources[name]["name"] if name in self.sources else name for name in self.files}
 
     @cached_property
     def places(self) -> Places:
@@ -228,7 +236,10 @@ class IncomingTables:
                 yield Problem("type", name, f"was never in Postgres: {shown}")
 
     def _cut(self, name: str) -> Iterator[Problem]:
-        """Names that have to be shorter there."""
+        """Names that have to be others there."""
+        was, now = self._old[name], self.names[name]
+        if folded(was) in self._taken and now != was:
+            yield Problem("name", name, f'"{was}" becomes "{now}": its own name is authstore\'s')
         pairs = [("", name, self.names[name]), *(("column ", *pair) for pair in self.column_names(name).items())]
         for what, here, there in pairs:
             if len(here.encode()) > POSTGRES_BYTES and here != there:

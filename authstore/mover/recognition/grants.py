@@ -16,7 +16,14 @@ _HARMLESS = frozenset(
     {"id", "createdat", "updatedat", "createdby", "updatedby", "grantedat", "grantedby", "assignedat", "assignedby"}
 )
 
+_SWITCHES = ("active", "enabled", "isactive", "isenabled")
+
 _Found = tuple[Match, str]
+
+
+def is_switch(column: str) -> bool:
+    """Whether a role's column of this name says whether it holds."""
+    return normalised(column) in _SWITCHES
 
 
 class RoleTables:

@@ -68,8 +68,9 @@ class Ledger:
         self._target.executescript(SCHEMA + _SOURCES + seal.SCHEMA)
 
     def is_there(self) -> bool:
-        found = self._target.execute("SELECT count(*) FROM sqlite_master WHERE name = 'authstore_move'").fetchone()
-        return bool(found[0])
+        """Whether there is one: a table of somebody else's may have its name."""
+        columns = "SELECT count(*) FROM pragma_table_info('authstore_move') WHERE name IN ('name', 'value')"
+        return bool(self._target.execute(columns).fetchone() == (2,))
 
     def notes(self) -> dict[str, str]:
         """Everything noted of the run."""

@@ -75,7 +75,7 @@ class SqliteSource:
     def definitions(self) -> Mapping[str, Any]:
         """What the tables were in Postgres, by their names here; "" is the database. Empty where nobody knows."""
         there = {name for (name,) in self.connection.execute("SELECT name FROM sqlite_master")}
-        return Ledger(self.connection).sources() if "authstore_move_sources" in there else {}
+        return Ledger(self.connection).sources() if self._is_moved and "authstore_move_sources" in there else {}
 
     @cached_property
     def sequences_moved(self) -> Mapping[str, int]:
@@ -94,7 +94,7 @@ class SqliteSource:
 
     def carried_tables(self) -> Sequence[str]:
         """All others that hold rows of somebody's."""
-        ours = {*own_tables(), *TABLES}
+        ours = {*own_tables(), *(TABLES if self._is_moved else ())}
         return [name for name in self.plain_tables() if name not in ours]
 
     def plain_tables(self) -> Sequence[str]:

@@ -17,11 +17,11 @@ def set_positions(target: PostgresTarget, source: SqliteSource, scheme: RebuildS
                 if name == one.target:
                     _count_on(target, source, one, column, schema)
         elif (defined := scheme.incoming.defined(one.target)) is not None:
-            for place, column, position, step in defined.positions():
-                found = _position(source, one, column, position, step)
+            for place, column, known in defined.positions():
+                found = _position(source, one, column, known["position"], known["step"])
                 if found is not None:
                     _set(target, place, schema, str(found))
-                elif first := _first(source, one, column):
+                elif first := known.get("first") or _first(source, one, column):
                     _set(target, place, schema, f"{first}, false")
         elif one.file.counted:
             _count_on(target, source, one, one.file.primary[0], schema)
@@ -51,7 +51,7 @@ def _position(source: SqliteSource, one: Incoming, column: str, position: int | 
 
 
 def _first(source: SqliteSource, one: Incoming, column: str) -> int | None:
-    """The number with which one begins that gave none yet, and was told with which: `ALTER SEQUENCE … RESTART 500`."""
+    """With which number a key's sequence begins, where the ledger of an earlier version does not say it."""
     is_counted = one.file.counted and one.file.primary == (column,)
     before = source.sequences.get(one.target, 0) if is_counted else 0
     return before + 1 if before > 0 else None

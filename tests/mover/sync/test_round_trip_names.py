@@ -1,6 +1,7 @@
 """From PostgreSQL into a file and back: what stood there under a name stands there under it again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 
 from authstore.errors import ConfigurationError
-from authstore.mover import make_plan, move, verify
+from authstore.mover import TargetChangedError, make_plan, move, verify
 from tests.mover.moving import moved, people
 from tests.postgres import fresh_database
 
@@ -109,3 +110,23 @@ async def test_a_profile_that_names_no_table_is_refused(
     path.write_text(f"authstore_profile = 1\n{line}\n")
     with pytest.raises(ConfigurationError, match="no table is called so" if line else "cannot be read"):
         await make_plan(source_url, tmp_path / "auth.db", profile=str(path) if line else "")
+
+
+async def test_tables_with_names_of_the_ledger_s_come_under_others_and_are_named(
+    source: _Link, source_url: str, tmp_path: Path, back: _Link
+) -> None:
+    people(source, users=1, sessions=1, notes=0)
+    names = ("authstore_move", "authstore_move_spellings", "authstore_migrations")
+    for name in names:
+        source.execute(f"CREATE TABLE {name} (id int PRIMARY KEY); INSERT INTO {name} VALUES (7)".encode())
+    url, file = address(back, source_url), f"sqlite:///{tmp_path / 'auth.db'}"
+    await moved(source_url, tmp_path / "auth.db")
+    plan = await make_plan(file, url)
+    said = {each.message for each in plan.problems if each.kind == "name"}
+    assert said == {f'"{name}" becomes "source_{name}": its own name is authstore\'s' for name in names}
+    await move(plan)
+    for name in names:
+        assert back.execute(f"SELECT id FROM source_{name}".encode()).fetchall() == [(7,)]
+    back.execute("CREATE SCHEMA theirs; CREATE TABLE theirs.authstore_move (id int PRIMARY KEY)")
+    with pytest.raises(TargetChangedError, match="authstore_move"):
+        await move(replace(plan, target=f"{url}?options=-csearch_path%3Dtheirs"))

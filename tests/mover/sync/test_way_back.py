@@ -188,6 +188,21 @@ def _sequences(link: _Link) -> list[Any]:
     ).fetchall()
 
 
+async def test_a_sequence_that_gave_no_number_yet_begins_where_it_would_have(trip: Trip) -> None:
+    trip.here.execute(SCHEMAS["pg_adapter"].encode())
+    trip.here.execute(
+        "CREATE TABLE ticket (id text PRIMARY KEY, number serial, turn int GENERATED ALWAYS AS IDENTITY (INCREMENT 5));"
+        " ALTER SEQUENCE ticket_number_seq RESTART 500; ALTER TABLE ticket ALTER turn RESTART WITH 77;"
+        " INSERT INTO ticket OVERRIDING SYSTEM VALUE VALUES ('a', 3, 4)"
+    )
+    before = carried(trip.here, ["ticket"])
+    await trip.out()
+    await trip.back()
+    assert carried(trip.there, ["ticket"]) == before
+    given = trip.there.execute("INSERT INTO ticket (id) VALUES ('b') RETURNING number, turn").fetchone()
+    assert given == (500, 77)
+
+
 async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
     for link in (trip.here, trip.there):
         link.execute("SET intervalstyle = iso_8601")

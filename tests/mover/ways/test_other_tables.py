@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from authstore import connect
 from authstore.errors import ConfigurationError
 from authstore.mover import Plan, make_plan, move, verify
-from tests.mover.moving import one
+from tests.mover.moving import change, one
 from tests.mover.ways.old_files import BETTER_AUTH, LUCIA, PRISMA, SHAPES, made
 
 AUTH = {"main.Account": 1, "main.VerificationToken": 1}
@@ -160,3 +161,37 @@ async def test_text_that_is_none_is_a_bad_row_and_nobody_quotes_it(tmp_path: Pat
     lines = [json.loads(line) for line in Path(report.rejects or "").read_text().splitlines()]
     assert {each["reason"] for each in lines} == {"text that is not UTF-8"}
     assert (await verify(source, target)).ok
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["authstore_move", "authstore_move_tables", "authstore_move_sources", "authstore_ledger", "authstore_migrations"],
+)
+async def test_a_table_of_the_application_s_own_with_a_name_of_ours_comes(
+    tmp_path: Path, source_url: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    more = (f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, note TEXT)", f"INSERT INTO {name} VALUES (1, 'kept')")
+    source, target = made(tmp_path, PRISMA, *more), tmp_path / "new.db"
+    await move(await make_plan(source, target))
+    assert one(target, f"SELECT note FROM source_{name}") == "kept"
+    assert (await verify(source, target)).ok
+    await move(await make_plan(source, source_url))
+    assert (await verify(source, source_url)).ok
+
+
+async def test_a_store_s_own_table_with_a_name_of_ours_comes(tmp_path: Path, source_url: str) -> None:
+    async with connect(tmp_path / "auth.db") as store:
+        await store.create_user(email="ada@example.com")
+    change(
+        tmp_path / "auth.db",
+        "CREATE TABLE authstore_move (name INTEGER PRIMARY KEY)",
+        "CREATE TABLE authstore_move_sources (id INTEGER PRIMARY KEY, note TEXT)",
+        "INSERT INTO authstore_move_sources VALUES (1, 'kept')",
+    )
+    async with connect(tmp_path / "auth.db"):
+        pass
+    source = f"sqlite:///{tmp_path / 'auth.db'}"
+    report = await move(await make_plan(source, source_url))
+    assert [report.tables[name].rows for name in ("authstore_move_2", "authstore_move_sources")] == [0, 1]
+    assert (await verify(source, source_url)).ok

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from authstore import schema
 from authstore.backends.inspection import Symptom
 from authstore.backends.sqlite import file, fork, texts, volume
 from authstore.backends.sqlite.errors import is_busy
+from authstore.backends.sqlite.litestream import newest_copy
 from authstore.backends.sqlite.migrating import ledger
 from authstore.backends.sqlite.shape import lacking, tables, told
 from authstore.backends.sqlite.units import UnitConnection
@@ -21,6 +23,8 @@ LONG_LOG = 64 * 2**20  # bytes: a store cuts its log back to this when nothing h
 LOCKED_SECONDS = 2.0  # whoever has the write lock for longer is named
 # Whose rows are read as models are: what cannot be is told of all of them.
 _MODELLED = frozenset({"users", "accounts", "sessions", "verification_tokens", "authenticators", "roles"})
+_BEHIND = timedelta(minutes=1)  # it copies once a second
+_INSTANT = "%Y-%m-%d %H:%M:%S UTC"
 _MANY_ROWS = 10_000  # from here on the planner's choice can matter
 
 
@@ -97,7 +101,7 @@ def _lock(path: Path) -> Iterator[Symptom]:
 
 def examine_database(path: Path | None, connection: sqlite3.Connection) -> list[Symptom]:
     """What can be seen within. Raises `sqlite3.Error` where it cannot be read on."""
-    return [*_pages(path, connection), *_schema(connection), *_settings(path, connection), *_tables(connection)]
+    return [*_pages(path, connection), *_schema(connection), *_settings(path, connection), *_tables(path, connection)]
 
 
 def _pages(path: Path | None, connection: sqlite3.Connection) -> Iterator[Symptom]:
@@ -143,16 +147,28 @@ def _settings(path: Path | None, connection: sqlite3.Connection) -> Iterator[Sym
         yield Symptom("wal-reset", f"this Python has SQLite {sqlite3.sqlite_version}")
 
 
-def _tables(connection: sqlite3.Connection) -> Iterator[Symptom]:
+def _tables(path: Path | None, connection: sqlite3.Connection) -> Iterator[Symptom]:
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if "_litestream_seq" in there:
-        yield Symptom("litestream", "the tables of Litestream are there: _litestream_seq")
+        yield from _litestream(path)
     if "sessions" not in there:
         return
     (newest,) = connection.execute("SELECT max(rowid) FROM sessions").fetchone()
     is_known = "sqlite_stat1" in there and connection.execute("SELECT 1 FROM sqlite_stat1 LIMIT 1").fetchone()
     if (newest or 0) > _MANY_ROWS and not is_known:
         yield Symptom("no-statistics", "ANALYZE never ran")
+
+
+def _litestream(path: Path | None) -> Iterator[Symptom]:
+    newest = None if path is None else newest_copy(path)
+    if path is None or newest is None:
+        yield Symptom("litestream", "the tables of Litestream are there: _litestream_seq")
+        return
+    yield Symptom("litestream", f"the tables of Litestream are there; its newest file is of {newest:{_INSTANT}}")
+    wal, _, _ = file.logs(path)
+    written = datetime.fromtimestamp(max(each.stat().st_mtime for each in (path, wal) if each.exists()), UTC)
+    if written - newest > _BEHIND:
+        yield Symptom("litestream-behind", f"written to at {written:{_INSTANT}}, newest file of {newest:{_INSTANT}}")
 
 
 def examine_writer(connection: sqlite3.Connection) -> list[Symptom]:
