@@ -124,9 +124,10 @@ class GrownTable:
             sql = f"ALTER TABLE {self.at} ADD CONSTRAINT {quote(name)} PRIMARY KEY ({keys})"
             yield Step(self.table.name, name, "primary key", sql)
         for index in self.table.indexes:
-            yield self._index(index, space)
+            yield self.index(index, space)
 
-    def _index(self, index: FileIndex, space: Namespace) -> Step:
+    def index(self, index: FileIndex, space: Namespace) -> Step:
+        """One of the file's."""
         if not index.sql:
             name = space.take(cut("_".join([self.name, *(name or "" for name in index.columns)]), end="_key"))
             keys = self._listed(index.columns)

@@ -102,11 +102,19 @@ class IncomingTables:
     def steps(self) -> Steps:
         """Everything that makes the carried tables, in order."""
         steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
-        space = Namespace(self.names.values(), is_postgres=True)
-        for name in self.files:
-            made = self._made(name)
-            steps.first += made.first()
-            steps.later += made.later(space) if isinstance(made, GrownTable) else made.later()
+        defined = {name: self.defined(name) for name in self.files}
+        taken = [index for one in defined.values() if one is not None for index in one.index_names]
+        space = Namespace([*self.names.values(), *taken], is_postgres=True)
+        for name, one in defined.items():
+            grown = self._grown(name)
+            if one is None:
+                steps.first += grown.first()
+                steps.later += grown.later(space)
+            else:
+                steps.first += one.first()
+                steps.later += one.later()
+                new = [index for index in self.files[name].indexes if index.sql and not one.is_known(index)]
+                steps.later += [grown.index(index, space) for index in new]
         for name in self.files:
             steps.later += self._foreign_keys(name)
         steps.later += self._views()
@@ -123,9 +131,8 @@ class IncomingTables:
         """A table that was in Postgres before."""
         if name not in self.sources:
             return None
-        columns, table = self._columns(name), self.files[name]
-        storages, known = self.storages(name), set(columns.values())
-        grown = GrownTable(table, self.names[name], storages, self.column_names(name))
+        columns, table, grown = self._columns(name), self.files[name], self._grown(name)
+        known = set(columns.values())
         return DefinedTable(
             self.sources[name],
             name,
@@ -136,9 +143,8 @@ class IncomingTables:
             [grown.column(column) for column in table.columns if column.name not in known],
         )
 
-    def _made(self, name: str) -> DefinedTable | GrownTable:
-        if (defined := self.defined(name)) is not None:
-            return defined
+    def _grown(self, name: str) -> GrownTable:
+        """A table as the file has it."""
         return GrownTable(self.files[name], self.names[name], self.storages(name), self.column_names(name))
 
     def _is_text_now(self, name: str, there: str, here: str) -> bool:
@@ -228,12 +234,26 @@ class IncomingTables:
             for column in defined.more:
                 yield Problem("type", name, f"column {column} was not in Postgres before")
         for name, table in self.files.items():
+            yield from self._not_said(name)
             if name not in self.sources:
                 shown = ", ".join(
                     f"{one.name} {grown_type(self.storages(name)[one.name]).split(' COLLATE')[0]}"
                     for one in table.columns
                 )
                 yield Problem("type", name, f"was never in Postgres: {shown}")
+
+    def _not_said(self, name: str) -> Iterator[Problem]:
+        """What the file's own words lose of columns that were never there."""
+        known = set(self._columns(name).values())
+        for column in self.files[name].columns:
+            if column.name in known:
+                continue
+            if column.generated:
+                said = f'the formula of column "{column.name}" stays behind, its values come'
+                yield Problem("left-behind", name, said)
+            if column.collation != "BINARY":
+                said = f'column "{column.name}" compares by {column.collation} in SQLite, and letter by letter there'
+                yield Problem("weaker", name, said)
 
     def _cut(self, name: str) -> Iterator[Problem]:
         """Names that have to be others there."""

@@ -195,8 +195,8 @@ def oauth2(
 ) -> Provider:
     """Any OAuth 2.0 provider with an address that tells who the user is.
 
-    `identify(userinfo, fetch)` makes an `Identity` of that answer; the default reads the usual names (`sub` or `id`,
-    `email`, `email_verified`, `name`, `picture` or `avatar_url`). Raises `ConfigurationError`.
+    `identify(userinfo, fetch)`, async or not, makes an `Identity` of that answer; the default reads the usual names
+    (`sub` or `id`, `email`, `email_verified`, `name`, `picture` or `avatar_url`). Raises `ConfigurationError`.
     """
     details.setdefault("identify", plain_identity)
     urls = {"authorize_url": authorize_url, "token_url": token_url, "userinfo_url": userinfo_url}

@@ -105,7 +105,8 @@ async def test_what_grew_in_the_file_has_the_same_rules_there(file: Path, there:
 async def test_what_cannot_be_said_is_named(file: Path, there: _Link, url: str) -> None:
     change(
         file,
-        "CREATE TABLE odd (a TEXT CHECK (a GLOB 'x*'), b TEXT DEFAULT (hex(randomblob(4))), c TEXT COLLATE NOCASE)",
+        "CREATE TABLE odd (a TEXT CHECK (a GLOB 'x*'), b TEXT DEFAULT (hex(randomblob(4))), c TEXT COLLATE NOCASE,"
+        " d TEXT UNIQUE COLLATE NOCASE, e INTEGER GENERATED ALWAYS AS (length(a)) VIRTUAL)",
         "CREATE INDEX by_case ON odd (c COLLATE NOCASE)",
         "CREATE VIEW notes AS SELECT * FROM note",
         "CREATE TRIGGER noted AFTER INSERT ON note BEGIN SELECT 1; END",
@@ -113,7 +114,8 @@ async def test_what_cannot_be_said_is_named(file: Path, there: _Link, url: str) 
     plan = await make_plan(at(file), url)
     assert plan.ok
     said = "\n".join(problem.message for problem in plan.problems)
-    for part in ("check (a GLOB 'x*')", 'default of column "b"', 'index "by_case"', "view notes", "trigger noted"):
+    for part in ("check (a GLOB 'x*')", 'default of column "b"', 'index "by_case"', "view notes", "trigger noted",
+                 'column "d" compares by NOCASE', 'the formula of column "e"'):  # fmt: skip
         assert part in said
 
 
