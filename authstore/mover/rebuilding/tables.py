@@ -113,12 +113,24 @@ class IncomingTables:
             else:
                 steps.first += one.first()
                 steps.later += one.later()
-                new = [index for index in self.files[name].indexes if index.sql and not one.is_known(index)]
-                steps.later += [grown.index(index, space) for index in new]
+                self._add_new(name, one, grown, steps, space)
         for name in self.files:
             steps.later += self._foreign_keys(name)
         steps.later += self._views()
         return steps
+
+    def _add_new(self, name: str, defined: DefinedTable, grown: GrownTable, steps: Steps, space: Namespace) -> None:
+        """What a table got since it left Postgres: defaults, checks and keys of its new columns, and indexes."""
+        known = set(self._columns(name).values())
+        new = [column for column in self.files[name].columns if column.name not in known]
+        constraints = Namespace((one["name"] for one in defined.definition["constraints"]), is_postgres=True)
+        steps.first += [step for column in new for step in grown.default(column)]
+        if new:
+            steps.first += grown.checks(constraints, [column.name for column in new])
+        for index in self.files[name].indexes:
+            is_of_new = not set(index.columns) <= known
+            if (index.sql and not defined.is_known(index)) or (not index.sql and is_of_new):
+                steps.later.append(grown.index(index, space))
 
     @cached_property
     def used(self) -> frozenset[QualifiedName]:

@@ -203,6 +203,27 @@ async def test_a_sequence_that_gave_no_number_yet_begins_where_it_would_have(tri
     assert given == (500, 77)
 
 
+async def test_new_columns_come_with_their_defaults_checks_and_keys(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute("ALTER TABLE note ADD CHECK (pages > 0)")
+    await trip.out()
+    change(
+        trip.file,
+        "ALTER TABLE note ADD COLUMN stars INTEGER DEFAULT 3 CHECK (stars < 6)",
+        "ALTER TABLE note ADD COLUMN owner TEXT REFERENCES users (id)",
+    )
+    await trip.back()
+    there = trip.there.execute("INSERT INTO note (body) VALUES ('x') RETURNING stars").fetchone()
+    assert there == (3,)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        trip.there.execute("INSERT INTO note (stars) VALUES (6)")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        trip.there.execute("INSERT INTO note (owner) VALUES ('nobody')")
+    checks = [one for one in carried(trip.there, ["note"])["note"]["constraints"] if one["kind"] == "c"]
+    assert len(checks) == 2
+    assert (await move(await make_plan(trip.file_url, trip.there_url, replace=True))).rejected == 0
+
+
 async def test_indexes_that_the_file_got_since_come_beside_the_old_ones(trip: Trip) -> None:
     people(trip.here)
     trip.here.execute("CREATE INDEX word ON note (lower(body)); CREATE UNIQUE INDEX note_both ON note (id, author)")
