@@ -192,6 +192,21 @@ async def test_what_stood_there_comes_back_one_move_at_a_time(file: Path, there:
         await rollback(url)
 
 
+@pytest.mark.parametrize("mine", ["TYPE note AS ENUM ('a')", "DOMAIN note AS int CHECK (VALUE > 0)"])
+async def test_a_type_called_like_a_table_that_comes_is_not_gone_over_unasked(
+    file: Path, there: _Link, url: str, mine: str
+) -> None:
+    there.execute(f"CREATE {mine}; CREATE TABLE other (x note)".encode())
+    assert [problem.decision for problem in (await make_plan(at(file), url)).problems if problem.stops] == ["replace"]
+    with pytest.raises(TargetChangedError, match="note"):
+        await brought(file, url)
+    assert there.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'authstore_moving'").fetchone() is None
+    await brought(file, url, replace=True)
+    await assert_equal(file, url)
+    await rollback(url)
+    there.execute("SELECT NULL::public.note FROM other")
+
+
 async def test_a_table_that_others_refer_to_is_not_taken_from_them(file: Path, there: _Link, url: str) -> None:
     there.execute("CREATE TABLE note (id int PRIMARY KEY); CREATE TABLE other (note int REFERENCES note)")
     with pytest.raises(TargetError, match="other"):
