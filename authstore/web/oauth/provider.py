@@ -244,6 +244,8 @@ def checked_providers(providers: Sequence[Provider], trusted: Sequence[str]) -> 
         raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")
     if isinstance(trusted, str) or not isinstance(trusted, Collection):
         raise ConfigurationError(f"trust_email_of is a list of names: [{trusted!r}]")
+    if not all(isinstance(name, str) for name in trusted):
+        raise ConfigurationError("trust_email_of is a list of names, such as ['google'], not of what they name")
     unknown = [name for name in trusted if name not in names]
     if unknown:
         there = ", ".join(sorted(names)) or "none"
