@@ -165,5 +165,5 @@ def one_or_many(count: int, what: str) -> str:
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """{"sessions": 3} → "3 sessions"."""
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "nothing"
+    """{"verification_tokens": 3} → "3 verification tokens"."""
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()) or "nothing"

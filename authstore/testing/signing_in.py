@@ -127,4 +127,6 @@ def _installed(app: Any) -> InstalledAuth:
         if auth is not None:
             return auth
         app = getattr(app, "app", None)
-    raise LookupError("no Auth is installed in the client's application; pass auth=")
+    raise LookupError(
+        "there is no app.state.authstore: no Auth is installed, or one of another cookie_name: pass auth="
+    )

@@ -88,3 +88,10 @@ def test_a_warning_is_a_line(url: str, tmp_path: Path) -> None:
     assert done.stderr.startswith("authstore: warning: ")
     assert done.stderr.endswith("lacks index sessions_user_id: what needs it will be slow, or not done\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_doctor_names_stays_whole(tmp_path: Path) -> None:
+    path = tmp_path / "-".join(["harbour"] * 10) / "auth.db"
+    assert run("init", f"sqlite:///{path}").returncode == 0
+    path.chmod(0o644)
+    assert f"    {path}\n    has mode 0644\n" in run("doctor", f"sqlite:///{path}").stdout

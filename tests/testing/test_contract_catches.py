@@ -339,6 +339,9 @@ FAULTS: Mapping[str, tuple[Patch, str]] = {
         _sql("delete_old_ended_tokens", "at <= :before", "at < '0'"), "test_why_is_remembered_for_thirty_days"),
     "an actor that stays": (
         _attribute("authstore.store.shared.said", _said_and_left), "test_each_change_of_a_user_is_told"),
+    "events told from the beginning, whoever asks": (
+        _sql("list_events", "changes.seq > :after", "(:after IS NOT NULL)"),
+        "test_pages_of_events_follow_each_other"),
     "events told twice": (
         _sql("list_events", "changes.seq > :after", "changes.seq >= :after"), "test_pages_of_events_follow_each_other"),
     "uses told": (

@@ -69,7 +69,7 @@ async def _prepare(
     pending = schema.pending(ran, steps)
     _check_shape(await lacking(connection, steps[: len(ran)], _SECONDS))
     if ran and pending and not migrate:
-        raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
+        raise SchemaError(f"the schema lacks the newest {len(pending)} of its migrations: open it with migrate=True")
     if pending:
         await run_pending(connection, steps, clock)
 

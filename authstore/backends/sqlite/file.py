@@ -63,8 +63,9 @@ class FilePlace:
             status = os.stat(self.path)
         except OSError:
             return False
-        self._has_shrunk = self._has_shrunk or status.st_size < self._size
-        self._size = max(self._size, status.st_size)
+        if status.st_size != self._size:  # seldom; each look-up from the cache comes by here
+            self._has_shrunk = self._has_shrunk or status.st_size < self._size
+            self._size = max(self._size, status.st_size)
         return status.st_size > 0 and (status.st_dev, status.st_ino) == self._known
 
     def check_whole(self) -> None:

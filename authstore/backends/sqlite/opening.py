@@ -270,7 +270,7 @@ def _check(path: Path, options: FileOptions) -> None:
         pending = schema.pending(ledger(connection), options.migrations)
         _check_shape(path, lacking(connection, options.migrations[: len(options.migrations) - len(pending)]))
     if pending and not options.migrate:
-        raise SchemaError(f"the schema is {len(pending)} migrations behind: open it with migrate=True")
+        raise SchemaError(f"the schema lacks the newest {len(pending)} of its migrations: open it with migrate=True")
 
 
 def _check_shape(path: Path, missing: Shape) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from authstore.mover.names import Namespace, cut, literal, quote
+from authstore.mover.names import Namespace, cut, folded, literal, quote
 from authstore.mover.postgres.target import BUILDING
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned, renamed
 from authstore.mover.rebuilding.steps import Step
+from authstore.mover.sqlite.file_tables import FileIndex
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin", "d": "libc"}
 _TEXTS = ("text", "name", "citext", "bpchar")
@@ -83,6 +84,18 @@ class DefinedTable:
     @property
     def kept(self) -> list[Mapping[str, Any]]:
         return [one for one in self.definition["columns"] if one["name"] in self.columns]
+
+    @property
+    def index_names(self) -> list[str]:
+        """Of its indexes and keys, in Postgres."""
+        keys = [one["name"] for one in self.definition["constraints"] if one["kind"] in "pux"]
+        return [*keys, *map(_index_name, self.definition["indexes"])]
+
+    def is_known(self, index: FileIndex) -> bool:
+        """Whether the move to the file made this one of one of these; a number stands behind a name that was taken."""
+        made = {folded(Namespace().take_index(self.target, name)) for name in self.index_names}
+        name = folded(index.name)
+        return name in made or _NUMBER.sub("", name) in made
 
     def first(self) -> Iterator[Step]:
         """The table itself with what judges single rows."""
@@ -198,6 +211,7 @@ def _counting(one: Mapping[str, Any]) -> str:
     )
 
 
+_NUMBER = re.compile(r"_\d+$")
 _INDEX = re.compile(r'CREATE (?:UNIQUE )?INDEX ("(?:[^"]|"")*"|\S+) ON ')
 
 

@@ -81,6 +81,12 @@ def _in_quotes(kind: str, text: str, names: Mapping[str, str]) -> str:
     return text
 
 
+def names_in(sql: str) -> set[str]:
+    """Every name in SQLite's SQL, as SQLite compares them."""
+    found = ((str(one.lastgroup), one[0]) for one in _SQLITE_NAME.finditer(sql))
+    return {folded(text.strip('"`[]')) for kind, text in found if kind in ("quoted", "name")}
+
+
 def checks_in(sql: str) -> Iterator[tuple[str, str]]:
     """The checks in a CREATE TABLE of SQLite's: each with its name ("" without one) and its expression."""
     found = [(str(one.lastgroup), one[0]) for one in _SQLITE_NAME.finditer(sql)]

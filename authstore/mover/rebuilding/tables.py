@@ -102,15 +102,35 @@ class IncomingTables:
     def steps(self) -> Steps:
         """Everything that makes the carried tables, in order."""
         steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
-        space = Namespace(self.names.values(), is_postgres=True)
-        for name in self.files:
-            made = self._made(name)
-            steps.first += made.first()
-            steps.later += made.later(space) if isinstance(made, GrownTable) else made.later()
+        defined = {name: self.defined(name) for name in self.files}
+        taken = [index for one in defined.values() if one is not None for index in one.index_names]
+        space = Namespace([*self.names.values(), *taken], is_postgres=True)
+        for name, one in defined.items():
+            grown = self._grown(name)
+            if one is None:
+                steps.first += grown.first()
+                steps.later += grown.later(space)
+            else:
+                steps.first += one.first()
+                steps.later += one.later()
+                self._add_new(name, one, grown, steps, space)
         for name in self.files:
             steps.later += self._foreign_keys(name)
         steps.later += self._views()
         return steps
+
+    def _add_new(self, name: str, defined: DefinedTable, grown: GrownTable, steps: Steps, space: Namespace) -> None:
+        """What a table got since it left Postgres: defaults, checks and keys of its new columns, and indexes."""
+        known = set(self._columns(name).values())
+        new = [column for column in self.files[name].columns if column.name not in known]
+        constraints = Namespace((one["name"] for one in defined.definition["constraints"]), is_postgres=True)
+        steps.first += [step for column in new for step in grown.default(column)]
+        if new:
+            steps.first += grown.checks(constraints, [column.name for column in new])
+        for index in self.files[name].indexes:
+            is_of_new = not set(index.columns) <= known
+            if (index.sql and not defined.is_known(index)) or (not index.sql and is_of_new):
+                steps.later.append(grown.index(index, space))
 
     @cached_property
     def used(self) -> frozenset[QualifiedName]:
@@ -123,9 +143,8 @@ class IncomingTables:
         """A table that was in Postgres before."""
         if name not in self.sources:
             return None
-        columns, table = self._columns(name), self.files[name]
-        storages, known = self.storages(name), set(columns.values())
-        grown = GrownTable(table, self.names[name], storages, self.column_names(name))
+        columns, table, grown = self._columns(name), self.files[name], self._grown(name)
+        known = set(columns.values())
         return DefinedTable(
             self.sources[name],
             name,
@@ -136,9 +155,8 @@ class IncomingTables:
             [grown.column(column) for column in table.columns if column.name not in known],
         )
 
-    def _made(self, name: str) -> DefinedTable | GrownTable:
-        if (defined := self.defined(name)) is not None:
-            return defined
+    def _grown(self, name: str) -> GrownTable:
+        """A table as the file has it."""
         return GrownTable(self.files[name], self.names[name], self.storages(name), self.column_names(name))
 
     def _is_text_now(self, name: str, there: str, here: str) -> bool:
@@ -228,12 +246,26 @@ class IncomingTables:
             for column in defined.more:
                 yield Problem("type", name, f"column {column} was not in Postgres before")
         for name, table in self.files.items():
+            yield from self._not_said(name)
             if name not in self.sources:
                 shown = ", ".join(
                     f"{one.name} {grown_type(self.storages(name)[one.name]).split(' COLLATE')[0]}"
                     for one in table.columns
                 )
                 yield Problem("type", name, f"was never in Postgres: {shown}")
+
+    def _not_said(self, name: str) -> Iterator[Problem]:
+        """What the file's own words lose of columns that were never there."""
+        known = set(self._columns(name).values())
+        for column in self.files[name].columns:
+            if column.name in known:
+                continue
+            if column.generated:
+                said = f'the formula of column "{column.name}" stays behind, its values come'
+                yield Problem("left-behind", name, said)
+            if column.collation != "BINARY":
+                said = f'column "{column.name}" compares by {column.collation} in SQLite, and letter by letter there'
+                yield Problem("weaker", name, said)
 
     def _cut(self, name: str) -> Iterator[Problem]:
         """Names that have to be others there."""

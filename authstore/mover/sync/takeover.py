@@ -98,13 +98,16 @@ def refuse_entangled(target: PostgresTarget, aside: Sequence[SchemaObject]) -> N
 
 def colliding(target: PostgresTarget, coming: Collection[SchemaObject]) -> list[SchemaObject]:
     """What has the name of something that comes."""
-    names = {(_group(one), one.name, one.arguments) for one in coming}
-    return [one for one in objects_of(target, target.home) if (_group(one), one.name, one.arguments) in names]
+    names = {name for one in coming for name in _names_of(one)}
+    return [one for one in objects_of(target, target.home) if names & _names_of(one)]
 
 
-def _group(one: SchemaObject) -> str:
-    """Relations share their names, as do types (of which each table has one)."""
-    return "relation" if one.kind in _RELATIONS else "type" if one.kind in ("type", "domain") else one.kind
+def _names_of(one: SchemaObject) -> set[tuple[str, str, str]]:
+    """Relations share their names, as do types, of which each table and view has one called like it."""
+    is_relation = one.kind in _RELATIONS
+    is_type = one.kind in ("type", "domain") or (is_relation and one.kind != "S")
+    groups = {name for name, fits in (("relation", is_relation), ("type", is_type)) if fits} or {one.kind}
+    return {(group, one.name, one.arguments) for group in groups}
 
 
 def what_goes_aside(

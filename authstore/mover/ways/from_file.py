@@ -111,10 +111,12 @@ class FromFile:
             self._refuse_undecided(files, conversion)
             rejected = _write(conversion.left_out, files.rejects)
             backup = files.backup(utc_now()) if there else None
-            backups = (*start.earlier(), Backup(backup.name if backup else ""))
+            start.is_copy = start.target.get("source") == self._system and is_sealed(files.target)
+            backups = (*start.earlier(), Backup(backup.name if backup else "", is_moved=start.is_copy))
             self._finish(files, {"finished_at": iso(utc_now()), **backups_note(backups)})
             start.refuse_touched(files, there)
             file.put_over(files.building, files.target, backup)
+            start.drop_old_backup(files)
         return self._report(files, conversion, rejected, backup, time.monotonic() - began)
 
     def verify(self) -> VerifyReport:

@@ -10,7 +10,7 @@ from authstore.errors import ChangesLostError, CounterError
 from authstore.models import Event, Permission
 from authstore.testing.clock import Clock
 from authstore.testing.contract.sessions.making import secret, touch_pause
-from authstore.testing.contract.shared import INSTANT, ContractBase
+from authstore.testing.contract.shared import INSTANT, ContractBase, all_pages
 from authstore.testing.factories import make_session, make_user
 
 
@@ -114,9 +114,11 @@ class EventsContract(ContractBase):
         start = await _newest(adapter)
         for user in users:
             await adapter.update_user(user.id, name="x")
-        seen: list[Event] = []
-        while page := await adapter.events(after=seen[-1].seq if seen else start, limit=3):
-            seen += page
+
+        async def page(last: Event | None) -> list[Event]:
+            return await adapter.events(after=last.seq if last else start, limit=3)
+
+        seen = await all_pages(page, of=len(users), limit=3)
         assert [event.user_id for event in seen] == [user.id for user in users]
         assert [event.seq for event in seen] == sorted(event.seq for event in seen)
         assert await adapter.events(after=start, limit=100) == seen

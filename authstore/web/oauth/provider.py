@@ -195,8 +195,8 @@ def oauth2(
 ) -> Provider:
     """Any OAuth 2.0 provider with an address that tells who the user is.
 
-    `identify(userinfo, fetch)` makes an `Identity` of that answer; the default reads the usual names (`sub` or `id`,
-    `email`, `email_verified`, `name`, `picture` or `avatar_url`). Raises `ConfigurationError`.
+    `identify(userinfo, fetch)`, async or not, makes an `Identity` of that answer; the default reads the usual names
+    (`sub` or `id`, `email`, `email_verified`, `name`, `picture` or `avatar_url`). Raises `ConfigurationError`.
     """
     details.setdefault("identify", plain_identity)
     urls = {"authorize_url": authorize_url, "token_url": token_url, "userinfo_url": userinfo_url}
@@ -244,6 +244,8 @@ def checked_providers(providers: Sequence[Provider], trusted: Sequence[str]) -> 
         raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")
     if isinstance(trusted, str) or not isinstance(trusted, Collection):
         raise ConfigurationError(f"trust_email_of is a list of names: [{trusted!r}]")
+    if not all(isinstance(name, str) for name in trusted):
+        raise ConfigurationError("trust_email_of is a list of names, such as ['google'], not of what they name")
     unknown = [name for name in trusted if name not in names]
     if unknown:
         there = ", ".join(sorted(names)) or "none"

@@ -466,7 +466,7 @@ async def test_an_older_store_is_refused_where_it_may_not_be_changed(tmp_path: P
     path = tmp_path / "auth.db"
     await make(path)
     before = digest(tmp_path)
-    with pytest.raises(SchemaError, match="2 migrations behind"):
+    with pytest.raises(SchemaError, match="the newest 2 of its migrations"):
         await opened(path, steps=STEPS, migrate=False)
     assert digest(tmp_path) == before
 

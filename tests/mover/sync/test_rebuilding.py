@@ -105,7 +105,8 @@ async def test_what_grew_in_the_file_has_the_same_rules_there(file: Path, there:
 async def test_what_cannot_be_said_is_named(file: Path, there: _Link, url: str) -> None:
     change(
         file,
-        "CREATE TABLE odd (a TEXT CHECK (a GLOB 'x*'), b TEXT DEFAULT (hex(randomblob(4))), c TEXT COLLATE NOCASE)",
+        "CREATE TABLE odd (a TEXT CHECK (a GLOB 'x*'), b TEXT DEFAULT (hex(randomblob(4))), c TEXT COLLATE NOCASE,"
+        " d TEXT UNIQUE COLLATE NOCASE, e INTEGER GENERATED ALWAYS AS (length(a)) VIRTUAL)",
         "CREATE INDEX by_case ON odd (c COLLATE NOCASE)",
         "CREATE VIEW notes AS SELECT * FROM note",
         "CREATE TRIGGER noted AFTER INSERT ON note BEGIN SELECT 1; END",
@@ -113,7 +114,8 @@ async def test_what_cannot_be_said_is_named(file: Path, there: _Link, url: str) 
     plan = await make_plan(at(file), url)
     assert plan.ok
     said = "\n".join(problem.message for problem in plan.problems)
-    for part in ("check (a GLOB 'x*')", 'default of column "b"', 'index "by_case"', "view notes", "trigger noted"):
+    for part in ("check (a GLOB 'x*')", 'default of column "b"', 'index "by_case"', "view notes", "trigger noted",
+                 'column "d" compares by NOCASE', 'the formula of column "e"'):  # fmt: skip
         assert part in said
 
 
@@ -188,6 +190,21 @@ async def test_what_stood_there_comes_back_one_move_at_a_time(file: Path, there:
     assert there.execute("SELECT mine FROM note").fetchone() == (1,)
     with pytest.raises(TargetError, match="not made by a move"):
         await rollback(url)
+
+
+@pytest.mark.parametrize("mine", ["TYPE note AS ENUM ('a')", "DOMAIN note AS int CHECK (VALUE > 0)"])
+async def test_a_type_called_like_a_table_that_comes_is_not_gone_over_unasked(
+    file: Path, there: _Link, url: str, mine: str
+) -> None:
+    there.execute(f"CREATE {mine}; CREATE TABLE other (x note)".encode())
+    assert [problem.decision for problem in (await make_plan(at(file), url)).problems if problem.stops] == ["replace"]
+    with pytest.raises(TargetChangedError, match="note"):
+        await brought(file, url)
+    assert there.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'authstore_moving'").fetchone() is None
+    await brought(file, url, replace=True)
+    await assert_equal(file, url)
+    await rollback(url)
+    there.execute("SELECT NULL::public.note FROM other")
 
 
 async def test_a_table_that_others_refer_to_is_not_taken_from_them(file: Path, there: _Link, url: str) -> None:

@@ -203,6 +203,46 @@ async def test_a_sequence_that_gave_no_number_yet_begins_where_it_would_have(tri
     assert given == (500, 77)
 
 
+async def test_new_columns_come_with_their_defaults_checks_and_keys(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute("ALTER TABLE note ADD CHECK (pages > 0)")
+    await trip.out()
+    change(
+        trip.file,
+        "ALTER TABLE note ADD COLUMN stars INTEGER DEFAULT 3 CHECK (stars < 6)",
+        "ALTER TABLE note ADD COLUMN owner TEXT REFERENCES users (id)",
+    )
+    await trip.back()
+    there = trip.there.execute("INSERT INTO note (body) VALUES ('x') RETURNING stars").fetchone()
+    assert there == (3,)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        trip.there.execute("INSERT INTO note (stars) VALUES (6)")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        trip.there.execute("INSERT INTO note (owner) VALUES ('nobody')")
+    checks = [one for one in carried(trip.there, ["note"])["note"]["constraints"] if one["kind"] == "c"]
+    assert len(checks) == 2
+    assert (await move(await make_plan(trip.file_url, trip.there_url, replace=True))).rejected == 0
+
+
+async def test_indexes_that_the_file_got_since_come_beside_the_old_ones(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute("CREATE INDEX word ON note (lower(body)); CREATE UNIQUE INDEX note_both ON note (id, author)")
+    old = set(carried(trip.here, ["note"])["note"]["indexes"])
+    await trip.out()
+    change(
+        trip.file,
+        "CREATE UNIQUE INDEX word ON note (pages, id) WHERE pages IS NOT NULL",
+        "CREATE INDEX note_odd ON note (body GLOB 'x*')",
+    )
+    plan = await trip.back()
+    assert [one.message for one in plan.problems] == ['index "note_odd" stays behind: GLOB means something else there']
+    new = set(carried(trip.there, ["note"])["note"]["indexes"])
+    assert new - old == {"CREATE UNIQUE INDEX word_2 ON public.note USING btree (pages, id) WHERE (pages IS NOT NULL)"}
+    assert old <= new
+    again = await move(await make_plan(trip.file_url, trip.there_url))
+    assert {name: one.copied for name, one in again.tables.items() if one.copied} == {}
+
+
 async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
     for link in (trip.here, trip.there):
         link.execute("SET intervalstyle = iso_8601")

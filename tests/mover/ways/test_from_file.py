@@ -208,6 +208,22 @@ async def test_moving_again_catches_up_and_never_goes_over_what_was_written(tmp_
     assert one(target, "SELECT name FROM users WHERE id = 'u1'") == "Mine"
 
 
+async def test_of_several_moves_only_the_last_one_s_backup_is_kept(tmp_path: Path) -> None:
+    source, target = made(tmp_path, PRISMA), tmp_path / "new.db"
+    for name in ("Grace", "Edith", "Joan", "Mary"):
+        change(tmp_path / "old.db", f"UPDATE \"User\" SET name = '{name}' WHERE id = 'u1'")
+        await move(await make_plan(source, target))
+    (kept,) = tmp_path.glob("new.db.backup-*")
+    assert one(kept, "SELECT name FROM users WHERE id = 'u1'") == "Joan"
+    change(target, "UPDATE users SET name = 'Mine' WHERE id = 'u1'")
+    await move(await make_plan(source, target, replace=True))
+    for name in ("Mine", "Joan"):
+        await rollback(target)
+        assert one(target, "SELECT name FROM users WHERE id = 'u1'") == name
+    await rollback(target)
+    assert not target.exists()
+
+
 async def test_a_store_is_no_source_for_a_store(tmp_path: Path) -> None:
     async with connect(tmp_path / "store.db"):
         pass

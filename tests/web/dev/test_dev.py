@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from authstore import ConfigurationError
 from authstore.testing.web import Outbox
-from authstore.web import Auth
+from authstore.web import Auth, github
 from authstore.web.fastapi import PageUser
 
 HTML = {"accept": "text/html"}
@@ -158,6 +158,8 @@ async def test_what_is_given_beside_it_counts() -> None:
 def test_a_name_that_is_misspelt_is_named() -> None:
     with pytest.raises(ConfigurationError, match="trust_email_of names 'gogle', which is not set up"):
         Auth.dev(trust_email_of=["gogle"])
+    with pytest.raises(ConfigurationError, match="a list of names"):
+        Auth.dev(trust_email_of=[github("id", "secret")])  # type: ignore[list-item]
 
 
 async def test_without_the_lifespan_the_first_request_says_what_to_write() -> None:
