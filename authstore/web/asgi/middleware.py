@@ -40,7 +40,10 @@ class PresenceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Raises `ConfigurationError` at the first request of an application that runs without our lifespan."""
-        if scope["type"] not in ("http", "websocket") or (self._site.answers_probes and is_probe(scope)):
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        if self._site.answers_probes and is_probe(scope):
+            scope.setdefault("state", {}).update(user=None, session=None)  # nobody is looked up for it
             return await self._app(scope, receive, send)
         self._site.source.check_open()
         if not self._site.address.takes(scope):
@@ -63,24 +66,26 @@ class PresenceMiddleware:
             await self._app(scope, receive, send)
             return await self._keep_quietly(visit)
         sending = self._sending(scope, send, presence, is_private=presence.user is not None or visit is not None)
-        return await self._app(scope, receive, sending if visit is None else self._keeping(visit, scope, sending))
+        return await self._app(
+            scope, receive, sending if visit is None else self._keeping(visit, presence, scope, sending)
+        )
 
-    def _keeping(self, visit: BrowserSession, scope: Scope, send: Send) -> Send:
+    def _keeping(self, visit: BrowserSession, presence: Presence, scope: Scope, send: Send) -> Send:
         """Writes `request.session` down before the answer begins; an answer that would tell of what is not kept does
-        not go out."""
-        is_refused = False
+        not go out. Whoever sends a bearer token is no browser, and gets no cookie."""
+        is_refused, can_answer = False, not presence.by_bearer
 
         async def send_kept(message: Message) -> None:
             nonlocal is_refused
             if message["type"] == "http.response.start":
                 try:
-                    lines = await self._site.visitors.keep(visit)
+                    lines = await self._site.visitors.keep(visit, can_answer=can_answer)
                 except StoreError as error:
                     log.warning("request.session was not kept: %s", type(error).__name__)
                     is_refused = True
                     await self._unavailable(scope)(scope, _nothing_more, send)
                 else:
-                    cookies = [(b"set-cookie", line.encode("latin-1")) for line in lines]
+                    cookies = [(b"set-cookie", line.encode("latin-1")) for line in lines if can_answer]
                     message = {**message, "headers": [*message.get("headers", ()), *cookies]}
             if not is_refused:
                 await send(message)

@@ -268,7 +268,10 @@ async def test_who_comes_back_among_those_who_arrive_is_who_they_were(store: Sto
     known: Any = await arrive(store, "known")
     moved = await store.update_user(known.user.id, email="elsewhere@example.com")
     await arrive(store, "before")
+    statements = Statements()
+    store.observe(statements)
     signed_in: list[Any] = await asyncio.gather(*(arrive(store, name) for name in ("a", "known", "b")))
+    assert statements.rows("insert_arrivals") == [2]
     assert [each.created_user for each in signed_in] == [True, False, True]
     assert signed_in[1].user == moved
 

@@ -152,3 +152,21 @@ async def test_who_goes_away_takes_nobodys_answer_along(now: list[float]) -> Non
         gate.set()
         assert await second == (200, {"status": "pass"})
         assert (store.asked, now) == (1, [1000.0])
+
+
+async def test_middleware_of_the_applications_own_finds_nobody_at_a_probe(tmp_path: Path) -> None:
+    auth = Auth(f"sqlite:///{tmp_path / 'auth.db'}", base_url=BASE, secrets=SECRET)
+    app, seen = Starlette(routes=auth.health_routes()), list[Any]()
+
+    class Looks:
+        def __init__(self, app: Any) -> None:
+            self._app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            seen.append((scope["state"]["user"], scope["state"]["session"]))
+            await self._app(scope, receive, send)
+
+    app.add_middleware(Looks)
+    auth.install(app)
+    assert (await Browser(app).get("/livez")).status_code == 200
+    assert seen == [(None, None)]
