@@ -11,6 +11,12 @@ from authstore.mover.names import quote
 from authstore.mover.postgres.connection import SourceConnection, translated
 from authstore.mover.postgres.named_queries import named_queries
 
+_MAY_READ = """
+SELECT has_schema_privilege(n.oid, 'usage') AND has_sequence_privilege(c.oid, 'select')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'S' AND format('%%I.%%I', n.nspname, c.relname) = %s
+"""
+
 
 def read_definitions(connection: SourceConnection, tables: Iterable[QualifiedName]) -> dict[QualifiedName | None, str]:
     """By table a JSON object: columns, sequences (with where they stand now), constraints and indexes.
@@ -37,6 +43,6 @@ def _first(connection: SourceConnection, sequence: str) -> int | None:
     """With which number a sequence begins that gave none yet: `ALTER SEQUENCE … RESTART 500`. None where this role may
     not know."""
     with translated(), connection.cursor(row_factory=tuple_row) as cursor:
-        may = cursor.execute("SELECT has_sequence_privilege(%s, 'SELECT')", [sequence]).fetchone()
+        may = cursor.execute(_MAY_READ, [sequence]).fetchone()
         row = cursor.execute(f"SELECT last_value FROM {sequence}".encode()).fetchone() if may == (True,) else None
     return int(row[0]) if row else None

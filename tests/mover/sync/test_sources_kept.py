@@ -175,3 +175,25 @@ async def test_what_a_catch_up_finds_is_kept_and_a_file_of_an_earlier_version_le
     await moved(source_url, target)
     (shared,) = [one for one in _sources(target)["Odd Table"]["sequences"] if one["column"] == "turn"]
     assert (shared["position"], shared["step"], shared["cycle"], shared["owned"]) == (90, -5, True, False)
+
+
+async def test_a_sequence_that_the_role_may_not_read_stops_nothing(
+    source: psycopg.Connection[Any], source_url: str, tmp_path: Path
+) -> None:
+    role = f"clerk_{source.info.backend_pid}"
+    source.execute(
+        "CREATE TABLE users (id int PRIMARY KEY, email text); CREATE TABLE accounts (id int, provider text,"
+        " user_id int REFERENCES users, provider_account_id text); CREATE SCHEMA closed; CREATE SEQUENCE closed.turns;"
+        " CREATE TABLE note (id text PRIMARY KEY, turn int DEFAULT nextval('closed.turns'), number serial)"
+    )
+    source.execute(f"CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}".encode())
+    try:
+        await moved(source_url.replace("postgres:secret@", f"{role}@"), tmp_path / "auth.db")
+    finally:
+        source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
+    with closing(sqlite3.connect(tmp_path / "auth.db")) as connection:
+        kept = Ledger(connection).sources()["note"]["sequences"]
+    assert [(one["name"], one["position"], one["first"]) for one in kept] == [
+        ("closed.turns", None, None),
+        ("public.note_number_seq", None, None),
+    ]
