@@ -491,12 +491,15 @@ class DictionaryStore:
         return Ended(reason=reason, at=at)
 
     async def get_session_and_user(self, token: str) -> tuple[Session, User] | None:
-        if rules.is_presentable(token) and rules.hash_token(token) in self._read().replaced:
-            session = await self.touch_session(token)  # may end it
-        else:
-            found = self._living(self._read(), token)
-            session = found and own(found[1]).model_copy(update={"token": token})
-        return None if session is None else (session, own(self._read().users[session.user_id]))
+        is_replaced = rules.is_presentable(token) and rules.hash_token(token) in self._read().replaced
+        found = await self._find_replaced(token) if is_replaced else self._living(self._read(), token)
+        if found is None:
+            return None
+        return own(found[1]).model_copy(update={"token": token}), own(self._read().users[found[1].user_id])
+
+    @writing
+    def _find_replaced(self, tables: Tables, /, token: str) -> tuple[bytes, Session] | None:
+        return self._living(tables, token)  # may end it
 
     async def get_session(self, token: str) -> Session | None:
         found = await self.get_session_and_user(token)
@@ -595,10 +598,10 @@ class DictionaryStore:
     def revoke_sessions(
         self, tables: Tables, /, user_id: str, *, except_token: str | None = None, reason: str = "revoked"
     ) -> int:
-        by, spared = (
-            checked_reason(reason),
-            rules.hash_token(except_token) if rules.is_presentable(except_token) else None,
-        )
+        by, spared = checked_reason(reason), None
+        if rules.is_presentable(except_token):
+            found = self._living(tables, except_token)  # a replaced one counts in its grace, and ends a session later
+            spared = found[0] if found else rules.hash_token(except_token)
         return self._end(tables, sessions_of(tables, user_id, spared=spared), reason, by=by)
 
     # Visits
