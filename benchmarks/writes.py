@@ -19,7 +19,7 @@ TURNS = (
 )
 
 HALVES = (
-    "a session costs the process about 0.15 ms without any disk, and of those made at once each half has a flush of"
+    "a session costs the process 0.06 to 0.15 ms without any disk, and of those made at once each half has a flush of"
     " its own"
 )
 
