@@ -6,8 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import PostgresServer, embedded_server, fresh_database
+
+# How long an example takes, or to think one out, says how busy the machine is; each test has a limit of its own.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # Whoever asks for one of these fixtures, itself or through another, has the marker; so has the case called "postgres".
 # `slow` is given by hand, save where a rule of the contract takes its time: that suite is other people's too, and their
