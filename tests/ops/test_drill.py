@@ -41,7 +41,9 @@ async def test_a_backup_that_can_be_put_back(backup: Path) -> None:
     assert not list(Path(tempfile.gettempdir()).glob(".authstore-drill.db.*"))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_one_flipped_bit_is_found_wherever_it_is(backup: Path, tmp_path: Path, place: float, bit: int) -> None:
     damaged = tmp_path / "damaged.db"

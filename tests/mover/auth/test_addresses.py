@@ -79,7 +79,9 @@ def test_agree_on_odd_addresses(source: Connection) -> None:
 _PARTS = st.sampled_from([*"aZ9.-_+@ \t\\\"'%;,<>()[]:ıſéé", "xn--", "ß", "\u212a", "example.com", "\u00a0"])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.lists(_PARTS, max_size=12).map("".join), min_size=1, max_size=40))
 def test_agree_on_anything(source: Connection, texts: list[str]) -> None:
     assert on_the_server(source, texts) == [expected(text) for text in texts]
