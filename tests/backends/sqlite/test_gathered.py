@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -171,13 +172,18 @@ async def test_who_is_cancelled_finds_what_stays(store: Store, path: Path) -> No
 
 
 async def test_who_waits_behind_two_hops_and_is_cancelled_never_began(store: Store, path: Path) -> None:
+    free = threading.Event()
+    database: Any = store.database
+    holding = asyncio.ensure_future(database._writer.run(lambda _: free.wait(10)))
     tasks = [asyncio.ensure_future(store.create_session("ada")) for _ in range(MANY)]
     for _ in range(4):
         await asyncio.sleep(0)
     late = asyncio.ensure_future(store.create_session("ada"))
     await asyncio.sleep(0)
     late.cancel()
-    await asyncio.gather(*tasks)
+    await asyncio.sleep(0)
+    free.set()
+    await asyncio.gather(holding, *tasks)
     await store.create_session("ada")  # whatever was left of it would have been written by now
     assert stored(path) == MANY + 1
     assert late.cancelled()
