@@ -250,13 +250,16 @@ async def test_two_backups_to_one_name_leave_one_with_its_own_sum(tmp_path: Path
 async def test_a_cancelled_backup_leaves_nothing(tmp_path: Path) -> None:
     async with connect(tmp_path / "auth.db") as store:
         await fill(store, 500)
-        for pause in (0.0, 0.005, 0.02):
-            task = asyncio.create_task(ops.backup(store, tmp_path / "b" / "copy.db"))
+        for pause in (0.0, 0.001, 0.005, 0.02):
+            target = tmp_path / str(pause) / "copy.db"
+            task = asyncio.create_task(ops.backup(store, target))
             await asyncio.sleep(pause)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert list((tmp_path / "b").glob("*")) == []
+            [ended] = await asyncio.gather(task, return_exceptions=True)
+            if pause and not isinstance(ended, BaseException):
+                continue  # the machine is quick: it was done before
+            assert isinstance(ended, asyncio.CancelledError)
+            assert list(target.parent.glob("*")) == []
 
 
 @contextmanager
