@@ -67,7 +67,8 @@ test-pythons: $(READY)
 test-lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)-lowest
 	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable ".[demo]" --group test
-	$(VENV)-lowest/bin/python -m pytest -q -m "$(QUICK)" $(QUICKLY) -W default::DeprecationWarning $(ARGS)
+	$(VENV)-lowest/bin/python -m pytest -q -o cache_dir=.pytest_cache/lowest -m "$(QUICK)" $(QUICKLY) \
+	  -W default::DeprecationWarning $(ARGS)
 
 # The browser tests need a Chromium: the system's, else Debian's package, else Playwright's own build; and a Firefox.
 browser: $(READY)
