@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +82,23 @@ async def test_what_litestream_replicated_comes_back(tmp_path: Path) -> None:
             ended = await store.why_ended(token)
             assert ended is not None
             assert ended.reason == "restored"
+
+
+async def test_who_asks_for_health_holds_no_look_up_up_while_its_files_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".auth.db-litestream").mkdir()
+    (tmp_path / ".auth.db-litestream" / "1.ltx").touch()
+    walk, walked = os.walk, list[int]()
+
+    def noting(*given: Any) -> Iterator[Any]:
+        walked.append(threading.get_ident())
+        return walk(*given)
+
+    async with connect(tmp_path / "auth.db") as store:
+        database: Any = store.database
+        reading = await database._reader.run(lambda _: threading.get_ident())
+        monkeypatch.setattr(os, "walk", noting)
+        assert "litestream_newest" in (await store.health()).detail
+    assert len(walked) == 1
+    assert walked[0] not in (reading, threading.get_ident())

@@ -128,7 +128,7 @@ async def in_transaction(
     unit = make()
     try:
         statement = next(unit)
-        while not statement.query.postgres:
+        while not statement.query.postgres:  # what SQLite alone has a text for comes before anything is opened
             statement = unit.send([])
     except StopIteration as finished:
         return cast(T, finished.value)

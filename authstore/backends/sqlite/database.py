@@ -117,6 +117,9 @@ class SqliteDatabase(OpenDatabase[Reads, Writes]):
         """See `authstore.database.Database`."""
         self.check()
         facts = await self._run(self._reader, _facts)
+        if self._place is not None:  # in a thread of its own: there may be thousands of files to look at
+            copied = await asyncio.to_thread(newest_copy, Path(self._place.path))
+            facts |= {} if copied is None else {"litestream_newest": copied.isoformat()}
         return {"backend": "sqlite", "file": self.path, **facts}
 
     async def copy_to(self, path: Path) -> None:
@@ -219,8 +222,6 @@ def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
         return value
 
     connection.execute("SELECT id FROM users LIMIT 1").fetchall()
-    copied = None if connection.place is None else newest_copy(Path(connection.place.path))
-    copies: dict[str, JsonValue] = {} if copied is None else {"litestream_newest": copied.isoformat()}
     return {
         "sqlite_version": sqlite3.sqlite_version,
         "schema_version": pragma("PRAGMA user_version"),
@@ -229,5 +230,4 @@ def _facts(connection: UnitConnection) -> dict[str, JsonValue]:
         "page_size": pragma("PRAGMA page_size"),
         "freelist_count": pragma("PRAGMA freelist_count"),
         "wal_bytes": 0 if connection.place is None else connection.place.log_bytes(),
-        **copies,
     }

@@ -18,8 +18,8 @@ from authstore.backends.sqlite.shape import lacking, tables, told
 from authstore.backends.sqlite.units import UnitConnection
 from authstore.backends.sqlite.upkeep.holders import holders, named
 from authstore.errors import SchemaError
+from authstore.store.health import LONG_LOG
 
-LONG_LOG = 64 * 2**20  # bytes: a store cuts its log back to this when nothing holds it
 LOCKED_SECONDS = 2.0  # whoever has the write lock for longer is named
 # Whose rows are read as models are: what cannot be is told of all of them.
 _MODELLED = frozenset({"users", "accounts", "sessions", "verification_tokens", "authenticators", "roles"})
