@@ -1,10 +1,7 @@
 """From PostgreSQL to a file and back: the same rows, types, keys, defaults, checks, numbers, views, or it is said."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,64 +10,18 @@ import pytest
 
 from authstore import connect
 from authstore.errors import ConfigurationError
-from authstore.mover import MoveOptions, MoveReport, Plan, UndecidedError, make_plan, move, verify
+from authstore.mover import MoveOptions, Plan, UndecidedError, make_plan, move, verify
 from authstore.mover.names import quote
 from authstore.mover.postgres.definitions import read_definitions
 from authstore.mover.sqlite.building import own_tables
-from tests.mover.emptying import emptied
-from tests.mover.moving import DECIDED, change, moved, people
+from tests.mover.moving import change, people
 from tests.mover.postgres.test_types import SETUP
 from tests.mover.seeds import SCHEMAS, seed
 from tests.mover.sync.test_sources_kept import SCHEMA as ODD
 from tests.mover.sync.test_whole_tables import every_type
-from tests.postgres import fresh_database
+from tests.mover.sync.trips import Trip, assert_equal
 
 _Link = psycopg.Connection[Any]
-
-
-@dataclass(frozen=True)
-class Trip:
-    """A database that is left, the file, and the database to which one returns."""
-
-    here: _Link
-    here_url: str
-    there: _Link
-    there_url: str
-    file: Path
-
-    @property
-    def file_url(self) -> str:
-        return f"sqlite:///{self.file}"
-
-    async def out(self, **options: Any) -> MoveReport:
-        return await moved(self.here_url, self.file, **{**DECIDED, **options})
-
-    async def back(self) -> Plan:
-        plan = await make_plan(self.file_url, self.there_url)
-        assert plan.ok, plan.problems
-        await move(plan, prove=True)
-        return plan
-
-
-@pytest.fixture(scope="module")
-def both(postgres_url: str) -> Iterator[tuple[str, str]]:
-    with fresh_database(postgres_url) as here, fresh_database(postgres_url) as there:
-        yield here, there
-
-
-@pytest.fixture
-def trip(both: tuple[str, str], tmp_path: Path) -> Iterator[Trip]:
-    links = [psycopg.connect(url, autocommit=True, connect_timeout=10) for url in both]
-    for link in links:
-        emptied(link)
-    yield Trip(links[0], both[0], links[1], both[1], tmp_path / "auth.db")
-    for link in links:
-        link.close()
-
-
-async def assert_equal(trip: Trip) -> None:
-    report = await verify(trip.file_url, trip.there_url)
-    assert report.ok, report
 
 
 def carried(link: _Link, names: list[str], schema: str = "public") -> dict[str, Any]:
