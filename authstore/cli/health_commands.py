@@ -38,7 +38,6 @@ def health(
     json: Json = False,
 ) -> int:
     """Reads and writes; exit 1 where that does not work."""
-    file_of(url)
     found = _health(url, timeout)
     output = Output(is_json=json)
     milliseconds = round(found.latency.total_seconds() * 1000, 1)
@@ -68,6 +67,7 @@ def _health(url: str, seconds: float) -> Health:
 async def _ask(url: str, seconds: float, answer: "Future[Health]") -> None:
     ends = perf_counter() + seconds
     try:
+        file_of(url)
         async with asyncio.timeout(seconds) as opening, connect(url, create=False, migrate=False) as store:
             opening.reschedule(None)
             left = max(ends - perf_counter(), _LEAST_SECONDS)

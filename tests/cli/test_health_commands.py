@@ -62,6 +62,13 @@ def test_health_has_answered_before_the_store_is_closed(
     assert (capsys.readouterr().out[:7], closed_after) == ("healthy", [True])
 
 
+def test_a_path_that_cannot_be_followed_is_not_healthy(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    done = run("health", f"sqlite:///{tmp_path}/loop/auth.db", "--json")
+    [told] = events(done)
+    assert (done.returncode, told["status"], told["detail"]["error"]) == (1, "fail", "StoreError")
+
+
 @pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "-1", "soon"])
 @pytest.mark.parametrize("command", ["health {} --timeout", "monitor {} --every", "prune {} --max-seconds"])
 def test_nobody_waits_for_what_is_no_time(url: str, command: str, seconds: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import pytest
 
@@ -322,6 +322,29 @@ async def test_what_another_backup_is_making_is_left_alone(tmp_path: Path) -> No
         both = await asyncio.gather(*(ops.backup(store, tmp_path / "b.db", keep=5) for _ in range(2)))
     assert len({report.path for report in both}) == 2
     assert all(os.path.exists(report.path) for report in both)
+
+
+async def test_what_others_left_behind_keeps_nobody_from_a_backup(tmp_path: Path) -> None:
+    left = tmp_path / ".copy.db.0123456789abcdef.partial"
+    left.write_bytes(b"")  # it cannot be opened as a folder, as one of another user's cannot
+    async with connect("sqlite://") as store:
+        assert (await ops.backup(store, tmp_path / "copy.db")).ok
+    assert left.exists()
+
+
+async def test_an_older_backup_that_stays_does_not_cost_the_new_one(
+    tmp_path: Path, auth_clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "copy-20200102T000000Z.db").mkdir()  # it cannot be taken away, as one of another user's cannot
+    for day in ("01", "03"):
+        (tmp_path / f"copy-202001{day}T000000Z.db").write_bytes(b"")
+    async with connect("sqlite://", clock=auth_clock) as store:
+        report = await ops.backup(store, tmp_path / "copy.db", keep=1)
+        assert (await cast(Store, store).get_note(BACKUP)) is not None
+    assert {each.name for each in tmp_path.glob("*.db")} == {"copy-20200102T000000Z.db", Path(report.path).name}
+    assert [record.message for record in caplog.records] == [
+        f"the backup is made, but an older one stays: {tmp_path}/copy-20200102T000000Z.db: Is a directory"
+    ]
 
 
 async def test_an_older_schema_is_backed_up_as_it_is(tmp_path: Path) -> None:

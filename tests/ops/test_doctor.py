@@ -211,6 +211,12 @@ async def test_a_litestream_that_copies_no_more_is_no_backup(path: Path) -> None
     assert await ids(path) == ["W030", "W047", "I031"]
 
 
+async def test_a_path_that_cannot_be_followed_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert await ids(tmp_path / "loop" / "auth.db") == ["E004"]
+    assert await ids(tmp_path / "loop" / "auth.db", ignore=["E004"]) == []
+
+
 async def test_a_folder_in_the_place_of_the_file_is_a_finding(tmp_path: Path) -> None:
     assert (await ids(tmp_path))[0] == "E001"
 

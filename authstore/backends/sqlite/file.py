@@ -24,9 +24,9 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from authstore import schema
-from authstore.backends.sqlite.errors import files_translated, is_busy
+from authstore.backends.sqlite.errors import files_translated, is_busy, result_code
 from authstore.backends.tuning import DEFAULT
-from authstore.errors import StoreCorruptError, StoreNotFoundError
+from authstore.errors import StoreCorruptError, StoreNotFoundError, StoreReadOnlyError
 
 C = TypeVar("C", bound=sqlite3.Connection)
 
@@ -139,13 +139,31 @@ def connect(
 
 @contextmanager
 def connect_to_read(path: Path, factory: type[C], *, timeout: float = DEFAULT.busy_seconds) -> Iterator[C]:
-    """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`."""
+    """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`, and
+    `StoreReadOnlyError` where this process may not read."""
     # A log would be written back on closing unless opened read-only; without one, only a connection that may
     # write removes the empty log which SQLite makes to read a file in WAL mode.
     mode = "ro" if has_log(path) else "rw"
-    with closing(connect(path, factory, mode=mode, timeout=timeout)) as connection:
-        connection.execute("PRAGMA query_only = ON")
-        yield connection
+    try:
+        with closing(connect(path, factory, mode=mode, timeout=timeout)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
+    except sqlite3.OperationalError as error:
+        if result_code(error) & 0xFF in _NO_ACCESS and (why := _why_unreadable(path)):
+            raise StoreReadOnlyError(why) from error
+        raise
+
+
+_NO_ACCESS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+
+
+def _why_unreadable(path: Path) -> str | None:
+    """What keeps this process from reading a file, if it is a lack of rights."""
+    if not os.access(path, os.R_OK):
+        return f"{path} cannot be read"
+    if not os.access(path.parent, os.W_OK):
+        return f"{path.parent} cannot be written, and SQLite makes a log there even to read: copy the file elsewhere"
+    return None
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:
