@@ -74,7 +74,8 @@ async def _examine(looked_at: Subject, ignored: set[str]) -> Mapping[str, str]:
     """What is wrong, by kind."""
     symptoms = await looked_at.inspector.examine()
     if not any(each.kind in _CLOSED for each in symptoms):
-        symptoms += await _check(looked_at)
+        is_locked = any(each.kind == "locked" for each in symptoms)  # by whom is told already
+        symptoms += [each for each in await _check(looked_at) if not (is_locked and each.kind == "locked")]
     kinds = {each.kind for each in symptoms}
     if "litestream" in kinds and "litestream-behind" not in kinds:
         ignored = ignored | {"no-backup"}

@@ -197,6 +197,14 @@ def logs(path: Path) -> tuple[Path, Path, Path]:
     return wal, shm, journal
 
 
+def bytes_of(log: Path) -> int:
+    """How long it is; 0 where there is none, any more: whoever closes a store last takes its logs away."""
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def has_log(path: Path) -> bool:
     """Whether some of what the file holds may stand in another: it is open, or was not closed."""
     return any(log.exists() for log in logs(path))
