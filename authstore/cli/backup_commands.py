@@ -105,7 +105,7 @@ def drill(file: File, json: Json = False) -> int:
     tables = {name: {"rows": rows} for name, rows in report.counts.items()}
     output.event("done", ok=report.ok, problems=report.problems, sha256=report.sha256, tables=tables, rejected=0)
     output.table(("table", "rows"), report.counts.items(), numbers=1)
-    if report.sha256 is None:
+    if report.sha256 is None and report.ok:
         output.say(f"no {file.name}.sha256 beside it: what it should be is not known")
     output.say("it can be put back" if report.ok else "it is not what was backed up: keep another")
     return 0 if report.ok else 1

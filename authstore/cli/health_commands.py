@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from datetime import timedelta
 from textwrap import TextWrapper
+from threading import Thread
 from time import perf_counter
 from typing import Annotated, Literal
 
@@ -20,6 +22,7 @@ from authstore.models import Health
 from authstore.ops import Finding, Inspection
 
 _WORDS = {"pass": "healthy", "warn": "alive, but slow or busy", "fail": "not healthy"}
+_LEAST_SECONDS = 0.001
 _LEVELS = ("info", "warning", "error")
 
 
@@ -35,8 +38,7 @@ def health(
     json: Json = False,
 ) -> int:
     """Reads and writes; exit 1 where that does not work."""
-    file_of(url)
-    found = asyncio.run(_health(url, timedelta(seconds=timeout)))
+    found = _health(url, timeout)
     output = Output(is_json=json)
     milliseconds = round(found.latency.total_seconds() * 1000, 1)
     output.event("done", ok=found.ok, status=found.status, latency_ms=milliseconds, detail=found.detail)
@@ -46,16 +48,33 @@ def health(
     return 0 if found.ok else 1
 
 
-async def _health(url: str, timeout: timedelta) -> Health:
-    began = perf_counter()
+def _health(url: str, seconds: float) -> Health:
+    began, answer = perf_counter(), Future[Health]()
+    detail: dict[str, JsonValue]
+    # Nobody waits for the end of a daemon: to close a store takes as long as whoever holds up its last write.
+    Thread(target=lambda: asyncio.run(_ask(url, seconds, answer)), name="authstore-health", daemon=True).start()
     try:
-        async with connect(url, create=False, migrate=False) as store:
-            return await store.health(timeout=timeout)
+        return answer.result()
     except ConfigurationError:
         raise
+    except TimeoutError:
+        detail = {"error": "TimeoutError", "message": f"it was not open within {seconds:g} s: locked, or out of reach"}
     except AuthStoreError as error:
-        detail: dict[str, JsonValue] = {"error": type(error).__name__, "message": str(error)}
-        return Health(ok=False, status="fail", latency=timedelta(seconds=perf_counter() - began), detail=detail)
+        detail = {"error": type(error).__name__, "message": str(error)}
+    return Health(ok=False, status="fail", latency=timedelta(seconds=perf_counter() - began), detail=detail)
+
+
+async def _ask(url: str, seconds: float, answer: "Future[Health]") -> None:
+    ends = perf_counter() + seconds
+    try:
+        file_of(url)
+        async with asyncio.timeout(seconds) as opening, connect(url, create=False, migrate=False) as store:
+            opening.reschedule(None)
+            left = max(ends - perf_counter(), _LEAST_SECONDS)
+            answer.set_result(await store.health(timeout=timedelta(seconds=left)))
+    except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for the answer
+        if not answer.done():
+            answer.set_exception(error)
 
 
 def doctor(

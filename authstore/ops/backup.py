@@ -141,4 +141,12 @@ def _forget_older(place: Path, newest: Path, keep: int) -> None:
         kept = {*mine, *others[max(len(others) - keep + len(mine), 0) :]}
         for match in found:
             if match[1] not in kept:
-                place.with_name(match[0]).unlink(missing_ok=True)
+                _forget(place.with_name(match[0]))
+
+
+def _forget(path: Path) -> None:
+    """The new backup is made, whatever becomes of an older one."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _logger.warning("the backup is made, but an older one stays: %s: %s", path, error.strerror)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from authstore.errors import StoreBusyError, StoreCorruptError
 
 _CHUNK = 1 << 20
 _FLUSH_BYTES = 4 << 20  # what another file's flush may have to wait for
+_MOST = 80  # characters of a line: the sum stands before the name
 _LINE = re.compile(r"\\?([0-9a-f]{64}) [ *]")
 
 
@@ -35,14 +37,13 @@ def write(path: Path, sha256: str) -> None:
 
 def read(path: Path) -> str | None:
     """The SHA-256 that the backup had when it was made; `None` where no file says it."""
-    try:
-        text = place_of_checksum(path).read_text("utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-    found = _LINE.match(text)
-    if found is None:
-        raise StoreCorruptError(f"{place_of_checksum(path)} holds no SHA-256")
-    return found[1]
+    beside = place_of_checksum(path)
+    with files_translated(beside), suppress(FileNotFoundError), beside.open(encoding="utf-8", errors="replace") as said:
+        found = _LINE.match(said.read(_MOST))
+        if found is None:
+            raise StoreCorruptError(f"{beside} holds no SHA-256: make it again by `sha256sum`, or take it away")
+        return found[1]
+    return None
 
 
 def refuse_open(path: Path) -> None:
@@ -58,7 +59,7 @@ def copied(path: Path, target: Path, stop: Stop) -> str:
     """Copies a closed file into an empty one, flushed as it grows, and gives its SHA-256."""
     refuse_open(path)
     found, unflushed = hashlib.sha256(), 0
-    with files_translated(), path.open("rb", buffering=0) as old, target.open("r+b") as new:
+    with files_translated(target.parent), path.open("rb", buffering=0) as old, target.open("r+b") as new:
         while chunk := old.read(_CHUNK):
             stop()
             found.update(chunk)

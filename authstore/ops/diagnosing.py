@@ -8,7 +8,7 @@ from authstore.adapter import Adapter, Keys
 from authstore.backends.inspection import Symptom, symptom_of
 from authstore.connect import connect
 from authstore.encryption import Cipher
-from authstore.errors import AuthStoreError, StoreClosedError, StoreMisuseError
+from authstore.errors import AuthStoreError, StoreClosedError, StoreError, StoreMisuseError
 from authstore.expiry import LENIENT
 from authstore.ops.checks import Rules, checks
 from authstore.ops.findings import KINDS, LEVELS, Finding
@@ -45,7 +45,13 @@ async def doctor(
     Raises `ConfigurationError` for a URL that is none, `ValueError` for an id that is none.
     """
     ignored = {_kind_of(id) for id in ignore}
-    looked_at = subject(url_or_store)
+    try:
+        looked_at = subject(url_or_store)
+    except (StoreClosedError, StoreMisuseError):
+        raise
+    except StoreError as error:  # the file system does not even say whether the file is there
+        kind = symptom_of(error)
+        return [] if kind in ignored else [_finding(kind, str(error), fixed=False)]
     if keys:
         looked_at = replace(looked_at, cipher=Cipher(keys))
     found = await _examine(looked_at, ignored)
@@ -74,7 +80,8 @@ async def _examine(looked_at: Subject, ignored: set[str]) -> Mapping[str, str]:
     """What is wrong, by kind."""
     symptoms = await looked_at.inspector.examine()
     if not any(each.kind in _CLOSED for each in symptoms):
-        symptoms += await _check(looked_at)
+        is_locked = any(each.kind == "locked" for each in symptoms)  # by whom is told already
+        symptoms += [each for each in await _check(looked_at) if not (is_locked and each.kind == "locked")]
     kinds = {each.kind for each in symptoms}
     if "litestream" in kinds and "litestream-behind" not in kinds:
         ignored = ignored | {"no-backup"}

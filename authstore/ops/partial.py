@@ -66,7 +66,7 @@ def _remove_left_behind(path: Path) -> None:
     for found in path.parent.iterdir():
         if named.fullmatch(found.name) is None:
             continue
-        with suppress(FileNotFoundError, BlockingIOError):
+        with suppress(OSError):  # it is in use, or another user's
             descriptor = os.open(found, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process that has it

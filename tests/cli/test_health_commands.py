@@ -1,12 +1,15 @@
 """health, doctor, inspect."""
 
+import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from authstore.cli import app as application
+from authstore.store import Store
 from tests.cli.running import events, run
 
 
@@ -27,6 +30,43 @@ def test_health_says_whether_it_reads_and_writes(url: str, tmp_path: Path) -> No
     gone = run("health", url, "--json")
     assert (gone.returncode, events(gone)[0]["status"]) == (1, "fail")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_health_waits_for_a_locked_file_no_longer_than_it_was_told(url: str, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "auth.db", isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode = DELETE")
+        holder.execute("BEGIN EXCLUSIVE")  # nobody else can even read
+        done = run("health", url, "--timeout", "0.2", "--json")
+    [told] = events(done)
+    assert (done.returncode, told["status"], told["detail"]["error"]) == (1, "fail", "TimeoutError")
+    assert done.stderr == ""
+
+
+def test_health_has_answered_before_the_store_is_closed(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which takes as long as whoever holds up its last write."""
+    has_answered, close = threading.Event(), Store.close
+    closed_after: list[bool] = []
+
+    async def held_up(store: Store) -> None:
+        closed_after.append(await asyncio.to_thread(has_answered.wait, 60))
+        await close(store)
+
+    monkeypatch.setattr(Store, "close", held_up)
+    assert application.run(["health", url]) == 0
+    has_answered.set()
+    for thread in threading.enumerate():
+        if thread.name == "authstore-health":
+            thread.join()
+    assert (capsys.readouterr().out[:7], closed_after) == ("healthy", [True])
+
+
+def test_a_path_that_cannot_be_followed_is_not_healthy(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    done = run("health", f"sqlite:///{tmp_path}/loop/auth.db", "--json")
+    [told] = events(done)
+    assert (done.returncode, told["status"], told["detail"]["error"]) == (1, "fail", "StoreError")
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "1e300", "-1", "soon"])

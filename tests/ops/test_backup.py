@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import pytest
 
@@ -247,7 +247,7 @@ async def test_two_backups_to_one_name_leave_one_with_its_own_sum(tmp_path: Path
     assert len(list((tmp_path / "b").iterdir())) == 2
 
 
-async def test_a_cancelled_backup_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_cancelled_backup_leaves_nothing_or_all_of_it(tmp_path: Path) -> None:
     async with connect(tmp_path / "auth.db") as store:
         await fill(store, 500)
         for pause in (0.0, 0.001, 0.005, 0.02):
@@ -256,10 +256,14 @@ async def test_a_cancelled_backup_leaves_nothing(tmp_path: Path) -> None:
             await asyncio.sleep(pause)
             task.cancel()
             [ended] = await asyncio.gather(task, return_exceptions=True)
-            if pause and not isinstance(ended, BaseException):
-                continue  # the machine is quick: it was done before
-            assert isinstance(ended, asyncio.CancelledError)
-            assert list(target.parent.glob("*")) == []
+            is_cancelled = isinstance(ended, asyncio.CancelledError)
+            assert is_cancelled or (pause and ended.ok)
+            left = {each.name for each in target.parent.glob("*")}
+            if left:  # the machine is quick: it had its name before
+                assert left == {"copy.db", "copy.db.sha256"}
+                assert (await ops.drill(target)).ok
+            assert left or is_cancelled
+            assert pause or not left
 
 
 @contextmanager
@@ -322,6 +326,29 @@ async def test_what_another_backup_is_making_is_left_alone(tmp_path: Path) -> No
         both = await asyncio.gather(*(ops.backup(store, tmp_path / "b.db", keep=5) for _ in range(2)))
     assert len({report.path for report in both}) == 2
     assert all(os.path.exists(report.path) for report in both)
+
+
+async def test_what_others_left_behind_keeps_nobody_from_a_backup(tmp_path: Path) -> None:
+    left = tmp_path / ".copy.db.0123456789abcdef.partial"
+    left.write_bytes(b"")  # it cannot be opened as a folder, as one of another user's cannot
+    async with connect("sqlite://") as store:
+        assert (await ops.backup(store, tmp_path / "copy.db")).ok
+    assert left.exists()
+
+
+async def test_an_older_backup_that_stays_does_not_cost_the_new_one(
+    tmp_path: Path, auth_clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "copy-20200102T000000Z.db").mkdir()  # it cannot be taken away, as one of another user's cannot
+    for day in ("01", "03"):
+        (tmp_path / f"copy-202001{day}T000000Z.db").write_bytes(b"")
+    async with connect("sqlite://", clock=auth_clock) as store:
+        report = await ops.backup(store, tmp_path / "copy.db", keep=1)
+        assert (await cast(Store, store).get_note(BACKUP)) is not None
+    assert {each.name for each in tmp_path.glob("*.db")} == {"copy-20200102T000000Z.db", Path(report.path).name}
+    assert [record.message for record in caplog.records] == [
+        f"the backup is made, but an older one stays: {tmp_path}/copy-20200102T000000Z.db: Is a directory"
+    ]
 
 
 async def test_an_older_schema_is_backed_up_as_it_is(tmp_path: Path) -> None:

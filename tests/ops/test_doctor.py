@@ -13,7 +13,8 @@ import pytest
 
 from authstore import ConfigurationError, Permission, SessionPolicy, StoreClosedError, connect, ops
 from authstore.backends.sqlite import volume
-from authstore.backends.sqlite.upkeep.examining import has_wal_reset_bug
+from authstore.backends.sqlite.upkeep.examining import examine_file, has_wal_reset_bug
+from authstore.backends.sqlite.upkeep.mending import mend_files
 from authstore.store import Store
 from authstore.testing import Clock
 
@@ -210,6 +211,12 @@ async def test_a_litestream_that_copies_no_more_is_no_backup(path: Path) -> None
     assert await ids(path) == ["W030", "W047", "I031"]
 
 
+async def test_a_path_that_cannot_be_followed_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert await ids(tmp_path / "loop" / "auth.db") == ["E004"]
+    assert await ids(tmp_path / "loop" / "auth.db", ignore=["E004"]) == []
+
+
 async def test_a_folder_in_the_place_of_the_file_is_a_finding(tmp_path: Path) -> None:
     assert (await ids(tmp_path))[0] == "E001"
 
@@ -221,10 +228,27 @@ async def test_a_lock_that_is_held_is_found_with_who_holds_it(mode: str, path: P
         holder.execute("BEGIN EXCLUSIVE")
         found = {each.id: each for each in await ops.doctor(path)}
         assert found["authstore.E005"].level == "error"
-        if mode == "WAL":
-            assert f"({os.getpid()})" in found["authstore.E005"].detail
+        assert (
+            found["authstore.E005"].detail.count(f"the lock has {Path('/proc/self/comm').read_text().strip()} (") == 1
+        )
+        assert f"({os.getpid()})" in found["authstore.E005"].detail
         holder.execute("ROLLBACK")
         assert "E005" not in await ids(path)
+
+
+async def test_logs_that_go_while_they_are_looked_at_are_no_finding(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.chmod(0o644)
+    monkeypatch.setattr(Path, "exists", lambda _: True)  # as they were a moment ago
+    assert [each.kind for each in examine_file(path)] == ["file-mode"]
+    assert mend_files(path, "file-mode")
+    assert [each.kind for each in examine_file(path)] == []
+
+
+async def test_a_file_that_goes_meanwhile_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: True)  # as it was a moment ago
+    assert (await ids(tmp_path / "auth.db"))[0] == "E001"
 
 
 READER = """

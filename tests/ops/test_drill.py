@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authstore import SchemaError, StoreNotFoundError, connect, ops
+from authstore import ConfigurationError, SchemaError, StoreError, StoreNotFoundError, connect, ops
 from authstore.backends.sqlite.backups import checking
 from tests.ops.filling import fill
 
@@ -94,6 +94,21 @@ async def test_what_is_wrong_is_told(backup: Path, tmp_path: Path, statement: st
     shutil.copy(backup, changed)
     problems = await _told(changed, statement)
     assert any(problem in told for told in problems), problems
+
+
+async def test_a_sum_that_cannot_be_read_is_an_error_of_ours(backup: Path, tmp_path: Path) -> None:
+    beside = backup.with_name(backup.name + ".sha256")
+    beside.unlink()
+    beside.mkdir()
+    for look in (ops.drill(backup), ops.restore(backup, tmp_path / "new.db")):
+        with pytest.raises(ConfigurationError, match="sha256 is in the way"):
+            await look
+    beside.rmdir()
+    beside.symlink_to(beside.name)
+    for look in (ops.drill(backup), ops.restore(backup, tmp_path / "new.db")):
+        with pytest.raises(StoreError, match=r"sha256: .*symbolic links"):
+            await look
+    assert not (tmp_path / "new.db").exists()
 
 
 async def test_what_is_no_database_is_told(tmp_path: Path) -> None:

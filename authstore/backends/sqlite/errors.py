@@ -5,6 +5,7 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from authstore.errors import (
     AuthStoreError,
@@ -42,6 +43,8 @@ _EXTENDED: dict[int, tuple[type[AuthStoreError], str]] = {
     sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY: (NotFoundError, "what the row belongs to does not exist"),
     # The file went away, or its disk: not a fault of what it holds.
     sqlite3.SQLITE_IOERR_SHORT_READ: (StoreCorruptError, "the database file is cut off"),
+    # What stands in memory that processes share is a file too: https://sqlite.org/rescode.html#ioerr_shmsize
+    sqlite3.SQLITE_IOERR_SHMSIZE: (StoreFullError, "the disk is full"),
 }
 
 _BY_ERRNO: dict[int, type[StoreError]] = {
@@ -94,8 +97,8 @@ def translated() -> Iterator[None]:
 
 
 @contextmanager
-def files_translated() -> Iterator[None]:
-    """Lets no error of the driver or the file system pass."""
+def files_translated(about: Path | None = None) -> Iterator[None]:
+    """Lets no error of the driver or the file system pass. `about`: what is named where the error names no file."""
     try:
         with translated():
             yield
@@ -103,7 +106,7 @@ def files_translated() -> Iterator[None]:
         raise ConfigurationError(f"{error.filename} is in the way of the store's path") from error
     except OSError as error:
         kind = _BY_ERRNO.get(error.errno or 0, StoreError)
-        raise kind(f"{error.filename or 'the file'}: {error.strerror}") from error
+        raise kind(f"{error.filename or about or 'the file'}: {error.strerror}") from error
 
 
 def _caused(made: AuthStoreError, cause: BaseException | None) -> AuthStoreError:

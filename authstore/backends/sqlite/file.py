@@ -20,15 +20,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from authstore import schema
-from authstore.backends.sqlite.errors import files_translated, is_busy
+from authstore.backends.sqlite.errors import files_translated, is_busy, result_code
 from authstore.backends.tuning import DEFAULT
-from authstore.errors import StoreCorruptError, StoreNotFoundError
+from authstore.errors import StoreCorruptError, StoreNotFoundError, StoreReadOnlyError
 
-C = TypeVar("C", bound=sqlite3.Connection)
+C = TypeVar("C", bound="Connection")
 
 
 class FilePlace:
@@ -92,7 +92,7 @@ class FilePlace:
 def _has_all_pages(path: Path) -> bool:
     """Whether a file that got shorter is whole: somebody compacted it. What it lacks may stand in the log; that only
     reading all of it tells, by a connection that has kept no page of it."""
-    with connect_to_read(path, sqlite3.Connection, timeout=0.0) as connection:
+    with connect_to_read(path, Connection, timeout=0.0) as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (page,) = connection.execute("PRAGMA page_size").fetchone()
         if path.stat().st_size >= pages * page:
@@ -110,6 +110,38 @@ def _identity_or_none(path: str) -> tuple[int, int] | None:
         return _identity(path)
     except OSError:
         return None
+
+
+class Connection(sqlite3.Connection):
+    """One that raises `sqlite3.Error` alone for what SQLite refuses.
+
+    The driver reads SQLite's words as UTF-8. Where they quote what a damaged schema holds, they may be none, and it
+    raises `UnicodeDecodeError` in place of its own error.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return sqlite3.Connection.execute(self, sql, parameters)
+        except UnicodeDecodeError:
+            raise _damaged_schema() from None
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        try:
+            return sqlite3.Connection.executemany(self, sql, parameters)
+        except UnicodeDecodeError:
+            raise _damaged_schema() from None
+
+    def executescript(self, sql: str, /) -> sqlite3.Cursor:
+        try:
+            return sqlite3.Connection.executescript(self, sql)
+        except UnicodeDecodeError:
+            raise _damaged_schema() from None
+
+
+def _damaged_schema() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("malformed database schema")
+    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
+    return error
 
 
 def connect(
@@ -139,13 +171,31 @@ def connect(
 
 @contextmanager
 def connect_to_read(path: Path, factory: type[C], *, timeout: float = DEFAULT.busy_seconds) -> Iterator[C]:
-    """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`."""
+    """A connection that leaves the file, its log and its folder as they are. Raises `sqlite3.Error`, and
+    `StoreReadOnlyError` where this process may not read."""
     # A log would be written back on closing unless opened read-only; without one, only a connection that may
     # write removes the empty log which SQLite makes to read a file in WAL mode.
     mode = "ro" if has_log(path) else "rw"
-    with closing(connect(path, factory, mode=mode, timeout=timeout)) as connection:
-        connection.execute("PRAGMA query_only = ON")
-        yield connection
+    try:
+        with closing(connect(path, factory, mode=mode, timeout=timeout)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
+    except sqlite3.OperationalError as error:
+        if result_code(error) & 0xFF in _NO_ACCESS and (why := _why_unreadable(path)):
+            raise StoreReadOnlyError(why) from error
+        raise
+
+
+_NO_ACCESS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+
+
+def _why_unreadable(path: Path) -> str | None:
+    """What keeps this process from reading a file, if it is a lack of rights."""
+    if not os.access(path, os.R_OK):
+        return f"{path} cannot be read"
+    if not os.access(path.parent, os.W_OK):
+        return f"{path.parent} cannot be written, and SQLite makes a log there even to read: copy the file elsewhere"
+    return None
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:
@@ -163,6 +213,14 @@ def logs(path: Path) -> tuple[Path, Path, Path]:
     """The files that SQLite keeps beside this one: `-wal`, `-shm`, `-journal`."""
     wal, shm, journal = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
     return wal, shm, journal
+
+
+def bytes_of(log: Path) -> int:
+    """How long it is; 0 where there is none, any more: whoever closes a store last takes its logs away."""
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def has_log(path: Path) -> bool:
@@ -256,7 +314,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 def is_in_use(path: Path) -> bool:
     """Whether somebody has the file open, in this process or another. What a store that was killed left in its log is
     put into the file on the way; what is no database, or is damaged, stays as it is."""
-    with closing(connect(path, sqlite3.Connection, timeout=0.5)) as connection:
+    with closing(connect(path, Connection, timeout=0.5)) as connection:
         try:
             # In WAL mode only a connection of this kind meets the locks of those who do not write just now.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()

@@ -6,6 +6,7 @@ of its own (https://sqlite.org/howtocorrupt.html §2.6).
 """
 
 import os
+import sqlite3
 from weakref import WeakSet
 
 from authstore.backends.sqlite.units import UnitConnection
@@ -25,10 +26,18 @@ def let_go() -> None:
 
     Raises `StoreMisuseError` where the fork came amid some work: its locks can no longer be undone in this process.
     """
-    if any(connection.is_at_work or connection.in_transaction for connection in _inherited):
+    if any(connection.is_at_work or connection.in_transaction for connection in filter(_is_open, _inherited)):
         raise StoreMisuseError("this process was forked while a store was at work: fork before opening, or use spawn")
     while _inherited:
         _inherited.pop().close()
+
+
+def _is_open(connection: UnitConnection) -> bool:
+    """One that was closed may only not have been forgotten yet."""
+    try:
+        return connection.in_transaction or True
+    except sqlite3.ProgrammingError:
+        return False
 
 
 def _inherit() -> None:

@@ -31,6 +31,7 @@ from authstore.backends.tuning import DEFAULT, Tuning
 from authstore.errors import (
     ConfigurationError,
     SchemaError,
+    StoreBusyError,
     StoreCorruptError,
     StoreNotFoundError,
     StoreReadOnlyError,
@@ -40,6 +41,7 @@ from authstore.sql import queries
 
 CACHED_STATEMENTS = 256
 TRY_SECONDS = 0.25  # one wait for a lock held by another process; whoever waits longer tries again
+_PAUSE_SECONDS = 0.05  # before the next try, where SQLite did not wait at all
 MIN_SQLITE = (3, 37, 0)  # STRICT tables
 
 
@@ -68,7 +70,7 @@ async def open_file(
     """Opens the store in this file; `steps` are the migrations, authstore's own unless told."""
     fork.let_go()
     options = FileOptions(path, durability, create, migrate, clock, steps or migrations("sqlite"))
-    writer = await _start(partial(open_writer, options))
+    writer = await _start_writer(options, tuning.busy_seconds)
     try:
         place = await writer.run(lambda connection: connection.place)
         reader = await _start(partial(open_reader, path, place))
@@ -87,6 +89,19 @@ async def open_memory(
     )
     thread = await _start(partial(open_in_memory, options))
     return SqliteDatabase(thread, thread, None, tuning.busy_seconds)
+
+
+async def _start_writer(options: FileOptions, busy_seconds: float) -> ConnectionThread:
+    """The writing connection. Each try waits for a moment only: whoever gives up has not to wait for the lock."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + busy_seconds
+    while True:
+        try:
+            return await _start(partial(open_writer, options))
+        except StoreBusyError:
+            if loop.time() >= deadline:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _start(connector: Callable[[], sqlite3.Connection]) -> ConnectionThread:
@@ -255,7 +270,7 @@ def _check(path: Path, options: FileOptions) -> None:
         raise StoreReadOnlyError(f"{path} cannot be written")
     _check_folder(path)
     is_all_there_is = not file.has_log(path)
-    with file.connect_to_read(path, UnitConnection) as connection:
+    with file.connect_to_read(path, UnitConnection, timeout=TRY_SECONDS) as connection:
         fork.note(connection)
         if not file.is_ours(connection):
             raise SchemaError(f"{path} is a SQLite database, but no authstore")

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from authstore.backends.sqlite.errors import is_busy, name_of, ours
-from authstore.backends.sqlite.file import FilePlace
+from authstore.backends.sqlite.file import Connection, FilePlace
 from authstore.backends.sqlite.texts import escaped, is_undecodable
 from authstore.database import Row, Unit
 from authstore.errors import StoreError, UnknownOutcomeError
@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Sized)
 Begun = tuple[Unit[T], Statement]  # a unit with the first statement that it yielded
 
 
-class UnitConnection(sqlite3.Connection):
+class UnitConnection(Connection):
     """A connection that runs whole functions in its thread.
 
     aiosqlite forwards `executemany` to the thread as it stands: with `RUN` in place of SQL, the "parameters"

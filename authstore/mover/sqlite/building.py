@@ -32,7 +32,7 @@ _INDEXING = ("PRAGMA temp_store = FILE", "PRAGMA cache_size = -4000", "PRAGMA th
 
 def open_building(path: Path) -> sqlite3.Connection:
     """The file, set up for loading."""
-    building = file.connect(path, sqlite3.Connection)
+    building = file.connect(path, file.Connection)
     for setting in _LOADING:
         building.execute(setting).fetchall()
     return building

@@ -1,7 +1,6 @@
 """A target while it is followed: written in place, and marked, so that nobody else opens it for writing."""
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ class FollowedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.connection = file.connect(path, sqlite3.Connection)
+        self.connection = file.connect(path, file.Connection)
         self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
         for setting in ("foreign_keys = OFF", "synchronous = FULL", "cache_size = -32768"):
             self.connection.execute(f"PRAGMA {setting}").fetchall()

@@ -63,7 +63,7 @@ class _Readers:
         return question(self._own.reader, table)
 
     def _open(self) -> sqlite3.Connection:
-        reader = file.connect(self._path, sqlite3.Connection, mode=self._mode)
+        reader = file.connect(self._path, file.Connection, mode=self._mode)
         self._opened.append(reader)
         reader.execute("PRAGMA query_only = ON")
         reader.execute(f"PRAGMA cache_size = {_CACHE}")

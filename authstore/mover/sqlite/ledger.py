@@ -159,7 +159,7 @@ class Ledger:
 def notes_in(path: Path) -> dict[str, str]:
     """The notes in a file; none where it is no file of a move."""
     try:
-        with closing(file.connect(path, sqlite3.Connection)) as connection:
+        with closing(file.connect(path, file.Connection)) as connection:
             ledger = Ledger(connection)
             return ledger.notes() if ledger.is_there() else {}
     except sqlite3.DatabaseError:

@@ -18,7 +18,7 @@ def opened_for_reading(files: TargetFiles) -> Iterator[sqlite3.Connection]:
     if not files.target.is_file():
         raise TargetError(f"there is no file {files.target}", hint="run `authstore move` first")
     try:
-        with file.connect_to_read(files.target, sqlite3.Connection) as connection:
+        with file.connect_to_read(files.target, file.Connection) as connection:
             connection.execute("BEGIN")
             yield connection
     except sqlite3.DatabaseError as error:

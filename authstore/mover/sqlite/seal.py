@@ -29,10 +29,10 @@ def seal(path: Path, part_bytes: int = PART_BYTES) -> None:
 
     `part_bytes`: of the parts that are read side by side; whoever looks at the seal must know them.
     """
-    with closing(file.connect(path, sqlite3.Connection)) as connection:
+    with closing(file.connect(path, file.Connection)) as connection:
         start, size = _own_page(connection)
     sha256 = _sha256(path, (start, size), part_bytes)
-    with closing(file.connect(path, sqlite3.Connection)) as connection:
+    with closing(file.connect(path, file.Connection)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"UPDATE {TABLE} SET sha256 = ?", (sha256,))
 
@@ -40,7 +40,7 @@ def seal(path: Path, part_bytes: int = PART_BYTES) -> None:
 def is_sealed(path: Path, part_bytes: int = PART_BYTES) -> bool:
     """Whether every byte of a closed file is as when it was sealed."""
     try:
-        with closing(file.connect(path, sqlite3.Connection)) as connection:
+        with closing(file.connect(path, file.Connection)) as connection:
             start, size = _own_page(connection)
             (sha256,) = connection.execute(f"SELECT sha256 FROM {TABLE}").fetchone()
     except (sqlite3.DatabaseError, TypeError):

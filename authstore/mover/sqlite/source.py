@@ -279,8 +279,7 @@ def opened_source(files: TargetFiles, system: str = "", *, is_store: bool = True
     try:
         with ExitStack() as opened:
             first, *others = (
-                opened.enter_context(file.connect_to_read(files.target, sqlite3.Connection))
-                for _ in range(_CONNECTIONS)
+                opened.enter_context(file.connect_to_read(files.target, file.Connection)) for _ in range(_CONNECTIONS)
             )
             for connection in (first, *others):
                 connection.execute(f"PRAGMA cache_size = {_CACHE}")
@@ -299,7 +298,7 @@ def opened_source(files: TargetFiles, system: str = "", *, is_store: bool = True
 def is_store(path: Path) -> bool:
     """Whether a file is one of authstore's. Raises `SourceError` where it cannot be read."""
     try:
-        with file.connect_to_read(path, sqlite3.Connection) as connection:
+        with file.connect_to_read(path, file.Connection) as connection:
             return file.is_ours(connection)
     except sqlite3.Error as error:
         raise SourceError(f"{path} cannot be read: {error}") from error

@@ -151,7 +151,7 @@ def _anew(files: TargetFiles, start: Start, scheme: Scheme) -> TargetConnection:
 
 def refuse_written(files: TargetFiles) -> None:
     """Rows that no move put there. Raises `TargetChangedError` with their counts."""
-    with closing(file.connect(files.target, TargetConnection)) as connection:
+    with closing(file.connect(files.target, file.Connection)) as connection:
         ledger = Ledger(connection)
         changes = {}
         followed = unfolded(ledger.notes())  # nobody else could open it for writing

@@ -53,6 +53,7 @@ EXPECTED: dict[int, type[AuthStoreError]] = {
     sqlite3.SQLITE_CONSTRAINT_NOTNULL: StoreError,
     sqlite3.SQLITE_IOERR: StoreError,
     sqlite3.SQLITE_IOERR_WRITE: StoreError,
+    sqlite3.SQLITE_IOERR_SHMSIZE: StoreFullError,
     sqlite3.SQLITE_ERROR: StoreError,
 }
 

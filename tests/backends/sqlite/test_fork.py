@@ -136,6 +136,32 @@ async def test_a_forked_child_may_open_its_own_and_loses_nothing_when_the_parent
         assert {user.id for user in await store.list_users()} == {"ada", "first"} | acknowledged
 
 
+async def test_what_the_parent_has_closed_keeps_no_child_from_opening(tmp_path: Path) -> None:
+    """Though the parent has not forgotten it yet."""
+    script = """
+        from authstore.backends.sqlite import file, fork
+        from authstore.backends.sqlite.units import UnitConnection
+
+        async def count():
+            async with connect(PATH) as store:
+                return len(await store.list_users())
+
+        async def main():
+            store = await keep_open()
+            await store.close()
+
+        asyncio.run(main())
+        KEPT.append(file.connect(PATH, UnitConnection))
+        fork.note(KEPT[0])
+        KEPT[0].close()
+        child = os.fork()
+        if child == 0:
+            os._exit(asyncio.run(count()))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    assert await run(script, tmp_path, "-W", "ignore::DeprecationWarning") == "1\n"
+
+
 async def test_a_child_forked_amid_a_transaction_is_told_that_it_cannot_open_anything(tmp_path: Path) -> None:
     script = """
         async def main():

@@ -314,7 +314,7 @@ async def test_a_new_file_in_a_read_only_folder_is_told_at_open(tmp_path: Path) 
 READ_ONLY_MOUNT = """
 import asyncio, sys
 from pathlib import Path
-from authstore import connect
+from authstore import connect, ops
 from authstore.errors import StoreReadOnlyError
 
 async def main():
@@ -324,6 +324,14 @@ async def main():
         except StoreReadOnlyError:
             continue
         raise SystemExit(f"{name} was opened on a read-only mount")
+    path = Path(sys.argv[1]) / "auth.db"
+    for look in (ops.inspect(path), ops.backup(path, path.parent.with_name("backup.db"))):
+        try:
+            await look
+        except StoreReadOnlyError as error:
+            assert "SQLite makes a log there even to read" in str(error), error
+            continue
+        raise SystemExit("a log was made on a read-only mount")
 
 asyncio.run(main())
 """

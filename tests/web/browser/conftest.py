@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,37 @@ class Certificate:
     fingerprint: str
 
 
+class Mailbox(Outbox):
+    """Letters that the site's own thread sends after it has answered. Whoever looks for one waits until there is one
+    that nobody has looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: list[EmailMessage] = []
+
+    def last(self, address: str | None = None) -> EmailMessage:
+        found: list[EmailMessage] = []
+
+        def has_come() -> bool:
+            found[:] = [letter for letter in self._all(address) if letter not in self._seen]
+            return bool(found)
+
+        _wait_for(has_come)
+        if not found:
+            raise LookupError("no further letter was sent")
+        self._seen.append(found[-1])
+        return found[-1]
+
+    def _all(self, address: str | None) -> list[EmailMessage]:
+        return self.messages if address is None else self.to(address)
+
+
 @dataclass
 class Site:
     """A site that runs, and what the tests look at behind its back."""
 
     url: str
-    outbox: Outbox
+    outbox: Mailbox
     provider: OpenIDProvider
     other: OpenIDProvider
     auth: Auth
@@ -276,7 +302,7 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 
 def _build(url: str, database: Path) -> tuple[Site, FastAPI]:
-    outbox, providers_url, store_url = Outbox(), url.replace("localhost", "127.0.0.1"), f"sqlite:///{database}"
+    outbox, providers_url, store_url = Mailbox(), url.replace("localhost", "127.0.0.1"), f"sqlite:///{database}"
     pretend = OpenIDProvider(f"{providers_url}/pretend", people=(ADA, GRACE), ask=True)
     other = OpenIDProvider(f"{providers_url}/other", people=(Person("a-77", "ada@work.example", name="Ada at work"),))
     poster = OpenIDProvider(f"{providers_url}/poster", people=(GRACE,))

@@ -8,6 +8,8 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from authstore.testing.web import link_in
+
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 ARTEFACTS = Path(__file__).parents[3] / "artefacts" / "web"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -204,12 +206,11 @@ def test_an_address_the_server_refuses_is_marked_and_kept(visitor: Any) -> None:
 def test_the_letter_is_for_everybody_too(visitor: Any) -> None:
     page = visitor.tab()
     open_check_mail(visitor, page)
-    html = visitor.site.outbox.last().get_body(("html",)).get_content()
+    letter = visitor.site.outbox.last()
+    html = letter.get_body(("html",)).get_content()
     page.goto("about:blank")
     page.set_content(html)
     page.screenshot(path=ARTEFACTS / "letter.png")
     page.evaluate(AXE)
     assert faults_of(page) == []
-    expect(page.get_by_role("link", name="Sign in to Harbour Notes")).to_have_attribute(
-        "href", visitor.site.outbox.link()
-    )
+    expect(page.get_by_role("link", name="Sign in to Harbour Notes")).to_have_attribute("href", link_in(letter))

@@ -49,7 +49,7 @@ def test_a_form_from_before_signing_in_in_another_tab_goes_on(visitor: Any) -> N
     expect(waiting.get_by_role("heading", name="One more click")).to_be_visible()
     waiting.get_by_role("button", name="Go on").click()
     expect(waiting.get_by_role("heading", name="Check your e-mail")).to_be_visible()
-    assert visitor.site.outbox.to("grace@example.com")
+    assert visitor.site.outbox.link("grace@example.com")
 
 
 def test_a_passkey_button_from_before_signing_in_in_another_tab_works(visitor: Any) -> None:

@@ -36,7 +36,7 @@ def check(path: Path, stop: Stop, *, look_every: int = _LOOK_EVERY) -> Checked:
     """
     if path.stat().st_size == 0:
         raise SchemaError(f"{path.name} is an empty file, not a store")
-    with files_translated(), closing(file.connect(path, sqlite3.Connection, mode="ro")) as connection:
+    with files_translated(), closing(file.connect(path, file.Connection, mode="ro")) as connection:
         connection.execute(f"PRAGMA cache_size = {_CACHE}")
         if not file.is_ours(connection):
             raise SchemaError(f"{path.name} is a SQLite database, but no authstore")

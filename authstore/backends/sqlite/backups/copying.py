@@ -72,7 +72,7 @@ def write(source: sqlite3.Connection, target: Path, stop: Stop) -> None:
 
 def _connect(target: Path) -> sqlite3.Connection:
     """To a file that nobody else knows of: it is dropped where anything fails, and flushed here."""
-    connection = file.connect(target, sqlite3.Connection)
+    connection = file.connect(target, file.Connection)
     connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = OFF").fetchall()

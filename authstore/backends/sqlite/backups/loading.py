@@ -39,7 +39,7 @@ class Loader:
 @contextmanager
 def new_file(path: Path, version: int, clock: Clock) -> Iterator[Loader]:
     """Makes an empty file a store of this schema version, to be filled."""
-    with files_translated(), closing(file.connect(path, sqlite3.Connection)) as connection:
+    with files_translated(), closing(file.connect(path, file.Connection)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # flushed below; without its end nobody gets to see it
         connection.execute("PRAGMA journal_mode = OFF").fetchall()
         run_pending(connection, schema.migrations("sqlite")[:version], clock)
@@ -59,7 +59,7 @@ def new_file(path: Path, version: int, clock: Clock) -> Iterator[Loader]:
 @contextmanager
 def rows_of(path: Path) -> Iterator["Rows"]:
     """A closed file's rows."""
-    with files_translated(), closing(file.connect(path, sqlite3.Connection, mode="ro")) as connection:
+    with files_translated(), closing(file.connect(path, file.Connection, mode="ro")) as connection:
         yield Rows(connection)
 
 

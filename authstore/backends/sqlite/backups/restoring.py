@@ -31,7 +31,7 @@ def check_place(path: Path) -> None:
 def _is_store(path: Path) -> bool:
     """Whether a store can be read there. Raises `SchemaError` where somebody else's database can."""
     try:
-        with file.connect_to_read(path, sqlite3.Connection) as connection:
+        with file.connect_to_read(path, file.Connection) as connection:
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if tables and not file.is_ours(connection):
                 raise SchemaError(f"{path} is a SQLite database, but no authstore: name another file")
@@ -44,7 +44,7 @@ def newest_change(path: Path) -> int:
     """The number of the newest row in the change log of what is there; 0 where that cannot be read."""
     if not path.exists():
         return 0
-    with suppress(sqlite3.Error), file.connect_to_read(path, sqlite3.Connection) as connection:
+    with suppress(sqlite3.Error), file.connect_to_read(path, file.Connection) as connection:
         (newest,) = connection.execute(queries.get_newest_change.sqlite).fetchone()
         return int(newest or 0)
     return 0

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from authstore import schema
 from authstore.backends.inspection import Symptom
 from authstore.backends.sqlite import file, fork, texts, volume
-from authstore.backends.sqlite.errors import is_busy
+from authstore.backends.sqlite.errors import files_translated, is_busy
 from authstore.backends.sqlite.litestream import newest_copy
 from authstore.backends.sqlite.migrating import ledger
 from authstore.backends.sqlite.shape import lacking, tables, told
@@ -35,12 +35,13 @@ def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
 
 
 def examine_file(path: Path) -> list[Symptom]:
-    """What can be seen without opening it. Raises `OSError`."""
-    if not path.exists():
+    """What can be seen without opening it. Raises an error of ours where it is taken away meanwhile."""
+    with files_translated():
+        if path.exists():
+            return [*_volume(path), *_modes(path), *_log(path), *_lock(path)]
         if file.has_lost_its_file(path):
             return [Symptom("lost-file", f"{path} is gone, its log is there")]
         return [Symptom("missing", f"{path} is not there")]
-    return [*_volume(path), *_modes(path), *_log(path), *_lock(path)]
 
 
 def _volume(path: Path) -> Iterator[Symptom]:
@@ -58,15 +59,19 @@ def _modes(path: Path) -> Iterator[Symptom]:
         # The mode bits too: root may write where nobody is meant to.
         if not os.access(place, os.W_OK) or not place.stat().st_mode & 0o222:
             yield Symptom("read-only", f"{place} cannot be written")
-    for each in readable_by_others(path):
-        yield Symptom("file-mode", f"{each} has mode {each.stat().st_mode & 0o777:04o}")
+    for each, mode in readable_by_others(path).items():
+        yield Symptom("file-mode", f"{each} has mode {mode:04o}")
     if is_writable_by_all(path.parent):
         yield Symptom("folder-mode", f"{path.parent} has mode {path.parent.stat().st_mode & 0o777:04o}")
 
 
-def readable_by_others(path: Path) -> list[Path]:
-    """The file and its logs, where somebody else than the owner may read or write them."""
-    return [each for each in (path, *file.logs(path)) if each.exists() and each.stat().st_mode & 0o077]
+def readable_by_others(path: Path) -> dict[Path, int]:
+    """The file and its logs, where somebody else than the owner may read or write them, with their modes."""
+    found: dict[Path, int] = {}
+    for each in (path, *file.logs(path)):
+        with suppress(FileNotFoundError):  # logs go with whoever closes it
+            found[each] = each.stat().st_mode & 0o777
+    return {each: mode for each, mode in found.items() if mode & 0o077}
 
 
 def is_writable_by_all(folder: Path) -> bool:
@@ -77,7 +82,7 @@ def is_writable_by_all(folder: Path) -> bool:
 
 def _log(path: Path) -> Iterator[Symptom]:
     wal, _, _ = file.logs(path)
-    size = wal.stat().st_size if wal.exists() else 0
+    size = file.bytes_of(wal)
     if size > LONG_LOG:
         yield Symptom("long-log", f"{wal} has {size // 2**20} MB; read by {named(holders(path).reading)}")
 
@@ -112,7 +117,7 @@ def _pages(path: Path | None, connection: sqlite3.Connection) -> Iterator[Sympto
         return
     wal, _, _ = file.logs(path)
     (page,) = connection.execute("PRAGMA page_size").fetchone()
-    if path.stat().st_size % page and not (wal.exists() and wal.stat().st_size):
+    if path.stat().st_size % page and not file.bytes_of(wal):
         yield Symptom("damaged", f"{path} is cut off within a page")
 
 
@@ -165,10 +170,17 @@ def _litestream(path: Path | None) -> Iterator[Symptom]:
         yield Symptom("litestream", "the tables of Litestream are there: _litestream_seq")
         return
     yield Symptom("litestream", f"the tables of Litestream are there; its newest file is of {newest:{_INSTANT}}")
-    wal, _, _ = file.logs(path)
-    written = datetime.fromtimestamp(max(each.stat().st_mtime for each in (path, wal) if each.exists()), UTC)
+    written = _last_written(path)
     if written - newest > _BEHIND:
         yield Symptom("litestream-behind", f"written to at {written:{_INSTANT}}, newest file of {newest:{_INSTANT}}")
+
+
+def _last_written(path: Path) -> datetime:
+    wal, _, _ = file.logs(path)
+    seconds = path.stat().st_mtime
+    with suppress(FileNotFoundError):
+        seconds = max(seconds, wal.stat().st_mtime)
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def examine_writer(connection: sqlite3.Connection) -> list[Symptom]:

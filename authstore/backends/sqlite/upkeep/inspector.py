@@ -19,14 +19,10 @@ from authstore.backends.sqlite.inspecting import opened
 from authstore.backends.sqlite.migrating import ledger
 from authstore.backends.sqlite.units import UnitConnection, drive
 from authstore.backends.sqlite.upkeep.examining import examine_database, examine_file, examine_writer
+from authstore.backends.sqlite.upkeep.holders import writing
 from authstore.backends.sqlite.upkeep.mending import mend_files, mend_within
 from authstore.database import Unit
-from authstore.errors import (
-    AuthStoreError,
-    StoreBusyError,
-    StoreClosedError,
-    StoreMisuseError,
-)
+from authstore.errors import AuthStoreError, StoreBusyError, StoreClosedError, StoreMisuseError
 
 T = TypeVar("T")
 
@@ -66,7 +62,8 @@ class SqliteInspector:
         except (StoreClosedError, StoreMisuseError):
             raise
         except AuthStoreError as error:
-            found.append(Symptom(symptom_of(error), str(error)))
+            who = f"; the lock has {writing(self._path)}" if self._path and isinstance(error, StoreBusyError) else ""
+            found.append(Symptom(symptom_of(error), f"{error}{who}"))
         return found
 
     async def mend(self, kind: str) -> None:
@@ -167,7 +164,7 @@ def _size(path: Path | None, with_tables: bool, most: int, connection: sqlite3.C
     place, size, log = "memory", pragma("page_count") * page, 0
     if path is not None:
         wal, _, _ = file.logs(path)
-        place, size, log = str(path), path.stat().st_size, wal.stat().st_size if wal.exists() else 0
+        place, size, log = str(path), path.stat().st_size, file.bytes_of(wal)
     return StoreSize(place, size, log, pragma("freelist_count") * page, version, tables)
 
 

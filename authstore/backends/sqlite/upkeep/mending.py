@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from authstore import schema
@@ -27,7 +28,8 @@ def mend_files(path: Path, kind: str) -> bool:
             path.parent.chmod(path.parent.stat().st_mode & 0o7777 | 0o700)
         elif kind == "file-mode":
             for each in readable_by_others(path):
-                each.chmod(0o600)
+                with suppress(FileNotFoundError):  # logs go with whoever closes it
+                    each.chmod(0o600)
         elif kind == "folder-mode" and is_writable_by_all(path.parent):
             path.parent.chmod(path.parent.stat().st_mode & 0o7775)
         else:
