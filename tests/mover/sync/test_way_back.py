@@ -194,6 +194,22 @@ async def test_indexes_that_the_file_got_since_come_beside_the_old_ones(trip: Tr
     assert {name: one.copied for name, one in again.tables.items() if one.copied} == {}
 
 
+async def test_a_table_of_computed_columns_alone_comes_with_their_values(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute(
+        "CREATE TABLE two (one int GENERATED ALWAYS AS (1) STORED, two int GENERATED ALWAYS AS (2) STORED)"
+    )
+    trip.here.execute("INSERT INTO two DEFAULT VALUES")
+    trip.here.execute("INSERT INTO two DEFAULT VALUES")
+    await trip.out()
+    plan = await trip.back()
+    assert [(one.table, one.message) for one in plan.problems] == [
+        ("two", "has computed columns alone: their formulas stay behind, their values come")
+    ]
+    assert trip.there.execute("SELECT * FROM two").fetchall() == [(1, 2), (1, 2)]
+    await assert_equal(trip)
+
+
 async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
     for link in (trip.here, trip.there):
         link.execute("SET intervalstyle = iso_8601")
