@@ -257,6 +257,8 @@ class IncomingTables:
         if defined.definition["partition_key"]:
             message = f"was partitioned by {defined.definition['partition_key']} and comes back as one table"
             yield Problem("left-behind", name, message)
+        for parent in defined.definition.get("inherits", ()):
+            yield Problem("left-behind", name, f"inherited from {parent} and comes back alone")
         for one in defined.definition["columns"]:
             if one["name"] not in defined.columns:
                 yield Problem("left-behind", name, f'column "{one["name"]}" is gone, or holds other values than it did')
