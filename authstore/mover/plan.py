@@ -56,6 +56,12 @@ class Scheme:
         return {copy.target: hashlib.sha256(base_query(copy).encode()).hexdigest() for copy in self.copies}
 
     @property
+    def made(self) -> list[str]:
+        """The statements that make all that comes along beside authstore's tables."""
+        carried = [copy for copy in self.copies if copy.role is None]
+        return [sql for copy in carried for sql in (*copy.create, *copy.indexes)] + list(self.views)
+
+    @property
     def fingerprint(self) -> str:
         """Two moves with the same make the same tables, so one can go on from the other's file."""
         tables = [

@@ -36,10 +36,18 @@ def is_wanted(name: str, options: MoveOptions) -> bool:
 
 def left_behind(source: SqliteSource, incoming: IncomingTables, options: MoveOptions) -> Iterator[Problem]:
     """What does not come: views and triggers that were never in Postgres, virtual tables, what nobody chose."""
-    known = {f"view {view['name']}" for view in incoming.sources.get("", {}).get("views", ())}
-    for one in source.left_behind():
-        if one not in known:
-            yield Problem("left-behind", "", f"{one} stays behind: it was never in Postgres")
+    was_there = {view["name"] for view in incoming.sources.get("", {}).get("views", ())}
+    for view in incoming.lost_views:
+        yield Problem("left-behind", "", f"view {view} stays behind: the file has it no longer")
+    with source.as_moved() as plain:
+        as_moved = plain.views()
+    for view, sql in source.views().items():
+        if view not in was_there:
+            yield Problem("left-behind", "", f"view {view} stays behind: it was never in Postgres")
+        elif sql != as_moved.get(view):
+            yield Problem("type", "", f"view {view} comes as it was in Postgres: here it was made anew since")
+    for trigger in source.triggers():
+        yield Problem("left-behind", "", f"trigger {trigger} stays behind: it was never in Postgres")
     yield from virtual_behind(source.virtual_tables())
     for name in (*OWN_TABLES, *source.carried_tables()):
         if not is_wanted(name, options) and (count := source.count(name)):

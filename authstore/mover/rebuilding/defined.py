@@ -3,13 +3,14 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from authstore.mover.names import Namespace, cut, folded, literal, quote
 from authstore.mover.postgres.target import BUILDING
-from authstore.mover.rebuilding.renaming import QualifiedName, mentioned, renamed
+from authstore.mover.rebuilding.renaming import QualifiedName, mentioned, names_in_parentheses, renamed
+from authstore.mover.rebuilding.since import Since
 from authstore.mover.rebuilding.steps import Step
-from authstore.mover.sqlite.file_tables import FileIndex
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin", "d": "libc"}
 _TEXTS = ("text", "name", "citext", "bpchar")
@@ -67,7 +68,8 @@ def _type(one: Mapping[str, Any], at: str, places: Places) -> str:
 @dataclass(frozen=True)
 class DefinedTable:
     """`columns`: those that are there still, by their names at the source, with the file's; `texts`: those that are
-    text now, whatever they were; `more`: columns that the file has beside them, as they are declared there."""
+    text now, whatever they were; `more`: columns that the file has beside them, as they are declared there; `since`:
+    what became of it in the file. What that has changed is not made here."""
 
     definition: Mapping[str, Any]
     target: str  # in the file
@@ -75,6 +77,7 @@ class DefinedTable:
     columns: Mapping[str, str]
     texts: Collection[str]
     places: Places
+    since: Since
     more: Sequence[str] = ()
 
     @property
@@ -91,11 +94,31 @@ class DefinedTable:
         keys = [one["name"] for one in self.definition["constraints"] if one["kind"] in "pux"]
         return [*keys, *map(_index_name, self.definition["indexes"])]
 
-    def is_known(self, index: FileIndex) -> bool:
-        """Whether the move to the file made this one of one of these; a number stands behind a name that was taken."""
-        made = {folded(Namespace().take_index(self.target, name)) for name in self.index_names}
-        name = folded(index.name)
-        return name in made or _NUMBER.sub("", name) in made
+    @cached_property
+    def lost(self) -> set[str]:
+        """The names of the checks, keys and indexes that the file has no longer, or not so."""
+        found = {one["name"] for one in self._of_kinds("c") if folded(one["name"]) in self.since.lost_checks}
+        if self.since.has_other_key:
+            found |= {one["name"] for one in self._of_kinds("p")}
+        for index in self.since.lost_indexes:
+            found |= {name for name in self.index_names if self._is_of(name, folded(index.name))}
+            if not index.sql:
+                found |= {one["name"] for one in self._of_kinds("u") if self.columns_of(one) == index.columns}
+        for link in self.since.lost_references:
+            found |= {one["name"] for one in self._of_kinds("f") if set(link.columns) <= set(self.columns_of(one))}
+        return found
+
+    def _of_kinds(self, kinds: str) -> list[Mapping[str, Any]]:
+        return [one for one in self.definition["constraints"] if one["kind"] in kinds]
+
+    def columns_of(self, constraint: Mapping[str, Any]) -> tuple[str, ...]:
+        """Of a key, by their names in the file."""
+        return tuple(self.columns.get(name, name) for name in names_in_parentheses(constraint["definition"]))
+
+    def _is_of(self, name: str, made: str) -> bool:
+        """Whether the move to the file made an index of this one; a number stands behind a name that was taken."""
+        called = folded(Namespace().take_index(self.target, name))
+        return called in (made, _NUMBER.sub("", made))
 
     def first(self) -> Iterator[Step]:
         """The table itself with what judges single rows."""
@@ -111,27 +134,29 @@ class DefinedTable:
         yield from self._owned()
         for column in self.kept:
             yield from self._details(column)
-        for one in self.definition["constraints"]:
-            if one["kind"] == "c" and not one["definition"].endswith("NOT VALID"):
+        for one in self._of_kinds("c"):
+            if one["name"] not in self.lost and not one["definition"].endswith("NOT VALID"):
                 yield self._constraint(one, "check")
 
     def later(self) -> Iterator[Step]:
         """What rows are judged by together."""
         kinds = {"p": "primary key", "u": "unique key", "x": "exclusion constraint", "c": "check"}
-        for one in self.definition["constraints"]:
-            if one["kind"] in "pux" or (one["kind"] == "c" and one["definition"].endswith("NOT VALID")):
+        for one in self._of_kinds("puxc"):
+            if one["name"] not in self.lost and (one["kind"] != "c" or one["definition"].endswith("NOT VALID")):
                 yield self._constraint(one, kinds[one["kind"]])
         for definition in self.definition["indexes"]:
+            if _index_name(definition) in self.lost:
+                continue
             name = self._called(_index_name(definition))
             found = _INDEX.match(definition)
             sql = f"{definition[: found.start(1)]}{quote(name)}{definition[found.end(1) :]}" if found else definition
             yield Step(self.target, name, f'index "{name}"', self.places.said(sql))
 
-    def foreign_keys(self) -> Iterator[tuple[Mapping[str, Any], Step]]:
-        """Those to tables that are not authstore's, each with what the ledger says of it."""
-        for one in self.definition["constraints"]:
-            if one["kind"] == "f":
-                yield one, self._constraint(one, "foreign key")
+    def foreign_keys(self) -> Iterator[tuple[Mapping[str, Any], tuple[str, ...], Step]]:
+        """Each with what the ledger says of it and its columns in the file."""
+        for one in self._of_kinds("f"):
+            if one["name"] not in self.lost:
+                yield one, self.columns_of(one), self._constraint(one, "foreign key")
 
     def _create(self, *, with_formulas: bool) -> str:
         columns = [self._column(column, with_formula=with_formulas) for column in self.kept]
@@ -155,17 +180,30 @@ class DefinedTable:
         else:
             words = [quote(column["name"]), self.places.said(column["type"])]
             words += [f"COLLATE {self.places.said(column['collation'])}"] if column["collation"] else []
-        words += ["NOT NULL"] if column["not_null"] else []
-        if column["generated"] and with_formula:
+        words += ["NOT NULL"] if self._is_needed(column) else []
+        if with_formula and self._has_formula(column):
             kind = "STORED" if column["stored"] else "VIRTUAL"
             words.append(f"GENERATED ALWAYS AS ({self.places.said(column['generated'])}) {kind}")
         return " ".join(words)
+
+    def _has_formula(self, column: Mapping[str, Any]) -> bool:
+        """Whether a column is computed there again: one at least has to be filled."""
+        is_another = self.since.has_other_formula(self.columns[column["name"]])
+        return bool(column["generated"]) and not is_another and not self.is_all_computed
+
+    @property
+    def is_all_computed(self) -> bool:
+        return not self.more and all(column["generated"] for column in self.kept)
+
+    def _is_needed(self, column: Mapping[str, Any]) -> bool:
+        may_be_null = self.since.may_be_null(self.columns[column["name"]])
+        return bool(column["not_null"]) if may_be_null is None else not may_be_null
 
     def _details(self, column: Mapping[str, Any]) -> Iterator[Step]:
         """What a server may refuse of a column: each in a statement of its own."""
         name = column["name"]
         alter = f"ALTER TABLE {self.at} ALTER COLUMN {quote(name)}"
-        if column["default"]:
+        if column["default"] and not self.since.has_other_default(self.columns[name]):
             sql = f"{alter} SET DEFAULT {self.places.said(column['default'])}"
             yield Step(self.target, name, f'the default of column "{name}"', sql)
         if column["identity"]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from authstore.mover.names import folded, quote
+from authstore.mover.names import quote
 
 QualifiedName = tuple[str, str]  # schema and name
 _TOKEN = re.compile(
@@ -29,6 +29,13 @@ def mentioned(sql: str) -> frozenset[QualifiedName]:
         for at in range(len(found) - 2)
         if found[at][0] == found[at + 2][0] == "name" and found[at + 1][1] == "."
     )
+
+
+def names_in_parentheses(sql: str) -> tuple[str, ...]:
+    """The names in the first pair of them: a key's columns."""
+    found = [(kind, text) for kind, text in _tokens(sql)]
+    inside = found[found.index(("other", "(")) :]
+    return tuple(_plain(text) for kind, text in inside[: inside.index(("other", ")"))] if kind == "name")
 
 
 def _renamed_class(text: str, names: Mapping[QualifiedName, QualifiedName]) -> str:
@@ -58,54 +65,3 @@ def _tokens(sql: str) -> Iterator[tuple[str, str]]:
 
 def _plain(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-
-
-_SQLITE_NAME = re.compile(
-    r"(?P<text>'(?:[^']|'')*')|(?P<quoted>\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\])"
-    r"|(?P<name>[A-Za-z_\u0080-\U0010ffff][\w$]*)|(?P<other>.)",
-    re.DOTALL,
-)
-
-
-def in_quotes(sql: str, names: Mapping[str, str]) -> str:
-    """SQLite's SQL with the columns quoted as Postgres needs them; `names`: by what SQLite sees, the name there."""
-    return "".join(_in_quotes(str(found.lastgroup), found[0], names) for found in _SQLITE_NAME.finditer(sql))
-
-
-def _in_quotes(kind: str, text: str, names: Mapping[str, str]) -> str:
-    if kind == "quoted":
-        name = text[1:-1].replace('""', '"').replace("``", "`")
-        return quote(names.get(folded(name), name))
-    if kind == "name" and folded(text) in names:
-        return quote(names[folded(text)])
-    return text
-
-
-def names_in(sql: str) -> set[str]:
-    """Every name in SQLite's SQL, as SQLite compares them."""
-    found = ((str(one.lastgroup), one[0]) for one in _SQLITE_NAME.finditer(sql))
-    return {folded(text.strip('"`[]')) for kind, text in found if kind in ("quoted", "name")}
-
-
-def checks_in(sql: str) -> Iterator[tuple[str, str]]:
-    """The checks in a CREATE TABLE of SQLite's: each with its name ("" without one) and its expression."""
-    found = [(str(one.lastgroup), one[0]) for one in _SQLITE_NAME.finditer(sql)]
-    words = [(at, kind, text) for at, (kind, text) in enumerate(found) if not text.isspace()]
-    for place, (_, kind, text) in enumerate(words):
-        is_check = kind == "name" and text.upper() == "CHECK" and place + 1 < len(words)
-        if not is_check or words[place + 1][2] != "(":
-            continue
-        named = place >= 2 and words[place - 2][2].upper() == "CONSTRAINT"
-        name = words[place - 1][2].strip('"`[]') if named else ""
-        yield name, _inside(found, words[place + 1][0])
-
-
-def _inside(found: list[tuple[str, str]], opening: int) -> str:
-    """What stands between a parenthesis and its other half."""
-    depth, parts = 0, []
-    for kind, text in found[opening:]:
-        depth += (text == "(") - (text == ")") if kind == "other" else 0
-        if depth == 0:
-            break
-        parts.append(text)
-    return "".join(parts[1:])

@@ -9,7 +9,7 @@ from functools import cached_property
 from authstore.mover.catalog import SourceColumn
 from authstore.mover.copies import TableCopy, TargetColumn
 from authstore.mover.layout import Layout
-from authstore.mover.names import OWN_TABLES, quote
+from authstore.mover.names import OWN_TABLES, Namespace, quote
 from authstore.mover.options import MoveOptions
 from authstore.mover.postgres.reading import reader_of
 from authstore.mover.postgres.schemas import objects_of, taken_names
@@ -17,6 +17,7 @@ from authstore.mover.postgres.spelling import written_as
 from authstore.mover.postgres.target import BUILDING, PostgresTarget
 from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.postgres.types import Landing, land, land_with_nan
+from authstore.mover.rebuilding.added import added_to_own
 from authstore.mover.rebuilding.choosing import is_wanted, left_behind, refuse_options
 from authstore.mover.rebuilding.incoming import ROW_NUMBER, STORED, Incoming
 from authstore.mover.rebuilding.rejects import with_rejects
@@ -87,7 +88,12 @@ def rebuild_scheme(source: SqliteSource, target: PostgresTarget, options: MoveOp
     carried = [name for name in source.carried_tables() if is_wanted(name, options)]
     files = {name: source.table(name) for name in carried}
     kinds = {name: source.kinds(table) for name, table in files.items() if not table.is_strict or _has_any(table)}
-    incoming = IncomingTables(files, frozenset(source.own_tables()), source.definitions(), kinds)
+    with source.as_moved() as plain:
+        there = plain.carried_tables()
+        moved = {name: plain.table(name) for name in carried if name in there}
+        lost_views = sorted(plain.views().keys() - source.views().keys())
+    own = frozenset(source.own_tables())
+    incoming = IncomingTables(files, own, source.definitions(), kinds, moved=moved, lost_views=lost_views)
     for _ in range(len(files) + 1):
         try:
             return _tried_scheme(source, target, options, incoming)
@@ -101,6 +107,7 @@ def _tried_scheme(
 ) -> RebuildScheme:
     own = [name for name in source.own_tables() if is_wanted(name, options)]
     tried, zone = Tried(), _naive_tz(source, options)
+    added = added_to_own(source, own, incoming.names)
     with target.trial():
         target.drop_building()
         target.make_building()
@@ -110,10 +117,16 @@ def _tried_scheme(
         tried.steps.first += make_extensions(target, extensions, incoming.used)
         incoming = replace(incoming, members=members_of_extensions(target, extensions))
         steps = incoming.steps()
+        space = Namespace((step.name for step in steps.later), is_postgres=True)
+        steps.first += [step for one in added.values() for step in one.first()]
+        steps.later += [step for one in added.values() for step in one.later(space)]
         tried.steps.first += try_steps(target, steps.first, tried)
         tried.tables = read_tables(target)
         made = [name for name in incoming.files if incoming.names[name] in tried.tables]
-        tables = [_incoming(target, source.table(name), name, {}, tried, "UTC", is_own=True) for name in own]
+        tables = [
+            _incoming(target, one.since.now, name, one.columns, tried, "UTC", is_own=True)
+            for name, one in added.items()
+        ]
         tables += [
             _incoming(target, incoming.files[name], incoming.names[name], incoming.column_names(name), tried, zone)
             for name in made
@@ -126,7 +139,13 @@ def _tried_scheme(
         source.system,
         tuple(decided),
         tried,
-        (*tried.problems, *incoming.problems(), *problems, *left_behind(source, incoming, options)),
+        (
+            *tried.problems,
+            *incoming.problems(),
+            *(problem for one in added.values() for problem in one.problems()),
+            *problems,
+            *left_behind(source, incoming, options),
+        ),
         {one.target: source.count(one.target) for one in decided},
         incoming,
     )

@@ -1,16 +1,16 @@
 """Which tables come, what each is called in Postgres, and the statements that make it there."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from authstore.mover.names import POSTGRES_BYTES, Namespace, cut, folded, quote
-from authstore.mover.postgres.target import BUILDING
+from authstore.mover.names import POSTGRES_BYTES, Namespace, cut, folded
 from authstore.mover.postgres.target_ledger import TABLES
 from authstore.mover.rebuilding.defined import DefinedTable, Places, is_text, new_places, type_steps
-from authstore.mover.rebuilding.grown import GrownTable, grown_type, storage_of
+from authstore.mover.rebuilding.grown import NO_VALUES, GrownTable, grown_type, not_said, reference, storage_of
 from authstore.mover.rebuilding.renaming import QualifiedName, mentioned
+from authstore.mover.rebuilding.since import Since
 from authstore.mover.rebuilding.steps import Step, Steps
 from authstore.mover.reports import Problem
 from authstore.mover.sqlite.file_tables import FileReference, FileTable
@@ -23,7 +23,8 @@ _KEYS = {"users": "id", "roles": "name"}
 class IncomingTables:
     """`files`: the carried tables, by name; `own`: authstore's; `sources`: what the ledger says of all of them;
     `kinds`: how many values of which kind their columns hold, where no declaration says it; `strangers`: columns whose
-    values have outgrown the type that they had in Postgres; `members`: where what extensions made stands."""
+    values have outgrown the type that they had in Postgres; `members`: where what extensions made stands; `moved`: the
+    tables as they were moved here; `lost_views`: that the file has no longer."""
 
     files: Mapping[str, FileTable]
     own: Collection[str]
@@ -31,6 +32,8 @@ class IncomingTables:
     kinds: Mapping[str, Mapping[str, Mapping[str, int]]]
     strangers: Collection[tuple[str, str]] = ()
     members: Mapping[QualifiedName, QualifiedName] = field(default_factory=dict)
+    moved: Mapping[str, FileTable] = field(default_factory=dict)
+    lost_views: Collection[str] = ()
 
     @cached_property
     def names(self) -> Mapping[str, str]:
@@ -95,7 +98,7 @@ class IncomingTables:
         """Of the columns of a table, as Postgres has to have them."""
         table = self.files[name]
         return {
-            column.name: storage_of(column, table.is_strict, self.kinds.get(name, {}).get(column.name, _NONE))
+            column.name: storage_of(column, table.is_strict, self.kinds.get(name, {}).get(column.name, NO_VALUES))
             for column in table.columns
         }
 
@@ -103,7 +106,9 @@ class IncomingTables:
         """Everything that makes the carried tables, in order."""
         steps = Steps([*type_steps(self.sources.get("", {}), self.places, self.used)])
         defined = {name: self.defined(name) for name in self.files}
-        taken = [index for one in defined.values() if one is not None for index in one.index_names]
+        taken = [
+            index for one in defined.values() if one is not None for index in one.index_names if index not in one.lost
+        ]
         space = Namespace([*self.names.values(), *taken], is_postgres=True)
         for name, one in defined.items():
             grown = self._grown(name)
@@ -120,17 +125,18 @@ class IncomingTables:
         return steps
 
     def _add_new(self, name: str, defined: DefinedTable, grown: GrownTable, steps: Steps, space: Namespace) -> None:
-        """What a table got since it left Postgres: defaults, checks and keys of its new columns, and indexes."""
-        known = set(self._columns(name).values())
-        new = [column for column in self.files[name].columns if column.name not in known]
-        constraints = Namespace((one["name"] for one in defined.definition["constraints"]), is_postgres=True)
-        steps.first += [step for column in new for step in grown.default(column)]
-        if new:
-            steps.first += grown.checks(constraints, [column.name for column in new])
-        for index in self.files[name].indexes:
-            is_of_new = not set(index.columns) <= known
-            if (index.sql and not defined.is_known(index)) or (not index.sql and is_of_new):
-                steps.later.append(grown.index(index, space))
+        """What a table got since it left Postgres."""
+        types = {here: self._declared(name, there) for there, here in self._columns(name).items()}
+        kept = (one["name"] for one in defined.definition["constraints"] if one["name"] not in defined.lost)
+        for column in self.files[name].columns:
+            if column.name not in types:
+                steps.first += grown.default(column)
+            elif defined.since.has_other_default(column.name):
+                steps.first += grown.default(column, types[column.name])
+        steps.first += grown.checks(defined.since.new_checks, Namespace(kept, is_postgres=True))
+        if defined.since.has_other_key:
+            steps.later += grown.key(space)
+        steps.later += [grown.index(index, space) for index in defined.since.new_indexes]
 
     @cached_property
     def used(self) -> frozenset[QualifiedName]:
@@ -152,8 +158,12 @@ class IncomingTables:
             columns,
             {there for there, here in columns.items() if self._is_text_now(name, there, here)},
             self.places,
+            self._since(name),
             [grown.column(column) for column in table.columns if column.name not in known],
         )
+
+    def _since(self, name: str) -> Since:
+        return Since(self.moved.get(name, self.files[name]), self.files[name])
 
     def _grown(self, name: str) -> GrownTable:
         """A table as the file has it."""
@@ -169,14 +179,13 @@ class IncomingTables:
         """As they were, where what they point to comes too; new ones, and those to authstore's, as the file says."""
         said: set[tuple[str, ...]] = set()
         defined = self.defined(name)
-        for one, step in defined.foreign_keys() if defined else ():
-            columns = self._columns(name)
+        for one, columns, step in defined.foreign_keys() if defined else ():
             pointed = next(iter(mentioned(one["definition"].partition(" REFERENCES ")[2].partition("(")[0])))
             if pointed in self.places.names:
-                said.add(_own_columns(one["definition"], columns))
+                said.add(columns)
                 yield step
-            elif pointed not in self.places.own or not self._has_link(name, _own_columns(one["definition"], columns)):
-                said.add(_own_columns(one["definition"], columns))
+            elif pointed not in self.places.own or not self._has_link(name, columns):
+                said.add(columns)
                 missing = "what it points to does not come, or in another form"
                 yield Step(name, one["name"], f'foreign key "{one["name"]}"', "", refusal=missing)
         for number, link in enumerate(self.files[name].references):
@@ -189,29 +198,28 @@ class IncomingTables:
 
     def _link(self, name: str, link: FileReference, number: int) -> Step:
         there = self.column_names(name)
-        own = ", ".join(quote(there[self.files[name].column(column).name]) for column in link.columns)
+        own = [there[column] for column in link.columns]
         parent = link.table if link.table in self.own else self.names.get(link.table, link.table)
         names = self.column_names(link.table) if link.table in self.files else {}
-        targets = ", ".join(quote(names.get(column, column)) for column in link.target_columns)
-        known, deferral = self._constraint_on(name, link.columns)
+        known, deferral = self._constraint_on(name, link)
         called = known or cut(f"{self.names[name]}_{'_'.join(link.columns)}", end=f"_fkey{number or ''}")
-        sql = (
-            f"ALTER TABLE {quote(BUILDING)}.{quote(self.names[name])} ADD CONSTRAINT {quote(called)}"
-            f" FOREIGN KEY ({own}) REFERENCES {quote(BUILDING)}.{quote(parent)} ({targets})"
-            f" ON DELETE {link.on_delete} ON UPDATE {link.on_update}{deferral}"
-        )
-        return Step(name, called, f'foreign key "{called}"', sql)
+        pointed = [names.get(column, column) for column in link.target_columns]
+        return reference(name, self.names[name], called, own, replace(link, table=parent, deferral=deferral), pointed)
 
-    def _constraint_on(self, name: str, columns: tuple[str, ...]) -> tuple[str, str]:
-        """The name that a foreign key on these columns had in Postgres, and when it was judged."""
-        for one in self.sources[name]["constraints"] if name in self.sources else ():
-            if one["kind"] == "f" and set(columns) <= set(_own_columns(one["definition"], self._columns(name))):
+    def _constraint_on(self, name: str, link: FileReference) -> tuple[str, str]:
+        """The name that a foreign key on these columns had in Postgres, and when it is judged."""
+        defined = self.defined(name)
+        for one in defined.definition["constraints"] if defined else ():
+            if defined and one["kind"] == "f" and set(link.columns) <= set(defined.columns_of(one)):
                 _, found, rest = one["definition"].partition(" DEFERRABLE")
-                return str(one["name"]), f"{found}{rest.replace(' NOT VALID', '')}"
-        return "", ""
+                deferral = f"{found}{rest.replace(' NOT VALID', '')}"
+                return str(one["name"]), link.deferral if defined.since.is_new(link) else deferral
+        return "", link.deferral
 
     def _views(self) -> Iterator[Step]:
         for view in self.sources.get("", {}).get("views", ()):
+            if view["name"] in self.lost_views:
+                continue
             gone = sorted(
                 f"{schema}.{name}"
                 for schema, name in mentioned(view["definition"])
@@ -227,26 +235,11 @@ class IncomingTables:
         for name in self.files:
             yield from self._cut(name)
         for name in self.files:
-            defined = self.defined(name)
-            if defined is None:
-                continue
-            for column in sorted(defined.texts):
-                message = (
-                    f'column "{column}" ({self._declared(name, column)}) refers to ids, which are text: it becomes text'
-                )
-                yield Problem("type", name, message)
-            if defined.definition["partition_key"]:
-                message = f"was partitioned by {defined.definition['partition_key']} and comes back as one table"
-                yield Problem("left-behind", name, message)
-            for one in defined.definition["columns"]:
-                if one["name"] not in defined.columns:
-                    yield Problem(
-                        "left-behind", name, f'column "{one["name"]}" is gone, or holds other values than it did'
-                    )
-            for column in defined.more:
-                yield Problem("type", name, f"column {column} was not in Postgres before")
+            if defined := self.defined(name):
+                yield from self._otherwise(name, defined)
         for name, table in self.files.items():
             yield from self._not_said(name)
+            yield from self._changed(name)
             if name not in self.sources:
                 shown = ", ".join(
                     f"{one.name} {grown_type(self.storages(name)[one.name]).split(' COLLATE')[0]}"
@@ -254,18 +247,47 @@ class IncomingTables:
                 )
                 yield Problem("type", name, f"was never in Postgres: {shown}")
 
+    def _otherwise(self, name: str, defined: DefinedTable) -> Iterator[Problem]:
+        """What cannot be there what it was."""
+        for column in sorted(defined.texts):
+            message = (
+                f'column "{column}" ({self._declared(name, column)}) refers to ids, which are text: it becomes text'
+            )
+            yield Problem("type", name, message)
+        if defined.definition["partition_key"]:
+            message = f"was partitioned by {defined.definition['partition_key']} and comes back as one table"
+            yield Problem("left-behind", name, message)
+        for parent in defined.definition.get("inherits", ()):
+            yield Problem("left-behind", name, f"inherited from {parent} and comes back alone")
+        for one in defined.definition["columns"]:
+            if one["name"] not in defined.columns:
+                yield Problem("left-behind", name, f'column "{one["name"]}" is gone, or holds other values than it did')
+        if defined.is_all_computed:
+            yield Problem(
+                "left-behind", name, "has computed columns alone: their formulas stay behind, their values come"
+            )
+        for column in defined.more:
+            yield Problem("type", name, f"column {column} was not in Postgres before")
+
+    def _changed(self, name: str) -> Iterator[Problem]:
+        """What an application's own migrations changed."""
+        defined = self.defined(name)
+        if defined is None:
+            return
+        if name not in self.moved:
+            said = "how it was when it was moved here is not noted: what was changed in SQLite since does not come"
+            yield Problem("left-behind", name, said)
+        for said in defined.since.said(list(self._columns(name).values())):
+            yield Problem("type", name, said)
+        for lost in sorted(defined.lost):
+            yield Problem(
+                "left-behind", name, f'"{lost}" does not come as it was: the file has it no longer, or otherwise'
+            )
+
     def _not_said(self, name: str) -> Iterator[Problem]:
         """What the file's own words lose of columns that were never there."""
         known = set(self._columns(name).values())
-        for column in self.files[name].columns:
-            if column.name in known:
-                continue
-            if column.generated:
-                said = f'the formula of column "{column.name}" stays behind, its values come'
-                yield Problem("left-behind", name, said)
-            if column.collation != "BINARY":
-                said = f'column "{column.name}" compares by {column.collation} in SQLite, and letter by letter there'
-                yield Problem("weaker", name, said)
+        yield from not_said(name, [column for column in self.files[name].columns if column.name not in known])
 
     def _cut(self, name: str) -> Iterator[Problem]:
         """Names that have to be others there."""
@@ -279,9 +301,6 @@ class IncomingTables:
                 yield Problem("name", name, message)
 
 
-_NONE = {"integer": 0, "real": 0, "text": 0, "blob": 0}
-
-
 def texts_in(value: Any) -> Iterator[str]:
     """Every text in what the ledger keeps."""
     if isinstance(value, str):
@@ -290,26 +309,3 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from (text for part in value.values() for text in texts_in(part))
     elif isinstance(value, Sequence):
         yield from (text for part in value for text in texts_in(part))
-
-
-def _own_columns(definition: str, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """The columns of a foreign key, by their names in the file."""
-    inside = definition.partition("(")[2].partition(")")[0]
-    return tuple(columns.get(name, name) for name in _list(inside))
-
-
-def _list(text: str) -> Sequence[str]:
-    """Names with commas between them, some in quotes."""
-    found, rest = [], text
-    while rest:
-        if rest.startswith('"'):
-            end = 1
-            while rest[end] != '"' or rest[end : end + 2] == '""':
-                end += 2 if rest[end : end + 2] == '""' else 1
-            found.append(rest[1:end].replace('""', '"'))
-            rest = rest[end + 1 :].lstrip(", ")
-        else:
-            name, _, rest = rest.partition(",")
-            found.append(name.strip())
-            rest = rest.lstrip()
-    return found

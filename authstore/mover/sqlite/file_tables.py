@@ -7,7 +7,8 @@ from authstore.mover.names import folded
 
 @dataclass(frozen=True, slots=True)
 class FileColumn:
-    """A column of a table in the file. `declared`: its type, in capitals; "" where it has none."""
+    """A column of a table in the file. `declared`: its type, in capitals; "" where it has none. `formula`: of a
+    `generated` one."""
 
     name: str
     declared: str
@@ -15,17 +16,19 @@ class FileColumn:
     default: str | None
     generated: bool
     collation: str
+    formula: str
 
 
 @dataclass(frozen=True, slots=True)
 class FileReference:
-    """A foreign key of a table in the file."""
+    """A foreign key of a table in the file. `deferral`: in SQL's words; "" where it is judged at once."""
 
     columns: tuple[str, ...]
     table: str
     target_columns: tuple[str, ...]
     on_delete: str
     on_update: str
+    deferral: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 from authstore.backends.sqlite import file
 from authstore.errors import SchemaError
 from authstore.mover.errors import SourceError
-from authstore.mover.names import quote
-from authstore.mover.sqlite.building import own_tables, sequences_of, tables_of
+from authstore.mover.names import folded, quote
+from authstore.mover.sqlite.building import lay_schema, own_indexes, own_tables, own_triggers, sequences_of, tables_of
+from authstore.mover.sqlite.clauses import ColumnWords, column_words, deferrals_in
 from authstore.mover.sqlite.file_tables import FileColumn, FileIndex, FileReference, FileTable, as_text
 from authstore.mover.sqlite.ledger import TABLES, Ledger
 from authstore.mover.sqlite.one_moment import begin_at_one_moment
@@ -117,12 +118,25 @@ class SqliteSource:
         )
         return {name for (name,) in found}
 
-    def left_behind(self) -> Sequence[str]:
-        """Views and triggers that somebody made, as "view name"."""
-        found = self.connection.execute(
-            "SELECT type, name, tbl_name FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY type DESC, name"
-        )
-        return [f"{kind} {name}" for kind, name, table in found if kind == "view" or table not in own_tables()]
+    def views(self) -> Mapping[str, str]:
+        """How each view is made."""
+        return dict(self.connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view' ORDER BY name"))
+
+    def triggers(self) -> Sequence[str]:
+        """Those that somebody made."""
+        found = self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+        return [name for (name,) in found if name not in own_triggers()]
+
+    @contextmanager
+    def as_moved(self) -> Iterator["SqliteSource"]:
+        """An empty file of authstore's as a move to here made it: with the tables, indexes and views that came along,
+        as far as that is noted."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+            lay_schema(memory, ())
+            for statement in (*own_indexes().values(), *json.loads(self.notes.get("made", "[]"))):
+                with suppress(sqlite3.OperationalError):  # another SQLite made it, with functions that this one lacks
+                    memory.execute(statement)
+            yield SqliteSource(memory, self.path)
 
     def table(self, name: str) -> FileTable:
         """Everything that the file says about one of its tables."""
@@ -132,7 +146,7 @@ class SqliteSource:
             "SELECT strict, wr FROM pragma_table_list(?) WHERE schema = 'main'", (name,)
         ).fetchone()
         rows = ask(f"PRAGMA table_xinfo({quote(name)})").fetchall()
-        collations = self._collations(name)
+        words = column_words(sql)
         columns = tuple(
             FileColumn(
                 column,
@@ -140,7 +154,7 @@ class SqliteSource:
                 bool(not_null),
                 default,
                 hidden > 1,
-                collations.get(column, "BINARY"),
+                *_said_of(words, column),
             )
             for _, column, declared, not_null, default, _, hidden in rows
             if hidden != 1
@@ -156,29 +170,28 @@ class SqliteSource:
             columns,
             primary,
             counted,
-            tuple(self._references(name)),
+            tuple(self._references(name, deferrals_in(sql)[::-1])),
             tuple(self._indexes(name)),
         )
 
-    def _collations(self, name: str) -> Mapping[str, str]:
-        """Of the columns that an index holds; of others it says nothing."""
-        found = self.connection.execute(
-            "SELECT c.name, c.coll FROM pragma_index_list(?) AS i, pragma_index_xinfo(i.name) AS c"
-            " WHERE c.key AND i.origin <> 'c'",
-            (name,),
-        )
-        return {column: collation for column, collation in found if column}
-
-    def _references(self, name: str) -> Iterator[FileReference]:
+    def _references(self, name: str, deferrals: Sequence[str]) -> Iterator[FileReference]:
         links: dict[int, list[tuple[Any, ...]]] = {}
         for number, _, *link in self.connection.execute(f"PRAGMA foreign_key_list({quote(name)})"):
             links.setdefault(number, []).append(tuple(link))
-        for parts in links.values():
-            parent, update, delete = parts[0][0], parts[0][3], parts[0][4]
+        for number, parts in links.items():
+            parent, update, delete = self._called(parts[0][0]), parts[0][3], parts[0][4]
             targets = tuple(part[2] for part in parts)
-            if None in targets:
-                targets = self._primary(parent)
-            yield FileReference(tuple(part[1] for part in parts), parent, targets, delete, update)
+            targets = self._primary(parent) if None in targets else self._columns_called(parent, targets)
+            own = self._columns_called(name, [part[1] for part in parts])
+            yield FileReference(own, parent, targets, delete, update, deferrals[number])
+
+    def _called(self, table: str) -> str:
+        """As the table itself is written: who refers to it may write its name in another case."""
+        return next((name for name in tables_of(self.connection) if folded(name) == folded(table)), table)
+
+    def _columns_called(self, table: str, columns: Sequence[str]) -> tuple[str, ...]:
+        there = {folded(row[1]): row[1] for row in self.connection.execute(f"PRAGMA table_xinfo({quote(table)})")}
+        return tuple(there.get(folded(column), column) for column in columns)
 
     def _primary(self, name: str) -> tuple[str, ...]:
         rows = self.connection.execute(f"PRAGMA table_info({quote(name)})").fetchall()
@@ -308,3 +321,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is at schema version {len(rows)}",
             hint=f"run `authstore migrate sqlite:///{os.fspath(path)}` first",
         )
+
+
+def _said_of(words: Mapping[str, ColumnWords], column: str) -> tuple[str, str]:
+    found = words.get(folded(column), ColumnWords())
+    return found.collation, found.formula

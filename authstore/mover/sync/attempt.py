@@ -228,7 +228,7 @@ class Attempt:
         self._ledger.note(
             {
                 "judged_at": self._options.judged_at,
-                **({} if self._run.table else options_note(self._options)),
+                **({} if self._run.table else {**options_note(self._options), "made": json.dumps(self._scheme.made)}),
                 "finished_at": iso(now),
                 **backups_note((*self._start.earlier(), self._backup_of(backup))),
             }

@@ -1,10 +1,7 @@
 """From PostgreSQL to a file and back: the same rows, types, keys, defaults, checks, numbers, views, or it is said."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,64 +10,18 @@ import pytest
 
 from authstore import connect
 from authstore.errors import ConfigurationError
-from authstore.mover import MoveOptions, MoveReport, Plan, UndecidedError, make_plan, move, verify
+from authstore.mover import MoveOptions, Plan, UndecidedError, make_plan, move, verify
 from authstore.mover.names import quote
 from authstore.mover.postgres.definitions import read_definitions
 from authstore.mover.sqlite.building import own_tables
-from tests.mover.emptying import emptied
-from tests.mover.moving import DECIDED, change, moved, people
+from tests.mover.moving import change, people
 from tests.mover.postgres.test_types import SETUP
 from tests.mover.seeds import SCHEMAS, seed
 from tests.mover.sync.test_sources_kept import SCHEMA as ODD
 from tests.mover.sync.test_whole_tables import every_type
-from tests.postgres import fresh_database
+from tests.mover.sync.trips import Trip, assert_equal
 
 _Link = psycopg.Connection[Any]
-
-
-@dataclass(frozen=True)
-class Trip:
-    """A database that is left, the file, and the database to which one returns."""
-
-    here: _Link
-    here_url: str
-    there: _Link
-    there_url: str
-    file: Path
-
-    @property
-    def file_url(self) -> str:
-        return f"sqlite:///{self.file}"
-
-    async def out(self, **options: Any) -> MoveReport:
-        return await moved(self.here_url, self.file, **{**DECIDED, **options})
-
-    async def back(self) -> Plan:
-        plan = await make_plan(self.file_url, self.there_url)
-        assert plan.ok, plan.problems
-        await move(plan, prove=True)
-        return plan
-
-
-@pytest.fixture(scope="module")
-def both(postgres_url: str) -> Iterator[tuple[str, str]]:
-    with fresh_database(postgres_url) as here, fresh_database(postgres_url) as there:
-        yield here, there
-
-
-@pytest.fixture
-def trip(both: tuple[str, str], tmp_path: Path) -> Iterator[Trip]:
-    links = [psycopg.connect(url, autocommit=True, connect_timeout=10) for url in both]
-    for link in links:
-        emptied(link)
-    yield Trip(links[0], both[0], links[1], both[1], tmp_path / "auth.db")
-    for link in links:
-        link.close()
-
-
-async def assert_equal(trip: Trip) -> None:
-    report = await verify(trip.file_url, trip.there_url)
-    assert report.ok, report
 
 
 def carried(link: _Link, names: list[str], schema: str = "public") -> dict[str, Any]:
@@ -241,6 +192,54 @@ async def test_indexes_that_the_file_got_since_come_beside_the_old_ones(trip: Tr
     assert old <= new
     again = await move(await make_plan(trip.file_url, trip.there_url))
     assert {name: one.copied for name, one in again.tables.items() if one.copied} == {}
+
+
+async def test_a_table_of_computed_columns_alone_comes_with_their_values(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute(
+        "CREATE TABLE two (one int GENERATED ALWAYS AS (1) STORED, two int GENERATED ALWAYS AS (2) STORED)"
+    )
+    trip.here.execute("INSERT INTO two DEFAULT VALUES")
+    trip.here.execute("INSERT INTO two DEFAULT VALUES")
+    await trip.out()
+    plan = await trip.back()
+    assert [(one.table, one.message) for one in plan.problems] == [
+        ("two", "has computed columns alone: their formulas stay behind, their values come")
+    ]
+    assert trip.there.execute("SELECT * FROM two").fetchall() == [(1, 2), (1, 2)]
+    await assert_equal(trip)
+
+
+async def test_what_inherited_comes_back_alone_and_it_is_said(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute("CREATE TABLE thing (id int PRIMARY KEY); CREATE TABLE book (pages int) INHERITS (thing)")
+    trip.here.execute("INSERT INTO thing VALUES (1); INSERT INTO book VALUES (2, 300)")
+    await trip.out()
+    plan = await trip.back()
+    assert [(one.table, one.message) for one in plan.problems] == [
+        ("book", "inherited from public.thing and comes back alone")
+    ]
+    assert trip.there.execute("SELECT * FROM thing, book").fetchall() == [(1, 2, 300)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("regclass", "public.gone"), ("regtype", "no_type"), ("tsquery", "two words"), ("tsvector", "t")],
+)
+async def test_a_value_of_which_only_its_type_says_that_it_is_none_is_a_bad_row(
+    trip: Trip, kind: str, value: str
+) -> None:
+    people(trip.here)
+    trip.here.execute(f"CREATE TABLE odd (id int PRIMARY KEY, v {kind})".encode())
+    trip.here.execute("INSERT INTO odd VALUES (1)")
+    await trip.out()
+    long = " ".join(f"{number}word" for number in range(200_000)) if value == "t" else value
+    change(trip.file, f"INSERT INTO odd VALUES (2, '{long}'), (3, NULL)")
+    plan = await make_plan(trip.file_url, trip.there_url)
+    assert [(one.table, one.count, one.decision) for one in plan.problems] == [("odd", 1, "on_bad_row")]
+    report = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
+    assert report.rejected == 1
+    assert trip.there.execute("SELECT id FROM odd ORDER BY id").fetchall() == [(1,), (3,)]
 
 
 async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
