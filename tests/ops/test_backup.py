@@ -296,12 +296,12 @@ async def test_no_room_leaves_nothing_under_the_name(tmp_path: Path) -> None:
 def test_one_who_is_killed_leaves_nothing_and_the_next_clears_up(tmp_path: Path) -> None:
     asyncio.run(_filled(tmp_path / "auth.db"))
     program = """
-import asyncio, os, signal, sys
+import asyncio, os, signal, stat, sys
 from authstore import ops
 from authstore.backends.sqlite.backups import copying
 
 copying.FLUSH_STEPS = 1
-copying.os.fdatasync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+copying.os.fsync = lambda it: stat.S_ISDIR(os.fstat(it).st_mode) or os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(ops.backup(f"sqlite:///{sys.argv[1]}", sys.argv[2]))
 """
     command = [sys.executable, "-c", program, str(tmp_path / "auth.db"), str(tmp_path / "b" / "copy.db")]
