@@ -52,9 +52,12 @@ def _health(url: str, seconds: float) -> Health:
     began, answer = perf_counter(), Future[Health]()
     detail: dict[str, JsonValue]
     # Nobody waits for the end of a daemon: to close a store takes as long as whoever holds up its last write.
-    Thread(target=lambda: asyncio.run(_ask(url, seconds, answer)), name="authstore-health", daemon=True).start()
+    asking = Thread(target=lambda: asyncio.run(_ask(url, seconds, answer)), name="authstore-health", daemon=True)
+    asking.start()
     try:
-        return answer.result()
+        found = answer.result()
+        asking.join(max(began + seconds - perf_counter(), 0.0))  # nobody does, mostly: it takes its logs away
+        return found
     except ConfigurationError:
         raise
     except TimeoutError:

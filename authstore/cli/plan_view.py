@@ -130,8 +130,8 @@ def show_undecided(output: Output, problems: Iterable[Problem]) -> None:
 
 def show_verify(output: Output, report: VerifyReport) -> None:
     """What differs, table by table."""
-    rejected = [one for one in report.problems if one.kind in _REJECTED and one.count]
-    for problem in (*report.findings, *_left_behind(report.problems), *rejected):
+    rejected = [one for one in report.problems if one.kind in _REJECTED and one.count and not one.stops]
+    for problem in (*report.findings, *report.undecided, *_left_behind(report.problems), *rejected):
         _problem_event(output, problem)
     tables = {
         name: {
@@ -157,7 +157,7 @@ def show_verify(output: Output, report: VerifyReport) -> None:
     for name, table in report.tables.items():
         for sample in table.samples:
             output.say(f"  {name}: {sample}")
-    show_problems(output, report.findings)
+    show_problems(output, (*report.findings, *report.undecided))
     show_left_behind(output, report.problems)
     for problem in rejected:
         output.say(f"not moved: {as_typed(problem.message)}")

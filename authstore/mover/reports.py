@@ -119,16 +119,23 @@ class TableDifference:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The target against the source. `findings`: orphans, and what SQLite's own check says."""
+    """The target against the source. `findings`: orphans, and what SQLite's own check says; `problems`: of a plan made
+    now."""
 
     tables: Mapping[str, TableDifference]
     findings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
 
     @property
+    def undecided(self) -> tuple[Problem, ...]:
+        """Rows and tables of the source that nobody has decided about, or that cannot be read: nobody compared them."""
+        return tuple(problem for problem in self.problems if problem.stops)
+
+    @property
     def ok(self) -> bool:
-        """Something was compared, and nothing differs."""
-        return bool(self.tables) and not self.findings and all(table.ok for table in self.tables.values())
+        """Something was compared, nothing differs, and nothing was left out unasked."""
+        is_whole = bool(self.tables) and not self.findings and not self.undecided
+        return is_whole and all(table.ok for table in self.tables.values())
 
 
 @dataclass(frozen=True, slots=True)

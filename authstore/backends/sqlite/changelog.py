@@ -3,6 +3,7 @@ the reading thread and back. In WAL mode a reader waits for nobody."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class FileChangeLog:
         self._connection.is_at_work = False
         fork.note(self._connection)
         self._connection.execute("PRAGMA query_only = ON")
+        # The driver's own, without what `file.Connection` adds: each look-up from the cache asks.
+        self._ask = partial(sqlite3.Connection.execute, self._connection)
         # What was found last, under the database's version before it was asked, and what was asked for.
         self._known: tuple[int, int, int] | None = None
         self._rows: Sequence[tuple[Any, ...]] = ()
@@ -41,17 +44,17 @@ class FileChangeLog:
         """See `authstore.database.ChangeLog`."""
         self._check()
         self._place.check()
-        execute = self._connection.execute
+        ask = self._ask
         try:
             # It changes with every commit of any other connection, and this one never writes: while it stands, the
             # answer does, and to ask for it is less than to ask again.
-            [(version,)] = execute("PRAGMA data_version").fetchall()
+            [(version,)] = ask("PRAGMA data_version").fetchall()
             asked = (version, seq, newest)
             if asked != self._known:
                 self._known = None
-                self._rows = execute(_SINCE, {"seq": seq, "newest": newest}).fetchall()
+                self._rows = ask(_SINCE, {"seq": seq, "newest": newest}).fetchall()
                 self._known = asked
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return ()
         return self._rows
 

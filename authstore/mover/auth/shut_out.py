@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from authstore.mover.auth.draft import Fields
 from authstore.mover.auth.shut_members import member_text, shut_members
+from authstore.mover.catalog import SourceColumn
 from authstore.mover.names import label, literal, quote
 from authstore.mover.postgres.asking import Asking
 from authstore.mover.postgres.counting import count_rows
@@ -94,11 +95,17 @@ def _by_word(fields: Fields, shut: Shut) -> Asking[tuple[str, Problem | None]]:
     query = f"SELECT {said} AS word, count(*) FROM {fields.source_from()} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 21"
     counts: dict[str | None, int] = dict((yield query))
     known = set(OPEN_WORDS) | set(SHUT_WORDS)
-    if len(counts) > _MANY_WORDS or ("state" in shut.column.name.lower() and not known & set(counts)):
+    if len(counts) > _MANY_WORDS or (_may_be_a_place(fields, shut.column) and not known & set(counts)):
         return "", None
     unknown = {word: count for word, count in counts.items() if word not in known}
     predicate = f"COALESCE({said} IN ({_literals(SHUT_WORDS)}), FALSE)"
     return predicate, _not_understood(fields, shut, unknown) if unknown else None
+
+
+def _may_be_a_place(fields: Fields, column: SourceColumn) -> bool:
+    """A state, in words or as a row of another table; a mere number is one of an account."""
+    refers = any(column.name in one.columns for one in fields.table.references)
+    return "state" in column.name.lower() and (column.base not in INTEGERS or refers)
 
 
 def _said(fields: Fields, shut: Shut) -> str:

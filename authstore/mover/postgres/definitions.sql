@@ -63,6 +63,9 @@ SELECT n.nspname::text, c.relname::text, jsonb_build_object(
     'schema', n.nspname, 'name', c.relname,
     'unlogged', c.relpersistence = 'u',
     'partition_key', pg_get_partkeydef(c.oid),
+    'inherits', ARRAY(SELECT format('%%I.%%I', pn.nspname, p.relname) FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent
+                      JOIN pg_namespace pn ON pn.oid = p.relnamespace
+                      WHERE h.inhrelid = c.oid AND NOT c.relispartition ORDER BY h.inhseqno),
     'columns', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,

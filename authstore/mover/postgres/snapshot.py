@@ -156,7 +156,7 @@ class Snapshot:
         except psycopg.Error:
             raise error from None  # it is gone as a whole
         if is_last:
-            raise SourceError(NO_SECOND, hint=MORE_CONNECTIONS) from error
+            raise SourceError(f"{NO_SECOND}: {error}", hint=MORE_CONNECTIONS) from error
 
     def spared(self, wanted: int) -> int:
         """How many more the source has to give now, up to so many: opened, and closed again."""

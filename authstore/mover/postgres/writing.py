@@ -35,7 +35,7 @@ from authstore.mover.postgres.target import PostgresTarget
 _ARRIVING = '"pg_temp"."authstore_arriving"'
 Value = Callable[[Sequence[Any]], Any]
 _REFUSALS = (psycopg.DataError, psycopg.IntegrityError)
-_CANNOT = (*_REFUSALS, psycopg.ProgrammingError, psycopg.NotSupportedError)
+_CANNOT = (*_REFUSALS, psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.errors.ProgramLimitExceeded)
 
 
 @dataclass(slots=True)
@@ -166,7 +166,9 @@ class PostgresWriter:
         self._target.execute("SAVEPOINT inserting")
         try:
             self._copy(self.table.at, batch, 0, len(batch))
-        except _REFUSALS as error:
+        except _CANNOT as error:
+            if not _is_of_a_row(error):
+                raise
             self._target.execute("ROLLBACK TO SAVEPOINT inserting")
             if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.ForeignKeyViolation):
                 raise TargetError(f'a row of "{self.layout.table}" breaks a rule: {said(error)}') from error
@@ -191,7 +193,9 @@ class PostgresWriter:
             try:
                 self._copy(self.table.at, batch, start, stop)
                 self._target.execute("RELEASE SAVEPOINT half")
-            except _REFUSALS as found:
+            except _CANNOT as found:
+                if not _is_of_a_row(found):
+                    raise
                 self._target.execute("ROLLBACK TO SAVEPOINT half")
                 self._halve(batch, start, stop, found, refused)
 
@@ -300,3 +304,8 @@ def packs_of(target: PostgresTarget, query: str) -> Iterator[Pack]:
         found = iter(cursor)
         while rows := list(islice(found, PACK)):
             yield pack(rows)
+
+
+def _is_of_a_row(error: psycopg.Error) -> bool:
+    """Whether a value is refused, not the statement: some types say of one that its name, or its syntax, is none."""
+    return isinstance(error, _REFUSALS) or (error.diag.context or "").startswith("COPY ")

@@ -181,10 +181,19 @@ class DefinedTable:
             words = [quote(column["name"]), self.places.said(column["type"])]
             words += [f"COLLATE {self.places.said(column['collation'])}"] if column["collation"] else []
         words += ["NOT NULL"] if self._is_needed(column) else []
-        if column["generated"] and with_formula and not self.since.has_other_formula(self.columns[column["name"]]):
+        if with_formula and self._has_formula(column):
             kind = "STORED" if column["stored"] else "VIRTUAL"
             words.append(f"GENERATED ALWAYS AS ({self.places.said(column['generated'])}) {kind}")
         return " ".join(words)
+
+    def _has_formula(self, column: Mapping[str, Any]) -> bool:
+        """Whether a column is computed there again: one at least has to be filled."""
+        is_another = self.since.has_other_formula(self.columns[column["name"]])
+        return bool(column["generated"]) and not is_another and not self.is_all_computed
+
+    @property
+    def is_all_computed(self) -> bool:
+        return not self.more and all(column["generated"] for column in self.kept)
 
     def _is_needed(self, column: Mapping[str, Any]) -> bool:
         may_be_null = self.since.may_be_null(self.columns[column["name"]])

@@ -235,24 +235,8 @@ class IncomingTables:
         for name in self.files:
             yield from self._cut(name)
         for name in self.files:
-            defined = self.defined(name)
-            if defined is None:
-                continue
-            for column in sorted(defined.texts):
-                message = (
-                    f'column "{column}" ({self._declared(name, column)}) refers to ids, which are text: it becomes text'
-                )
-                yield Problem("type", name, message)
-            if defined.definition["partition_key"]:
-                message = f"was partitioned by {defined.definition['partition_key']} and comes back as one table"
-                yield Problem("left-behind", name, message)
-            for one in defined.definition["columns"]:
-                if one["name"] not in defined.columns:
-                    yield Problem(
-                        "left-behind", name, f'column "{one["name"]}" is gone, or holds other values than it did'
-                    )
-            for column in defined.more:
-                yield Problem("type", name, f"column {column} was not in Postgres before")
+            if defined := self.defined(name):
+                yield from self._otherwise(name, defined)
         for name, table in self.files.items():
             yield from self._not_said(name)
             yield from self._changed(name)
@@ -262,6 +246,28 @@ class IncomingTables:
                     for one in table.columns
                 )
                 yield Problem("type", name, f"was never in Postgres: {shown}")
+
+    def _otherwise(self, name: str, defined: DefinedTable) -> Iterator[Problem]:
+        """What cannot be there what it was."""
+        for column in sorted(defined.texts):
+            message = (
+                f'column "{column}" ({self._declared(name, column)}) refers to ids, which are text: it becomes text'
+            )
+            yield Problem("type", name, message)
+        if defined.definition["partition_key"]:
+            message = f"was partitioned by {defined.definition['partition_key']} and comes back as one table"
+            yield Problem("left-behind", name, message)
+        for parent in defined.definition.get("inherits", ()):
+            yield Problem("left-behind", name, f"inherited from {parent} and comes back alone")
+        for one in defined.definition["columns"]:
+            if one["name"] not in defined.columns:
+                yield Problem("left-behind", name, f'column "{one["name"]}" is gone, or holds other values than it did')
+        if defined.is_all_computed:
+            yield Problem(
+                "left-behind", name, "has computed columns alone: their formulas stay behind, their values come"
+            )
+        for column in defined.more:
+            yield Problem("type", name, f"column {column} was not in Postgres before")
 
     def _changed(self, name: str) -> Iterator[Problem]:
         """What an application's own migrations changed."""

@@ -114,13 +114,15 @@ def shutting(role: Role, columns: tuple[SourceColumn, ...]) -> tuple[Shut, ...]:
         kind = _kind(role, column)
         if kind is not None:
             found.append(Shut(column, kind, _end_of(column, columns) if kind == "yes" else None))
-    if role == "users" and not found:  # who was given a reason is out
+    if role == "users" and not found:  # who was given a reason, or a judge, is out
         found = [Shut(column, "yes") for column in columns if _is_reason(column)]
     return tuple(found)
 
 
 def _is_reason(column: SourceColumn) -> bool:
-    return column.base in TEXTS and re.fullmatch(rf"({_PAST}|{_NOUN})(reason|comment|note)", stem(column)) is not None
+    name = stem(column)
+    is_reason = column.base in TEXTS and re.fullmatch(rf"({_PAST}|{_NOUN})(reason|comment|note)", name)
+    return bool(is_reason or re.fullmatch(rf"({_PAST})by((user|admin)?id)?", name))
 
 
 def stem(column: SourceColumn) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from authstore.backends.sqlite import file
+from authstore.backends.sqlite.errors import result_code
 from authstore.mover.batches import Digests, Key
 from authstore.mover.options import MoveOptions
 from authstore.mover.sqlite import seal
@@ -157,12 +158,14 @@ class Ledger:
 
 
 def notes_in(path: Path) -> dict[str, str]:
-    """The notes in a file; none where it is no file of a move."""
+    """The notes in a file; none where it is no file of a move. Raises `sqlite3.Error` where nobody can tell."""
     try:
         with closing(file.connect(path, file.Connection)) as connection:
             ledger = Ledger(connection)
             return ledger.notes() if ledger.is_there() else {}
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if result_code(error) & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise
         return {}
 
 

@@ -21,7 +21,7 @@ from authstore.mover.sync.filling import Emit, Filling
 from authstore.mover.sync.refusals import as_problems, refusals
 from authstore.mover.sync.rollback import RollbackReport
 from authstore.mover.sync.takeover import give_back, judge_target, refuse_foreign
-from authstore.mover.sync.verify import Comparison
+from authstore.mover.sync.verify import Comparison, no_longer_filled
 from authstore.mover.tuning import DEFAULT, Tuning
 
 _ROWS_A_SECOND = 90_000  # of a move, on a small machine
@@ -106,8 +106,11 @@ def verify_rebuild(
     stop: threading.Event,
     tuning: Tuning = DEFAULT,
     system: str = "",
+    *,
+    is_whole: bool = True,
 ) -> VerifyReport:
-    """Compares every row, under one snapshot on either side. The options of the move hold where none are given."""
+    """Compares every row, under one snapshot on either side. The options of the move hold where none are given.
+    `is_whole`: the file holds all that was moved, as far as it is there still."""
     with (
         opened_source(files_of(source), system) as file,
         PostgresTarget(target, stop, tuning) as there,
@@ -132,6 +135,9 @@ def verify_rebuild(
                 writer = PostgresWriter(filling.transaction, one.in_schema(there.home))
                 comparison = Comparison(writer, scheme.rows[one.target], emit)
                 tables[one.name] = comparison.of(filling.reader(one).packs(), tuning.stretch_rows)
+            if is_whole and not options.only:
+                targets = {one.target for one in scheme.tables} | {*options.skip}
+                tables |= no_longer_filled(ledger, targets, ledger.tables())
         return VerifyReport(tables, (), scheme.problems)
 
 

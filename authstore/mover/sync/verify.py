@@ -1,7 +1,7 @@
 """The comparison alone: every row of the target against the source, under one snapshot. Writes nothing."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from authstore.mover.options import MoveOptions
 from authstore.mover.plan import Scheme, scheme_of
 from authstore.mover.postgres.reading import reader_of
 from authstore.mover.postgres.snapshot import Snapshot
+from authstore.mover.postgres.target_ledger import PostgresLedger
 from authstore.mover.reading_ahead import ReadAhead, read_tables_ahead
 from authstore.mover.recognition.concealed import named_by
 from authstore.mover.reports import Event, Problem, ProgressEvent, TableDifference, TableEvent, VerifyReport
@@ -41,6 +42,8 @@ def run_verify(
         notes = _notes(connection, files)
         scheme = scheme_of(view.main, as_moved(options, notes))
         tables = dict(_compared(connection, view, scheme, emit, tuning))
+        if not (options.only or options.skip):
+            tables |= no_longer_filled(Ledger(connection), tables, tables_of(connection))
         # Inside, so that of all connections the one that may write is the last to go.
         return VerifyReport(tables, _findings(files, tables_of(connection), emit), scheme.problems)
 
@@ -63,6 +66,17 @@ def _compared(
             table = reader.layout.table
             comparison = Comparison(SqliteWriter(target, reader.layout), scheme.rows[table], emit)
             yield table, comparison.of(packs, tuning.stretch_rows)
+
+
+def no_longer_filled(
+    ledger: Ledger | PostgresLedger, compared: Collection[str], there: Collection[str]
+) -> dict[str, TableDifference]:
+    """Tables of the target that a move filled, and that nothing in the source fills by now."""
+    found = {}
+    for name in sorted({*ledger.tables()} & {*there} - {*compared}):
+        rows = sum(stretch.rows for stretch in ledger.stretches(name))
+        found[name] = TableDifference(0, rows, extra=rows, samples=("the source has nothing for it any more",))
+    return found
 
 
 @dataclass(slots=True)

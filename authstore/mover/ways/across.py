@@ -88,11 +88,20 @@ class Across:
 
     def verify(self) -> VerifyReport:
         """Compares every row with what the source would give now."""
+        is_whole = not (self.options.only or self.options.skip)
         with self._half_way(self._notes(), is_later=True) as half:
             found = verify_rebuild(
-                half.url, self.target, self._of_second, self.emit, self.stop, self.tuning, half.system
+                half.url,
+                self.target,
+                self._of_second,
+                self.emit,
+                self.stop,
+                self.tuning,
+                half.system,
+                is_whole=is_whole,
             )
-        return replace(found, problems=(*_kept(half.report.problems), *found.problems))
+        tables = {name: one for name, one in found.tables.items() if is_whole or name in half.report.tables}
+        return replace(found, tables=tables, problems=(*_kept(half.report.problems), *found.problems))
 
     @property
     def _of_second(self) -> MoveOptions:

@@ -64,6 +64,8 @@ def _users(source: Connection, columns: str, *values: str) -> None:
         ('"loginAllowed" boolean', "false", "true"),
         ("role text", "'Banned'", "'moderator'"),
         ("ban_reason text", "'spam'", "NULL"),
+        ("blocked_by integer", "1", "NULL"),
+        ('"deletedByUserId" text', "'an-admin'", "NULL"),
     ],
 )
 def test_who_is_shut_out_there_arrives_disabled(source: Connection, columns: str, shut: str, open_: str) -> None:
@@ -196,6 +198,13 @@ class TestWords:
 
     def test_a_state_of_the_union_is_no_state_of_a_user(self, source: Connection) -> None:
         _users(source, "state text", "'Ohio'", "'Utah'")
+        assert move(source).stopping() == []
+
+    def test_a_number_for_a_state_is_asked_about_where_it_is_no_row_of_another_table(self, source: Connection) -> None:
+        _users(source, "state integer", "1", "2")
+        assert move(source).stopping() == [("unrecognised", "profile")]
+        source.execute("CREATE TABLE states (id integer PRIMARY KEY); INSERT INTO states VALUES (1), (2)")
+        source.execute("ALTER TABLE users ADD FOREIGN KEY (state) REFERENCES states (id)")
         assert move(source).stopping() == []
 
     def test_what_people_write_about_themselves_is_no_state(self, source: Connection) -> None:

@@ -44,6 +44,30 @@ def _read_only_look(target: Path) -> None:
     assert target.with_name(target.name + "-wal").stat().st_size == 0
 
 
+_FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))  # less than SQLite keeps beside a file
+from authstore.cli.app import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["move", "plan", "rollback"])
+async def test_a_target_that_cannot_be_read_for_want_of_room_is_still_a_move_s(
+    command: str, source: Connection, source_url: str, target: Path
+) -> None:
+    seed(source, "pg_adapter", users=2)
+    await moved(source_url, target)
+    about = [f"sqlite:///{target}"] if command == "rollback" else [source_url, f"sqlite:///{target}"]
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", _FULL, command, *about], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "the disk is full or fails" in done.stdout + done.stderr
+    assert "make room and run the same command again" in done.stdout + done.stderr
+    assert (await verified(source_url, target)).ok
+
+
 class TestWhatALookLeavesBehind:
     async def test_does_not_stop_the_next_move(self, source: Connection, source_url: str, target: Path) -> None:
         seed(source, "pg_adapter", users=2)

@@ -23,6 +23,7 @@ from authstore.mover import (
 from authstore.mover.sync import attempt
 from tests.mover import seeds
 from tests.mover.moving import actual, change, contents, expected, moved, names, one, people, verified
+from tests.postgres import fresh_database
 
 _Link = psycopg.Connection[Any]
 
@@ -314,3 +315,63 @@ async def test_a_value_that_is_no_text_is_a_changed_row(source: _Link, source_ur
     change(target, "UPDATE users SET name = CAST(x'e9' AS TEXT) WHERE id = 'u7'")
     report = await verified(source_url, target)
     assert {name: found.changed for name, found in report.tables.items() if not found.ok} == {"users": 1}
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("INSERT INTO \"User\" (id, email) VALUES ('second', 'U7@Example.com')", "the same e-mail address"),
+        ('REVOKE SELECT ON "Session" FROM a_reader', "may not read it"),
+        ('ALTER TABLE "Session" ENABLE ROW LEVEL SECURITY', "a policy hides rows"),
+        (
+            "CREATE TABLE refresh_tokens (token text); GRANT SELECT ON refresh_tokens TO a_reader",
+            "looks like sessions or tokens",
+        ),
+    ],
+)
+async def test_what_nobody_decided_about_is_not_equal(
+    statement: str, named: str, source: _Link, source_url: str, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people(source, users=9)
+    source.execute("CREATE ROLE a_reader LOGIN PASSWORD 'secret'")
+    try:
+        source.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO a_reader")
+        url = source_url.replace("postgres:secret@", "a_reader:secret@")
+        await moved(url, target)
+        assert (await verified(url, target)).ok
+        source.execute(statement.encode())
+        report = await verified(url, target)
+        assert not report.ok
+        assert any(named in problem.message for problem in report.undecided)
+        assert await asyncio.to_thread(run, ["verify", url, f"sqlite:///{target}"]) == 1
+        assert named in capsys.readouterr().out
+    finally:
+        source.execute("DROP OWNED BY a_reader; DROP ROLE a_reader")
+
+
+async def test_a_table_that_is_gone_from_the_source_is_not_equal(
+    source: _Link, source_url: str, target: Path, tmp_path: Path
+) -> None:
+    people(source)
+    source.execute("CREATE TABLE word (id int PRIMARY KEY)")
+    source.execute("INSERT INTO word VALUES (1), (2)")
+    await moved(source_url, target)
+    with fresh_database(source_url) as there:
+        await move(await make_plan(f"sqlite:///{target}", there))
+        with fresh_database(source_url) as across:
+            await move(await make_plan(source_url, across))
+            source.execute("DROP TABLE word")
+            change(target, "DROP TABLE word")
+            for url, at in ((f"sqlite:///{target}", there), (source_url, across)):
+                report = await verify(url, at)
+                assert {name: one.extra for name, one in report.tables.items() if not one.ok} == {"word": 2}
+                assert (await verify(url, at, only=("note",))).ok
+    other = tmp_path / "other.db"
+    source.execute("CREATE TABLE word AS SELECT 1 AS id")
+    await moved(source_url, other)
+    source.execute("DROP TABLE word")
+    report = await verified(source_url, other)
+    assert (report.ok, report.tables["word"].extra) == (False, 1)
+    assert (await verify(source_url, other, only=("note",))).ok
+    await moved(source_url, other)
+    assert (await verified(source_url, other)).ok

@@ -194,6 +194,54 @@ async def test_indexes_that_the_file_got_since_come_beside_the_old_ones(trip: Tr
     assert {name: one.copied for name, one in again.tables.items() if one.copied} == {}
 
 
+async def test_a_table_of_computed_columns_alone_comes_with_their_values(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute(
+        "CREATE TABLE two (one int GENERATED ALWAYS AS (1) STORED, two int GENERATED ALWAYS AS (2) STORED)"
+    )
+    trip.here.execute("INSERT INTO two DEFAULT VALUES")
+    trip.here.execute("INSERT INTO two DEFAULT VALUES")
+    await trip.out()
+    plan = await trip.back()
+    assert [(one.table, one.message) for one in plan.problems] == [
+        ("two", "has computed columns alone: their formulas stay behind, their values come")
+    ]
+    assert trip.there.execute("SELECT * FROM two").fetchall() == [(1, 2), (1, 2)]
+    await assert_equal(trip)
+
+
+async def test_what_inherited_comes_back_alone_and_it_is_said(trip: Trip) -> None:
+    people(trip.here)
+    trip.here.execute("CREATE TABLE thing (id int PRIMARY KEY); CREATE TABLE book (pages int) INHERITS (thing)")
+    trip.here.execute("INSERT INTO thing VALUES (1); INSERT INTO book VALUES (2, 300)")
+    await trip.out()
+    plan = await trip.back()
+    assert [(one.table, one.message) for one in plan.problems] == [
+        ("book", "inherited from public.thing and comes back alone")
+    ]
+    assert trip.there.execute("SELECT * FROM thing, book").fetchall() == [(1, 2, 300)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("regclass", "public.gone"), ("regtype", "no_type"), ("tsquery", "two words"), ("tsvector", "t")],
+)
+async def test_a_value_of_which_only_its_type_says_that_it_is_none_is_a_bad_row(
+    trip: Trip, kind: str, value: str
+) -> None:
+    people(trip.here)
+    trip.here.execute(f"CREATE TABLE odd (id int PRIMARY KEY, v {kind})".encode())
+    trip.here.execute("INSERT INTO odd VALUES (1)")
+    await trip.out()
+    long = " ".join(f"{number}word" for number in range(200_000)) if value == "t" else value
+    change(trip.file, f"INSERT INTO odd VALUES (2, '{long}'), (3, NULL)")
+    plan = await make_plan(trip.file_url, trip.there_url)
+    assert [(one.table, one.count, one.decision) for one in plan.problems] == [("odd", 1, "on_bad_row")]
+    report = await move(await make_plan(trip.file_url, trip.there_url, on_bad_row="reject"))
+    assert report.rejected == 1
+    assert trip.there.execute("SELECT id FROM odd ORDER BY id").fetchall() == [(1,), (3,)]
+
+
 async def test_values_of_every_type_come_back_as_they_were(trip: Trip) -> None:
     for link in (trip.here, trip.there):
         link.execute("SET intervalstyle = iso_8601")
