@@ -157,7 +157,7 @@ MUTANTS = (
     Mutant(REFRESH, "not in (None, token)", "!= token", (_REFRESHING, "-k", "sealed_anew")),
     Mutant(REFRESH, 'bool(now.unreadable) and row["updated_at"] != held["updated_at"]', "False",
            (_REFRESHING, "-k", "not_ours")),
-    Mutant(PRUNING, "        self._left = ()\n        for", "        legs, self._left = _ROUND, ()\n        for",
+    Mutant(PRUNING, "former = await self._former()", "former = ()",
            ("tests/store/test_many_rows.py", "-k", "short_times")),
     Mutant(PRUNING, '_Leg(_ENDED, b"", None), *(', "*(), *(", ("tests/store/test_many_rows.py", "-k", "forgotten")),
     Mutant(PRUNING, "deleted + await self._delete(steps.delete, dead, cutoffs, batch), left", "deleted, left",

@@ -105,8 +105,9 @@ def _finish(made: Path, place: Path, instant: datetime | None, stop: Stop) -> Ba
     found = checking.check(made, stop)
     if found.damage:
         raise StoreCorruptError(f"the store is damaged, and so would be its backup: {'; '.join(found.damage)}")
-    sha256, size = checksum.of(made, stop), made.stat().st_size
+    sha256 = checksum.of(made, stop)
     with files_translated(), file.alone_in(place.parent):  # each backup has its own sum beside it
+        size = made.stat().st_size
         path = place if instant is None else _free(place, instant)
         _refuse_taken(path)
         checksum.write(path, sha256)

@@ -17,6 +17,7 @@ from authstore.store.shared import StoreBase
 
 BACKUP = "backup"  # the newest backup; written by whoever makes one
 LOOK = "look"  # the sizes of tables, for a later look to be compared with
+PRUNING = "pruning"  # where the last pruning was when its time was up
 
 
 class Note(NamedTuple):
@@ -56,7 +57,7 @@ class NotesStore(StoreBase):
     async def put_note(self, name: str, data: Mapping[str, JsonValue] | None = None) -> Note:
         """Notes something, now, in the place of what was noted under this name."""
         note = Note(self._now(), dict(data or {}))
-        await self._db.unit(partial(_put, name, note))
+        await self._db.unit(partial(put_note, name, note))
         return note
 
     async def get_note(self, name: str) -> Note | None:
@@ -65,7 +66,8 @@ class NotesStore(StoreBase):
         return _note(found) if found else None
 
 
-def _put(name: str, note: Note) -> Unit[None]:
+def put_note(name: str, note: Note) -> Unit[None]:
+    """Notes this in the place of what was noted under this name."""
     yield queries.put_note(name=name, at=note.at, data=json.dumps(note.data))
 
 

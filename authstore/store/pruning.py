@@ -2,14 +2,20 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
+from pydantic import JsonValue
+
 from authstore.database import Unit
+from authstore.errors import StoreError
 from authstore.models import PruneReport
 from authstore.sql import Query, queries
 from authstore.store import rows
 from authstore.store.events import EventStore
+from authstore.store.notes import PRUNING, Note, NotesStore, put_note
 from authstore.store.sessions.endings import end_dead
 from authstore.store.shared import Values
 
@@ -52,10 +58,8 @@ _ENDED = "ended_tokens"
 _ROUND = (_Leg(_ENDED, b"", None), *(_Leg(table, steps.first, steps.last) for table, steps in _PRUNABLE.items()))
 
 
-class PruningStore(EventStore):
+class PruningStore(EventStore, NotesStore):
     """`prune` of the contract."""
-
-    _left: tuple[_Leg, ...] = ()  # of the last round, when its time was up
 
     async def prune(self, *, batch: int = 1000, max_seconds: float | None = None) -> PruneReport:
         """See `authstore.adapter.Maintenance.prune`."""
@@ -65,10 +69,10 @@ class PruningStore(EventStore):
             raise ValueError("max_seconds must not be negative")
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         cutoffs = self._cutoffs(self._now())
+        former = await self._former()
         deleted = dict.fromkeys(_PRUNABLE, 0)
         # The last round comes to its end first: what was walked already keeps nobody from what was not.
-        legs, unfinished = (*self._left, *_ROUND), len(self._left) or len(_ROUND)
-        self._left = ()
+        legs, unfinished = (*former, *_ROUND), len(former) or len(_ROUND)
         for number, leg in enumerate(legs):
             if leg.table == _ENDED:
                 left = await self._forget(leg, cutoffs["now"], deadline)
@@ -77,10 +81,31 @@ class PruningStore(EventStore):
                 deleted[leg.table] += count
             if left is not None:
                 is_walked = number >= unfinished  # a whole round is done, and the next one begun
-                self._left = (left, *legs[number + 1 : len(legs) if is_walked else unfinished])
-                remaining = 0 if is_walked else await self._count(self._left, cutoffs)
+                rest = (left, *legs[number + 1 : len(legs) if is_walked else unfinished])
+                await self._leave(rest, cutoffs["now"])
+                remaining = 0 if is_walked else await self._count(rest, cutoffs)
                 return PruneReport(deleted=deleted, remaining=remaining)
+        if former:
+            await self._leave((), cutoffs["now"])
         return PruneReport(deleted=deleted, remaining=0)
+
+    async def _former(self) -> tuple[_Leg, ...]:
+        """What was left of the last round, whoever pruned, when its time was up."""
+        note = await self.get_note(PRUNING)
+        legs: Any = [] if note is None else note.data["legs"]
+        return tuple(
+            _Leg(table, bytes.fromhex(after) if table == _ENDED else after, until)
+            for table, after, until in legs
+            if table == _ENDED or table in _PRUNABLE
+        )
+
+    async def _leave(self, legs: tuple[_Leg, ...], now: datetime) -> None:
+        """Notes what is left, for whoever prunes next. Where that cannot be written he begins anew."""
+        told: list[JsonValue] = [
+            [leg.table, leg.after.hex() if leg.table == _ENDED else leg.after, leg.until] for leg in legs
+        ]
+        with suppress(StoreError):
+            await self._db.unit(partial(put_note, PRUNING, Note(now, {"legs": told})))
 
     async def _walk(self, leg: _Leg, cutoffs: Values, batch: int, deadline: float | None) -> tuple[int, _Leg | None]:
         """Walks by key on the reading side, so that no index on dates burdens every sign-in, and writes what is dead in

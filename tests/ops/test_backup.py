@@ -20,9 +20,11 @@ import pytest
 
 from authstore import ConfigurationError, SchemaError, StoreCorruptError, StoreError, StoreMisuseError, connect, ops
 from authstore.backends.sqlite import open_file
-from authstore.backends.sqlite.backups import copying
+from authstore.backends.sqlite.backups import checking, copying
+from authstore.backends.threads import Stop
 from authstore.errors import StoreNotFoundError
 from authstore.expiry import utc_now
+from authstore.ops import checksum
 from authstore.schema import migrations
 from authstore.store import Store
 from authstore.store.notes import BACKUP
@@ -175,8 +177,9 @@ async def test_a_damaged_store_gives_no_backup_and_an_older_one_stays(tmp_path: 
     damaged = bytearray(path.read_bytes())
     damaged[(page - 1) * 4096 + 3 : (page - 1) * 4096 + 5] = b"\0\1"  # cells of the index
     path.write_bytes(damaged)
-    with pytest.raises(StoreCorruptError, match="damaged"):
+    with pytest.raises(StoreCorruptError, match="damaged") as raised:
         await ops.backup(path, tmp_path / "b.db", keep=1)
+    assert "\n" not in str(raised.value)
     assert [file.name for file in tmp_path.glob("b-*.db")] == [kept.name]
 
 
@@ -293,12 +296,12 @@ async def test_no_room_leaves_nothing_under_the_name(tmp_path: Path) -> None:
 def test_one_who_is_killed_leaves_nothing_and_the_next_clears_up(tmp_path: Path) -> None:
     asyncio.run(_filled(tmp_path / "auth.db"))
     program = """
-import asyncio, os, signal, sys
+import asyncio, os, signal, stat, sys
 from authstore import ops
 from authstore.backends.sqlite.backups import copying
 
 copying.FLUSH_STEPS = 1
-copying.os.fdatasync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+copying.os.fsync = lambda it: stat.S_ISDIR(os.fstat(it).st_mode) or os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(ops.backup(f"sqlite:///{sys.argv[1]}", sys.argv[2]))
 """
     command = [sys.executable, "-c", program, str(tmp_path / "auth.db"), str(tmp_path / "b" / "copy.db")]
@@ -326,6 +329,23 @@ async def test_what_another_backup_is_making_is_left_alone(tmp_path: Path) -> No
         both = await asyncio.gather(*(ops.backup(store, tmp_path / "b.db", keep=5) for _ in range(2)))
     assert len({report.path for report in both}) == 2
     assert all(os.path.exists(report.path) for report in both)
+
+
+async def test_a_copy_that_somebody_takes_away_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(StoreNotFoundError):
+        checking.check(tmp_path / "gone.db", lambda: None)
+
+    def taken_away(made: Path, _: Stop) -> str:
+        made.unlink()
+        return "0" * 64
+
+    monkeypatch.setattr(checksum, "of", taken_away)
+    async with connect("sqlite://") as store:
+        with pytest.raises(StoreNotFoundError):
+            await ops.backup(store, tmp_path / "copy.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_what_others_left_behind_keeps_nobody_from_a_backup(tmp_path: Path) -> None:

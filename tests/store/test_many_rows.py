@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -12,7 +13,8 @@ from authstore import Session, StoreCorruptError, StoreNotFoundError, connect
 from authstore.backends.sqlite.units import iso
 from authstore.backends.tuning import Tuning as Waits
 from authstore.observers import Observer, Statistic
-from authstore.store import pruning
+from authstore.store import Store, pruning
+from authstore.store.notes import PRUNING
 from authstore.store.tuning import Tuning
 from authstore.testing import Clock
 from tests.stores import tuned_store
@@ -126,12 +128,41 @@ async def test_pruning_in_short_times_ends_whatever_comes_first(
         left, calls = 1250, 0
         while left:
             calls += 1
+            assert calls < 10
             report = await store.prune(max_seconds=0.35)  # three stretches
             assert report.remaining == left - sum(report.deleted.values())
             left = report.remaining
-        assert calls < 10
         assert sum((await store.prune()).deleted.values()) == 0
         assert len(await store.list_sessions("ada", limit=10_000)) == 3000
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+async def test_whoever_prunes_in_short_times_goes_on_where_another_stopped(
+    tmp_path: Path, backend: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is run again and again is another process each time."""
+    moments = iter(range(10**9))
+    monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(moments) / 10))
+    url = tmp_path / "auth.db" if backend == "sqlite" else request.getfixturevalue("source_url")
+    async with connect(url, clock=Clock(NOW)) as store:
+        ada = await store.create_user()
+        for _ in range(900):  # living ones come first
+            await store.create_session(ada.id)
+        dead = await store.create_session(ada.id, expires=NOW)
+        await store.create_verification_token("ada", expires=NOW)
+        await store.open_visit(expires=NOW)
+    deleted: dict[str, int] = {"sessions": 0, "visits": 0, "verification_tokens": 0}
+    for _ in range(10):
+        async with connect(url, clock=Clock(NOW)) as store:
+            for table, count in (await store.prune(max_seconds=0.35)).deleted.items():
+                deleted[table] += count
+    assert deleted == {"sessions": 1, "visits": 1, "verification_tokens": 1}
+    async with connect(url, clock=Clock(NOW)) as store:
+        assert await store.get_session(str(dead.token)) is None
+        assert (await store.prune()).remaining == 0
+        note = await cast(Store, store).get_note(PRUNING)
+        assert note is not None
+        assert note.data == {"legs": []}
 
 
 @pytest.mark.parametrize(("batch", "transactions"), [(1000, [100, 100, 50, 100, 45]), (30, [30] * 10 + [5] + [30] * 3)])

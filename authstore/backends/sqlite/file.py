@@ -251,12 +251,7 @@ def make_private(path: Path) -> None:
 def copy(path: Path, made: Path) -> None:
     """A private copy of a file that nobody in this process has open. Raises `OSError`."""
     make_private(made)
-    with path.open("rb") as old, made.open("r+b") as new:
-        if hasattr(os, "copy_file_range"):
-            while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
-                pass
-        else:  # macOS
-            shutil.copyfileobj(old, new)
+    shutil.copyfile(path, made)
 
 
 def put_in_place(made: Path, path: Path, *, is_alone: bool = False) -> None:
@@ -331,11 +326,18 @@ def remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+# What file systems say that cannot wait for a folder (SMB, 9p); SQLite itself goes on there.
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+
+
 def sync(path: Path) -> None:
     """Waits until a folder, or a file that nobody has open, is on the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -12,7 +13,16 @@ from typing import Any, NoReturn
 
 import pytest
 
-from authstore import Adapter, ConfigurationError, SchemaError, StoreCorruptError, StoreNotFoundError, connect, ops
+from authstore import (
+    Adapter,
+    ConfigurationError,
+    SchemaError,
+    StoreCorruptError,
+    StoreError,
+    StoreNotFoundError,
+    connect,
+    ops,
+)
 from authstore.adapter import Durability
 from authstore.backends.sqlite import inspecting, volume
 
@@ -210,6 +220,47 @@ async def test_where_hard_links_do_not_exist_a_file_is_made_all_the_same(
         assert len(await store.list_users()) == 6
     assert [entry.name for entry in path.parent.iterdir()] == ["auth.db"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("reason", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+async def test_where_a_folder_cannot_be_waited_for_files_are_made_and_backed_up_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    fsync = os.fsync
+
+    def of_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(reason, os.strerror(reason))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files)
+    async with connect(tmp_path / "folder" / "auth.db") as store:
+        await store.create_user(id="ada")
+        report = await ops.backup(store, tmp_path / "kept.db", keep=1)
+    await ops.restore(report.path, tmp_path / "folder" / "auth.db")
+    async with connect(tmp_path / "folder" / "auth.db", create=False) as store:
+        assert [user.id for user in await store.list_users()] == ["ada"]
+
+
+async def test_a_disk_that_fails_to_keep_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_: int) -> NoReturn:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    async with connect(tmp_path / "auth.db") as store:
+        monkeypatch.setattr(os, "fsync", fsync)
+        with pytest.raises(StoreError, match="Invalid argument"):
+            await ops.backup(store, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+async def test_a_backup_asks_for_nothing_that_only_linux_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fdatasync", "copy_file_range"):
+        monkeypatch.delattr(os, name, raising=False)
+    async with connect(tmp_path / "auth.db") as store:
+        for _ in range(12):
+            await store.create_user(data={"notes": "x" * 400_000})
+        assert (tmp_path / "auth.db").stat().st_size + (tmp_path / "auth.db-wal").stat().st_size > 4_800_000
+        assert (await ops.backup(store, tmp_path / "copy.db")).ok
 
 
 ALONE = """

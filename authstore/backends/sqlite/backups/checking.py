@@ -34,8 +34,9 @@ def check(path: Path, stop: Stop, *, look_every: int = _LOOK_EVERY) -> Checked:
     Raises `SchemaError` where it is no store of a version that is known, `StoreCorruptError` where not even that can be
     told.
     """
-    if path.stat().st_size == 0:
-        raise SchemaError(f"{path.name} is an empty file, not a store")
+    with files_translated():
+        if path.stat().st_size == 0:
+            raise SchemaError(f"{path.name} is an empty file, not a store")
     with files_translated(), closing(file.connect(path, file.Connection, mode="ro")) as connection:
         connection.execute(f"PRAGMA cache_size = {_CACHE}")
         if not file.is_ours(connection):
@@ -72,7 +73,8 @@ def _stopping(connection: sqlite3.Connection, stop: Stop, look_every: int) -> It
 
 def _damage(connection: sqlite3.Connection) -> tuple[str, ...]:
     try:
-        lines = [line for (line,) in connection.execute(f"PRAGMA integrity_check({_MOST})") if line != "ok"]
+        found = connection.execute(f"PRAGMA integrity_check({_MOST})")
+        lines = [" ".join(line.split()) for (line,) in found if line != "ok"]
     except sqlite3.DatabaseError as error:
         made = ours(error)
         if not isinstance(made, StoreCorruptError):

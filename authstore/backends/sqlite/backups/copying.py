@@ -58,7 +58,7 @@ def write(source: sqlite3.Connection, target: Path, stop: Stop) -> None:
             steps += 1
             stop()
             if steps % FLUSH_STEPS == 0:
-                os.fdatasync(descriptor)
+                os.fsync(descriptor)  # macOS has no other
 
         with closing(_connect(target)) as made:
             source.backup(made, pages=STEP_PAGES, progress=after_step)
