@@ -54,7 +54,11 @@ def direction(journey: Journey) -> Direction:
     if not journey.source.startswith("sqlite:"):
         return _Across(journey) if to_postgres else _Out(journey)
     path = files_of(journey.source).target
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
+    if not is_there:
         raise SourceError(f"there is no file {path}")
     if is_store(path):
         if to_postgres:

@@ -19,6 +19,7 @@ from authstore.mover import (
     MoveReport,
     Plan,
     ProgressEvent,
+    SourceError,
     TargetBusyError,
     TargetChangedError,
     TargetError,
@@ -323,6 +324,17 @@ async def test_what_was_copied_before_is_not_copied_again(file: Path, there: _Li
     report = await brought(file, url)
     assert report.tables["users"].copied == 0
     await assert_equal(file, url)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".db", "folder", "folder/none.db"])
+async def test_a_source_that_no_file_can_be_is_a_source_error(
+    tmp_path: Path, there: _Link, url: str, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    plan = Plan(at(tmp_path / name), url, MoveOptions(), (), (), ())
+    for call in (make_plan(plan.source, url), move(plan), verify(plan.source, url), recover(plan.source, url, "users")):
+        with pytest.raises(SourceError):
+            await call
 
 
 async def test_a_file_that_is_no_store_is_refused(tmp_path: Path, there: _Link, url: str) -> None:
