@@ -24,7 +24,7 @@ class Since:
         """What a column was; as it is where it is new."""
         return self._columns.get(folded(column), self.now.column(column))
 
-    @property
+    @cached_property
     def new_columns(self) -> list[FileColumn]:
         return [column for column in self.now.columns if folded(column.name) not in self._columns]
 
@@ -41,33 +41,33 @@ class Since:
         now = self.now.column(column).not_null or column in self.now.primary
         return None if was == now else not now
 
-    @property
+    @cached_property
     def has_other_key(self) -> bool:
         return [*map(folded, self.was.primary)] != [*map(folded, self.now.primary)]
 
-    @property
+    @cached_property
     def new_checks(self) -> list[tuple[str, str]]:
         """Each with its name and its expression."""
         known = {meaning(expression) for _, expression in checks_in(self.was.sql)}
         return [(name, words) for name, words in checks_in(self.now.sql) if meaning(words) not in known]
 
-    @property
+    @cached_property
     def lost_checks(self) -> set[str]:
         """The names of those that the file has no longer."""
         there = {meaning(expression) for _, expression in checks_in(self.now.sql)}
         return {folded(name) for name, words in checks_in(self.was.sql) if name and meaning(words) not in there}
 
-    @property
+    @cached_property
     def new_indexes(self) -> list[FileIndex]:
         known = {_terms(index) for index in self.was.indexes}
         return [index for index in self.now.indexes if _terms(index) not in known]
 
-    @property
+    @cached_property
     def lost_indexes(self) -> list[FileIndex]:
         there = {_terms(index) for index in self.now.indexes}
         return [index for index in self.was.indexes if _terms(index) not in there]
 
-    @property
+    @cached_property
     def lost_references(self) -> list[FileReference]:
         there = {_pointing(link) for link in self.now.references}
         return [link for link in self.was.references if _pointing(link) not in there]
