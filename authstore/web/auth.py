@@ -156,7 +156,7 @@ class Auth:
         Errors of `sign_in`, `sign_out` and `fresh_account` that the application's routes let go by become answers of
         ours: 403 for a disabled user, 503 where the store does not answer; `page_user` is answered. A handler of the
         application's own for `AuthStoreError`, or for less, comes first. Raises `ConfigurationError` for a second site
-        of the same `cookie_name`.
+        of the same `cookie_name`, or at the same `prefix`.
         """
         name = self.site.visitors.name
         if getattr(app.state, name, self) is not self:
@@ -267,9 +267,9 @@ class Auth:
             return await self.store.refresh_account(provider, provider_account_id, refresh)
 
     def _is_good(self, account: Account) -> bool:
-        if account.access_token is None or account.expires_at is None:
-            return account.access_token is not None
-        return self.site.now() < account.expires_at - _REFRESH_EARLY
+        if not account.access_token:  # databases that were moved have "" for none, too
+            return False
+        return account.expires_at is None or self.site.now() < account.expires_at - _REFRESH_EARLY
 
     async def _prune_for_ever(self) -> None:
         while (every := self._prune_every) is not None:

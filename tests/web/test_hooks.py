@@ -122,9 +122,9 @@ async def test_every_event_of_the_process_is_told_in_order(make_world: Any) -> N
 
     world = await make_world(on_event=on_event)
     browser = world.new_browser()
-    await world.sign_in(browser, ADA)
-    await browser.submit("/auth/logout")
-    await asyncio.sleep(0.01)
+    async with world.app.router.lifespan_context(world.app):  # which ends when everything is told
+        await world.sign_in(browser, ADA)
+        await browser.submit("/auth/logout")
     told = [event.type for event in events if not event.type.startswith("verification-token")]
     assert told == ["user.created", "account.linked", "session.created", "session.ended"]
     assert events[-1].reason == "signed-out"
@@ -132,21 +132,22 @@ async def test_every_event_of_the_process_is_told_in_order(make_world: Any) -> N
 
 
 async def test_one_that_fails_or_hangs_is_left_and_the_next_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[str] = []
+    told, third = list[str](), asyncio.Event()
 
     async def on_event(event: Event) -> None:
         told.append(event.type)
         if len(told) == 1:
             raise ZeroDivisionError
         if len(told) == 2:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
+        third.set()
 
     async with connect("sqlite://") as store:
         telling = Telling(on_event, seconds=0.02)
         telling.listen_to(store)
         for name in ("one", "two", "three"):
             await store.create_role(name)
-        await asyncio.sleep(0.2)
+        await third.wait()
     assert told == ["role.created"] * 3
     assert [word for word in ("ZeroDivisionError", "TimeoutError") if word in caplog.text] == [
         "ZeroDivisionError",
@@ -207,12 +208,12 @@ async def test_whatever_is_called_may_be_plain(make_world: Any) -> None:
         on_event=lambda event: noted("on_event", events.append(event)),
     )
     browser = world.new_browser()
-    for address in ("eve@example.com", "ada@example.com"):
-        await browser.submit("/auth/email", email=address)
-    assert [str(letter["To"]) for letter in letters] == ["ada@example.com"]
-    assert (await browser.submit(link_in(letters[0]))).status_code == 303
-    assert (await arrive(world, world.new_browser(), "plain")).status_code == 303
-    await asyncio.sleep(0.05)
+    async with world.app.router.lifespan_context(world.app):  # which ends when everything is told
+        for address in ("eve@example.com", "ada@example.com"):
+            await browser.submit("/auth/email", email=address)
+        assert [str(letter["To"]) for letter in letters] == ["ada@example.com"]
+        assert (await browser.submit(link_in(letters[0]))).status_code == 303
+        assert (await arrive(world, world.new_browser(), "plain")).status_code == 303
     told = [event.type for event in events if event.type.startswith(("user", "session"))]
     assert told == ["user.created", "session.created"] * 2
     assert threads.keys() == {"identify", "client_secret", "allow", "mailer", "on_event"}
@@ -238,19 +239,21 @@ async def test_a_plain_mailer_that_fails_changes_no_answer(make_world: Any, capl
 
 
 async def test_a_plain_one_that_hangs_is_left_and_the_next_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    told, go_on = list[str](), threading.Event()
+    told, second, go_on = list[str](), asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
 
     def on_event(event: Event) -> None:
         told.append(event.type)
         if len(told) == 1:
-            go_on.wait(10)
+            go_on.wait(60)
+        loop.call_soon_threadsafe(second.set)
 
     async with connect("sqlite://") as store:
-        telling = Telling(on_event, seconds=0.02)
+        telling = Telling(on_event, seconds=1.0)  # for the second's thread to begin, on a busy machine too
         telling.listen_to(store)
         await store.create_role("one")
         await store.create_role("two")
-        await asyncio.sleep(0.2)
+        await second.wait()
     go_on.set()
     assert told == ["role.created"] * 2
     assert "TimeoutError" in caplog.text

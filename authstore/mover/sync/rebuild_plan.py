@@ -25,6 +25,7 @@ from authstore.mover.sync.verify import Comparison, no_longer_filled
 from authstore.mover.tuning import DEFAULT, Tuning
 
 _ROWS_A_SECOND = 90_000  # of a move, on a small machine
+_DECISIONS = ("on_bad_row", "on_orphan")
 _MORE = 1.6  # times what the rows take in SQLite
 
 
@@ -125,7 +126,8 @@ def verify_rebuild(
         only, skip = options.only or recorded.only, options.skip or recorded.skip
         if system:  # the file holds no more than was chosen
             only, skip = (), options.skip
-        scheme = rebuild_scheme(file, there, replace(options, only=only, skip=skip))
+        decided = {name: getattr(recorded, name) for name in _DECISIONS if options.is_undecided(name)}
+        scheme = rebuild_scheme(file, there, replace(options, only=only, skip=skip, **decided))
         emit(ProgressEvent("", "compare", 0, sum(scheme.rows.values())))
         with there.trial():
             there.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

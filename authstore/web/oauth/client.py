@@ -108,7 +108,7 @@ class ProviderClient:
 
     async def refresh(self, account: Account) -> Mapping[str, Any]:
         """New tokens for old, as `refresh_account` wants them. Raises `ProviderError`."""
-        if account.refresh_token is None:
+        if not account.refresh_token:
             raise ProviderError(
                 f"{self.provider.name}: the access token is used up and there is no refresh token: the user must sign "
                 "in there again"

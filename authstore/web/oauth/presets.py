@@ -239,6 +239,8 @@ def _stated(preset: str, client_secret: ClientSecret) -> ClientSecret:
 def _base(preset: str, base_url: str) -> str:
     if not isinstance(base_url, str):
         raise ConfigurationError(f"{preset}: base_url is a URL, not {base_url!r}: is one of your settings missing?")
+    if "?" in base_url or "#" in base_url:
+        raise ConfigurationError(f"{preset}: base_url has no query and no fragment, so not {base_url!r}")
     return base_url.rstrip("/")
 
 

@@ -241,7 +241,7 @@ def checked_providers(providers: Sequence[Provider], trusted: Sequence[str]) -> 
         raise ConfigurationError('providers is a list, each made by calling: [github("client id", "client secret")]')
     names = {provider.name for provider in providers}
     if len(names) < len(providers):
-        raise ConfigurationError("two providers have the same name; give one another with oidc() or oauth2()")
+        raise ConfigurationError("two providers have the same name: give one of them another by name=")
     if isinstance(trusted, str) or not isinstance(trusted, Collection):
         raise ConfigurationError(f"trust_email_of is a list of names: [{trusted!r}]")
     if not all(isinstance(name, str) for name in trusted):

@@ -155,7 +155,7 @@ class Texts:
     error_last_way: str = "That is your only way in. Add another first."
     error_fresh: str = "Sign in again to do this."
     error_passkey: str = "This passkey did not sign you in. Try again, or sign in another way."
-    error_passkey_add: str = "This passkey was not added: it must ask for a PIN, a fingerprint or a face first."
+    error_passkey_add: str = "This passkey was not added: it took too long, or asked for no PIN, fingerprint or face."
     error_passkey_exists: str = "This passkey is known already."
     error_request: str = "The request could not be understood."
     error_not_found: str = "The page is gone, or the link was not complete."

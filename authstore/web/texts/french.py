@@ -129,7 +129,8 @@ FRENCH: Final = Texts(
     error_fresh="Reconnectez-vous pour faire cela.",
     error_passkey="Cette clé d’accès ne vous a pas connecté. Réessayez, ou connectez-vous autrement.",
     error_passkey_add=(
-        "Cette clé d’accès n’a pas été ajoutée : elle doit d’abord demander un code, une empreinte ou un visage."
+        "Cette clé d’accès n’a pas été ajoutée : c’était trop long, "
+        "ou elle n’a demandé ni code, ni empreinte, ni visage."
     ),
     error_passkey_exists="Cette clé d’accès est déjà connue.",
     error_request="La demande n’a pas pu être comprise.",

@@ -140,7 +140,8 @@ GERMAN: Final = Texts(
         "Dieser Passkey hat Sie nicht angemeldet. Versuchen Sie es noch einmal, oder melden Sie sich anders an."
     ),
     error_passkey_add=(
-        "Dieser Passkey wurde nicht hinzugefügt: Er muss erst nach PIN, Fingerabdruck oder Gesicht fragen."
+        "Dieser Passkey wurde nicht hinzugefügt: Es dauerte zu lange, "
+        "oder er fragte nicht nach PIN, Fingerabdruck oder Gesicht."
     ),
     error_passkey_exists="Dieser Passkey ist schon bekannt.",
     error_request="Die Anfrage war nicht zu verstehen.",

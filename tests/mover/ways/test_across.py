@@ -108,6 +108,7 @@ async def test_what_is_undecided_stops_and_what_is_rejected_is_kept(links: tuple
     text = Path(report.rejects).read_text()
     assert "token-of-nobody-at-all" not in text
     assert '"key": "x"' in text
+    assert (await verify(url(source), url(target))).ok
 
 
 @pytest.fixture

@@ -137,9 +137,10 @@ async def test_one_word_is_said_whatever_a_store_does(
 
 
 async def test_who_goes_away_takes_nobodys_answer_along(now: list[float]) -> None:
-    gate = asyncio.Event()
+    asked, gate = asyncio.Event(), asyncio.Event()
 
     async def slow() -> Health:
+        asked.set()
         await gate.wait()
         return Health(ok=True, status="pass", latency=timedelta(), detail={})
 
@@ -147,7 +148,7 @@ async def test_who_goes_away_takes_nobodys_answer_along(now: list[float]) -> Non
         store: Any = Counted(memory, slow)
         asking = browser(Auth(store, base_url=BASE, secrets=SECRET))
         first, second = (asyncio.create_task(told(asking, "/healthz")) for _ in range(2))
-        await asyncio.sleep(0.05)
+        await asked.wait()
         first.cancel()
         gate.set()
         assert await second == (200, {"status": "pass"})

@@ -33,6 +33,7 @@ from authstore.web import (
     twitch,
     twitter,
 )
+from authstore.web.oauth.provider import checked_providers
 from tests.web.oauth.plain_provider import PlainProvider, arrive, plain
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -241,11 +242,22 @@ def test_a_preset_with_a_place_of_its_own_stands_there(issuer: str, provider: An
         lambda: cognito("i", "s", region="evil.example/", user_pool="p"),
         lambda: keycloak("i", "s", base_url="http://id.example", realm="staff"),
         lambda: keycloak("i", "s", base_url="https://id.example", realm="a/b"),
+        lambda: keycloak("i", "s", base_url="https://id.example#top", realm="staff"),
+        lambda: github("i", "s", base_url="https://git.corp.example?x"),
+        lambda: gitlab("i", "s", base_url="https://git.corp.example/?x=1"),
     ],
 )
 def test_a_place_that_is_none_is_refused(make: Any) -> None:
     with pytest.raises(ConfigurationError):
         make()
+
+
+def test_two_of_one_preset_are_told_apart_by_name() -> None:
+    house = "https://git.corp.example"
+    with pytest.raises(ConfigurationError, match="name="):
+        checked_providers([github("i", "s"), github("i", "s", base_url=house)], [])
+    both = [github("i", "s"), github("i", "s", base_url=house, name="house")]
+    assert checked_providers(both, []) == both
 
 
 def test_only_who_verifies_every_address_itself_is_believed() -> None:

@@ -76,8 +76,9 @@ async def test_an_account_that_ran_out_and_has_no_refresh_token_needs_a_new_sign
         await world.auth.fresh_account("pretend", "ada-1")
 
 
-async def test_an_account_without_any_token_needs_a_new_sign_in(world: Any) -> None:
-    await linked(world)
+@pytest.mark.parametrize("tokens", [{}, {"access_token": ""}, {"access_token": "", "refresh_token": ""}], ids=str)
+async def test_an_account_without_any_token_needs_a_new_sign_in(world: Any, tokens: dict[str, str]) -> None:
+    await linked(world, **tokens)
     with pytest.raises(ProviderError, match="sign in there again"):
         await world.auth.fresh_account("pretend", "ada-1")
 

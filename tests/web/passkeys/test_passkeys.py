@@ -276,6 +276,15 @@ async def test_a_key_that_asks_nothing_is_told_what_adding_needs(world: Any, bro
     assert "not added" in refused.json()["message"]
 
 
+async def test_a_passkey_that_took_too_long_to_add_is_told_so(world: Any, browser: Any) -> None:
+    await world.sign_in(browser)
+    options = (await browser.send_json("/auth/passkeys/register/options")).json()
+    world.clock.advance(timedelta(minutes=10))
+    refused = await browser.send_json("/auth/passkeys/register", credential=SoftKey().create(options))
+    assert (refused.status_code, refused.json()["error"]) == (400, "passkey_add")
+    assert "took too long" in refused.json()["message"]
+
+
 async def test_what_goes_wrong_while_adding_speaks_of_adding(world: Any, browser: Any, key: SoftKey) -> None:
     options = (await browser.send_json("/auth/passkeys/register/options")).json()
     for credential in (
