@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from authstore.encryption import Cipher
-from authstore.errors import ConfigurationError, NotSupportedError, StoreMisuseError
+from authstore.errors import ConfigurationError, NotSupportedError
 from authstore.expiry import SessionPolicy, utc_now
 from authstore.extras import NOT_POSIX
 
@@ -68,14 +68,10 @@ class Connecting:
             await self._store.close()
 
     async def _open(self) -> "Adapter":
-        import asyncio
-
+        from authstore.backends.ownership import check_asyncio
         from authstore.store import Store
 
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
+        check_asyncio()
         if self._tables is not None:
             from authstore.backends.postgres.authjs import AuthJsStore
 

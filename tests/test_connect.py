@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 import authstore
-from authstore import Adapter, SessionPolicy, connect
+from authstore import Adapter, SessionPolicy, connect, ops
 from authstore.cli import main
 from authstore.errors import ConfigurationError, StoreClosedError, StoreMisuseError, StoreNotFoundError
+from authstore.mover import make_plan, rollback
 
 PASSWORD = "hunter2-in-the-url"
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -155,6 +157,28 @@ def test_opening_without_asyncio_is_refused_with_a_reason() -> None:
     opening = connect("sqlite://").__await__()
     with pytest.raises(StoreMisuseError, match="asyncio"):
         opening.send(None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: ops.inspect(path),
+        lambda path: ops.doctor(path),
+        lambda path: ops.backup(path, path.with_name("copy.db")),
+        lambda path: ops.restore(path, path.with_name("new.db")),
+        lambda path: ops.drill(path),
+        lambda path: make_plan(path, path.with_name("new.db")),
+        lambda path: rollback(path),
+    ],
+)
+def test_so_is_all_else_that_is_done_with_a_file(
+    call: Callable[[Path], Coroutine[Any, Any, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "auth.db"
+    path.write_bytes(b"")
+    with pytest.raises(StoreMisuseError, match="asyncio"):
+        call(path).send(None)
+    assert [each.name for each in tmp_path.iterdir()] == ["auth.db"]
 
 
 async def test_a_clock_without_a_time_zone_is_refused_when_it_is_read() -> None:

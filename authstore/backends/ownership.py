@@ -6,6 +6,14 @@ import os
 from authstore.errors import StoreMisuseError
 
 
+def check_asyncio() -> None:
+    """Raises `StoreMisuseError` where no event loop of asyncio runs, as under trio, which drives coroutines itself."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise StoreMisuseError("a store runs on asyncio, not on trio: open it under asyncio.run()") from None
+
+
 class Ownership:
     """Of what was opened here and now."""
 

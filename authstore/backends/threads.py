@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from authstore.backends.ownership import check_asyncio
+
 T = TypeVar("T")
 Stop = Callable[[], None]  # raises once nobody waits for the work any more
 
@@ -17,6 +19,7 @@ class Stopped(Exception):  # no error: the caller was cancelled
 async def in_thread(work: Callable[[Stop], T]) -> T:
     """The result of `work`, done in a thread of its own. It is given a function that raises once the caller is
     cancelled, who then waits until the work has ended."""
+    check_asyncio()
     is_over = threading.Event()
 
     def stop() -> None:

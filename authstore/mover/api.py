@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from authstore.backends.ownership import check_asyncio
 from authstore.errors import ConfigurationError
 from authstore.mover.following.finishing import run_drop, run_reopen
 from authstore.mover.following.order import FollowAction, Order
@@ -131,6 +132,7 @@ async def follow(
 
 async def rollback(target: str | Path) -> RollbackReport:
     """Puts back what was at the target before the last move; what is there now is set aside."""
+    check_asyncio()
     return await asyncio.to_thread(roll_rebuild_back if is_postgres(target) else run_rollback, target)
 
 
@@ -139,6 +141,7 @@ async def _in_thread(
 ) -> _Result:
     """Runs `work` to its end, or, when cancelled, until it has stopped cleanly. `may_be_done`: where it could no longer
     be stopped and is done, that is the outcome, and not that it was stopped."""
+    check_asyncio()
     loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def emit(event: Event) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from authstore.backends.ownership import check_asyncio
 from authstore.backends.sqlite import file
 from authstore.backends.sqlite.errors import files_translated
 from authstore.backends.threads import in_thread, to_the_end
@@ -19,6 +20,7 @@ from authstore.backends.threads import in_thread, to_the_end
 @asynccontextmanager
 async def partial_file(path: Path) -> AsyncIterator[Path]:
     """A new, empty file on the file system of `path`, for its owner alone; at the end what is left there goes."""
+    check_asyncio()
     made: list[tuple[Path, int]] = []  # even where the caller is cancelled meanwhile
     try:
         await in_thread(lambda _: made.append(_make(path)))

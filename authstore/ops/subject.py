@@ -5,6 +5,7 @@ from pathlib import Path
 
 from authstore.adapter import Clock
 from authstore.backends.inspection import Inspector
+from authstore.backends.ownership import check_asyncio
 from authstore.connect import file_of
 from authstore.encryption import Cipher
 from authstore.expiry import SessionPolicy, utc_now
@@ -24,7 +25,8 @@ class Subject:
 
 
 def subject(url_or_store: object) -> Subject:
-    """Of a URL, a path or an open store. Raises `ConfigurationError`, `TypeError`."""
+    """Of a URL, a path or an open store. Raises `ConfigurationError`, `TypeError`, `StoreMisuseError`."""
+    check_asyncio()
     if isinstance(url_or_store, Store):
         store = url_or_store
         return Subject(_of_store(store), store.policy, store.clock, store.cipher, store, "")

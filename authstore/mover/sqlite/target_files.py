@@ -4,6 +4,7 @@ A target is never written to. The new file grows as `.NAME.moving` beside it, re
 takes its name in one step once it is whole and on the disk.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -69,7 +70,9 @@ def files_of(target: str | Path) -> TargetFiles:
 
 
 def check_target(files: TargetFiles) -> bool:
-    """Whether there is something at the target. Refuses what is no plain file, and what somebody has open."""
+    """Whether there is something at the target. Refuses what is no plain file, what somebody has open, and a name that
+    leaves no room for those of the files beside it."""
+    _refuse_long_name(files.target)
     try:
         status = files.target.lstat()
     except FileNotFoundError:
@@ -83,6 +86,17 @@ def check_target(files: TargetFiles) -> bool:
     _refuse_logs(files)
     _refuse_locked(files.target)
     return True
+
+
+def _refuse_long_name(target: Path) -> None:
+    longest = target.with_name(f"{target.name}.set-aside-20260101T000000Z")
+    try:
+        longest.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise TargetError(
+                f"{target}: the name is too long, since files beside it have longer ones", hint="choose a shorter name"
+            ) from error
 
 
 def _refuse_logs(files: TargetFiles) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from authstore.errors import AuthStoreError, StoreError, UserDisabledError
+from authstore.errors import AuthStoreError, ConfigurationError, StoreError, UserDisabledError
 from authstore.web.asgi.middleware import PresenceMiddleware
 from authstore.web.asgi.own_routes import OwnRoutes
 from authstore.web.guards import POLICY_VIOLATION, SignInNeededError
@@ -38,10 +38,12 @@ def answerable() -> Iterator[None]:
 
 
 def install(app: Starlette, site: Site, route: OwnRoutes) -> None:
-    """Puts a site into an application."""
+    """Puts a site into an application. Raises `ConfigurationError` where another one is at its prefix."""
+    routes = app.router.routes
+    if any(isinstance(each, OwnRoutes) and each.path == route.path and each is not route for each in routes):
+        raise ConfigurationError(f"another Auth answers at {route.path!r} here: give each a prefix= of its own")
     app.add_middleware(PresenceMiddleware, site=site)
     _keep_outermost(app)
-    routes = app.router.routes
     routes.insert(route.place_in(routes), route)
     _describe(app, site.visitors.cookies.session_name)
     app.add_exception_handler(SignInNeededError, _sign_in_needed)

@@ -1,6 +1,7 @@
 """What is at the target: whose it is, what may stand beside it, the way back through several moves, what plan says."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 import subprocess
@@ -252,6 +253,20 @@ class TestWhatTheFileSystemRefuses:
         assert not (await make_plan(source_url, tmp_path / "auth.db")).ok
         with pytest.raises(TargetError):
             await moved(source_url, tmp_path / "auth.db")
+
+    async def test_a_name_that_leaves_no_room_for_those_beside_it_is_refused_before_anything_is_moved(
+        self, source: Connection, source_url: str, tmp_path: Path
+    ) -> None:
+        seed(source, "pg_adapter", users=1)
+        longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+        for length in (longest - 20, longest - 3, longest + 1):
+            target = tmp_path / ("x" * length)
+            plan = await make_plan(source_url, target)
+            assert any("the name is too long" in problem.message for problem in plan.problems)
+            with pytest.raises(TargetError, match=r"name (is )?too long"):
+                await moved(source_url, target)
+        assert list(tmp_path.iterdir()) == []
+        assert (await make_plan(source_url, tmp_path / ("x" * (longest - 30)))).ok
 
 
 class TestNamesThatMatchNothing:
