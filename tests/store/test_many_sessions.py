@@ -96,6 +96,17 @@ async def test_enabled_again_nobody_is_signed_in(store: Adapter) -> None:
     assert [await store.get_session(token) for token in tokens[::50]] == [None] * len(tokens[::50])
 
 
+async def test_who_is_disabled_by_plain_sql_has_none_to_list_though_none_has_ended(
+    store: Adapter, tmp_path: Path
+) -> None:
+    await with_sessions(store)
+    for is_disabled in (True, False):
+        with closing(sqlite3.connect(tmp_path / "auth.db")) as connection, connection:
+            connection.execute("UPDATE users SET disabled = ? WHERE id = 'ada'", (is_disabled,))
+        assert bool(await store.list_sessions("ada")) is not is_disabled
+    assert left(tmp_path / "auth.db") == LIVING + DEAD
+
+
 async def test_one_is_spared(store: Adapter, tmp_path: Path) -> None:
     tokens = await with_sessions(store)
     spared = tokens[DEAD + 270]

@@ -21,6 +21,7 @@ from authstore import (
     connect,
 )
 from authstore.backends.gathering import MAX_ROWS
+from authstore.backends.sqlite.file import logs
 from authstore.observers import Observer, Statistic
 from authstore.store import Store
 from authstore.store.ids import TimeOrderedIds
@@ -203,6 +204,19 @@ async def test_a_file_that_is_gone_acknowledges_nothing(store: Store, path: Path
     path.unlink()
     found = await asyncio.gather(*(store.create_session("ada") for _ in range(MANY)), return_exceptions=True)
     assert {type(each) for each in found} == {StoreNotFoundError}
+
+
+async def test_a_file_that_was_moved_gets_nothing_of_what_nobody_acknowledges(
+    store: Store, path: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for each in (path, *logs(path)):
+        if each.exists():
+            each.rename(elsewhere / each.name)
+    found = await asyncio.gather(*(store.create_session("ada") for _ in range(MANY)), return_exceptions=True)
+    assert {type(each) for each in found} == {StoreNotFoundError}
+    assert stored(elsewhere / path.name) == 0
 
 
 async def test_where_the_database_refuses_them_together_each_hears_why(store: Store, path: Path) -> None:
