@@ -28,7 +28,7 @@ from authstore.mover.postgres.url import checked_url
 from authstore.mover.reports import FollowReport, Problem, ProblemEvent, RetryEvent
 from authstore.mover.sqlite.errors import translated
 from authstore.mover.sqlite.followed import FollowedFile, opened_followed
-from authstore.mover.sqlite.ledger import notes_in
+from authstore.mover.sqlite.ledger import notes_in, options_note
 from authstore.mover.sqlite.target_files import locked
 from authstore.mover.sync.attempt import Run
 from authstore.mover.sync.move import move_locked
@@ -84,8 +84,9 @@ def _session(order: Order) -> FollowReport | None:
             _move(order, source, published)
             return None
         with opened_followed(order.files.target) as target:
-            after = _from_where(order, source, target, scheme, published)
-            with _followed(order, source, target, _Planned(scheme, options, shape, published), after) as following:
+            plan = _Planned(scheme, options, shape, published)
+            after = _from_where(order, source, target, plan)
+            with _followed(order, source, target, plan, after) as following:
                 if order.cuts_over:
                     return cut_over(following)
                 following.go_on()
@@ -115,12 +116,10 @@ def _move(order: Order, source: FollowedSource, published: list[tuple[str, str]]
         target.mark(source.slot.name, began)
 
 
-def _from_where(
-    order: Order, source: FollowedSource, target: FollowedFile, scheme: Scheme, published: list[tuple[str, str]]
-) -> int:
+def _from_where(order: Order, source: FollowedSource, target: FollowedFile, plan: "_Planned") -> int:
     """The place in the log from which to read on. Where that is lost, everything is stale."""
     state = source.slot.state()
-    is_new = source.slot.publish(published)
+    is_new = source.slot.publish(plan.published)
     if state is not None:
         heed_slot(order, state)
     lost = state is None or is_new or state.confirmed > target.lsn
@@ -130,8 +129,9 @@ def _from_where(
     began = make_slot(order, source.slot) if state is None else max(state.confirmed, target.lsn)
     with target.transaction():
         if lost:  # what came before the new slot, and after the plan, nobody tells of
-            target.note_changes(began, (), {copy.target for copy in scheme.copies}, is_plan_old=True)
-        note_scheme(target, scheme)
+            target.note_changes(began, (), {copy.target for copy in plan.scheme.copies}, is_plan_old=True)
+        note_scheme(target, plan.scheme)
+        target.note(options_note(plan.options))  # by which `verify` judges, whatever the first move was told
     return began
 
 
