@@ -156,7 +156,7 @@ class Auth:
         Errors of `sign_in`, `sign_out` and `fresh_account` that the application's routes let go by become answers of
         ours: 403 for a disabled user, 503 where the store does not answer; `page_user` is answered. A handler of the
         application's own for `AuthStoreError`, or for less, comes first. Raises `ConfigurationError` for a second site
-        of the same `cookie_name`, or at the same `prefix`.
+        of the same `cookie_name`.
         """
         name = self.site.visitors.name
         if getattr(app.state, name, self) is not self:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from authstore.errors import AuthStoreError, ConfigurationError, StoreError, UserDisabledError
-from authstore.web.asgi.middleware import PresenceMiddleware
+from authstore.errors import AuthStoreError, StoreError, UserDisabledError
+from authstore.web.asgi.middleware import PresenceMiddleware, log
 from authstore.web.asgi.own_routes import OwnRoutes
 from authstore.web.guards import POLICY_VIOLATION, SignInNeededError
 from authstore.web.refusals import RefusedError
@@ -38,10 +38,10 @@ def answerable() -> Iterator[None]:
 
 
 def install(app: Starlette, site: Site, route: OwnRoutes) -> None:
-    """Puts a site into an application. Raises `ConfigurationError` where another one is at its prefix."""
+    """Puts a site into an application."""
     routes = app.router.routes
     if any(isinstance(each, OwnRoutes) and each.path == route.path and each is not route for each in routes):
-        raise ConfigurationError(f"another Auth answers at {route.path!r} here: give each a prefix= of its own")
+        log.warning("of two Auth at %r the pages of one alone are reached: give each a prefix= of its own", route.path)
     app.add_middleware(PresenceMiddleware, site=site)
     _keep_outermost(app)
     routes.insert(route.place_in(routes), route)

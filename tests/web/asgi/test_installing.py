@@ -139,15 +139,17 @@ async def test_two_of_the_same_name_in_one_application_are_refused() -> None:
             made_auth(store, "authstore").install(app)
 
 
-async def test_two_at_the_same_prefix_in_one_application_are_refused() -> None:
-    """The second could never be reached: whoever wanted to sign in there would do so at the first."""
+async def test_of_two_at_the_same_prefix_in_one_application_the_log_warns(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever wanted to sign in at the one would do so at the other; whom a request is from each tells for itself."""
     async with connect("sqlite://") as store:
         app = Starlette()
         made_auth(store, "staff").install(app)
-        with pytest.raises(ConfigurationError, match="prefix="):
-            made_auth(store, "authstore").install(app)
-        assert len(app.user_middleware) == 1
         made_auth(store, "people", prefix="/people/auth").install(app)
+        assert caplog.messages == []
+        made_auth(store, "authstore").install(app)
+    [warning] = caplog.messages
+    assert "'/auth'" in warning
+    assert "prefix=" in warning
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a;b", "ü", "a=b", "x" * 65, "mine-browser", "__Host-\n"])
